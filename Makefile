@@ -1,0 +1,68 @@
+# The verbs of the project; `make help` lists them. Those that need Python set up .venv where it is missing or stale.
+#
+#   make stress-gateway                                    both races and their twins, on a real store
+#   make stress-gateway TARGET=my-gateway.yaml             a Gateway of your own
+#   make stress-gateway SCENARIO="one-scenario another"    these scenarios only
+#   make stress-gateway PROFILE=nightly                    the long search
+
+PYTHON ?= python3
+VENV := .venv
+
+# From the command line only: an unrelated TARGET in the environment must not change a run.
+TARGET :=
+SCENARIO :=
+PROFILE := quick
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.PHONY: stress-gateway test lint bench clean help moved
+
+# One word for the shell, whatever characters stand in it.
+quote = '$(subst ','\'',$(1))'
+
+target := $(if $(TARGET),--target $(call quote,$(TARGET)))
+scenarios := $(foreach name,$(SCENARIO),$(call quote,$(name)))
+
+stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled Gateways); SCENARIO=, PROFILE=quick|nightly
+	@$(VENV)/bin/stress-gateway run --profile $(call quote,$(PROFILE)) $(target) $(scenarios)
+
+test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage
+	@$(VENV)/bin/python -m pytest -q -n auto --cov --cov-report=term-missing:skip-covered
+
+lint: $(VENV)/.dev ## Check style, format, types and the direction of imports
+	@$(VENV)/bin/python -m ruff check
+	@$(VENV)/bin/python -m ruff format --check
+	@$(VENV)/bin/python -m mypy --strict
+	@$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.run ## Measure the figures that the README quotes
+	@$(VENV)/bin/python -m bench
+
+clean: ## Remove the set-up, the caches and the generated reports
+	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name .gitignore -exec rm -rf {} +
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# Two levels of set-up in one .venv: `.run` holds what a run needs, `.dev` adds the tools of `test` and `lint`, so that
+# a first run does not wait for them. Bytecode is written at the first import instead of at install: it is faster.
+install = $(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@echo 'Setting up $(VENV) ...'
+	@$(PYTHON) -m venv $(VENV)
+	@$(install) -e .
+	@echo $(call quote,$(CURDIR)) > $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo 'Adding the tools of test and lint ...'
+	@$(install) -e '.[dev]'
+	@touch $@
+
+# A virtual environment survives neither a move of its folder, which `.run` holds, nor the loss of its Python.
+ifeq ($(and $(wildcard $(VENV)/bin/python),$(findstring |$(CURDIR)|,|$(shell cat $(VENV)/.run 2>/dev/null)|)),)
+$(VENV)/.run: moved
+endif

@@ -1,0 +1,135 @@
+"""Every order once, those with the fewest context switches first (iterative context bounding, PLDI 2007)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.explore.base import Diverged, fused_starts, keep_going, switches_away
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.step import Move
+    from stress.trace import Trace
+
+
+class _Node(NamedTuple):
+    """The last move of a prefix that is still to be run, linked to the one before."""
+
+    before: _Node | None
+    move: Move
+    switches: int
+    clocks: int
+
+
+class Exhaustive:
+    """Runs each order once, in the order of its number of switches; within one number, early switches first.
+
+    Orders in which the clock moves cost up to a real second on the wire: with ``clock_apart`` they wait until
+    ``clock_turn`` says so or nothing else is left. With ``fused`` starts that commute are placed in one way only
+    (`stress.explore.base.fused_starts`). ``switches`` is the bound that is being worked on.
+    """
+
+    name = "exhaustive"
+
+    def __init__(
+        self, *, fused: bool, clock_apart: bool = False, clock_turn: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Begin with the empty order."""
+        self._fused = fused
+        self._clock_apart = clock_apart
+        self._clock_turn = clock_turn
+        self._plain: dict[int, deque[_Node]] = {}
+        self._timed: dict[int, deque[_Node]] = {}
+        self._node: _Node | None = None
+        self._prefix: list[Move] = []
+        self._taken: list[Move] = []
+        self._begun = False
+        self._current: str | None = None
+        self.orders = 0
+        self.clock_orders = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every order has been run."""
+        return self._begun and not self._plain and not self._timed
+
+    @property
+    def plain_exhausted(self) -> bool:
+        """Whether every order without a move of the clock has been run."""
+        return self._begun and not self._plain
+
+    @property
+    def bound(self) -> int | None:
+        """The largest b such that every order with at most b switches has been run; None if not even b = 0."""
+        if not self._begun:
+            return None
+        left = [*self._plain, *self._timed]
+        return min(left) - 1 if left and min(left) > 0 else None if left else self._deepest
+
+    _deepest = 0
+
+    def more(self) -> bool:
+        """Take the next prefix with the fewest switches."""
+        self._taken.clear()
+        self._current = None
+        if not self._begun:
+            self._begun, self._node, self._prefix = True, None, []
+            return True
+        queues = self._timed if self._timed and (not self._plain or self._clock_turn()) else self._plain
+        if not queues:
+            return False
+        level = min(queues)
+        self._deepest = max(self._deepest, level)
+        self._node = queues[level].popleft()
+        if not queues[level]:
+            del queues[level]
+        self._prefix = _moves(self._node)
+        return True
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Follow the prefix, then keep going; note each other choice for later."""
+        step = len(self._taken)
+        if step < len(self._prefix):
+            move = self._prefix[step]
+            if move not in moves:
+                raise Diverged(step + 1, str(move), moves)
+            return self._take(move)
+        offered = fused_starts(moves, self._taken) if self._fused else moves
+        ranked = keep_going(offered, self._current)
+        first = None if done else ranked[0]
+        for other in ranked if done else ranked[1:]:
+            self._note(other, switches_away(other, offered, self._current))
+        if first is None:
+            return None
+        self._node = self._child(first, switches_away(first, offered, self._current))
+        return self._take(first)
+
+    def learn(self, trace: Trace) -> None:
+        """Count the order."""
+        self.orders += 1
+        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+
+    def _take(self, move: Move) -> Move:
+        self._taken.append(move)
+        self._current = move.actor
+        return move
+
+    def _child(self, move: Move, switch: bool) -> _Node:  # noqa: FBT001 - a bit to add, not an option
+        before = self._node
+        switches, clocks = (before.switches, before.clocks) if before else (0, 0)
+        return _Node(before, move, switches + switch, clocks + (move.actor == "clock"))
+
+    def _note(self, move: Move, switch: bool) -> None:  # noqa: FBT001 - a bit to add, not an option
+        node = self._child(move, switch)
+        queues = self._timed if self._clock_apart and node.clocks else self._plain
+        queues.setdefault(node.switches, deque()).append(node)
+
+
+def _moves(node: _Node | None) -> list[Move]:
+    found: list[Move] = []
+    while node is not None:
+        found.append(node.move)
+        node = node.before
+    return found[::-1]

@@ -1,0 +1,42 @@
+"""A uniform random walk: at each point every possible move is equally likely. Seeded, so a search can be repeated."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from stress.explore.base import is_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.step import Move
+    from stress.trace import Trace
+
+
+class Walk:
+    """Draws ``orders`` random orders from ``seed`` (None: without end). ``skip`` names actors that never act."""
+
+    name = "walk"
+
+    def __init__(self, seed: int, orders: int | None = None, *, skip: frozenset[str] = frozenset()) -> None:
+        """Seed the generator."""
+        self._random = random.Random(seed)
+        self._left = orders
+        self._skip = skip
+        self.orders = 0
+
+    def more(self) -> bool:
+        """Begin the next draw, unless all are drawn."""
+        return self._left is None or self.orders < self._left
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Draw one of the moves; when all requests are done, ending is one more possibility."""
+        able = [move for move in moves if move.actor not in self._skip]
+        if done:
+            return self._random.choice([None, *able])
+        return self._random.choice(able or [move for move in moves if not is_environment(move)] or list(moves))
+
+    def learn(self, trace: Trace) -> None:
+        """Count the order."""
+        self.orders += 1

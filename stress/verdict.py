@@ -1,0 +1,130 @@
+"""Verdicts, and the only function that may say `holds`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Ruling(StrEnum):
+    """What a search concludes about one scenario on one target."""
+
+    HOLDS = "holds"
+    RACE = "race"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Cause(StrEnum):
+    """Whose fault a failing order is."""
+
+    GATEWAY = "gateway"
+    """An invariant is broken: the Gateway must change."""
+    ENVIRONMENT = "environment"
+    """Only what a test asserts is broken: no change in the Gateway can help, isolate the test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One invariant broken in one run: what was expected, what was seen, and which answers and steps contradict.
+
+    ``answers`` are names of actors, ``steps`` are indexes of events of the trace.
+    """
+
+    invariant: str
+    expected: str
+    observed: str
+    answers: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
+    incarnation: int = 0
+
+    def __str__(self) -> str:
+        """Give one line: ``one_active_record: expected …, observed …``."""
+        return f"{self.invariant}: expected {self.expected}; observed {self.observed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much of the space of orders one search covered in one world.
+
+    ``total`` is the number of orders that exist, known only once ``exhausted``; ``bound`` is the largest b
+    such that every order with at most b context switches was run (None: not even b = 0). ``cut_off`` says
+    why the search stopped before its end (empty: it ended by itself). ``clock_orders`` counts the orders
+    run in which the clock moved; ``clock_cut`` tells that some of those were left out although every
+    order without the clock was run. ``sampled`` counts orders drawn at random. ``outcomes`` is the number of
+    distinct outcomes seen. ``shared_only`` marks an assumption: requests share nothing but the store.
+    """
+
+    world: str
+    explorer: str
+    orders: int
+    seconds: float
+    exhausted: bool = False
+    total: int | None = None
+    bound: int | None = None
+    sampled: int = 0
+    outcomes: int = 0
+    clock_orders: int = 0
+    clock_cut: bool = False
+    cut_off: str = ""
+    shared_only: bool = False
+    not_checked: tuple[str, ...] = ()
+
+    @property
+    def covered(self) -> str:
+        """Say in words how much was covered."""
+        if self.exhausted:
+            words = f"exhausted {self.orders} of {self.total}"
+        elif self.clock_cut:
+            words = f"bounded: every order without the clock, {self.clock_orders} with it"
+        elif self.bound is not None and self.bound >= 1:
+            words = f"bounded: every order with up to {self.bound} switches ({self.orders} orders)"
+        else:
+            words = f"{self.orders} orders, cut off below one switch"
+        if self.sampled:
+            words += f", {self.sampled} more sampled"
+        if self.shared_only and self.world == "wire":
+            words += ", assuming that requests share only the store"
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A ruling with the evidence that it rests on, one entry per world."""
+
+    ruling: Ruling
+    reason: str
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the ruling is `holds`."""
+        return self.ruling is Ruling.HOLDS
+
+
+def judge(
+    violations: Sequence[Violation], evidence: Sequence[Evidence], faults: Sequence[str] = (), *, exhaustively: bool = False
+) -> Verdict:
+    """Rule on one scenario and target. Nothing else in the code base may issue `holds`.
+
+    A violation is a race whatever else happened. Without one, any fault, an empty search, or a search cut
+    off below one context switch is `inconclusive`. With ``exhaustively`` (a bundled twin) at least one
+    world must have run every order.
+    """
+    proof = tuple(evidence)
+    if violations:
+        broken = sorted({violation.invariant for violation in violations})
+        return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
+    if faults:
+        return Verdict(Ruling.INCONCLUSIVE, faults[0], proof)
+    ran = [one for one in proof if one.orders]
+    if not ran:
+        return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
+    if exhaustively and not any(one.exhausted for one in ran):
+        return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
+    if not any(one.exhausted or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
+        return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
+    return Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)
