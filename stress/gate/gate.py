@@ -45,6 +45,11 @@ class Frame:
     actor: str = ""
     step: Step | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can be released: a frame whose reply is the step waits for that reply."""
+        return not self.waiting or self.replied_at is not None
+
 
 class Channel(Protocol):
     """One connection of a Gateway to a store, as the gate sees it."""
@@ -136,7 +141,9 @@ class Gate:
         for channel in list(self._channels):
             channel.settle()
             for frame in list(channel.parked):
-                self._pass(frame)
+                if frame.ready:
+                    self._pass(frame)
+                frame.waiting = False
 
     def unsettled(self, replica: int) -> bool:
         """Tell whether anything of a replica arrived that is not parked as a frame yet."""
@@ -154,13 +161,7 @@ class Gate:
     def heads(self) -> Iterator[Frame]:
         """Give the frames that can be released now: the head of each channel, unless it waits for its store."""
         for channel in self._channels:
-            if channel.parked and not channel.parked[0].waiting:
-                yield channel.parked[0]
-
-    def waiting(self) -> Iterator[Frame]:
-        """Give the frames that were sent to the store and wait there for something to happen (BLPOP, WAIT)."""
-        for channel in self._channels:
-            if channel.parked and channel.parked[0].waiting:
+            if channel.parked and channel.parked[0].ready:
                 yield channel.parked[0]
 
     async def release(self, frame: Frame, seconds: float) -> bool:

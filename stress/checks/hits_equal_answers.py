@@ -1,0 +1,31 @@
+"""The stored count of a record equals the number of accepted answers that name it (T2, R6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.checks._incarnations import judge_each, names
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.trace import Answer, Snapshot, Trace
+
+NEEDS: frozenset[str] = frozenset({"hits"})
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Compare each record's stored hits with what clients were told."""
+    return judge_each(trace, _judge)
+
+
+def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
+    hits = snapshot.hits or {}
+    found = []
+    for record in sorted({*hits, *(answer.record for answer in answers if answer.record)}):
+        mine = [answer for answer in answers if answer.record == record]
+        if hits.get(record, 0) != len(mine):
+            expected, observed = f"{len(mine)} hits of {record}", str(hits.get(record, 0))
+            found.append(Violation("hits_equal_answers", expected, observed, names(mine), incarnation=number))
+    return found

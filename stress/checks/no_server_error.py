@@ -1,0 +1,23 @@
+"""No request is answered with a server's error, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from stress.trace import Trace
+
+NEEDS: frozenset[str] = frozenset()
+_BUSY = 429
+_SERVER_ERRORS = 500
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Find answers with status 429 or 5xx, and requests without an answer."""
+    return [
+        Violation("no_server_error", f"an answer below 500 to {answer.actor}", str(answer.status or answer.error), (answer.actor,))
+        for answer in trace.answers
+        if answer.status >= _SERVER_ERRORS or answer.status in (0, _BUSY)
+    ]

@@ -1,0 +1,32 @@
+"""Exactly one client is told that it created each active record (R2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.checks._incarnations import judge_each, names
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.trace import Answer, Snapshot, Trace
+
+NEEDS: frozenset[str] = frozenset()
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Count the answers that say created, for each record."""
+    return judge_each(trace, _judge)
+
+
+def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
+    records = snapshot.records if snapshot.records is not None else sorted({one.record for one in answers if one.record})
+    found = []
+    for record in records:
+        mine = [answer for answer in answers if answer.record == record]
+        created = [answer for answer in mine if answer.created]
+        if len(created) != 1:
+            expected, observed = f"1 answer says created {record}", f"{len(created)} of {len(mine)}"
+            found.append(Violation("one_created_answer", expected, observed, names(created or mine), incarnation=number))
+    return found

@@ -1,0 +1,26 @@
+"""Twin: one script creates the record or counts the hit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.gateways.store import TTL_SECONDS, Outcome, stamp
+
+if TYPE_CHECKING:
+    from stress.gateways.store import Incoming, Store
+
+CREATE_OR_COUNT = """
+local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
+if count == 1 then redis.call('HSET', KEYS[1], 'record', ARGV[1], 'firstSeen', ARGV[2]) end
+redis.call('HSET', KEYS[1], 'lastSeen', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return count
+"""
+
+
+async def deduplicate(store: Store, signal: Incoming) -> Outcome:
+    """EVAL: one step for creation and for each hit."""
+    record, seen = f"rr-{signal.fingerprint[:16]}", stamp(store.now())
+    key = f"gw:dedup:{signal.fingerprint}"
+    count = int(str(await store.call("EVAL", CREATE_OR_COUNT, "1", key, record, seen, TTL_SECONDS)))
+    return Outcome(created=count == 1, record=record, count=count, last_seen=seen)

@@ -1,0 +1,438 @@
+"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stress.explore.base import Diverged
+from stress.names import Names
+from stress.step import START, Move, Step, Touch, letters
+from stress.trace import Answer, Event, Kind, Snapshot, Trace
+from stress.worlds.observe import fill, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from stress.explore.base import Explorer
+    from stress.gate.gate import Frame
+    from stress.worlds.client import Client, Raw
+    from stress.worlds.replicas import Replica
+    from stress.worlds.wire import WireWorld
+
+_GLANCE_SECONDS = 0.002
+_STORE_SECONDS = 5.0
+_LOOKS = 3
+"""How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
+
+History = tuple[tuple[str, str], ...]
+END = ("", "answer")
+
+
+class Crossed(Exception):  # noqa: N818 - not an error: the run is repeated
+    """The wall clock went into another second unasked, on a target whose names depend on the second."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request in flight and what is known of it. ``history`` are its own steps so far."""
+
+    actor: str
+    replica: int
+    client: Client
+    task: asyncio.Task[Raw] | None = None
+    started: int = -1
+    answered: bool = False
+    blocked: bool = False
+    history: list[tuple[str, str]] = field(default_factory=list)
+    incarnations: list[int] = field(default_factory=list)
+
+
+class Drive:
+    """The state of one run. ``run`` follows an explorer to the end and gives the trace."""
+
+    def __init__(self, world: WireWorld, explorer: Explorer, fresh: str, fingerprint: str) -> None:
+        """Prepare a run on a world that is at rest."""
+        scenario = world.scenario
+        self._world, self._explorer, self._fresh, self._fingerprint = world, explorer, fresh, fingerprint
+        self._gate = world.gate
+        self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
+        places = scenario.replicas or [1] * scenario.concurrent
+        self._requests = {
+            actor: Request(actor, place, world.clients[actor])
+            for actor, place in zip(letters(scenario.concurrent), places, strict=True)
+        }
+        self._left = {name: actor.at_most for name, actor in scenario.actors.items()}
+        self._frames: list[Frame] = []
+        self._moves: list[Move] = []
+        self._events: list[Event] = []
+        self._answers: list[Answer] = []
+        self._snapshots: list[Snapshot] = []
+        self._finished: list[Request] = []
+        self._shown: dict[tuple[str, str, str], int] = {}
+        self._written: set[str] = set()
+        self._raw: dict[str, str] = {}
+        self._running: Request | None = None
+        self._fault = ""
+        self._begun = time.perf_counter()
+        self._second = int(time.time())
+        self._crossed: int | None = None
+
+    async def run(self) -> Trace:
+        """Follow the explorer until every request is answered and it wants no more.
+
+        Raises:
+            Crossed: see there.
+
+        """
+        await self._before()
+        self._gate.close()
+        try:
+            await self._loop()
+        except Diverged as divergence:
+            self._fault = str(divergence)
+        finally:
+            await self._rest()
+        if not self._fault:
+            self._snapshots.append(await self._observe())
+        await self._world.forget(self._written)
+        return self._trace()
+
+    async def _loop(self) -> None:
+        while not self._faulty():
+            moves = self.moves()
+            done = all(request.answered for request in self._requests.values())
+            if not moves and done:
+                return
+            if all(move.actor not in self._requests for move in moves) and not done:
+                if not await self._wake():
+                    self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+                    return
+                continue
+            move = self._explorer.choose(moves, done=done)
+            if move is None:
+                return
+            await self._apply(move)
+            self._note_second()
+
+    def abandoned(self, reason: str) -> Trace:
+        """Give the trace so far of a run from which nothing may be concluded."""
+        self._fault = reason
+        return self._trace()
+
+    def moves(self) -> list[Move]:
+        """List what is possible now: requests by name, then the environment."""
+        found = []
+        heads = {id(frame) for frame in self._gate.heads()}
+        for request in self._requests.values():
+            if request.task is None:
+                found.append(Move(request.actor, START, ""))
+            found += [
+                frame.step.move for frame in self._frames if frame.actor == request.actor and frame.step and id(frame) in heads
+            ]
+        unfinished = any(not request.answered for request in self._requests.values())
+        for name, left in self._left.items():
+            if left and (unfinished or name != "clock"):
+                found.append(Move(name, name, "", self._shown.get((name, name, ""), 0) + 1))
+        return found
+
+    async def _apply(self, move: Move) -> None:
+        self._moves.append(move)
+        request = self._requests.get(move.actor)
+        self._running = request
+        if request is None:
+            await self._act(move)
+        elif move.command == START:
+            await self._start(request)
+        else:
+            await self._release(request, move)
+
+    async def _start(self, request: Request) -> None:
+        request.started = self._event(Kind.START, request.actor, START)
+        request.task = self._send(request)
+        await self._until_shown(request)
+
+    def _send(self, request: Request) -> asyncio.Task[Raw]:
+        task = asyncio.create_task(self._world.send(request.client, self._fresh, self._fingerprint, request.actor))
+        task.add_done_callback(lambda _: (self._finished.append(request), self._gate.signal.notify()))
+        return task
+
+    async def _release(self, request: Request, move: Move) -> None:
+        frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
+        self._frames.remove(frame)
+        if not await self._gate.release(frame, _STORE_SECONDS) or frame.replied_at is None:
+            gone = self._death() or f"store lost: no reply to {move}"
+            self._fault = self._fault or gone
+        assert frame.step is not None  # noqa: S101 - it was found by its step
+        request.history.append((move.command, move.object))
+        request.incarnations.append(len(self._snapshots))
+        self._event(Kind.STEP, move.actor, move.command, frame)
+        await self._until_shown(request)
+
+    async def _until_shown(self, request: Request) -> None:
+        """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
+        replica = self._world.replicas[request.replica]
+        request.blocked = False
+        begun = time.perf_counter()
+        looks = 0
+        while not self._faulty():
+            seen = self._gate.signal.count
+            if self._finished or self._gate.unsettled(request.replica):
+                await self._calm(replica)
+                await self._take_in(replica)
+                if request.answered or any(frame.actor == request.actor for frame in self._frames):
+                    return
+                continue
+            if await self._gate.signal.wait(seen, _GLANCE_SECONDS):
+                looks = 0
+                continue
+            waited = time.perf_counter() - begun
+            looks = looks + 1 if self._asleep(replica, waited) else 0
+            if looks >= _LOOKS or waited > self._world.patience * (1 if replica.watch is None else _STORE_SECONDS):
+                self._block(request, waited)
+                return
+
+    def _asleep(self, replica: Replica, waited: float) -> bool:
+        """Whether the process is quiet and no timer will wake it before the patience with it runs out."""
+        sleep = replica.watch.quiet() if replica.watch is not None else None
+        if sleep is None:
+            return False
+        left = self._world.patience - waited
+        known = tuple(self._moves) in self._world.blocked_before
+        return left <= 0 or known or not sleep.may_wake_within(left, self._world.at_rest.get(replica.number))
+
+    def _block(self, request: Request, waited: float) -> None:
+        request.blocked = True
+        if waited >= self._world.patience:
+            self._world.blocked_before.add(tuple(self._moves))
+        self._world.blocked_seconds.append(waited)
+        self._event(Kind.BLOCKED, request.actor, "blocked")
+
+    async def _calm(self, replica: Replica) -> None:
+        """Wait until a process has taken in everything, so that all it shows now is here."""
+        if replica.watch is None:
+            await asyncio.sleep(_GLANCE_SECONDS)
+            return
+        deadline = time.perf_counter() + self._world.patience
+        while time.perf_counter() < deadline and not replica.death:
+            seen = self._gate.signal.count
+            if replica.watch.quiet() is not None:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                if self._gate.signal.count == seen:
+                    return
+            else:
+                await asyncio.sleep(0)
+
+    async def _take_in(self, replica: Replica) -> None:
+        """Give every new frame its actor, and write down every new answer."""
+        for frame in self._gate.settle(replica.number):
+            await self._own(frame)
+        while self._finished:
+            self._answer(self._finished.pop(0))
+
+    async def _own(self, frame: Frame) -> None:
+        touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self._named)
+        objects = " ".join(touch.object for touch in touches)
+        owner = self._owner(frame, (frame.command, objects))
+        if owner is None:
+            self._fault = self._fault or f"ambiguous: {frame.command} {objects} may be of several requests; name a `correlation` in the target"
+            return
+        owner.blocked = False
+        frame.actor = owner.actor
+        key = (owner.actor, frame.command, objects)
+        self._shown[key] = occurrence = self._shown.get(key, 0) + 1
+        text = " ".join(self._named(arg.decode("utf-8", "backslashreplace")) for arg in frame.effects[0]) if frame.effects else ""
+        frame.step = Step(Move(*key, occurrence), touches, text)
+        self._frames.append(frame)
+        self._written |= {self._raw[touch.object] for touch in touches if touch.access != "read" and touch.object in self._raw}
+
+    def _named(self, text: str) -> str:
+        name = self._names.replace(text)
+        self._raw[name] = text
+        return name
+
+    def _owner(self, frame: Frame, signature: tuple[str, str]) -> Request | None:
+        """Find whose frame it is: by causality, then by what it carries, then by what each would do next (DESIGN 4)."""
+        able = [one for one in self._requests.values() if one.replica == frame.channel.replica and (one is self._running or one.blocked)]
+        expected = self._world.expected
+        if len(able) == 1:
+            expected.setdefault(tuple(able[0].history), set()).add(signature)
+            return able[0]
+        carried = [one for one in able if f"{self._fresh}-{one.actor}".encode() in frame.raw]
+        if len(carried) == 1:
+            return carried[0]
+        fitting = [one for one in able if signature in expected.get(tuple(one.history), set())]
+        known = all(tuple(one.history) in expected for one in able)
+        if known and len(fitting) == 1:
+            return fitting[0]
+        alike = known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
+        return fitting[0] if alike else None
+
+    def _answer(self, request: Request) -> None:
+        assert request.task is not None  # noqa: S101 - only sent requests finish
+        request.answered, request.blocked = True, False
+        if sum(one.blocked for one in self._requests.values()) == 0:
+            self._world.expected.setdefault(tuple(request.history), set()).add(END)
+        raw = request.task.result()
+        ended = self._event(Kind.ANSWER, request.actor, str(raw.status))
+        self._answers.append(self._read(request, raw, ended))
+
+    def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
+        answers = self._world.target.answers
+        record, count = raw.field(answers.record), raw.field(answers.count)
+        fingerprint = raw.field(self._world.fingerprint_field)
+        if isinstance(fingerprint, str):
+            self._fingerprint = fingerprint
+        return Answer(
+            actor=request.actor,
+            status=raw.status,
+            record=self._named(record) if isinstance(record, str) else None,
+            count=count if isinstance(count, int) else None,
+            started=request.started,
+            ended=ended,
+            created=raw.status == answers.created,
+            duplicate=raw.status == answers.duplicate,
+            incarnations=tuple(dict.fromkeys(request.incarnations)) or (len(self._snapshots),),
+            body=raw.body.decode("utf-8", "replace"),
+            error=raw.error,
+        )
+
+    async def _act(self, move: Move) -> None:
+        """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
+        self._left[move.actor] -= 1
+        self._shown[move.actor, move.command, ""] = move.occurrence
+        if move.actor == "clock":
+            await asyncio.sleep(int(time.time()) + 1 - time.time() + _GLANCE_SECONDS)
+            self._second = int(time.time())
+            self._event(Kind.ENVIRONMENT, "clock", "clock")
+            return
+        environment = self._world.target.environment
+        words = getattr(environment, move.actor)["redis"]
+        values = {"fingerprint": self._fingerprint, "fresh": self._fresh}
+        commands = [fill(words, **values)] if move.actor == "cleanup" else [("PEXPIREAT", *fill([key], **values), "1") for key in words]
+        before = await self._observe(move.actor)
+        replies = await self._world.ask(commands)
+        after = await self._observe()
+        self._event(Kind.ENVIRONMENT, move.actor, move.actor)
+        gone = any(replies) if before.records is None else bool(set(before.records) - set(after.records or ()))
+        if gone:
+            self._snapshots.append(before)
+        for replica in self._world.replicas.values():
+            await self._take_in(replica)
+
+    async def _observe(self, ended_by: str = "") -> Snapshot:
+        reading: Generator[Sequence[tuple[str, ...]], list[object], Snapshot]
+        reading = snapshot(self._world.target, self._fingerprint, self._fresh, self._named, ended_by)
+        try:
+            commands = next(reading)
+            while True:
+                commands = reading.send(await self._world.ask(commands))
+        except StopIteration as stop:
+            found: Snapshot = stop.value
+            return found
+
+    async def _before(self) -> None:
+        """Send the requests that come before the concurrent ones, one after another, the gate open."""
+        first = next(iter(self._requests.values()))
+        for number in range(1, self._world.scenario.before + 1):
+            request = Request(f"before{number}", first.replica, first.client)
+            request.started = self._event(Kind.START, request.actor, START)
+            request.task = asyncio.create_task(self._world.send(first.client, self._fresh, self._fingerprint, request.actor))
+            await request.task
+            await self._calm(self._world.replicas[request.replica])
+            self._answer(request)
+        self._finished.clear()
+
+    async def _wake(self) -> bool:
+        """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
+        deadline = time.perf_counter() + self._world.patience
+        self._running = None
+        while time.perf_counter() < deadline and not self._faulty():
+            seen = self._gate.signal.count
+            for replica in self._world.replicas.values():
+                if self._finished or self._gate.unsettled(replica.number):
+                    await self._calm(replica)
+                    await self._take_in(replica)
+                    return True
+            await self._gate.signal.wait(seen, deadline - time.perf_counter())
+        return self._faulty()
+
+    async def _rest(self) -> None:
+        """Let everything through and wait for the answers, so that the next run begins at rest."""
+        self._gate.reopen()
+        tasks = [request.task for request in self._requests.values() if request.task is not None and not request.task.done()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._world.patience)
+            for task in late:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    def _note_second(self) -> None:
+        if int(time.time()) != self._second:
+            if self._world.target.second == "matters":
+                raise Crossed
+            self._crossed = self._crossed if self._crossed is not None else len(self._moves) - 1
+            self._second = int(time.time())
+
+    def _faulty(self) -> bool:
+        self._fault = self._fault or self._death() or self._gate.fault
+        return bool(self._fault)
+
+    def _death(self) -> str:
+        return next((replica.death for replica in self._world.replicas.values() if replica.death), "")
+
+    def _stuck(self) -> str:
+        return ", ".join(one.actor for one in self._requests.values() if not one.answered) + " show neither a step nor an answer"
+
+    def _event(self, kind: Kind, actor: str, command: str, frame: Frame | None = None) -> int:
+        step = frame.step if frame is not None else None
+        touches: tuple[Touch, ...] = step.touches if step else ()
+        event = Event(
+            index=len(self._events),
+            kind=kind,
+            actor=actor,
+            command=command,
+            object=step.move.object if step else "",
+            text=step.text if step else command,
+            reply=shown(frame.replies, self._named) if frame else "",
+            touches=touches,
+            incarnation=len(self._snapshots),
+            parked=frame.parked_at - self._begun if frame else None,
+            released=frame.released_at - self._begun if frame and frame.released_at else None,
+            replied=(frame.replied_at if frame and frame.replied_at else time.perf_counter()) - self._begun,
+        )
+        self._events.append(event)
+        return event.index
+
+    def _trace(self) -> Trace:
+        events = tuple(self._events)
+        return Trace(
+            world="wire",
+            fresh=self._fresh,
+            fingerprint=self._fingerprint,
+            requests=self._world.scenario.before + self._world.scenario.concurrent,
+            moves=tuple(self._moves),
+            answers=tuple(self._answers),
+            incarnations=tuple(self._snapshots) or (Snapshot(None, None),),
+            fault=self._fault,
+            seconds=time.perf_counter() - self._begun,
+            crossed_second=self._crossed,
+            make_events=lambda: events,
+        )
+
+
+def shown(value: object, naming: object) -> str:
+    """Write a reply for people: nil, numbers and texts with made-up names replaced."""
+    assert callable(naming)  # noqa: S101 - passed on in recursion
+    if isinstance(value, list | tuple):
+        inner = " ".join(shown(item, naming) for item in value)
+        return inner if len(value) == 1 else f"[{inner}]"
+    if value is None:
+        return "nil"
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return str(naming(text))

@@ -1,0 +1,140 @@
+"""Gateway processes: started as the target says, checked to be the ones that listen, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from stress.errors import Unavailable
+from stress.gate.quiet import ProcessWatch, descendants
+from stress.stores.valkey import accepts, end, free_port, spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TAIL_BYTES = 2000
+
+
+@dataclass
+class Replica:
+    """One Gateway: its number, address, and, if it is our child, its process and how to see whether it is quiet."""
+
+    number: int
+    url: str
+    process: subprocess.Popen[bytes] | None = None
+    watch: ProcessWatch | None = None
+    log: Path | None = None
+
+    @property
+    def death(self) -> str:
+        """Say how the process ended, or nothing while it lives."""
+        if self.process is None or self.process.poll() is None:
+            return ""
+        code = self.process.returncode
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return f"Gateway {self.number} died ({how})"
+
+    def tail(self) -> str:
+        """Give the last line that it printed."""
+        if self.log is None or not self.log.exists():
+            return ""
+        lines = self.log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def close(self) -> None:
+        """End the process and everything it started."""
+        if self.watch is not None:
+            self.watch.close()
+        if self.process is not None:
+            family = descendants(self.process.pid)
+            end(self.process)
+            for pid in family[1:]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if self.log is not None:
+            self.log.unlink(missing_ok=True)
+
+
+async def start(
+    number: int, command: Sequence[str], env: dict[str, str], folder: Path | None, port: int, ready: tuple[str | None, float]
+) -> Replica:
+    """Start one replica and wait until it is ready.
+
+    Raises:
+        Unavailable: when it can't be started, dies, is not ready in time, or another process has its port.
+
+    """
+    handle, name = tempfile.mkstemp(prefix="gateway-stress-", suffix=".log")
+    log = Path(name)
+    try:
+        process = spawn(command, folder=folder, env={**os.environ, **env}, log=handle)
+    except OSError as error:
+        log.unlink()
+        raise Unavailable(f"Gateway {number} does not start: {command[0]}: {error.strerror}", "check start.command and start.folder") from None
+    finally:
+        os.close(handle)
+    replica = Replica(number, f"http://127.0.0.1:{port}", process, None, log)
+    try:
+        await _ready(replica, port, ready)
+        if not listens(process.pid, port):
+            raise Unavailable(f"another process listens on port {port}, not Gateway {number}", "end it, or let the target listen on {port}")
+        with suppress(OSError):
+            replica.watch = ProcessWatch(process.pid)
+    except BaseException:
+        replica.close()
+        raise
+    return replica
+
+
+async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -> None:
+    path, within = ready
+    deadline = time.monotonic() + within
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=within)) as session:
+        while True:
+            if replica.death:
+                last = replica.tail()
+                raise Unavailable(f"{replica.death} before it was ready" + (f": {last}" if last else ""), "run its command by hand")
+            if accepts("127.0.0.1", port):
+                if path is None:
+                    return
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(f"{replica.url}{path}") as answer:
+                        if answer.ok:
+                            return
+            if time.monotonic() > deadline:
+                raise Unavailable(f"Gateway {replica.number} was not ready within {within:g} s", "check start.ready and its output: " + replica.tail())
+            await asyncio.sleep(0.01)
+
+
+def listens(pid: int, port: int) -> bool:
+    """Tell whether a process or one of its descendants listens on a port; True where that can't be seen."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
+                    inodes.add(f"socket:[{words[9]}]")
+    if not inodes:
+        return sys.platform != "linux"
+    for child in descendants(pid):
+        with suppress(OSError):
+            for file in os.listdir(f"/proc/{child}/fd"):  # noqa: PTH208 - names are enough
+                with suppress(OSError):
+                    if os.readlink(f"/proc/{child}/fd/{file}") in inodes:  # noqa: PTH115 - a link to no path
+                        return True
+    return False
+
+
+__all__ = ["Replica", "free_port", "listens", "start"]
