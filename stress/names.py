@@ -46,7 +46,9 @@ class Names:
             if not self._seconds:
                 return "{time}"
             kind, word = "time", str(second)
-        number = self._numbers.setdefault((kind, word), 1 + sum(1 for other, _ in self._numbers if other == kind))
+        number = self._numbers.setdefault(
+            (kind, word), 1 + sum(1 for other, _ in self._numbers if other == kind)
+        )
         return f"{{{kind}:{number}}}"
 
 

@@ -97,10 +97,14 @@ def parse(text: str, path: str = "order") -> Order:
     lines = text.splitlines()
     match = re.fullmatch(rf"{_MAGIC} (\d+)", lines[0].strip()) if lines else None
     if match is None:
-        raise UsageFault([Fault(Place(path, 1, 1), "not an order file", f"its first line must be `{_MAGIC} {VERSION}`")])
+        raise UsageFault(
+            [Fault(Place(path, 1, 1), "not an order file", f"its first line must be `{_MAGIC} {VERSION}`")]
+        )
     if int(match[1]) != VERSION:
         hint = f"this version of gateway-stress reads format {VERSION}"
-        raise UsageFault([Fault(Place(path, 1, len(_MAGIC) + 2), f"order format {match[1]} is unknown", hint)])
+        raise UsageFault(
+            [Fault(Place(path, 1, len(_MAGIC) + 2), f"order format {match[1]} is unknown", hint)]
+        )
     faults: list[Fault] = []
     values, body = _parse_head(lines, path, faults)
     moves, rest = _parse_moves(lines, body, path, faults)
@@ -118,12 +122,22 @@ def _parse_head(lines: list[str], path: str, faults: list[Fault]) -> tuple[dict[
             continue
         key, colon, value = line.partition(":")
         if not colon or key not in _KEYS:
-            faults.append(Fault(Place(path, number, 1), f"unknown line {line[:40]!r} in the head", f"known: {', '.join(_KEYS)}"))
+            faults.append(
+                Fault(
+                    Place(path, number, 1),
+                    f"unknown line {line[:40]!r} in the head",
+                    f"known: {', '.join(_KEYS)}",
+                )
+            )
         elif key == "seed" and not re.fullmatch(r"\s*-?\d+\s*", value):
-            faults.append(Fault(Place(path, number, len(key) + 2), "the seed must be a whole number", "write `seed: 0`"))
+            faults.append(
+                Fault(Place(path, number, len(key) + 2), "the seed must be a whole number", "write `seed: 0`")
+            )
         else:
             values[key] = value.strip()
-    faults.append(Fault(Place(path, len(lines), 1), "no moves", "a line `---` must stand between head and moves"))
+    faults.append(
+        Fault(Place(path, len(lines), 1), "no moves", "a line `---` must stand between head and moves")
+    )
     return values, len(lines)
 
 

@@ -58,8 +58,17 @@ class Signal(Part):
 
     def body(self, fresh: str) -> bytes:
         """Give an Alertmanager webhook, version 4 (contract section 1.3)."""
-        labels = {"alertname": self.alertname, "severity": self.severity, "namespace": self.namespace, **self.labels}
-        alert = {"status": "firing", "labels": labels, "startsAt": datetime.now(UTC).isoformat(timespec="seconds")}
+        labels = {
+            "alertname": self.alertname,
+            "severity": self.severity,
+            "namespace": self.namespace,
+            **self.labels,
+        }
+        alert = {
+            "status": "firing",
+            "labels": labels,
+            "startsAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         text = json.dumps({"version": "4", "status": "firing", "receiver": "kubernaut", "alerts": [alert]})
         return text.replace("{fresh}", fresh).encode()
 

@@ -48,7 +48,15 @@ class Event:
     @property
     def signature(self) -> tuple[str, ...]:
         """What must be equal in a replay: everything but the times."""
-        return (self.kind, self.actor, self.command, self.object, self.text, self.reply, str(self.incarnation))
+        return (
+            self.kind,
+            self.actor,
+            self.command,
+            self.object,
+            self.text,
+            self.reply,
+            str(self.incarnation),
+        )
 
     def __str__(self) -> str:
         """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""
@@ -138,9 +146,12 @@ class Trace:
     def outcome(self) -> tuple[object, ...]:
         """What a user can tell apart from outside: answers by actor, and records and hits per incarnation."""
         return (
-            tuple((a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)),
             tuple(
-                (s.records, None if s.hits is None else tuple(sorted(s.hits.items()))) for s in self.incarnations
+                (a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)
+            ),
+            tuple(
+                (s.records, None if s.hits is None else tuple(sorted(s.hits.items())))
+                for s in self.incarnations
             ),
         )
 

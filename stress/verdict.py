@@ -106,7 +106,11 @@ class Verdict:
 
 
 def judge(
-    violations: Sequence[Violation], evidence: Sequence[Evidence], faults: Sequence[str] = (), *, exhaustively: bool = False
+    violations: Sequence[Violation],
+    evidence: Sequence[Evidence],
+    faults: Sequence[str] = (),
+    *,
+    exhaustively: bool = False,
 ) -> Verdict:
     """Rule on one scenario and target. Nothing else in the code base may issue `holds`.
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _MOST_ASSIGNMENTS = 4096
 
 
-
 def judge_each(
     trace: Trace, judge: Callable[[int, Snapshot, Sequence[Answer]], list[Violation]]
 ) -> list[Violation]:

@@ -17,7 +17,12 @@ _SERVER_ERRORS = 500
 def check(trace: Trace) -> list[Violation]:
     """Find answers with status 429 or 5xx, and requests without an answer."""
     return [
-        Violation("no_server_error", f"an answer below 500 to {answer.actor}", str(answer.status or answer.error), (answer.actor,))
+        Violation(
+            "no_server_error",
+            f"an answer below 500 to {answer.actor}",
+            str(answer.status or answer.error),
+            (answer.actor,),
+        )
         for answer in trace.answers
         if answer.status >= _SERVER_ERRORS or answer.status in (0, _BUSY)
     ]

@@ -21,12 +21,20 @@ def check(trace: Trace) -> list[Violation]:
 
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
-    records = snapshot.records if snapshot.records is not None else sorted({one.record for one in answers if one.record})
+    records = (
+        snapshot.records
+        if snapshot.records is not None
+        else sorted({one.record for one in answers if one.record})
+    )
     found = []
     for record in records:
         mine = [answer for answer in answers if answer.record == record]
         created = [answer for answer in mine if answer.created]
         if len(created) != 1:
             expected, observed = f"1 answer says created {record}", f"{len(created)} of {len(mine)}"
-            found.append(Violation("one_created_answer", expected, observed, names(created or mine), incarnation=number))
+            found.append(
+                Violation(
+                    "one_created_answer", expected, observed, names(created or mine), incarnation=number
+                )
+            )
     return found

@@ -56,9 +56,16 @@ def is_environment(move: Move) -> bool:
     return move.actor in ENVIRONMENT
 
 
-def keep_going(moves: Sequence[Move], current: str | None) -> list[Move]:
-    """Put the moves in the order in which an explorer tries them: the current actor first, the environment last."""
-    return sorted(moves, key=lambda move: (move.actor != current, is_environment(move)))
+def keep_going(moves: Sequence[Move], current: str | None, interrupted: str | None = None) -> list[Move]:
+    """Put the moves in the order in which an explorer tries them.
+
+    The current actor comes first and the environment last. After the environment acted, the request that it
+    ``interrupted`` comes after the other requests: who goes on as if nothing had happened seldom fails.
+    """
+    return sorted(
+        moves,
+        key=lambda move: (move.actor != current, is_environment(move), move.actor == interrupted != current),
+    )
 
 
 def switches_away(move: Move, moves: Sequence[Move], current: str | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.explore.base import Diverged, fused_starts, keep_going, switches_away
+from stress.explore.base import Diverged, fused_starts, is_environment, keep_going, switches_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +47,7 @@ class Exhaustive:
         self._taken: list[Move] = []
         self._begun = False
         self._current: str | None = None
+        self._interrupted: str | None = None
         self.orders = 0
         self.clock_orders = 0
 
@@ -56,9 +57,9 @@ class Exhaustive:
         return self._begun and not self._plain and not self._timed
 
     @property
-    def plain_exhausted(self) -> bool:
-        """Whether every order without a move of the clock has been run."""
-        return self._begun and not self._plain
+    def clock_cut(self) -> bool:
+        """Whether every order without a move of the clock has been run, and some with it have not."""
+        return self._begun and not self._plain and bool(self._timed)
 
     @property
     def bound(self) -> int | None:
@@ -73,7 +74,7 @@ class Exhaustive:
     def more(self) -> bool:
         """Take the next prefix with the fewest switches."""
         self._taken.clear()
-        self._current = None
+        self._current = self._interrupted = None
         if not self._begun:
             self._begun, self._node, self._prefix = True, None, []
             return True
@@ -97,7 +98,7 @@ class Exhaustive:
                 raise Diverged(step + 1, str(move), moves)
             return self._take(move)
         offered = fused_starts(moves, self._taken) if self._fused else moves
-        ranked = keep_going(offered, self._current)
+        ranked = keep_going(offered, self._current, self._interrupted)
         first = None if done else ranked[0]
         for other in ranked if done else ranked[1:]:
             self._note(other, switches_away(other, offered, self._current))
@@ -113,6 +114,8 @@ class Exhaustive:
 
     def _take(self, move: Move) -> Move:
         self._taken.append(move)
+        if not is_environment(move):
+            self._interrupted = move.actor
         self._current = move.actor
         return move
 

@@ -35,7 +35,9 @@ class Walk:
         able = [move for move in moves if move.actor not in self._skip]
         if done:
             return self._random.choice([None, *able])
-        return self._random.choice(able or [move for move in moves if not is_environment(move)] or list(moves))
+        return self._random.choice(
+            able or [move for move in moves if not is_environment(move)] or list(moves)
+        )
 
     def learn(self, trace: Trace) -> None:
         """Count the order."""

@@ -39,7 +39,9 @@ def verb(args: Sequence[bytes]) -> bytes:
 def is_blocking(args: Sequence[bytes]) -> bool:
     """Tell whether the reply may wait for another client: then the reply is the step."""
     name = verb(args)
-    return name in _BLOCKING or (name in (b"XREAD", b"XREADGROUP") and any(arg.upper() == b"BLOCK" for arg in args))
+    return name in _BLOCKING or (
+        name in (b"XREAD", b"XREADGROUP") and any(arg.upper() == b"BLOCK" for arg in args)
+    )
 
 
 def whole_database(args: Sequence[bytes]) -> bool:

@@ -176,4 +176,3 @@ class Gate:
     def _pass(self, frame: Frame) -> None:
         frame.released_at = time.perf_counter()
         frame.channel.forward(frame)
-

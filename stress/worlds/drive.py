@@ -131,11 +131,14 @@ class Drive:
             if request.task is None:
                 found.append(Move(request.actor, START, ""))
             found += [
-                frame.step.move for frame in self._frames if frame.actor == request.actor and frame.step and id(frame) in heads
+                frame.step.move
+                for frame in self._frames
+                if frame.actor == request.actor and frame.step and id(frame) in heads
             ]
         unfinished = any(not request.answered for request in self._requests.values())
         for name, left in self._left.items():
-            if left and (unfinished or name != "clock"):
+            # The clock matters only between the first start and the last answer.
+            if left and (name != "clock" or (unfinished and self._moves)):
                 found.append(Move(name, name, "", self._shown.get((name, name, ""), 0) + 1))
         return found
 
@@ -156,7 +159,9 @@ class Drive:
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
-        task = asyncio.create_task(self._world.send(request.client, self._fresh, self._fingerprint, request.actor))
+        task = asyncio.create_task(
+            self._world.send(request.client, self._fresh, self._fingerprint, request.actor)
+        )
         task.add_done_callback(lambda _: (self._finished.append(request), self._gate.signal.notify()))
         return task
 
@@ -191,7 +196,9 @@ class Drive:
                 continue
             waited = time.perf_counter() - begun
             looks = looks + 1 if self._asleep(replica, waited) else 0
-            if looks >= _LOOKS or waited > self._world.patience * (1 if replica.watch is None else _STORE_SECONDS):
+            if looks >= _LOOKS or waited > self._world.patience * (
+                1 if replica.watch is None else _STORE_SECONDS
+            ):
                 self._block(request, waited)
                 return
 
@@ -239,16 +246,27 @@ class Drive:
         objects = " ".join(touch.object for touch in touches)
         owner = self._owner(frame, (frame.command, objects))
         if owner is None:
-            self._fault = self._fault or f"ambiguous: {frame.command} {objects} may be of several requests; name a `correlation` in the target"
+            self._fault = (
+                self._fault
+                or f"ambiguous: {frame.command} {objects} may be of several requests; name a `correlation` in the target"
+            )
             return
         owner.blocked = False
         frame.actor = owner.actor
         key = (owner.actor, frame.command, objects)
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
-        text = " ".join(self._named(arg.decode("utf-8", "backslashreplace")) for arg in frame.effects[0]) if frame.effects else ""
+        text = (
+            " ".join(self._named(arg.decode("utf-8", "backslashreplace")) for arg in frame.effects[0])
+            if frame.effects
+            else ""
+        )
         frame.step = Step(Move(*key, occurrence), touches, text)
         self._frames.append(frame)
-        self._written |= {self._raw[touch.object] for touch in touches if touch.access != "read" and touch.object in self._raw}
+        self._written |= {
+            self._raw[touch.object]
+            for touch in touches
+            if touch.access != "read" and touch.object in self._raw
+        }
 
     def _named(self, text: str) -> str:
         name = self._names.replace(text)
@@ -257,7 +275,11 @@ class Drive:
 
     def _owner(self, frame: Frame, signature: tuple[str, str]) -> Request | None:
         """Find whose frame it is: by causality, then by what it carries, then by what each would do next (DESIGN 4)."""
-        able = [one for one in self._requests.values() if one.replica == frame.channel.replica and (one is self._running or one.blocked)]
+        able = [
+            one
+            for one in self._requests.values()
+            if one.replica == frame.channel.replica and (one is self._running or one.blocked)
+        ]
         expected = self._world.expected
         if len(able) == 1:
             expected.setdefault(tuple(able[0].history), set()).add(signature)
@@ -269,7 +291,9 @@ class Drive:
         known = all(tuple(one.history) in expected for one in able)
         if known and len(fitting) == 1:
             return fitting[0]
-        alike = known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
+        alike = (
+            known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
+        )
         return fitting[0] if alike else None
 
     def _answer(self, request: Request) -> None:
@@ -313,12 +337,18 @@ class Drive:
         environment = self._world.target.environment
         words = getattr(environment, move.actor)["redis"]
         values = {"fingerprint": self._fingerprint, "fresh": self._fresh}
-        commands = [fill(words, **values)] if move.actor == "cleanup" else [("PEXPIREAT", *fill([key], **values), "1") for key in words]
+        commands = (
+            [fill(words, **values)]
+            if move.actor == "cleanup"
+            else [("PEXPIREAT", *fill([key], **values), "1") for key in words]
+        )
         before = await self._observe(move.actor)
         replies = await self._world.ask(commands)
         after = await self._observe()
         self._event(Kind.ENVIRONMENT, move.actor, move.actor)
-        gone = any(replies) if before.records is None else bool(set(before.records) - set(after.records or ()))
+        gone = (
+            any(replies) if before.records is None else bool(set(before.records) - set(after.records or ()))
+        )
         if gone:
             self._snapshots.append(before)
         for replica in self._world.replicas.values():
@@ -341,7 +371,9 @@ class Drive:
         for number in range(1, self._world.scenario.before + 1):
             request = Request(f"before{number}", first.replica, first.client)
             request.started = self._event(Kind.START, request.actor, START)
-            request.task = asyncio.create_task(self._world.send(first.client, self._fresh, self._fingerprint, request.actor))
+            request.task = asyncio.create_task(
+                self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
+            )
             await request.task
             await self._calm(self._world.replicas[request.replica])
             self._answer(request)
@@ -364,7 +396,11 @@ class Drive:
     async def _rest(self) -> None:
         """Let everything through and wait for the answers, so that the next run begins at rest."""
         self._gate.reopen()
-        tasks = [request.task for request in self._requests.values() if request.task is not None and not request.task.done()]
+        tasks = [
+            request.task
+            for request in self._requests.values()
+            if request.task is not None and not request.task.done()
+        ]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._world.patience)
             for task in late:
@@ -387,7 +423,10 @@ class Drive:
         return next((replica.death for replica in self._world.replicas.values() if replica.death), "")
 
     def _stuck(self) -> str:
-        return ", ".join(one.actor for one in self._requests.values() if not one.answered) + " show neither a step nor an answer"
+        return (
+            ", ".join(one.actor for one in self._requests.values() if not one.answered)
+            + " show neither a step nor an answer"
+        )
 
     def _event(self, kind: Kind, actor: str, command: str, frame: Frame | None = None) -> int:
         step = frame.step if frame is not None else None

@@ -39,7 +39,8 @@ def snapshot(
         hits = {}
         if names:
             commands = [
-                fill(observe.hits["redis"], fingerprint=fingerprint, fresh=fresh, record=name) for name in names
+                fill(observe.hits["redis"], fingerprint=fingerprint, fresh=fresh, record=name)
+                for name in names
             ]
             hits = {naming(name): number(reply) for name, reply in zip(names, (yield commands), strict=True)}
     return Snapshot(tuple(naming(name) for name in names), hits, ended_by)

@@ -67,7 +67,12 @@ class Replica:
 
 
 async def start(
-    number: int, command: Sequence[str], env: dict[str, str], folder: Path | None, port: int, ready: tuple[str | None, float]
+    number: int,
+    command: Sequence[str],
+    env: dict[str, str],
+    folder: Path | None,
+    port: int,
+    ready: tuple[str | None, float],
 ) -> Replica:
     """Start one replica and wait until it is ready.
 
@@ -81,14 +86,20 @@ async def start(
         process = spawn(command, folder=folder, env={**os.environ, **env}, log=handle)
     except OSError as error:
         log.unlink()
-        raise Unavailable(f"Gateway {number} does not start: {command[0]}: {error.strerror}", "check start.command and start.folder") from None
+        raise Unavailable(
+            f"Gateway {number} does not start: {command[0]}: {error.strerror}",
+            "check start.command and start.folder",
+        ) from None
     finally:
         os.close(handle)
     replica = Replica(number, f"http://127.0.0.1:{port}", process, None, log)
     try:
         await _ready(replica, port, ready)
         if not listens(process.pid, port):
-            raise Unavailable(f"another process listens on port {port}, not Gateway {number}", "end it, or let the target listen on {port}")
+            raise Unavailable(
+                f"another process listens on port {port}, not Gateway {number}",
+                "end it, or let the target listen on {port}",
+            )
         with suppress(OSError):
             replica.watch = ProcessWatch(process.pid)
     except BaseException:
@@ -104,7 +115,10 @@ async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -
         while True:
             if replica.death:
                 last = replica.tail()
-                raise Unavailable(f"{replica.death} before it was ready" + (f": {last}" if last else ""), "run its command by hand")
+                raise Unavailable(
+                    f"{replica.death} before it was ready" + (f": {last}" if last else ""),
+                    "run its command by hand",
+                )
             if accepts("127.0.0.1", port):
                 if path is None:
                     return
@@ -113,7 +127,10 @@ async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -
                         if answer.ok:
                             return
             if time.monotonic() > deadline:
-                raise Unavailable(f"Gateway {replica.number} was not ready within {within:g} s", "check start.ready and its output: " + replica.tail())
+                raise Unavailable(
+                    f"Gateway {replica.number} was not ready within {within:g} s",
+                    "check start.ready and its output: " + replica.tail(),
+                )
             await asyncio.sleep(0.01)
 
 

@@ -120,9 +120,12 @@ class WireWorld:
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
         headers = {
-            name: fill([text], fresh=fresh, fingerprint=fingerprint)[0] for name, text in self.target.request.headers.items()
+            name: fill([text], fresh=fresh, fingerprint=fingerprint)[0]
+            for name, text in self.target.request.headers.items()
         }
-        return await client.send(self.target, self.scenario.signal.body(fresh), {"X-Request-ID": f"{fresh}-{actor}", **headers})
+        return await client.send(
+            self.target, self.scenario.signal.body(fresh), {"X-Request-ID": f"{fresh}-{actor}", **headers}
+        )
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands past the gate."""
@@ -139,7 +142,9 @@ class WireWorld:
 
     async def _start_replica(self, number: int) -> None:
         assert self._valkey is not None  # noqa: S101 - started before its replicas
-        proxy = RedisProxy(self.gate, number, ("127.0.0.1", self._valkey.port), self.target.background["redis"])
+        proxy = RedisProxy(
+            self.gate, number, ("127.0.0.1", self._valkey.port), self.target.background["redis"]
+        )
         self._proxies.append(proxy)
         redis, port = await proxy.start(), free_port()
         values = {
@@ -169,7 +174,9 @@ class WireWorld:
             await client.warm(path)
         fresh = uuid.uuid4().hex[:12]
         fingerprint = self.scenario.signal.fingerprint(fresh)
-        await asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items()))
+        await asyncio.gather(
+            *(self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items())
+        )
         await asyncio.sleep(0.02)
         for number, replica in self.replicas.items():
             self.at_rest[number] = replica.watch.quiet() if replica.watch is not None else None
@@ -210,7 +217,9 @@ def _misfits(scenario: Scenario, target: Target) -> list[Fault]:
         if actor != "clock" and getattr(target.environment, actor) is None
     ]
     if max(scenario.replicas or [1]) > target.replicas:
-        faults.append(Fault(place, f"has {target.replicas} replicas", f"scenario {scenario.name} sends to more"))
+        faults.append(
+            Fault(place, f"has {target.replicas} replicas", f"scenario {scenario.name} sends to more")
+        )
     return faults
 
 
