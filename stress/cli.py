@@ -28,6 +28,7 @@ from stress.worlds.wire import WireWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from stress.order import Order
     from stress.result import Happening, Result
 
 QUICK_SECONDS = 16.0
@@ -88,7 +89,7 @@ def await_it(work: Coroutine[Any, Any, int]) -> int:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def run_command(
+def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     scenarios: tuple[str, ...],
     targets: tuple[str, ...],
     profile: str,
@@ -98,7 +99,7 @@ def run_command(
     reports: Path,
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
-    """Search scenarios for races.
+    r"""Search scenarios for races.
 
     \b
     stress-gateway run
@@ -111,9 +112,7 @@ def run_command(
 
 
 def _pairs(scenarios: tuple[str, ...], targets: tuple[str, ...]) -> list[tuple[Scenario, Path]]:
-    names = scenarios or (
-        OWN_TARGET if targets else tuple(sorted(path.stem for path in bundled("").glob("*.yaml")))
-    )
+    names = scenarios or (OWN_TARGET if targets else tuple(sorted(path.stem for path in bundled("").glob("*.yaml"))))
     found = []
     for name in names:
         scenario = Scenario.load(find(name, ""))
@@ -138,9 +137,7 @@ class Budget(NamedTuple):
         return self.seconds or scenario.search.seconds
 
 
-async def _run_all(
-    pairs: list[tuple[Scenario, Path]], budget: Budget, reports: Path, *, as_json: bool
-) -> int:
+async def _run_all(pairs: list[tuple[Scenario, Path]], budget: Budget, reports: Path, *, as_json: bool) -> int:
     terminal = Terminal()
     begun = time.monotonic()
     tell: Callable[[Happening], None] = (lambda _: None) if as_json else terminal.handle
@@ -184,7 +181,7 @@ def _code(result: Result) -> int:
 @click.option("--target", help="Another target than the one of the order file.")
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True)
 def replay(order_file: Path, target: str | None, times: int) -> int:
-    """Follow one order again.
+    r"""Follow one order again.
 
     \b
     stress-gateway replay reports/latest/concurrent-duplicates-redis-named-by-second/order.txt --times 100
@@ -195,11 +192,10 @@ def replay(order_file: Path, target: str | None, times: int) -> int:
         raise click.UsageError(f"{order_file} can't be read: {error}") from None
     scenario = Scenario.load(find(order.head.scenario, ""))
     path = find(target or order.head.target, "targets")
-    return await_it(_replay(scenario, path, order_file, times))
+    return await_it(_replay(scenario, path, order, times))
 
 
-async def _replay(scenario: Scenario, path: Path, order_file: Path, times: int) -> int:
-    order = parse(order_file.read_text(), str(order_file))
+async def _replay(scenario: Scenario, path: Path, order: Order, times: int) -> int:
     failed = 0
     async with WireWorld(scenario, Target.load(path), path.parent) as world:
         for _ in range(times):
@@ -253,7 +249,7 @@ def schema(kind: str) -> None:
 @click.option("--redis", required=True, help="The store's URL.")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
 def gateway(protocol: str, redis: str, port: int) -> None:
-    """Run a bundled Gateway.
+    r"""Run a bundled Gateway.
 
     \b
     stress-gateway gateway --protocol redis-atomic --redis redis://127.0.0.1:6379/0 --port 8080

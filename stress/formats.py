@@ -53,9 +53,7 @@ def _fault(document: yamlfile.Document, model: type[BaseModel], error: ErrorDeta
     location = tuple(error["loc"])
     if error["type"] == "extra_forbidden":
         known = _keys(model, location[:-1])
-        return Fault(
-            document.place(location), f"unknown key {str(location[-1])!r}", nearest(str(location[-1]), known)
-        )
+        return Fault(document.place(location), f"unknown key {str(location[-1])!r}", nearest(str(location[-1]), known))
     name = ".".join(str(word) for word in location)
     message = error["msg"].removeprefix("Value error, ")
     return Fault(document.place(location), f"{name}: {message}" if name else message)

@@ -1,4 +1,4 @@
-"""Names that a Gateway makes up (times, UUIDs, random suffixes) get numbers, so that orders and traces compare between runs."""
+"""Names that a Gateway makes up (times, UUIDs, suffixes) get numbers, so that orders compare between runs."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class Names:
             if not self._seconds:
                 return "{time}"
             kind, word = "time", str(second)
-        number = self._numbers.setdefault(
-            (kind, word), 1 + sum(1 for other, _ in self._numbers if other == kind)
-        )
+        number = self._numbers.setdefault((kind, word), 1 + sum(1 for other, _ in self._numbers if other == kind))
         return f"{{{kind}:{number}}}"
 
 
@@ -93,4 +91,4 @@ def _second(word: str) -> int | None:
         except ValueError:
             return None
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    return int(word.split(".")[0][:10])
+    return int(word.split(".", maxsplit=1)[0][:10])

@@ -102,9 +102,7 @@ def parse(text: str, path: str = "order") -> Order:
         )
     if int(match[1]) != VERSION:
         hint = f"this version of gateway-stress reads format {VERSION}"
-        raise UsageFault(
-            [Fault(Place(path, 1, len(_MAGIC) + 2), f"order format {match[1]} is unknown", hint)]
-        )
+        raise UsageFault([Fault(Place(path, 1, len(_MAGIC) + 2), f"order format {match[1]} is unknown", hint)])
     faults: list[Fault] = []
     values, body = _parse_head(lines, path, faults)
     moves, rest = _parse_moves(lines, body, path, faults)
@@ -135,9 +133,7 @@ def _parse_head(lines: list[str], path: str, faults: list[Fault]) -> tuple[dict[
             )
         else:
             values[key] = value.strip()
-    faults.append(
-        Fault(Place(path, len(lines), 1), "no moves", "a line `---` must stand between head and moves")
-    )
+    faults.append(Fault(Place(path, len(lines), 1), "no moves", "a line `---` must stand between head and moves"))
     return values, len(lines)
 
 

@@ -162,9 +162,7 @@ class Search:
         )
         missing = tuple(name for name in self._expected if name not in self._found)
         unexpected = tuple(name for name in self._found if name not in self._expected)
-        wanted = (
-            (verdict.ruling == "race" and not missing and not unexpected) if self._expected else verdict.holds
-        )
+        wanted = (verdict.ruling == "race" and not missing and not unexpected) if self._expected else verdict.holds
         world = self._world
         return Result(
             scenario=world.scenario,
@@ -179,8 +177,7 @@ class Search:
             faults=(self._fault,) if self._fault else (),
             last_trace=self._last,
             notes=tuple(
-                f"not checked: {name} (the target does not say how to observe it)"
-                for name in evidence.not_checked
+                f"not checked: {name} (the target does not say how to observe it)" for name in evidence.not_checked
             ),
             seed=self._seed,
             seconds=time.monotonic() - self._begun,

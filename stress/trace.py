@@ -146,13 +146,8 @@ class Trace:
     def outcome(self) -> tuple[object, ...]:
         """What a user can tell apart from outside: answers by actor, and records and hits per incarnation."""
         return (
-            tuple(
-                (a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)
-            ),
-            tuple(
-                (s.records, None if s.hits is None else tuple(sorted(s.hits.items())))
-                for s in self.incarnations
-            ),
+            tuple((a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)),
+            tuple((s.records, None if s.hits is None else tuple(sorted(s.hits.items()))) for s in self.incarnations),
         )
 
     def steps_of(self, actor: str) -> list[Event]:

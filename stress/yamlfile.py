@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from stress.errors import Fault, Place, UsageFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MOST_BYTES = 1024 * 1024
 _MOST_NODES = 10_000
@@ -52,9 +54,7 @@ def load(path: Path) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path), 1, 1)
-        raise UsageFault(
-            [Fault(place, f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}")]
-        ) from None
+        raise UsageFault([Fault(place, f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}")]) from None
     except RecursionError:
         raise _fault(document, "is nested too deeply") from None
     if node is None:
@@ -99,9 +99,7 @@ class _Reader:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             place = Place(self._document.path, key.start_mark.line + 1, key.start_mark.column + 1)
             if name in found:
-                raise UsageFault(
-                    [Fault(place, f"the key {name!r} stands here twice", "leave one of them out")]
-                )
+                raise UsageFault([Fault(place, f"the key {name!r} stands here twice", "leave one of them out")])
             found[name] = self.value(item, (*location, name))
             self._document.places[(*location, name)] = place
         return found

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 _MOST_ASSIGNMENTS = 4096
 
 
-def judge_each(
-    trace: Trace, judge: Callable[[int, Snapshot, Sequence[Answer]], list[Violation]]
-) -> list[Violation]:
+def judge_each(trace: Trace, judge: Callable[[int, Snapshot, Sequence[Answer]], list[Violation]]) -> list[Violation]:
     """Judge each incarnation with the accepted answers that belong to it.
 
     Violations are given only when no assignment of straddling answers satisfies the judge everywhere; they are those

@@ -31,13 +31,9 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         # Other answers may have said created: those hits have numbers too, which only their clients could tell.
         allowed = set(range(2, len(mine) + 1))
         wrong = (
-            len(set(counts)) != len(counts)
-            or not set(counts) <= allowed
-            or (created == 1 and set(counts) != allowed)
+            len(set(counts)) != len(counts) or not set(counts) <= allowed or (created == 1 and set(counts) != allowed)
         )
         if wrong and len(duplicates) + created == len(mine):
             expected = f"counts {sorted(allowed)} of {record}"
-            found.append(
-                Violation("distinct_counts", expected, str(counts), names(duplicates), incarnation=number)
-            )
+            found.append(Violation("distinct_counts", expected, str(counts), names(duplicates), incarnation=number))
     return found

@@ -27,6 +27,4 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     if len(records) == expected or (snapshot.records is None and not records):
         return []
     seen = f"{len(records)}: {', '.join(records)}" if records else "0"
-    return [
-        Violation("one_active_record", f"{expected} active record", seen, names(answers), incarnation=number)
-    ]
+    return [Violation("one_active_record", f"{expected} active record", seen, names(answers), incarnation=number)]

@@ -22,9 +22,7 @@ def check(trace: Trace) -> list[Violation]:
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
     records = (
-        snapshot.records
-        if snapshot.records is not None
-        else sorted({one.record for one in answers if one.record})
+        snapshot.records if snapshot.records is not None else sorted({one.record for one in answers if one.record})
     )
     found = []
     for record in records:
@@ -33,8 +31,6 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         if len(created) != 1:
             expected, observed = f"1 answer says created {record}", f"{len(created)} of {len(mine)}"
             found.append(
-                Violation(
-                    "one_created_answer", expected, observed, names(created or mine), incarnation=number
-                )
+                Violation("one_created_answer", expected, observed, names(created or mine), incarnation=number)
             )
     return found

@@ -35,10 +35,8 @@ class Walk:
         able = [move for move in moves if move.actor not in self._skip]
         if done:
             return self._random.choice([None, *able])
-        return self._random.choice(
-            able or [move for move in moves if not is_environment(move)] or list(moves)
-        )
+        return self._random.choice(able or [move for move in moves if not is_environment(move)] or list(moves))
 
-    def learn(self, trace: Trace) -> None:
+    def learn(self, trace: Trace) -> None:  # noqa: ARG002 - the interface of explorers
         """Count the order."""
         self.orders += 1

@@ -1,4 +1,4 @@
-"""What a stream of Redis commands means for a gate: which commands are one step, and which have no effect of their own."""
+"""What a stream of Redis commands means for a gate: which are one step, and which have no effect of their own."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def verb(args: Sequence[bytes]) -> bytes:
 def is_blocking(args: Sequence[bytes]) -> bool:
     """Tell whether the reply may wait for another client: then the reply is the step."""
     name = verb(args)
-    return name in _BLOCKING or (
-        name in (b"XREAD", b"XREADGROUP") and any(arg.upper() == b"BLOCK" for arg in args)
-    )
+    return name in _BLOCKING or (name in (b"XREAD", b"XREADGROUP") and any(arg.upper() == b"BLOCK" for arg in args))
 
 
 def whole_database(args: Sequence[bytes]) -> bool:

@@ -38,7 +38,7 @@ class Sleep:
     unknown: frozenset[int]
 
     def may_wake_within(self, seconds: float, at_rest: Sleep | None) -> bool:
-        """Tell whether a timer may wake the process within ``seconds``; timers that also tick ``at_rest`` do not count."""
+        """Tell whether a timer may wake the process within ``seconds``; those that tick ``at_rest`` do not count."""
         usual = at_rest.unknown if at_rest is not None else frozenset()
         return (self.soonest is not None and self.soonest <= seconds) or bool(self.unknown - usual)
 

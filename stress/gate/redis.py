@@ -90,9 +90,7 @@ class RedisChannel(asyncio.Protocol):
         host, port = self.proxy.server
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                transport, _ = await asyncio.get_running_loop().create_connection(
-                    lambda: _Upstream(self), host, port
-                )
+                transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Upstream(self), host, port)
         except OSError as error:
             self.gate.fail(f"store lost: {host}:{port} does not answer ({error.strerror or 'time-out'})")
             self.abort()
@@ -111,9 +109,7 @@ class RedisChannel(asyncio.Protocol):
             self.abort()
             return
         self._fresh += requests
-        if self.gate.open:
-            self.settle()
-        elif not self.parked and self._all_pass():
+        if self.gate.open or (not self.parked and self._all_pass()):
             self.settle()
         elif requests:
             self.gate.signal.notify()
@@ -137,12 +133,7 @@ class RedisChannel(asyncio.Protocol):
         frame = Frame(self, name_of(unit), raw, unit.effects, unit.watched, self._state.database)
         frame.replies_left = sum(replies_expected(request) for request in unit.requests)
         self.parked.append(frame)
-        if (
-            unit.parked
-            and len(unit.requests) == 1
-            and is_blocking(unit.requests[0].args)
-            and len(self.parked) == 1
-        ):
+        if unit.parked and len(unit.requests) == 1 and is_blocking(unit.requests[0].args) and len(self.parked) == 1:
             frame.waiting = True
             self.forward(frame)
 

@@ -14,6 +14,20 @@ MAX_BULK = 512 * 1024 * 1024
 MAX_INLINE = 64 * 1024
 _SHOWN = 40
 
+_ARRAY = ord("*")
+_BULK = ord("$")
+_PUSH = ord(">")
+_BULK_ERROR = ord("!")
+_VERBATIM = ord("=")
+_CHUNK = ord(";")
+_ATTRIBUTE = ord("|")
+_MAP = ord("%")
+_SIMPLE = ord("+")
+_ERROR = ord("-")
+_BOOLEAN = ord("#")
+_DOUBLE = ord(",")
+_NULL = ord("_")
+
 
 class ProtocolFault(Exception):
     """Bytes that are not of the protocol. ``offset`` counts the bytes of the stream before them."""
@@ -108,20 +122,18 @@ class RequestParser:
 
     def _one(self, position: int) -> tuple[Request, int]:
         data = self._buffer.data
-        if data[position] != 0x2A:
+        if data[position] != _ARRAY:
             return self._inline(position)
         count, at = self._length(position, MAX_ARGUMENTS)
         args: list[bytes] = []
         for _ in range(max(count, 0)):
             if at >= len(data):
                 raise _Incomplete(at + 1)
-            if data[at] != 0x24:
+            if data[at] != _BULK:
                 raise ProtocolFault(self._buffer.start + at, "expected '$'", bytes(data[at : at + _SHOWN]))
             length, body = self._length(at, MAX_BULK)
             if length < 0:
-                raise ProtocolFault(
-                    self._buffer.start + at, "invalid bulk length", bytes(data[at : at + _SHOWN])
-                )
+                raise ProtocolFault(self._buffer.start + at, "invalid bulk length", bytes(data[at : at + _SHOWN]))
             at = body + length + 2
             if at > len(data):
                 raise _Incomplete(at)
@@ -165,7 +177,7 @@ class RequestParser:
         return Request(raw, args), end + 1
 
 
-class _Incomplete(Exception):  # noqa: N818 - a signal, not an error
+class _Incomplete(Exception):
     def __init__(self, need: int) -> None:
         self.need = need
 
@@ -174,7 +186,7 @@ _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
 
 def split_inline(line: bytes) -> tuple[bytes, ...] | None:
-    """Split an inline command as the server does: words, "double" quotes with escapes, 'single' quotes; None if unbalanced."""
+    """Split an inline command as the server does, with "double" and 'single' quotes; None if unbalanced."""
     args: list[bytes] = []
     at = 0
     while True:
@@ -204,11 +216,7 @@ def _quoted(line: bytes, at: int, quote: bytes, word: bytearray) -> int | None:
             return at + 1
         if byte == b"\\" and quote == b'"' and following:
             digits = line[at + 2 : at + 4]
-            if (
-                following == b"x"
-                and len(digits) == 2
-                and all(digit in b"0123456789abcdefABCDEF" for digit in digits)
-            ):  # noqa: PLR2004
+            if following == b"x" and len(digits) == 2 and all(digit in b"0123456789abcdefABCDEF" for digit in digits):  # noqa: PLR2004
                 word.append(int(digits, 16))
                 at += 4
                 continue
@@ -246,7 +254,7 @@ class ReplyParser:
         while buffer.fault is None and len(buffer.data) - position >= need:
             try:
                 value, after = self._value(position)
-                push = buffer.data[position] == 0x3E
+                push = buffer.data[position] == _PUSH
             except _Incomplete as more:
                 need = more.need - position
                 break
@@ -290,9 +298,9 @@ class ReplyParser:
         if after > len(data):
             raise _Incomplete(after)
         value = bytes(data[body : body + length])
-        if kind == 0x21:
+        if kind == _BULK_ERROR:
             return _error(value), after
-        return value[4:] if kind == 0x3D else value, after
+        return value[4:] if kind == _VERBATIM else value, after
 
     def _streamed(self, at: int) -> tuple[object, int]:
         parts = bytearray()
@@ -300,7 +308,7 @@ class ReplyParser:
             end = self._buffer.data.find(b"\r\n", at)
             if end < 0:
                 raise _Incomplete(max(len(self._buffer.data), at) + 1)
-            if self._buffer.data[at] != 0x3B:
+            if self._buffer.data[at] != _CHUNK:
                 raise ValueError
             length = int(self._buffer.data[at + 1 : end])
             at = end + 2
@@ -328,23 +336,23 @@ class ReplyParser:
                 break
             item, at = self._value(at)
             items.append(item)
-        if kind == 0x7C:  # attributes belong to the reply that follows
+        if kind == _ATTRIBUTE:  # attributes belong to the reply that follows
             return self._value(at)
-        if kind == 0x25:
+        if kind == _MAP:
             return tuple(zip(items[::2], items[1::2], strict=True)), at
         return items, at
 
 
 def _simple(kind: int, line: bytes) -> object:
-    if kind == 0x2B:
+    if kind == _SIMPLE:
         return line
-    if kind == 0x2D:
+    if kind == _ERROR:
         return _error(line)
-    if kind == 0x23:
+    if kind == _BOOLEAN:
         return line == b"t"
-    if kind == 0x2C:
+    if kind == _DOUBLE:
         return math.nan if line == b"nan" else float(line)
-    return None if kind == 0x5F else int(line)
+    return None if kind == _NULL else int(line)
 
 
 def _error(line: bytes) -> ReplyError:

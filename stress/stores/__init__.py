@@ -1,0 +1,1 @@
+"""Stores: the embedded server, and which objects a command touches."""
