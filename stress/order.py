@@ -14,7 +14,7 @@ VERSION = 1
 
 _MAGIC = "gateway-stress order"
 _KEYS = ("scenario", "target", "world", "seed", "fresh", "fingerprint", "outcome")
-_SAFE = ":{}*/,()+-_.;@=%"
+_SAFE = ":{}*/,()+-_.;@="
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,10 @@ class Order:
 
 
 def _line(move: Move) -> str:
-    return str(move._replace(object=" ".join(quote(part, safe=_SAFE) for part in move.object.split(" "))))
+    words = " ".join(quote(part, safe=_SAFE) for part in move.object.split(" "))
+    return str(
+        move._replace(actor=quote(move.actor, safe=_SAFE), command=quote(move.command, safe=_SAFE), object=words)
+    )
 
 
 def parse(text: str, path: str = "order") -> Order:
@@ -153,7 +156,7 @@ def _parse_moves(lines: list[str], start: int, path: str, faults: list[Fault]) -
             hint = "write `ACTOR COMMAND [OBJECT] [#OCCURRENCE]`, such as `A HGET gw:dedup:{fingerprint}`"
             faults.append(Fault(Place(path, number + 1, 1), f"not a move: {line[:60]!r}", hint))
             continue
-        moves.append(Move(words[0], words[1], " ".join(unquote(word) for word in words[2:]), occurrence))
+        moves.append(Move(unquote(words[0]), unquote(words[1]), " ".join(map(unquote, words[2:])), occurrence))
     return moves, len(lines)
 
 

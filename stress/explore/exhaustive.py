@@ -45,7 +45,8 @@ class Exhaustive:
         self._node: _Node | None = None
         self._prefix: list[Move] = []
         self._taken: list[Move] = []
-        self._begun = False
+        self._begun = self._running = False
+        self._level = self._deepest = 0
         self._current: str | None = None
         self._interrupted: str | None = None
         self.orders = 0
@@ -53,35 +54,33 @@ class Exhaustive:
 
     @property
     def exhausted(self) -> bool:
-        """Whether every order has been run."""
-        return self._begun and not self._plain and not self._timed
+        """Whether every order has been run to its end."""
+        return self._begun and not self._running and not self._plain and not self._timed
 
     @property
     def clock_cut(self) -> bool:
         """Whether every order without a move of the clock has been run, and some with it have not."""
-        return self._begun and not self._plain and bool(self._timed)
+        return self._begun and not self._running and not self._plain and bool(self._timed)
 
     @property
     def bound(self) -> int | None:
         """The largest b such that every order with at most b switches has been run; None if not even b = 0."""
-        if not self._begun:
-            return None
-        left = [*self._plain, *self._timed]
-        return min(left) - 1 if left and min(left) > 0 else None if left else self._deepest
-
-    _deepest = 0
+        left = [*self._plain, *self._timed, *([self._level] if self._running or not self._begun else [])]
+        if not left:
+            return self._deepest
+        return min(left) - 1 if min(left) else None
 
     def more(self) -> bool:
         """Take the next prefix with the fewest switches."""
         self._taken.clear()
         self._current = self._interrupted = None
         if not self._begun:
-            self._begun, self._node, self._prefix = True, None, []
+            self._begun, self._running, self._node, self._prefix = True, True, None, []
             return True
         queues = self._timed if self._timed and (not self._plain or self._clock_turn()) else self._plain
         if not queues:
             return False
-        level = min(queues)
+        self._running, self._level = True, (level := min(queues))
         self._deepest = max(self._deepest, level)
         self._node = queues[level].popleft()
         if not queues[level]:
@@ -109,6 +108,7 @@ class Exhaustive:
 
     def learn(self, trace: Trace) -> None:
         """Count the order."""
+        self._running = False
         self.orders += 1
         self.clock_orders += any(move.actor == "clock" for move in trace.moves)
 

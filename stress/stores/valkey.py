@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import signal
-import socket
 import subprocess
 import time
 from shutil import which
-from typing import TYPE_CHECKING
 
 from stress.errors import Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+from stress.stores.process import accepts, end, free_port, listens, spawn
 
 _START_SECONDS = 10.0
+_TRIES = 3
 _OPTIONS = (
     "--bind",
     "127.0.0.1",
@@ -29,37 +23,6 @@ _OPTIONS = (
     "--loglevel",
     "warning",
 )
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, even by SIGKILL (prctl(2))."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def spawn(
-    command: Sequence[str], *, folder: Path | None = None, env: Mapping[str, str] | None = None, log: int
-) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own that does not outlive this process; both outputs go to ``log``."""
-    return subprocess.Popen(  # noqa: S603 - starting the user's own Gateway is what this is for
-        command,
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - a single call into libc, no locks taken
-    )
-
-
-def free_port() -> int:
-    """Find a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def server_binary() -> str:
@@ -90,19 +53,29 @@ class Valkey:
     def __init__(self) -> None:
         """Start it and wait until it accepts connections.
 
+        A port that was free a moment ago may be taken by somebody else's server, which accepts just as well: only
+        our own child counts, and another port is tried.
+
         Raises:
             Unavailable: when it does not start.
 
         """
-        self.port = free_port()
-        self.process = spawn([server_binary(), "--port", str(self.port), *_OPTIONS], log=subprocess.DEVNULL)
+        for _ in range(_TRIES):
+            self.port = free_port()
+            self.process = spawn([server_binary(), "--port", str(self.port), *_OPTIONS], log=subprocess.DEVNULL)
+            if self._starts():
+                return
+            self.close()
+        message = f"the embedded Valkey did not start (exit code {self.process.returncode})"
+        raise Unavailable(message, "run it by hand to see why: " + server_binary())
+
+    def _starts(self) -> bool:
         deadline = time.monotonic() + _START_SECONDS
-        while not accepts("127.0.0.1", self.port):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                message = f"the embedded Valkey did not start (exit code {self.process.returncode})"
-                raise Unavailable(message, "run it by hand to see why: " + server_binary())
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if accepts("127.0.0.1", self.port) and listens(self.process.pid, self.port):
+                return True
             time.sleep(0.005)
+        return False
 
     @property
     def url(self) -> str:
@@ -112,23 +85,3 @@ class Valkey:
     def close(self) -> None:
         """End the process that was started here."""
         end(self.process)
-
-
-def end(process: subprocess.Popen[bytes], seconds: float = 2.0) -> None:
-    """End a child: ask, then insist."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    process.wait()
-
-
-def accepts(host: str, port: int) -> bool:
-    """Tell whether somebody listens there."""
-    try:
-        with socket.create_connection((host, port), timeout=0.5):
-            return True
-    except OSError:
-        return False

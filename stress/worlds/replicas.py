@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -17,7 +16,7 @@ import aiohttp
 
 from stress.errors import Unavailable
 from stress.gate.quiet import ProcessWatch, descendants
-from stress.stores.valkey import accepts, end, free_port, spawn
+from stress.stores.process import accepts, end, listens, spawn
 
 if TYPE_CHECKING:
     import subprocess
@@ -135,26 +134,3 @@ async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -
                     "check start.ready and its output: " + replica.tail(),
                 )
             await asyncio.sleep(0.01)
-
-
-def listens(pid: int, port: int) -> bool:
-    """Tell whether a process or one of its descendants listens on a port; True where that can't be seen."""
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                words = line.split()
-                if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
-                    inodes.add(f"socket:[{words[9]}]")
-    if not inodes:
-        return sys.platform != "linux"
-    for child in descendants(pid):
-        with suppress(OSError):
-            for file in os.listdir(f"/proc/{child}/fd"):  # noqa: PTH208 - names are enough
-                with suppress(OSError):
-                    if os.readlink(f"/proc/{child}/fd/{file}") in inodes:  # noqa: PTH115 - a link to no path
-                        return True
-    return False
-
-
-__all__ = ["Replica", "free_port", "listens", "start"]

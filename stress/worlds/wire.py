@@ -16,7 +16,8 @@ from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.step import letters
 from stress.stores.keys import KeyFinder
-from stress.stores.valkey import Valkey, free_port
+from stress.stores.process import free_port
+from stress.stores.valkey import Valkey
 from stress.worlds.client import Client, Raw
 from stress.worlds.drive import Crossed, Drive
 from stress.worlds.observe import fill

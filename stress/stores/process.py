@@ -1,0 +1,90 @@
+"""Child processes: started so that they can't outlive us, checked to be the ones that listen, and ended."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stress.gate.quiet import descendants
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends, even by SIGKILL (prctl(2))."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(
+    command: Sequence[str], *, folder: Path | None = None, env: Mapping[str, str] | None = None, log: int
+) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own that does not outlive this process; both outputs go to ``log``."""
+    return subprocess.Popen(  # noqa: S603 - starting the user's own Gateway is what this is for
+        command,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - a single call into libc, no locks taken
+    )
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def end(process: subprocess.Popen[bytes], seconds: float = 2.0) -> None:
+    """End a child: ask, then insist."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def accepts(host: str, port: int) -> bool:
+    """Tell whether somebody listens there."""
+    try:
+        with socket.create_connection((host, port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def listens(pid: int, port: int) -> bool:
+    """Tell whether a process or one of its descendants listens on a port; True where that can't be seen."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
+                    inodes.add(f"socket:[{words[9]}]")
+    if not inodes:
+        return sys.platform != "linux"
+    for child in descendants(pid):
+        with suppress(OSError):
+            for file in os.listdir(f"/proc/{child}/fd"):  # noqa: PTH208 - names are enough
+                with suppress(OSError):
+                    if os.readlink(f"/proc/{child}/fd/{file}") in inodes:  # noqa: PTH115 - a link to no path
+                        return True
+    return False
