@@ -84,7 +84,9 @@ class Evidence:
             words = f"bounded: every order with up to {self.bound} switches ({self.orders} orders)"
         else:
             words = f"{self.orders} orders, cut off below one switch"
-        if self.sampled:
+        if self.sampled and not self.orders:
+            words = f"sampled only: {self.sampled} orders"
+        elif self.sampled:
             words += f", {self.sampled} more sampled"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
@@ -124,7 +126,7 @@ def judge(
         return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
     if faults:
         return Verdict(Ruling.INCONCLUSIVE, faults[0], proof)
-    ran = [one for one in proof if one.orders]
+    ran = [one for one in proof if one.orders or one.sampled]
     if not ran:
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):

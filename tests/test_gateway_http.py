@@ -48,7 +48,7 @@ async def test_one_after_another_every_gateway_is_right(valkey: Redis, protocol:
     async with TestClient(TestServer(make_app(protocol, RedisStore(valkey)))) as client:
         answers = [await client.post(PATH, data=webhook(), headers=now()) for _ in range(3)]
         bodies = [await answer.json() for answer in answers]
-    assert [answer.status for answer in answers] == [201, 202, 202]
+    assert [answer.status for answer in answers] == [201, 202, 202], bodies
     assert [body.get("metadata", {}).get("count") for body in bodies] == [None, 2, 3]
     assert len({body["remediationRequestName"] for body in bodies}) == 1
     assert {body["fingerprint"][:16] for body in bodies} == {"b19ffa4bbcf2155c"}

@@ -148,6 +148,7 @@ async def test_bytes_that_are_no_command_are_a_fault(wire: Wire) -> None:
     writer.write(b"*1\r\n:nonsense\r\n")
     with suppress(ConnectionResetError):
         assert await reader.read() == b""
+    writer.close()
     assert wire.gate.fault.startswith("a frame of the Gateway could not be read: expected '$' at byte 4")
 
 
@@ -160,12 +161,14 @@ async def test_a_server_that_goes_is_a_fault(wire: Wire) -> None:
     assert await wire.shown() == ["GET"]
     wire.valkey.process.kill()
     assert await reader.read() == b""
+    writer.close()
     assert wire.gate.fault == "store lost: it closed the connection while a command was on its way"
     lost = RedisProxy(Gate(), 1, ("127.0.0.1", free_port()), [])
     port = await lost.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with suppress(ConnectionResetError):
         assert await reader.read() == b""
+    writer.close()
     assert lost.gate.fault.startswith("store lost: 127.0.0.1:")
     await lost.close()
 
@@ -194,6 +197,7 @@ async def test_the_server_tells_what_a_command_touches(
 ) -> None:
     """Keys and access come from the real server; what it can't see touches the whole database."""
     direct = Redis(port=wire.valkey.port, decode_responses=True)
+    direct.response_callbacks.clear()
     keys = KeyFinder(direct.execute_command, ResponseError)
     effects, reads = (
         [tuple(word.encode() for word in line.split()) for line in lines] for lines in (commands, watched)

@@ -232,3 +232,29 @@ async def test_nothing_is_left_behind() -> None:
         pids = [world.replicas[1].process.pid, world._valkey.process.pid]  # type: ignore[union-attr]
     await asyncio.sleep(0)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []  # noqa: ASYNC240 - the kernel's own table
+
+
+@pytest.mark.asyncio
+async def test_requests_that_hang_in_an_order_are_named() -> None:
+    """Requests that show neither a step nor an answer within the patience end the run as inconclusive."""
+    async with WireWorld(own_scenario(), own_target("stall", patience=0.1)) as world:
+        trace = await world.run(Walk(1))
+    assert trace.fault == "the Gateway hangs: A, B show neither a step nor an answer for 0.1 s"
+
+
+@pytest.mark.asyncio
+async def test_a_sleeper_is_waited_out() -> None:
+    """A request that sleeps less than the patience is not blocked: its timer is seen and waited for."""
+    async with WireWorld(own_scenario(), own_target("nap")) as world:
+        trace = await world.run(Walk(1))
+    assert (trace.fault, [event.kind for event in trace.events if event.kind == "blocked"]) == ("", [])
+
+
+@pytest.mark.asyncio
+async def test_walk_alone_is_never_proof() -> None:
+    """Random orders that find nothing are inconclusive."""
+    scenario = Scenario.model_validate({**scenario_of("atomic-hit-count").model_dump(), "search": {"explorer": "walk"}})
+    async with WireWorld(scenario, target_of("redis-atomic")) as world:
+        result = await Search(world, seconds=5, orders=6).result()
+    assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 6)
+    assert result.verdict.reason == "cut off: sampled only: 6 orders, assuming that requests share only the store"

@@ -69,16 +69,14 @@ def make_app(protocol: str, store: RedisStore) -> web.Application:
     deduplicate = import_module(f"stress.gateways.{protocol.replace('-', '_')}").deduplicate
 
     async def prometheus(request: web.Request) -> web.Response:
-        outcome: Outcome = await deduplicate(store, incoming(await _body(request)))
-        return web.json_response(_answer(outcome, request["fingerprint"]), status=201 if outcome.created else 202)
-
-    async def signal_route(request: web.Request) -> web.Response:
         if request.method != "POST":
             raise Refusal(405, f"{request.method} is not allowed")
-        return await prometheus(request)
+        signal = await _signal(request)
+        outcome: Outcome = await deduplicate(store, signal)
+        return web.json_response(_answer(outcome, signal.fingerprint), status=201 if outcome.created else 202)
 
     app = web.Application(middlewares=[_guard], client_max_size=10 * _MOST_BYTES)
-    app.router.add_route("*", "/api/v1/signals/prometheus", signal_route)
+    app.router.add_route("*", "/api/v1/signals/prometheus", prometheus)
     for path, status in (("/health", "healthy"), ("/healthz", "healthy"), ("/ready", "ready")):
         app.router.add_get(path, _state(status))
     return app
@@ -137,7 +135,7 @@ def check_timestamp(header: str | None, now: float) -> None:
         raise Refusal(400, "X-Timestamp is too old or too far ahead")
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def _signal(request: web.Request) -> Incoming:
     if request.headers.get("Content-Type") and request.content_type != "application/json":
         raise Refusal(415, f"Content-Type {request.content_type} is not application/json")
     raw = await request.read()
@@ -151,8 +149,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     kept = {key: value for key, value in labels.items() if key in _LABELS}
     namespace = labels.get("namespace") or labels.get("exported_namespace") or "default"
     signal = Signal(alertname=labels["alertname"], namespace=namespace, labels=kept)
-    request["fingerprint"] = signal.fingerprint("")
-    return {"fingerprint": request["fingerprint"], "alertname": signal.alertname, "namespace": namespace}
+    return Incoming(signal.fingerprint(""), signal.alertname, namespace)
 
 
 def first_labels(webhook: object) -> dict[str, str]:
@@ -170,11 +167,6 @@ def first_labels(webhook: object) -> dict[str, str]:
     if not labels.get("alertname"):
         raise Refusal(400, "alertname is empty")
     return {str(key): str(value) for key, value in labels.items()}
-
-
-def incoming(fields: dict[str, Any]) -> Incoming:
-    """Make the signal that a protocol sees."""
-    return Incoming(**fields)
 
 
 def _answer(outcome: Outcome, fingerprint: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A Gateway nobody here wrote the harness for: raw asyncio, one store connection a request, and an in-process lock."""
+"""A Gateway that knows nothing of the harness: raw asyncio, one store connection a request, and an in-process lock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import sys
 
 LOCK = asyncio.Lock()
+SERVED: list[str] = []
+WARM = 2
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 
@@ -44,10 +46,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         else:
             pod = json.loads(body)["alerts"][0]["labels"]["pod"]
             fingerprint = hashlib.sha256(pod.encode()).hexdigest()
-            if MODE == "die":
-                sys.exit(3)
-            if MODE == "hang":
+            SERVED.append(fingerprint)
+            if MODE == "hang" or (MODE == "stall" and len(SERVED) > WARM):
                 await asyncio.Event().wait()
+            if MODE == "nap":
+                await asyncio.sleep(0.05)
             if MODE == "locked":
                 async with LOCK:
                     status, count = await deduplicate(fingerprint)
