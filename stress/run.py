@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stress.checks import not_checked, run_checks
 from stress.explore.exhaustive import Exhaustive
+from stress.explore.interleavings import Interleaving
 from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.order import Head, Order
@@ -41,11 +42,14 @@ class World(Protocol):
         """Run one order that the explorer chooses."""
 
 
-async def run(order: Order, world: World) -> Trace:
-    """Run one order in a world, with the fresh value of its head if it has one; give the trace.
+async def run(order: Order | Interleaving, world: World) -> Trace:
+    """Run one order in a world; give the trace. An order file's fresh value is used again.
 
     A trace with a ``fault`` did not follow the order to its end.
     """
+    if isinstance(order, Interleaving):
+        order.more()
+        return await world.run(order)
     replay = Replay(order.moves)
     replay.more()
     return await world.run(replay, order.head.fresh or None)
