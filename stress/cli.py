@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stress.result import Happening, Result
 
 QUICK_SECONDS = 16.0
+_CLOCK_WEIGHT = 16
 OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
 """The scenarios of the two failing tests, which a target of the user's own is run on."""
 
@@ -130,11 +131,18 @@ class Budget(NamedTuple):
     orders: int | None
     seed: int
 
-    def share(self, scenario: Scenario, spent: float, left: int) -> float:
-        """Give the seconds of the next pair, of ``left`` that are still to be run: what others left over is shared."""
+    def share(self, pairs: list[tuple[Scenario, Path]], spent: float) -> float:
+        """Give the seconds of the first of the ``pairs`` still to be run: by weight, with what others left over."""
         if self.total is not None:
-            return max(1.0, (self.total - spent) / left)
-        return self.seconds or scenario.search.seconds
+            weights = [_weight(scenario, Target.load(path)) for scenario, path in pairs]
+            return max(1.0, (self.total - spent) * weights[0] / sum(weights))
+        return self.seconds or pairs[0][0].search.seconds
+
+
+def _weight(scenario: Scenario, target: Target) -> int:
+    """Weigh what a pair costs: more requests have more orders, and a move of the clock takes up to a real second."""
+    timed = "clock" in scenario.actors and target.second == "matters"
+    return scenario.concurrent * (_CLOCK_WEIGHT if timed else 1)
 
 
 async def _run_all(pairs: list[tuple[Scenario, Path]], budget: Budget, reports: Path, *, as_json: bool) -> int:
@@ -145,7 +153,7 @@ async def _run_all(pairs: list[tuple[Scenario, Path]], budget: Budget, reports: 
     folders: list[Path] = []
     for scenario, path in pairs:
         async with WireWorld(scenario, Target.load(path), path.parent) as world:
-            limit = budget.share(scenario, time.monotonic() - begun, len(pairs) - len(results))
+            limit = budget.share(pairs[len(results) :], time.monotonic() - begun)
             most = budget.orders or scenario.search.orders
             search = Search(world, seconds=limit, orders=most, seed=budget.seed, tell=tell)
             result = await search.result()

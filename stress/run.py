@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from stress.checks import not_checked, run_checks
+from stress.checks import cause, not_checked, run_checks
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.interleavings import Interleaving
 from stress.explore.replay import Replay
@@ -13,7 +13,7 @@ from stress.explore.walk import Walk
 from stress.order import Head, Order
 from stress.result import Finding, Progress, Result, Started
 from stress.scenario import Race
-from stress.verdict import Cause, Evidence, Verdict, judge
+from stress.verdict import Evidence, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +138,7 @@ class Search:
         for name in dict.fromkeys(violation.invariant for violation in violations):
             if name not in self._found:
                 order = order_of(trace, self._world, self._seed, violations)
-                self._found[name] = Finding(order, trace, violations, Cause.GATEWAY, self._world.name)
+                self._found[name] = Finding(order, trace, violations, cause(violations), self._world.name)
 
     def _progress(self) -> None:
         now = time.monotonic()

@@ -13,17 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stress import yamlfile
-from stress.checks import not_checked, run_checks
+from stress.checks import cause, not_checked, run_checks
 from stress.errors import UsageFault
 from stress.formats import bundled, find
 from stress.names import Names
 from stress.order import Head, Order, parse
-from stress.scenario import INVARIANTS, Scenario, Signal
+from stress.scenario import ASSERTIONS, INVARIANTS, Scenario, Signal
 from stress.step import Access, Move, Step, Touch
 from stress.target import Target
 from stress.trace import Answer, Snapshot, Trace
 from stress.verdict import Evidence, Violation, judge
 
+PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
 FINGERPRINT = "b19ffa4bbcf2155c" + "0" * 48
 words = st.text("abcXYZ:{}-+*/()0123456789 %#", min_size=1, max_size=12).map(lambda text: text.replace(" ", "_"))
 moves = st.builds(Move, words.filter(lambda w: w[0] not in "#-"), words, words | st.just(""), st.integers(1, 9))
@@ -149,7 +150,7 @@ def broken(answers: list[Answer], *states: tuple[tuple[str, ...], dict[str, int 
     """Judge a trace by all invariants."""
     snapshots = tuple(Snapshot(records, hits) for records, hits in states)
     trace = Trace("wire", "", "", len(answers), (), answers, snapshots)
-    return [str(violation) for violation in run_checks(INVARIANTS, trace)]
+    return [str(violation) for violation in run_checks(PROMISES, trace)]
 
 
 def test_one_record_and_all_hits_break_nothing() -> None:
@@ -193,8 +194,8 @@ def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool]
 def test_checks_that_need_more_than_is_shown_are_left_out() -> None:
     """Without stored hits the check of them is not run, and that is said."""
     trace = Trace("wire", "", "", 1, (), [answer("A", 201)], (Snapshot(None, None),))
-    assert run_checks(INVARIANTS, trace) == []
-    assert not_checked(INVARIANTS, trace) == ("hits_equal_answers",)
+    assert run_checks(PROMISES, trace) == []
+    assert not_checked(PROMISES, trace) == ("hits_equal_answers",)
 
 
 def test_each_invariant_is_a_file_of_its_name() -> None:
@@ -287,3 +288,28 @@ def test_a_target_says_how_to_start_exactly_once() -> None:
     """Neither a protocol nor a command, or both, is a fault."""
     with pytest.raises(ValueError, match="exactly one of"):
         Target(name="x")
+
+
+def test_what_only_a_test_asserts_is_the_environments_fault() -> None:
+    """A record that a sibling test deleted breaks both tests and no invariant; the cause is the environment."""
+    answers = [answer("A", 201), answer("B", 202, count=2)]
+    wiped = (Snapshot(("r",), {"r": 2}, "cleanup"), Snapshot((), {}))
+    trace = Trace("wire", "", "", 2, (), answers, wiped)
+    found = run_checks(INVARIANTS, trace)
+    assert [str(one) for one in found] == [
+        "test_t1_one_record: expected 1 record and only 201 or 202; observed 0",
+        "test_t2_hits_at_least_requests: expected a count of at least 2; observed 0",
+    ]
+    assert cause(found) == "environment"
+    assert cause([*found, VIOLATION]) == "gateway"
+
+
+def test_both_tests_pass_on_a_right_state() -> None:
+    """One record with every hit satisfies them; a 500 fails the first."""
+    answers = [answer("A", 201), answer("B", 202, count=2)]
+    good = Trace("wire", "", "", 2, (), answers, (Snapshot(("r",), {"r": 2}),))
+    assert run_checks(ASSERTIONS, good) == []
+    bad = Trace("wire", "", "", 2, (), [*answers, answer("C", 500, None)], (Snapshot(("r",), {"r": 2}),))
+    assert [str(one) for one in run_checks(ASSERTIONS, bad)] == [
+        "test_t1_one_record: expected 1 record and only 201 or 202; observed 1, and 1 other answers"
+    ]

@@ -258,3 +258,19 @@ async def test_walk_alone_is_never_proof() -> None:
         result = await Search(world, seconds=5, orders=6).result()
     assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 6)
     assert result.verdict.reason == "cut off: sampled only: 6 orders, assuming that requests share only the store"
+
+
+@pytest.mark.asyncio
+async def test_a_sibling_tests_cleanup_fails_t2_on_the_twin() -> None:
+    """With a cleanup T2 fails even on the atomic twin while every invariant holds: the cause is the environment."""
+    ruling, broken, _, result = await search(scenario_of("t2-one-then-three-cleanup"), target_of("redis-atomic"))
+    assert (ruling, broken) == ("race", ("test_t2_hits_at_least_requests",))
+    assert (result.findings[0].cause, result.as_expected) == ("environment", True)
+
+
+@pytest.mark.asyncio
+async def test_the_twin_holds_with_the_failing_tests_own_numbers() -> None:
+    """One request and then three have 6 orders on the atomic twin, five at once have 120: all hold."""
+    for name, orders in (("t2-one-then-three", 6), ("t1-five-at-once", 120)):
+        ruling, broken, _, result = await search(scenario_of(name), target_of("redis-atomic"))
+        assert (ruling, broken, result.verdict.evidence[0].total) == ("holds", (), orders)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from stress.verdict import Cause
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,12 @@ def run_checks(names: Sequence[str], trace: Trace) -> list[Violation]:
         if not missing(module.NEEDS, trace):
             found += module.check(trace)
     return found
+
+
+def cause(violations: Sequence[Violation]) -> Cause:
+    """Tell whose fault violations are: where only what a test asserts is broken, the test's surroundings are."""
+    outside = all(getattr(import_module(f"stress.checks.{one.invariant}"), "ENVIRONMENT", False) for one in violations)
+    return Cause.ENVIRONMENT if outside else Cause.GATEWAY
 
 
 def not_checked(names: Sequence[str], trace: Trace) -> tuple[str, ...]:

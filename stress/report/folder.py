@@ -41,6 +41,7 @@ def document(result: Result) -> dict[str, Any]:
         "as_expected": result.as_expected,
         "violations": [asdict(violation) for finding in result.findings for violation in finding.violations],
         "search": search,
+        "cause": [str(finding.cause) for finding in result.findings],
         "order_file": "order.txt" if result.findings else None,
         "faults": list(result.faults),
         "notes": list(result.notes),

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stress.result import Finished, Progress
+from stress.verdict import Cause
 
 if TYPE_CHECKING:
     from stress.result import Finding, Happening, Result
@@ -75,6 +76,8 @@ class Terminal:
             self.say("  " + row)
         for violation in finding.violations:
             self.say(f"  {violation.invariant}: expected {violation.expected}; observed {violation.observed}")
+        if finding.cause is Cause.ENVIRONMENT:
+            self.say("  cause: environment. No change in the Gateway can help: isolate the test.")
         self.say(f"  failed again in {finding.replays[0]} of {finding.replays[1]} replays")
         if folder:
             self.say(f"  replay: stress-gateway replay {folder}/order.txt")

@@ -1,0 +1,23 @@
+"""What the failing test T1 asserts: every answer is 201 or 202, and one record is there when it looks (contract 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from stress.trace import Trace
+
+NEEDS = frozenset({"records"})
+ENVIRONMENT = True
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Read answers and the final state as the test does, whoever changed it."""
+    wrong = tuple(answer.actor for answer in trace.answers if not (answer.created or answer.duplicate))
+    records = trace.final.records or ()
+    if not wrong and len(records) == 1:
+        return []
+    seen = f"{len(records)}, and {len(wrong)} other answers" if wrong else str(len(records))
+    return [Violation("test_t1_one_record", "1 record and only 201 or 202", seen, wrong)]

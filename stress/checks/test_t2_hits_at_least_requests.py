@@ -1,0 +1,22 @@
+"""What the failing test T2 asserts: the first record's count is at least the number of requests (contract 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from stress.trace import Trace
+
+NEEDS = frozenset({"records", "hits"})
+ENVIRONMENT = True
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Read the final state as the test does: no record counts as 0."""
+    records, hits = trace.final.records or (), trace.final.hits or {}
+    count = (hits.get(records[0]) if records else 0) or 0
+    if count >= trace.requests:
+        return []
+    return [Violation("test_t2_hits_at_least_requests", f"a count of at least {trace.requests}", str(count))]
