@@ -14,7 +14,7 @@ import click
 from stress.checks import run_checks
 from stress.errors import Unavailable, UsageFault
 from stress.formats import bundled, find
-from stress.gateways.app import PROTOCOLS
+from stress.gateways.protocols import PROTOCOLS
 from stress.gateways.serve import serve
 from stress.order import parse
 from stress.report.folder import ReportUnwritable, document, write, write_summary

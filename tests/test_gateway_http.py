@@ -11,7 +11,8 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from stress.gateways.app import PROTOCOLS, RedisStore, make_app
+from stress.gateways.app import RedisStore, make_app
+from stress.gateways.protocols import PROTOCOLS
 from stress.stores.valkey import Valkey
 
 if TYPE_CHECKING:

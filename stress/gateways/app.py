@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
-from importlib import import_module
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from redis.exceptions import WatchError
 
-from stress.gateways.store import Incoming, Outcome, Reply
+from stress.gateways.protocols import protocol_named
+from stress.gateways.store import Incoming, Outcome
 from stress.scenario import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
+    from redis.asyncio.client import Pipeline
 
-PROTOCOLS = ("redis-atomic", "redis-named-by-second", "redis-read-modify-write")
+    from stress.gateways.store import Reply, Script
+
 _OLDEST_SECONDS, _AHEAD_SECONDS, _MOST_BYTES = 300, 120, 102_400
 _PROBLEMS = {
     400: "validation-error",
@@ -54,6 +59,46 @@ class RedisStore:
             replies: list[Reply] = await pipe.execute()
             return replies
 
+    def script(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Awaitable[Reply]:
+        """Run a script."""
+        return self.call("EVAL", script.lua, str(len(keys)), *keys, *arguments)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[RedisSession]:
+        """Take a connection out of the pool, and give it back."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            yield RedisSession(pipe)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+class RedisSession:
+    """A connection for one request alone."""
+
+    def __init__(self, pipe: Pipeline) -> None:
+        """Use the connection of a pipeline, which is not sent before ``execute``."""
+        self._pipe = pipe
+
+    async def call(self, *command: str) -> Reply:
+        """Run one command at once."""
+        if command[0] == "WATCH":
+            return str(await self._pipe.watch(*command[1:]))
+        reply: Reply = await self._pipe.immediate_execute_command(*command)  # type: ignore[no-untyped-call]
+        return reply
+
+    async def execute(self, *commands: tuple[str, ...]) -> list[Reply] | None:
+        """Send MULTI, the commands and EXEC in one write; None when a watched key was touched."""
+        self._pipe.multi()  # type: ignore[no-untyped-call]
+        for command in commands:
+            self._pipe.execute_command(*command)
+        try:
+            replies: list[Reply] = await self._pipe.execute()
+        except WatchError:
+            return None
+        return replies
+
 
 class Refusal(Exception):
     """A request that is answered with a problem document (RFC 9457)."""
@@ -66,7 +111,7 @@ class Refusal(Exception):
 
 def make_app(protocol: str, store: RedisStore) -> web.Application:
     """Build the application over one deduplication protocol."""
-    deduplicate = import_module(f"stress.gateways.{protocol.replace('-', '_')}").deduplicate
+    deduplicate = protocol_named(protocol)
 
     async def prometheus(request: web.Request) -> web.Response:
         if request.method != "POST":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.gateways.store import TTL_SECONDS, Outcome, stamp
+from stress.gateways.store import TTL_SECONDS, Outcome, Reply, Script, stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from stress.gateways.store import Incoming, Store
 
-CREATE_OR_COUNT = """
+LUA = """
 local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
 if count == 1 then redis.call('HSET', KEYS[1], 'record', ARGV[1], 'firstSeen', ARGV[2]) end
 redis.call('HSET', KEYS[1], 'lastSeen', ARGV[2])
@@ -18,9 +20,21 @@ return count
 """
 
 
+def _python(call: Callable[..., Reply], keys: Sequence[str], arguments: Sequence[str]) -> Reply:
+    count = call("HINCRBY", keys[0], "count", "1")
+    if count == 1:
+        call("HSET", keys[0], "record", arguments[0], "firstSeen", arguments[1])
+    call("HSET", keys[0], "lastSeen", arguments[1])
+    call("EXPIRE", keys[0], arguments[2])
+    return count
+
+
+CREATE_OR_COUNT = Script(LUA, _python)
+
+
 async def deduplicate(store: Store, signal: Incoming) -> Outcome:
     """EVAL: one step for creation and for each hit."""
     record, seen = f"rr-{signal.fingerprint[:16]}", stamp(store.now())
     key = f"gw:dedup:{signal.fingerprint}"
-    count = int(str(await store.call("EVAL", CREATE_OR_COUNT, "1", key, record, seen, TTL_SECONDS)))
+    count = int(str(await store.script(CREATE_OR_COUNT, [key], [record, seen, TTL_SECONDS])))
     return Outcome(created=count == 1, record=record, count=count, last_seen=seen)

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
 TTL_SECONDS = "300"
 
-Reply = None | int | str | list[str | None]
+Reply = None | int | str | list["Reply"]
+
+
+class Script(NamedTuple):
+    """A script that the store runs as one step: its Lua text, and the same in Python for the store in memory.
+
+    ``python`` is given what ``redis.call``, ``KEYS`` and ``ARGV`` are in Lua.
+    """
+
+    lua: str
+    python: Callable[[Callable[..., Reply], Sequence[str], Sequence[str]], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,16 @@ class Outcome:
     last_seen: str = ""
 
 
+class Session(Protocol):
+    """A connection for one request alone: after WATCH its transaction fails if such a key was touched since."""
+
+    def call(self, *command: str) -> Awaitable[Reply]:
+        """Run one command at once."""
+
+    def execute(self, *commands: tuple[str, ...]) -> Awaitable[Sequence[Reply] | None]:
+        """Run commands as one transaction; None when a watched key was touched."""
+
+
 class Store(Protocol):
     """The store of a protocol. Each call is one step."""
 
@@ -43,10 +65,24 @@ class Store(Protocol):
     def call(self, *command: str) -> Awaitable[Reply]:
         """Run one command."""
 
-    def pipeline(self, *commands: tuple[str, ...]) -> Awaitable[list[Reply]]:
+    def pipeline(self, *commands: tuple[str, ...]) -> Awaitable[Sequence[Reply]]:
         """Send commands in one write."""
+
+    def script(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Awaitable[Reply]:
+        """Run a script."""
+
+    def session(self) -> AbstractAsyncContextManager[Session]:
+        """Take a connection of its own."""
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait."""
 
 
 def stamp(now: float) -> str:
     """Write a time as RFC 3339 with seconds."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _stamp(int(now))
+
+
+@lru_cache(maxsize=8)
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

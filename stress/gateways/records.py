@@ -1,0 +1,43 @@
+"""Records in Redis as the Kubernetes API has them: creating one lists it, and fails if one of that name exists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.gateways.store import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.gateways.store import Reply
+
+LUA = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('HSET', KEYS[2], 'fingerprint', ARGV[2], 'count', 1)
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+
+
+def _python(call: Callable[..., Reply], keys: Sequence[str], arguments: Sequence[str]) -> Reply:
+    if call("EXISTS", keys[1]) == 1:
+        return 0
+    call("HSET", keys[1], "fingerprint", arguments[1], "count", "1")
+    call("EXPIRE", keys[1], arguments[2])
+    call("SADD", keys[0], arguments[0])
+    call("EXPIRE", keys[0], arguments[2])
+    return 1
+
+
+CREATE_LISTED = Script(LUA, _python)
+"""Create a record and list it, unless one of that name exists: one step, as a POST to the Kubernetes API is.
+
+Keys: the list of active records, the record. Arguments: its name, the fingerprint, its time to live in seconds.
+"""
+
+
+def active_records(listed: Reply) -> list[str]:
+    """Give the names that SMEMBERS listed, sorted."""
+    return sorted(str(name) for name in listed) if isinstance(listed, list) else []

@@ -1,0 +1,199 @@
+"""A store in memory: the Redis commands that the bundled Gateways use, on a virtual clock.
+
+Replies are those of a server that speaks RESP2 to a client that decodes texts; `tests/test_memory.py` compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
+
+from stress.step import Access, Touch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Value = str | dict[str, str] | set[str]
+Reply = None | int | str | list["Reply"]
+Command = tuple[str, ...]
+
+
+class Known(NamedTuple):
+    """A command: how it runs, and which of its arguments are keys and how it touches them."""
+
+    run: Callable[..., Reply]
+    access: Access
+    keys: Callable[[Sequence[str]], Sequence[str]] = lambda args: args[:1]
+
+
+class Memory:
+    """One database. ``now`` is its clock in seconds since 1970; ``scripts`` are scripts by their Lua text."""
+
+    def __init__(self, now: float, scripts: dict[str, Callable[..., Reply]] | None = None) -> None:
+        """Begin empty."""
+        self.now = now
+        self.scripts: dict[str, Callable[..., Reply]] = {} if scripts is None else scripts
+        self._data: dict[str, Value] = {}
+        self._deadlines: dict[str, float] = {}
+        self._watching: dict[str, set[str]] = {}
+        self._dirty: set[str] = set()
+
+    def copy(self) -> Memory:
+        """Give an independent database of the same content, that nobody watches."""
+        other = Memory(self.now, self.scripts)
+        other._data = {key: value if isinstance(value, str) else value.copy() for key, value in self._data.items()}
+        other._deadlines = self._deadlines.copy()
+        return other
+
+    def advance(self) -> None:
+        """Move the clock to just past the next second; keys whose time has run out are gone."""
+        self.now = float(int(self.now) + 1)
+        for key in [key for key, deadline in self._deadlines.items() if deadline <= self.now]:
+            self.delete(key)
+
+    def delete(self, key: str) -> int:
+        """Delete one key; tell whether it was there."""
+        self._touch(key)
+        self._deadlines.pop(key, None)
+        return int(self._data.pop(key, None) is not None)
+
+    def execute(self, *command: str) -> Reply:
+        """Run one command.
+
+        Raises:
+            ValueError: for what a server answers with an error: an unknown command, a wrong type, no number.
+
+        """
+        known = self.COMMANDS.get(command[0])
+        if known is None:
+            raise ValueError(f"unknown command {command[0]!r}")
+        return known.run(self, *command[1:])
+
+    def watch(self, client: str, key: str) -> str:
+        """Make the next `transaction` of a client depend on a key."""
+        self._watching.setdefault(client, set()).add(key)
+        return "OK"
+
+    def transaction(self, client: str, commands: Sequence[Command]) -> list[Reply] | None:
+        """Run commands as one, unless a key that the client watches was touched since: then give None."""
+        self._watching.pop(client, None)
+        if client in self._dirty:
+            self._dirty.discard(client)
+            return None
+        return [self.execute(*command) for command in commands]
+
+    def _touch(self, key: str) -> None:
+        if self._watching:
+            self._dirty |= {client for client, keys in self._watching.items() if key in keys}
+
+    def _hash(self, key: str) -> dict[str, str]:
+        value = self._data.setdefault(key, {})
+        return value if isinstance(value, dict) else _wrong_type()
+
+    def _members(self, key: str) -> set[str]:
+        value = self._data.setdefault(key, set())
+        return value if isinstance(value, set) else _wrong_type()
+
+    def _exists(self, key: str) -> int:
+        return int(key in self._data)
+
+    def _get(self, key: str) -> Reply:
+        value = self._data.get(key)
+        return value if value is None or isinstance(value, str) else _wrong_type()
+
+    def _set(self, key: str, value: str, *options: str) -> Reply:
+        words = iter(options)
+        seconds: float | None = None
+        for word in words:
+            if word.upper() == "NX":
+                if key in self._data:
+                    return None
+            elif word.upper() == "EX":
+                seconds = float(next(words))
+            else:
+                raise ValueError("syntax error")
+        self._touch(key)
+        self._data[key] = value
+        self._deadlines.pop(key, None)
+        if seconds is not None:
+            self._deadlines[key] = self.now + seconds
+        return "OK"
+
+    def _hget(self, key: str, name: str) -> Reply:
+        return self._hash(key).get(name) if key in self._data else None
+
+    def _hmget(self, key: str, *names: str) -> Reply:
+        value = self._hash(key) if key in self._data else {}
+        return [value.get(name) for name in names]
+
+    def _hset(self, key: str, *pairs: str) -> Reply:
+        value = self._hash(key)
+        before = len(value)
+        value.update(zip(pairs[::2], pairs[1::2], strict=True))
+        self._touch(key)
+        return len(value) - before
+
+    def _hincrby(self, key: str, name: str, amount: str) -> Reply:
+        value = self._hash(key)
+        total = int(value.get(name, "0")) + int(amount)
+        value[name] = str(total)
+        self._touch(key)
+        return total
+
+    def _sadd(self, key: str, *members: str) -> Reply:
+        value = self._members(key)
+        before = len(value)
+        value.update(members)
+        self._touch(key)
+        return len(value) - before
+
+    def _smembers(self, key: str) -> Reply:
+        return [*sorted(self._members(key))] if key in self._data else []
+
+    def _expire(self, key: str, seconds: str) -> Reply:
+        if key not in self._data:
+            return 0
+        self._deadlines[key] = self.now + float(seconds)
+        self._touch(key)
+        return 1
+
+    def _expire_now(self, key: str, deadline: str) -> Reply:
+        return self.delete(key) if float(deadline) / 1000 <= self.now else 0
+
+    def _delete_all(self, *keys: str) -> Reply:
+        return sum(self.delete(key) for key in keys)
+
+    def _eval(self, lua: str, count: str, *rest: str) -> Reply:
+        keys, arguments = rest[: int(count)], rest[int(count) :]
+        return self.scripts[lua](self.execute, keys, arguments)
+
+    def _unwatch(self) -> Reply:
+        return "OK"
+
+    COMMANDS: ClassVar[Mapping[str, Known]] = {
+        "DEL": Known(_delete_all, Access.DELETE, lambda args: args),
+        "EVAL": Known(_eval, Access.WRITE, lambda args: args[2 : 2 + int(args[1])]),
+        "EXISTS": Known(_exists, Access.READ),
+        "EXPIRE": Known(_expire, Access.WRITE),
+        "GET": Known(_get, Access.READ),
+        "HGET": Known(_hget, Access.READ),
+        "HINCRBY": Known(_hincrby, Access.WRITE),
+        "HMGET": Known(_hmget, Access.READ),
+        "HSET": Known(_hset, Access.WRITE),
+        "PEXPIREAT": Known(_expire_now, Access.WRITE),
+        "SADD": Known(_sadd, Access.WRITE),
+        "SET": Known(_set, Access.WRITE),
+        "SMEMBERS": Known(_smembers, Access.READ),
+        "WATCH": Known(_unwatch, Access.READ, lambda args: args),
+    }
+    """What is known of each command."""
+
+
+def _wrong_type() -> NoReturn:
+    raise ValueError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+def touches(command: Command) -> tuple[Touch, ...]:
+    """Tell which objects a command touches, and how, as COMMAND GETKEYSANDFLAGS does."""
+    known = Memory.COMMANDS[command[0]]
+    access = Access.CREATE if command[0] == "SET" and "NX" in command[3:] else known.access
+    return tuple(Touch(key, access) for key in known.keys(command[1:]))
