@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _DAY = 86_400
 _SHORTEST_PREFIX = 12
@@ -21,15 +25,25 @@ class Names:
 
     ``now`` is the wall clock (unix seconds) around the run: numbers within a day of it are times. Where the target's
     names do not depend on the second (``seconds`` false) all times are one name, as two runs may differ in them.
+    ``known`` are the names that have numbers already, in order of first appearance.
     """
 
-    def __init__(self, fingerprint: str, fresh: str, now: float, *, seconds: bool) -> None:
+    def __init__(
+        self, fingerprint: str, fresh: str, now: float, *, seconds: bool, known: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Know what was chosen by us: it is named, not numbered."""
         self._fingerprint = fingerprint
         self._fresh = fresh
         self._now = now
         self._seconds = seconds
         self._numbers: dict[tuple[str, str], int] = {}
+        for kind, word in known:
+            self._number(kind, word)
+
+    @property
+    def known(self) -> tuple[tuple[str, str], ...]:
+        """The names that have numbers, in order of first appearance."""
+        return tuple(self._numbers)
 
     def replace(self, text: str) -> str:
         """Give the text with its made-up names replaced: ``rr-{fingerprint:12}-{time:1}``."""
@@ -46,8 +60,10 @@ class Names:
             if not self._seconds:
                 return "{time}"
             kind, word = "time", str(second)
-        number = self._numbers.setdefault((kind, word), 1 + sum(1 for other, _ in self._numbers if other == kind))
-        return f"{{{kind}:{number}}}"
+        return f"{{{kind}:{self._number(kind, word)}}}"
+
+    def _number(self, kind: str, word: str) -> int:
+        return self._numbers.setdefault((kind, word), 1 + sum(1 for other, _ in self._numbers if other == kind))
 
 
 @lru_cache(maxsize=16_384)

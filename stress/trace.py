@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -106,12 +106,21 @@ class Snapshot:
     ended_by: str = ""
 
 
+class Details(NamedTuple):
+    """What a run recorded: answers, one state per incarnation (the last one is the final state), and all events."""
+
+    answers: Sequence[Answer]
+    incarnations: Sequence[Snapshot]
+    events: Sequence[Event] = ()
+
+
 @dataclass
 class Trace:
     """The record of one run: what happened, what clients were told, and what is left in the store.
 
-    ``moves`` is the order that was followed. ``incarnations`` has one snapshot per incarnation, the last
-    one being the final state. ``fault`` is empty, or says why nothing may be concluded from this run.
+    ``moves`` is the order that was followed. ``details`` puts the rest into words when first asked for, as a search
+    may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
+    index of the first move that took place in a later second than asked for, or None.
     """
 
     world: str
@@ -119,18 +128,29 @@ class Trace:
     fingerprint: str
     requests: int
     moves: Sequence[Move]
-    answers: Sequence[Answer]
-    incarnations: Sequence[Snapshot]
+    details: Callable[[], Details] = field(repr=False)
     fault: str = ""
     seconds: float = 0.0
     crossed_second: int | None = None
-    """Index of the first move that took place in a later second than asked for, or None."""
-    make_events: Callable[[], Sequence[Event]] = field(default=tuple, repr=False)
 
     @cached_property
+    def _details(self) -> Details:
+        return self.details()
+
+    @property
+    def answers(self) -> Sequence[Answer]:
+        """What clients were told, in the order of the answers."""
+        return self._details.answers
+
+    @property
+    def incarnations(self) -> Sequence[Snapshot]:
+        """One snapshot per incarnation, the last one being the final state."""
+        return self._details.incarnations
+
+    @property
     def events(self) -> Sequence[Event]:
-        """All events in the order in which they happened (made when first asked for: searches rarely look)."""
-        return self.make_events()
+        """All events in the order in which they happened."""
+        return self._details.events
 
     @property
     def final(self) -> Snapshot:

@@ -15,7 +15,7 @@ from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.order import Order
 from stress.step import START, Move
-from stress.trace import Snapshot, Trace
+from stress.trace import Details, Snapshot, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def play(explorer: Explorer, lengths: Sequence[int], clocks: int = 0) -> tuple[M
         move = explorer.choose(moves, done=done)
         assert move is not None
         taken.append(move)
-    trace = Trace("test", "", "", len(lengths), tuple(taken), (), (Snapshot(None, None),))
+    trace = Trace("test", "", "", len(lengths), tuple(taken), lambda: Details((), (Snapshot(None, None),)))
     explorer.learn(trace)
     return trace.moves
 

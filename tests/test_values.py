@@ -21,7 +21,7 @@ from stress.order import Head, Order, parse
 from stress.scenario import ASSERTIONS, INVARIANTS, Scenario, Signal
 from stress.step import Access, Move, Step, Touch
 from stress.target import Target
-from stress.trace import Answer, Snapshot, Trace
+from stress.trace import Answer, Details, Snapshot, Trace
 from stress.verdict import Evidence, Violation, judge
 
 PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
@@ -149,7 +149,7 @@ def answer(
 def broken(answers: list[Answer], *states: tuple[tuple[str, ...], dict[str, int | None]]) -> list[str]:
     """Judge a trace by all invariants."""
     snapshots = tuple(Snapshot(records, hits) for records, hits in states)
-    trace = Trace("wire", "", "", len(answers), (), answers, snapshots)
+    trace = Trace("wire", "", "", len(answers), (), lambda: Details(answers, snapshots))
     return [str(violation) for violation in run_checks(PROMISES, trace)]
 
 
@@ -193,7 +193,7 @@ def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool]
 
 def test_checks_that_need_more_than_is_shown_are_left_out() -> None:
     """Without stored hits the check of them is not run, and that is said."""
-    trace = Trace("wire", "", "", 1, (), [answer("A", 201)], (Snapshot(None, None),))
+    trace = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(None, None),)))
     assert run_checks(PROMISES, trace) == []
     assert not_checked(PROMISES, trace) == ("hits_equal_answers",)
 
@@ -294,7 +294,7 @@ def test_what_only_a_test_asserts_is_the_environments_fault() -> None:
     """A record that a sibling test deleted breaks both tests and no invariant; the cause is the environment."""
     answers = [answer("A", 201), answer("B", 202, count=2)]
     wiped = (Snapshot(("r",), {"r": 2}, "cleanup"), Snapshot((), {}))
-    trace = Trace("wire", "", "", 2, (), answers, wiped)
+    trace = Trace("wire", "", "", 2, (), lambda: Details(answers, wiped))
     found = run_checks(INVARIANTS, trace)
     assert [str(one) for one in found] == [
         "test_t1_one_record: expected 1 record and only 201 or 202; observed 0",
@@ -307,9 +307,11 @@ def test_what_only_a_test_asserts_is_the_environments_fault() -> None:
 def test_both_tests_pass_on_a_right_state() -> None:
     """One record with every hit satisfies them; a 500 fails the first."""
     answers = [answer("A", 201), answer("B", 202, count=2)]
-    good = Trace("wire", "", "", 2, (), answers, (Snapshot(("r",), {"r": 2}),))
+    good = Trace("wire", "", "", 2, (), lambda: Details(answers, (Snapshot(("r",), {"r": 2}),)))
     assert run_checks(ASSERTIONS, good) == []
-    bad = Trace("wire", "", "", 2, (), [*answers, answer("C", 500, None)], (Snapshot(("r",), {"r": 2}),))
+    bad = Trace(
+        "wire", "", "", 2, (), lambda: Details([*answers, answer("C", 500, None)], (Snapshot(("r",), {"r": 2}),))
+    )
     assert [str(one) for one in run_checks(ASSERTIONS, bad)] == [
         "test_t1_one_record: expected 1 record and only 201 or 202; observed 1, and 1 other answers"
     ]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from stress.explore.base import Diverged
 from stress.names import Names
 from stress.step import START, Move, Step, Touch, letters
-from stress.trace import Answer, Event, Kind, Snapshot, Trace
-from stress.worlds.observe import fill, snapshot
+from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.worlds.environment import commands, ends_incarnation
+from stress.worlds.observe import shown, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -331,20 +332,12 @@ class Drive:
             self._second = int(time.time())
             self._event(Kind.ENVIRONMENT, "clock", "clock")
             return
-        environment = self._world.target.environment
-        words = getattr(environment, move.actor)["redis"]
-        values = {"fingerprint": self._fingerprint, "fresh": self._fresh}
-        commands = (
-            [fill(words, **values)]
-            if move.actor == "cleanup"
-            else [("PEXPIREAT", *fill([key], **values), "1") for key in words]
-        )
+        asked = commands(self._world.target, move.actor, self._fingerprint, self._fresh)
         before = await self._observe(move.actor)
-        replies = await self._world.ask(commands)
+        replies = await self._world.ask(asked)
         after = await self._observe()
         self._event(Kind.ENVIRONMENT, move.actor, move.actor)
-        gone = any(replies) if before.records is None else bool(set(before.records) - set(after.records or ()))
-        if gone:
+        if ends_incarnation(before, after, replies):
             self._snapshots.append(before)
         for replica in self._world.replicas.values():
             await self._take_in(replica)
@@ -353,9 +346,9 @@ class Drive:
         reading: Generator[Sequence[tuple[str, ...]], list[object], Snapshot]
         reading = snapshot(self._world.target, self._fingerprint, self._fresh, self._named, ended_by)
         try:
-            commands = next(reading)
+            asked = next(reading)
             while True:
-                commands = reading.send(await self._world.ask(commands))
+                asked = reading.send(await self._world.ask(asked))
         except StopIteration as stop:
             found: Snapshot = stop.value
             return found
@@ -442,29 +435,15 @@ class Drive:
         return event.index
 
     def _trace(self) -> Trace:
-        events = tuple(self._events)
+        details = Details(tuple(self._answers), tuple(self._snapshots) or (Snapshot(None, None),), tuple(self._events))
         return Trace(
             world="wire",
             fresh=self._fresh,
             fingerprint=self._fingerprint,
             requests=self._world.scenario.before + self._world.scenario.concurrent,
             moves=tuple(self._moves),
-            answers=tuple(self._answers),
-            incarnations=tuple(self._snapshots) or (Snapshot(None, None),),
+            details=lambda: details,
             fault=self._fault,
             seconds=time.perf_counter() - self._begun,
             crossed_second=self._crossed,
-            make_events=lambda: events,
         )
-
-
-def shown(value: object, naming: object) -> str:
-    """Write a reply for people: nil, numbers and texts with made-up names replaced."""
-    assert callable(naming)  # noqa: S101 - passed on in recursion
-    if isinstance(value, list | tuple):
-        inner = " ".join(shown(item, naming) for item in value)
-        return inner if len(value) == 1 else f"[{inner}]"
-    if value is None:
-        return "nil"
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-    return str(naming(text))

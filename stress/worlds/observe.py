@@ -60,3 +60,14 @@ def number(reply: object) -> int | None:
         return int(texts(reply)[0])
     except (IndexError, ValueError):
         return None
+
+
+def shown(value: object, naming: Callable[[str], str]) -> str:
+    """Write a reply for people: nil, numbers and texts with made-up names replaced."""
+    if isinstance(value, list | tuple):
+        inner = " ".join(shown(item, naming) for item in value)
+        return inner if len(value) == 1 else f"[{inner}]"
+    if value is None:
+        return "nil"
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return naming(text)

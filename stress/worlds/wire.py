@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stress.errors import Fault, Place, Unavailable, UsageFault
+from stress.errors import Unavailable, UsageFault
 from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.step import letters
@@ -20,6 +20,7 @@ from stress.stores.process import free_port
 from stress.stores.valkey import Valkey
 from stress.worlds.client import Client, Raw
 from stress.worlds.drive import Crossed, Drive
+from stress.worlds.environment import misfits
 from stress.worlds.observe import fill
 from stress.worlds.replicas import start
 
@@ -52,7 +53,7 @@ class WireWorld:
 
     def __init__(self, scenario: Scenario, target: Target, folder: Path | None = None) -> None:
         """Start nothing yet; ``folder`` is what the target's ``start.folder`` is relative to."""
-        faults = _misfits(scenario, target)
+        faults = misfits(scenario, target)
         if faults:
             raise UsageFault(faults)
         self.scenario, self.target = scenario, target
@@ -214,18 +215,6 @@ class _Memory:
 
     def learn(self, trace: Trace) -> None:
         self._explorer.learn(trace)
-
-
-def _misfits(scenario: Scenario, target: Target) -> list[Fault]:
-    place = Place(target.name, 1, 1)
-    faults = [
-        Fault(place, f"environment.{actor} is missing", f"scenario {scenario.name} needs it")
-        for actor in scenario.actors
-        if actor != "clock" and getattr(target.environment, actor) is None
-    ]
-    if max(scenario.replicas or [1]) > target.replicas:
-        faults.append(Fault(place, f"has {target.replicas} replicas", f"scenario {scenario.name} sends to more"))
-    return faults
 
 
 def _text(value: object) -> object:
