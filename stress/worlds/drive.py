@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stress.explore.base import Diverged
-from stress.names import Names
-from stress.step import START, Move, Step, Touch, letters
+from stress.step import START, Move, letters
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
 from stress.worlds.observe import shown, snapshot
 
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
     from stress.explore.base import Explorer
     from stress.gate.gate import Frame
-    from stress.worlds.client import Client, Raw
+    from stress.step import Touch
+    from stress.worlds.client import Raw
     from stress.worlds.replicas import Replica
     from stress.worlds.wire import WireWorld
 
@@ -29,27 +29,9 @@ _STORE_SECONDS = 5.0
 _LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
 
-History = tuple[tuple[str, str], ...]
-END = ("", "answer")
-
 
 class Crossed(Exception):
     """The wall clock went into another second unasked, on a target whose names depend on the second."""
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One request in flight and what is known of it. ``history`` are its own steps so far."""
-
-    actor: str
-    replica: int
-    client: Client
-    task: asyncio.Task[Raw] | None = None
-    started: int = -1
-    answered: bool = False
-    blocked: bool = False
-    history: list[tuple[str, str]] = field(default_factory=list)
-    incarnations: list[int] = field(default_factory=list)
 
 
 class Drive:
@@ -60,7 +42,7 @@ class Drive:
         scenario = world.scenario
         self._world, self._explorer, self._fresh, self._fingerprint = world, explorer, fresh, fingerprint
         self._gate = world.gate
-        self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
+        self._attribution = Attribution(world, fresh, fingerprint)
         places = scenario.replicas or [1] * scenario.concurrent
         self._requests = {
             actor: Request(actor, place, world.clients[actor])
@@ -73,9 +55,7 @@ class Drive:
         self._answers: list[Answer] = []
         self._snapshots: list[Snapshot] = []
         self._finished: list[Request] = []
-        self._shown: dict[tuple[str, str, str], int] = {}
-        self._written: set[str] = set()
-        self._raw: dict[str, str] = {}
+        self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
         self._begun = time.perf_counter()
@@ -99,7 +79,7 @@ class Drive:
             await self._rest()
         if not self._fault:
             self._snapshots.append(await self._observe())
-        await self._world.forget(self._written)
+        await self._world.forget(self._attribution.written)
         return self._trace()
 
     async def _loop(self) -> None:
@@ -140,7 +120,7 @@ class Drive:
         for name, left in self._left.items():
             # The clock matters only between the first start and the last answer.
             if left and (name != "clock" or (unfinished and self._moves)):
-                found.append(Move(name, name, "", self._shown.get((name, name, ""), 0) + 1))
+                found.append(Move(name, name, "", self._acted[name] + 1))
         return found
 
     async def _apply(self, move: Move) -> None:
@@ -239,60 +219,12 @@ class Drive:
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
         for frame in self._gate.settle(replica.number):
-            await self._own(frame)
+            fault = await self._attribution.own(frame, self._requests.values(), self._running)
+            self._fault = self._fault or fault
+            if not fault:
+                self._frames.append(frame)
         while self._finished:
             self._answer(self._finished.pop(0))
-
-    async def _own(self, frame: Frame) -> None:
-        touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self._named)
-        objects = " ".join(touch.object for touch in touches)
-        owner = self._owner(frame, (frame.command, objects))
-        if owner is None:
-            self._fault = (
-                self._fault
-                or f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-            )
-            return
-        owner.blocked = False
-        frame.actor = owner.actor
-        key = (owner.actor, frame.command, objects)
-        self._shown[key] = occurrence = self._shown.get(key, 0) + 1
-        text = (
-            " ".join(self._named(arg.decode("utf-8", "backslashreplace")) for arg in frame.effects[0])
-            if frame.effects
-            else ""
-        )
-        frame.step = Step(Move(*key, occurrence), touches, text)
-        self._frames.append(frame)
-        self._written |= {
-            self._raw[touch.object] for touch in touches if touch.access != "read" and touch.object in self._raw
-        }
-
-    def _named(self, text: str) -> str:
-        name = self._names.replace(text)
-        self._raw[name] = text
-        return name
-
-    def _owner(self, frame: Frame, signature: tuple[str, str]) -> Request | None:
-        """Find whose frame it is: by causality, then by what it carries, then by what each would do next (DESIGN 4)."""
-        able = [
-            one
-            for one in self._requests.values()
-            if one.replica == frame.channel.replica and (one is self._running or one.blocked)
-        ]
-        expected = self._world.expected
-        if len(able) == 1:
-            expected.setdefault(tuple(able[0].history), set()).add(signature)
-            return able[0]
-        carried = [one for one in able if f"{self._fresh}-{one.actor}".encode() in frame.raw]
-        if len(carried) == 1:
-            return carried[0]
-        fitting = [one for one in able if signature in expected.get(tuple(one.history), set())]
-        known = all(tuple(one.history) in expected for one in able)
-        if known and len(fitting) == 1:
-            return fitting[0]
-        alike = known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
-        return fitting[0] if alike else None
 
     def _answer(self, request: Request) -> None:
         assert request.task is not None  # noqa: S101 - only sent requests finish
@@ -312,7 +244,7 @@ class Drive:
         return Answer(
             actor=request.actor,
             status=raw.status,
-            record=self._named(record) if isinstance(record, str) else None,
+            record=self._attribution.named(record) if isinstance(record, str) else None,
             count=count if isinstance(count, int) else None,
             started=request.started,
             ended=ended,
@@ -326,7 +258,7 @@ class Drive:
     async def _act(self, move: Move) -> None:
         """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
         self._left[move.actor] -= 1
-        self._shown[move.actor, move.command, ""] = move.occurrence
+        self._acted[move.actor] += 1
         if move.actor == "clock":
             await asyncio.sleep(int(time.time()) + 1 - time.time() + _GLANCE_SECONDS)
             self._second = int(time.time())
@@ -344,7 +276,7 @@ class Drive:
 
     async def _observe(self, ended_by: str = "") -> Snapshot:
         reading: Generator[Sequence[tuple[str, ...]], list[object], Snapshot]
-        reading = snapshot(self._world.target, self._fingerprint, self._fresh, self._named, ended_by)
+        reading = snapshot(self._world.target, self._fingerprint, self._fresh, self._attribution.named, ended_by)
         try:
             asked = next(reading)
             while True:
@@ -424,7 +356,7 @@ class Drive:
             command=command,
             object=step.move.object if step else "",
             text=step.text if step else command,
-            reply=shown(frame.replies, self._named) if frame else "",
+            reply=shown(frame.replies, self._attribution.named) if frame else "",
             touches=touches,
             incarnation=len(self._snapshots),
             parked=frame.parked_at - self._begun if frame else None,

@@ -1,0 +1,95 @@
+"""Whose frame is it: by causality, by what it carries, by what each request would do next (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stress.names import Names
+from stress.step import Move, Step
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
+
+    from stress.gate.gate import Frame
+    from stress.worlds.client import Client, Raw
+    from stress.worlds.wire import WireWorld
+
+Signature = tuple[str, str]
+"""A command and the objects that it touches."""
+END = ("", "answer")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request in flight and what is known of it. ``history`` are its own steps so far."""
+
+    actor: str
+    replica: int
+    client: Client
+    task: asyncio.Task[Raw] | None = None
+    started: int = -1
+    answered: bool = False
+    blocked: bool = False
+    history: list[Signature] = field(default_factory=list)
+    incarnations: list[int] = field(default_factory=list)
+
+
+class Attribution:
+    """Gives every frame of one run its owner, and its step the names that compare between runs.
+
+    ``written`` are the keys that the frames write, as the store knows them.
+    """
+
+    def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
+        """Begin a run in which nothing was shown yet."""
+        self._world, self._fresh = world, fresh
+        self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
+        self._shown: dict[tuple[str, str, str], int] = {}
+        self._raw: dict[str, str] = {}
+        self.written: set[str] = set()
+
+    def named(self, text: str) -> str:
+        """Replace the names that the Gateway made up."""
+        name = self._names.replace(text)
+        self._raw[name] = text
+        return name
+
+    async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
+        """Give a frame its actor and its step; give why that is not possible, or nothing."""
+        touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self.named)
+        objects = " ".join(touch.object for touch in touches)
+        owner = self._owner(frame, (frame.command, objects), requests, running)
+        if owner is None:
+            return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+        owner.blocked = False
+        frame.actor = owner.actor
+        key = (owner.actor, frame.command, objects)
+        self._shown[key] = occurrence = self._shown.get(key, 0) + 1
+        words = frame.effects[0] if frame.effects else ()
+        text = " ".join(self.named(word.decode("utf-8", "backslashreplace")) for word in words)
+        frame.step = Step(Move(*key, occurrence), touches, text)
+        self.written |= {
+            self._raw[touch.object] for touch in touches if touch.access != "read" and touch.object in self._raw
+        }
+        return ""
+
+    def _owner(
+        self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
+    ) -> Request | None:
+        able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
+        expected = self._world.expected
+        if len(able) == 1:
+            expected.setdefault(tuple(able[0].history), set()).add(signature)
+            return able[0]
+        carried = [one for one in able if f"{self._fresh}-{one.actor}".encode() in frame.raw]
+        if len(carried) == 1:
+            return carried[0]
+        fitting = [one for one in able if signature in expected.get(tuple(one.history), set())]
+        known = all(tuple(one.history) in expected for one in able)
+        if known and len(fitting) == 1:
+            return fitting[0]
+        alike = known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
+        return fitting[0] if alike else None
