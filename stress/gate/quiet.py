@@ -1,9 +1,10 @@
 """Seeing from outside that a local process has taken in everything: the kernel's own account of its threads.
 
-A process is quiet when all its threads sleep. Two passes over the threads prove it without any waiting: if a thread
-is asleep in both passes and its run time and number of timeslices stand still between them, it slept the whole time
-from its first reading to its second. All those intervals share the instant between the passes, and at that instant
-nobody was awake to wake anybody (fields: Linux Documentation/scheduler/sched-stats.rst and proc(5)).
+A process is quiet when all its threads sleep. Two passes over the known threads, with a look for unknown ones between
+them, prove it without any waiting: if a thread is asleep in both passes and its run time and number of timeslices
+stand still, it slept the whole time from its first reading to its second. All those intervals share the look between
+the passes, which found no other thread: while it was taken nobody was awake to wake anybody, or to start a thread
+(fields: Linux Documentation/scheduler/sched-stats.rst and proc(5)).
 """
 
 from __future__ import annotations
@@ -54,58 +55,80 @@ class ProcessWatch:
     def __init__(self, pid: int) -> None:
         """Open the accounts of all threads of ``pid``."""
         self.pid = pid
-        self._files: dict[tuple[int, int], tuple[int, int]] = {}
+        self._accounts: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._refresh()
-        if not self._files:
+        if not self._accounts:
             message = f"process {pid} has no threads to look at"
             raise ProcessLookupError(message)
 
     def close(self) -> None:
         """Close all files."""
-        for files in self._files.values():
-            for file in files:
-                os.close(file)
-        self._files.clear()
+        for thread in list(self._accounts):
+            self._forget(thread)
 
     def quiet(self) -> Sleep | None:
         """Prove that the process is quiet now, or give None; costs about 5 microseconds a thread and pass."""
-        self._refresh()
         first = self._read()
-        if first is None:
+        if first is None or self._refresh():
             return None
         second = self._read()
-        if second != first:
-            return None
-        return _sleep(first)
+        return _sleep(first) if second == first else None
 
     def _read(self) -> list[tuple[int, bytes, bytes]] | None:
         readings: list[tuple[int, bytes, bytes]] = []
-        for (_, thread), (account, call) in list(self._files.items()):
-            try:
+        try:
+            for (_, thread), (account, call, _) in self._accounts.items():
                 where = os.pread(call, 256, 0)
+                if where.startswith(b"running"):
+                    return None
                 readings.append((thread, os.pread(account, 128, 0), where))
-            except OSError:  # the thread has ended between listing and reading
-                return None
-            if where.startswith(b"running"):
-                return None
+        except OSError:  # the thread has ended
+            self._refresh()
+            return None
         return readings
 
-    def _refresh(self) -> None:
-        """Follow threads and child processes that come and go."""
-        alive = {(pid, thread) for pid in descendants(self.pid) for thread in _threads(pid)}
-        for gone in self._files.keys() - alive:
-            for file in self._files.pop(gone):
+    def _refresh(self) -> bool:
+        """Follow threads and child processes that come and go; tell whether any did."""
+        alive: set[tuple[int, int]] = set()
+        family, changed = [self.pid], False
+        for pid in family:
+            for thread in _threads(pid):
+                key = (pid, thread)
+                if key not in self._accounts:
+                    changed = True
+                    if not self._open(key):
+                        continue
+                alive.add(key)
+                try:
+                    family += map(int, os.pread(self._accounts[key][2], 4096, 0).split())
+                except OSError:  # it ended a moment ago
+                    changed = True
+        for gone in self._accounts.keys() - alive:
+            changed = True
+            self._forget(gone)
+        return changed
+
+    def _open(self, key: tuple[int, int]) -> bool:
+        """Open the accounts of a thread: what it has run, where it is, what it has started."""
+        pid, thread = key
+        opened: list[int] = []
+        try:
+            for name in ("schedstat", "syscall", "children"):
+                path = f"/proc/{pid}/task/{thread}/{name}"
+                # Some kernels do not list children: then only the process itself is watched.
+                known = name != "children" or os.access(path, os.R_OK)
+                opened.append(os.open(path if known else os.devnull, os.O_RDONLY))
+        except OSError:
+            for file in opened:
                 os.close(file)
-        for pid, thread in alive - self._files.keys():
-            folder = f"/proc/{pid}/task/{thread}"
-            try:
-                account = os.open(f"{folder}/schedstat", os.O_RDONLY)
-            except FileNotFoundError:
-                continue
-            try:
-                self._files[pid, thread] = (account, os.open(f"{folder}/syscall", os.O_RDONLY))
-            except OSError:
-                os.close(account)
+            return False
+        account, call, children = opened
+        self._accounts[key] = (account, call, children)
+        return True
+
+    def _forget(self, key: tuple[int, int]) -> None:
+        for file in self._accounts.pop(key):
+            os.close(file)
 
 
 def descendants(pid: int) -> list[int]:
