@@ -1,0 +1,176 @@
+"""Gateways in node and Go that know nothing of the harness: the gate controls them as it does our own."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import scenario_of
+
+from stress.checks import run_checks
+from stress.explore.exhaustive import Exhaustive
+from stress.run import Search, run
+from stress.target import Target
+from stress.worlds.wire import WireWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.trace import Trace
+
+HERE = Path(__file__).parent / "gateways"
+
+
+@dataclass(frozen=True)
+class Language:
+    """How a Gateway is made ready: what it needs, what fetches its libraries, what builds it, and what it is like.
+
+    ``minimal`` is the word of actors of the order with the fewest switches that loses a hit, ``lock`` the mode with a
+    lock in the process, ``racy``, ``atomic`` and ``locked`` are the numbers of all orders in each mode.
+    """
+
+    needs: tuple[str, ...]
+    fetch: tuple[str, ...]
+    build: tuple[str, ...]
+    lock: str
+    minimal: str
+    racy: tuple[int, int]
+    atomic: int
+    locked: int = 8
+
+
+LANGUAGES = {
+    # One connection for all: the commands of two requests are served in the order in which they were sent, so that
+    # an order is free only in where the second request starts.
+    "node": Language(
+        needs=("node", "npm"),
+        fetch=("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"),
+        build=(),
+        lock="lock",
+        minimal="A B A B A B A B",
+        racy=(8, 2),
+        atomic=4,
+    ),
+    # A connection for each: all ways to merge two rows of four moves, C(8, 4), and of two moves, C(4, 2).
+    "go": Language(
+        needs=("go",),
+        fetch=("go", "mod", "download"),
+        build=("go", "build", "-o", "gateway", "."),
+        lock="mutex",
+        minimal="A A A B B B B A",
+        racy=(70, 40),
+        atomic=6,
+    ),
+}
+
+
+def prepare(name: str, cache: Path) -> Path:
+    """Install and build one Gateway in the cache, once for all workers and runs; give the folder.
+
+    A language that is not installed, or libraries that can't be fetched, skip the test. Code that does not build
+    fails it.
+    """
+    language = LANGUAGES[name]
+    missing = [program for program in language.needs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not installed")
+    sources = sorted(path for path in (HERE / name).iterdir() if path.is_file())
+    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources)).hexdigest()
+    folder = cache / f"{name}-{digest[:12]}"
+    done = folder / ".done"
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for path in sources:
+            shutil.copy(path, folder)
+        fetched = subprocess.run(language.fetch, cwd=folder, capture_output=True, text=True, check=False)
+        if fetched.returncode:
+            pytest.skip(f"{' '.join(language.fetch[:2])} failed: {fetched.stderr.strip()[-200:]}")
+        if language.build:
+            built = subprocess.run(language.build, cwd=folder, capture_output=True, text=True, check=False)
+            assert built.returncode == 0, built.stderr
+        done.touch()
+    return folder
+
+
+@pytest.fixture(params=sorted(LANGUAGES))
+def language(request: pytest.FixtureRequest) -> str:
+    """Give each language by name."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def world_of(language: str, pytestconfig: pytest.Config) -> Callable[[str], WireWorld]:
+    """Give a maker of worlds: one scenario, one language, any mode."""
+    folder = prepare(language, pytestconfig.cache.mkdir("gateways"))
+
+    def make(mode: str) -> WireWorld:
+        data = Target.load(HERE / f"{language}.yaml").model_dump()
+        data["start"]["command"][-1] = mode
+        return WireWorld(scenario_of("atomic-hit-count"), Target.model_validate(data), folder)
+
+    return make
+
+
+async def every_order(world: WireWorld) -> tuple[list[Trace], int]:
+    """Run each order once; give all traces, and in how many of them something was broken."""
+    explorer, traces, broken = Exhaustive(fused=False), [], 0
+    while explorer.more():
+        trace = await world.run(explorer)
+        assert trace.fault == ""
+        explorer.learn(trace)
+        traces.append(trace)
+        broken += bool(run_checks(world.scenario.invariants, trace))
+    assert explorer.exhausted
+    assert len({trace.signature[0] for trace in traces}) == len(traces)
+    return traces, broken
+
+
+@pytest.mark.asyncio
+async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of: Callable[[str], WireWorld]) -> None:
+    """The racy Gateway loses a hit in the order with the fewest switches that its connections allow."""
+    async with world_of("racy") as world:
+        result = await Search(world, seconds=20, orders=500).result()
+    (finding,) = result.findings
+    assert finding.invariants == ("hits_equal_answers", "distinct_counts")
+    assert finding.order.actors == LANGUAGES[language].minimal
+    assert finding.replays == (3, 3)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_hit_is_lost_again_in_each_replay(world_of: Callable[[str], WireWorld]) -> None:
+    """The order that lost a hit gives the same trace in each of twenty replays."""
+    async with world_of("racy") as world:
+        result = await Search(world, seconds=20, orders=500).result()
+        (finding,) = result.findings
+        traces = [await run(finding.order, world) for _ in range(20)]
+    assert [trace.signature for trace in traces] == [finding.trace.signature] * 20
+    assert [len(run_checks(world.scenario.invariants, trace)) for trace in traces] == [2] * 20
+
+
+@pytest.mark.asyncio
+async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of: Callable[[str], WireWorld]) -> None:
+    """All orders that the connections allow are run, and those that lose a hit are exactly counted."""
+    async with world_of("racy") as world:
+        traces, broken = await every_order(world)
+    assert (len(traces), broken) == LANGUAGES[language].racy
+
+
+@pytest.mark.asyncio
+async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Callable[[str], WireWorld]) -> None:
+    """One script per request holds, and its orders are exhausted."""
+    async with world_of("atomic") as world:
+        result = await Search(world, seconds=20, orders=500).result()
+    total = LANGUAGES[language].atomic
+    assert (str(result.verdict.ruling), result.verdict.evidence[0].total) == ("holds", total)
+    assert result.verdict.evidence[0].exhausted
