@@ -37,7 +37,14 @@ class Crossed(Exception):
 class Drive:
     """The state of one run. ``run`` follows an explorer to the end and gives the trace."""
 
-    def __init__(self, world: WireWorld, explorer: Explorer, fresh: str, fingerprint: str) -> None:
+    def __init__(
+        self,
+        world: WireWorld,
+        explorer: Explorer,
+        fresh: str,
+        fingerprint: str,
+        also: frozenset[str] = frozenset(),
+    ) -> None:
         """Prepare a run on a world that is at rest."""
         scenario = world.scenario
         self._world, self._explorer, self._fresh, self._fingerprint = world, explorer, fresh, fingerprint
@@ -48,7 +55,7 @@ class Drive:
             actor: Request(actor, place, world.clients[actor])
             for actor, place in zip(letters(scenario.concurrent), places, strict=True)
         }
-        self._left: dict[str, int] = {name: actor.at_most for name, actor in scenario.actors.items()}
+        self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
         self._moves: list[Move] = []
         self._events: list[Event] = []

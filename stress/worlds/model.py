@@ -21,6 +21,7 @@ from stress.step import START, Move, Touch, letters
 from stress.stores.memory import Memory, touches
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.worlds.environment import commands, ends_incarnation, misfits
+from stress.worlds.identity import identity
 from stress.worlds.observe import shown, snapshot
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class ModelWorld:
         if faults or target.protocol is None:
             raise UsageFault(faults)
         self.scenario, self.target = scenario, target
+        self.digest = identity(target)
         self._deduplicate = protocol_named(target.protocol)
         self._fingerprint = scenario.signal.fingerprint(_FRESH)
         self._signal = Incoming(self._fingerprint, scenario.signal.alertname, scenario.signal.namespace)
@@ -158,9 +160,14 @@ class ModelWorld:
         """Make the coroutine of one request."""
         return self._deduplicate(self.store, self._signal)
 
-    def run(self, explorer: Explorer, fresh: str | None = None) -> Trace:  # noqa: ARG002 - names are the model's own
-        """Run one order that the explorer chooses."""
-        run = _Run(self)
+    def run(
+        self,
+        explorer: Explorer,
+        fresh: str | None = None,  # noqa: ARG002 - names are the model's own
+        also: frozenset[str] = frozenset(),
+    ) -> Trace:
+        """Run one order that the explorer chooses; ``also`` may act once although the scenario does not name them."""
+        run = _Run(self, also)
         fault = ""
         try:
             run.follow(explorer.choose)
@@ -279,14 +286,15 @@ def _runner(command: Any, actor: str) -> Callable[[Memory], Reply]:  # noqa: ANN
 class _Run:
     """One order in the model."""
 
-    __slots__ = ("_left", "_nodes", "_requests", "_world", "did", "known", "memory", "taken")
+    __slots__ = ("_acted", "_left", "_nodes", "_requests", "_world", "did", "known", "memory", "taken")
 
-    def __init__(self, world: ModelWorld) -> None:
+    def __init__(self, world: ModelWorld, also: frozenset[str]) -> None:
         self._world = world
         self.memory = world.store.memory = world.rest.copy()
         self._nodes: list[_Node | None] = list(world.starts)
         self._requests: list[Coroutine[Any, Any, Outcome] | None] = [None] * len(world.starts)
-        self._left = world.possible.copy()
+        self._left = dict.fromkeys(also, 1) | world.possible
+        self._acted = dict.fromkeys(self._left, 0)
         self.did: list[Did] = []
         self.taken: list[Move] = []
         self.known: Known = ()
@@ -344,13 +352,14 @@ class _Run:
     def _environment(self, *, unfinished: bool) -> list[Move]:
         """List what the environment may do now; the clock matters only between first start and last answer."""
         return [
-            Move(name, name, "", self._world.possible[name] - left + 1)
+            Move(name, name, "", self._acted[name] + 1)
             for name, left in self._left.items()
             if left and (name != "clock" or (unfinished and self.taken))
         ]
 
     def _act(self, move: Move) -> None:
         self._left[move.actor] -= 1
+        self._acted[move.actor] += 1
         ended = self._world.environment(move, self.memory)
         self.did.append((Kind.ENVIRONMENT, move.actor, None, ended))
 

@@ -21,6 +21,7 @@ from stress.stores.valkey import Valkey
 from stress.worlds.client import Client, Raw
 from stress.worlds.drive import Crossed, Drive
 from stress.worlds.environment import misfits
+from stress.worlds.identity import identity
 from stress.worlds.observe import fill
 from stress.worlds.replicas import start
 
@@ -67,6 +68,8 @@ class WireWorld:
         self.blocked_seconds: list[float] = []
         self.fingerprint_field = "fingerprint"
         self._folder = folder or Path.cwd()
+        self.digest = identity(target, self._folder)
+        self._drive: Drive | None = None
         self._valkey: Valkey | None = None
         self._admin: Redis | None = None
         self._proxies: list[RedisProxy] = []
@@ -102,15 +105,16 @@ class WireWorld:
         if self._valkey is not None:
             self._valkey.close()
 
-    async def run(self, explorer: Explorer, fresh: str | None = None) -> Trace:
+    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
 
-        On a target where the second matters a run that crosses one unasked is repeated with the same choices.
+        ``also`` are environment actors that may act once although the scenario does not name them. On a target where
+        the second matters a run that crosses one unasked is repeated with the same choices.
         """
         memory = _Memory(explorer)
         for _ in range(_CROSSINGS):
             chosen = fresh or uuid.uuid4().hex[:12]
-            drive = Drive(self, memory, chosen, self.scenario.signal.fingerprint(chosen))
+            self._drive = drive = Drive(self, memory, chosen, self.scenario.signal.fingerprint(chosen), also)
             try:
                 return await drive.run()
             except Crossed:
@@ -118,6 +122,10 @@ class WireWorld:
         trace = drive.abandoned(f"the run crossed a second unasked {_CROSSINGS} times")
         await self.forget(set())
         return trace
+
+    def abandoned(self, reason: str) -> Trace | None:
+        """Give the trace so far of the run that is under way, for a user who interrupts it."""
+        return self._drive.abandoned(reason) if self._drive is not None else None
 
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
