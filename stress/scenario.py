@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from stress.formats import File, Part, nearest
+from stress.signal import Signal
 
 INVARIANTS = (
     "no_server_error",
@@ -17,13 +15,12 @@ INVARIANTS = (
     "one_created_answer",
     "hits_equal_answers",
     "distinct_counts",
+    "linearizable_hits",
     "test_t1_one_record",
     "test_t2_hits_at_least_requests",
 )
 ASSERTIONS = ("test_t1_one_record", "test_t2_hits_at_least_requests")
 """Those of them that are what a test asserts, and no promise of a Gateway whose records somebody else deletes."""
-
-_KINDS = ("pod", "deployment", "statefulset", "daemonset", "node", "service")
 
 
 def _known(name: str) -> str:
@@ -41,41 +38,6 @@ class Source(Part):
 
     test: str = ""
     races: list[str] = []
-
-
-class Signal(Part):
-    """The alert that every request carries; ``{fresh}`` in any text is a new value for each order."""
-
-    adapter: Literal["prometheus"] = "prometheus"
-    alertname: str = "HighMemoryUsage"
-    namespace: str = "default"
-    severity: str = "warning"
-    labels: dict[str, str] = {}
-
-    def fingerprint(self, fresh: str) -> str:
-        """SHA-256 of ``alertname:namespace:kind:name`` (contract section 1.5)."""
-        kind = next((kind for kind in _KINDS if kind in self.labels), None)
-        name = self.labels[kind].replace("{fresh}", fresh) if kind else "unknown"
-        titles = {"statefulset": "StatefulSet", "daemonset": "DaemonSet"}
-        title = titles.get(kind, kind.capitalize()) if kind else "Unknown"
-        text = f"{self.alertname}:{self.namespace}:{title}:{name}".replace("{fresh}", fresh)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def body(self, fresh: str) -> bytes:
-        """Give an Alertmanager webhook, version 4 (contract section 1.3)."""
-        labels = {
-            "alertname": self.alertname,
-            "severity": self.severity,
-            "namespace": self.namespace,
-            **self.labels,
-        }
-        alert = {
-            "status": "firing",
-            "labels": labels,
-            "startsAt": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        text = json.dumps({"version": "4", "status": "firing", "receiver": "kubernaut", "alerts": [alert]})
-        return text.replace("{fresh}", fresh).encode()
 
 
 class EnvironmentActor(Part):

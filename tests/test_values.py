@@ -13,15 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stress import yamlfile
-from stress.checks import cause, not_checked, run_checks
 from stress.errors import UsageFault
 from stress.formats import bundled, find
 from stress.names import Names
 from stress.order import Head, Order, parse
-from stress.scenario import ASSERTIONS, INVARIANTS, Scenario, Signal
+from stress.scenario import ASSERTIONS, INVARIANTS, Scenario
 from stress.step import Access, Move, Step, Touch
 from stress.target import Target
-from stress.trace import Answer, Details, Snapshot, Trace
 from stress.verdict import Evidence, Violation, judge
 
 PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
@@ -139,77 +137,6 @@ def test_a_twin_holds_only_exhaustively() -> None:
     assert judge([], [evidence(exhausted=True, total=1)], exhaustively=True).holds
 
 
-def answer(
-    actor: str, status: int, record: str | None = "r", count: int | None = None, places: tuple[int, ...] = (0,)
-) -> Answer:
-    """Make one answer."""
-    return Answer(actor, status, record, count, 0, 1, status == 201, status == 202, places)
-
-
-def broken(answers: list[Answer], *states: tuple[tuple[str, ...], dict[str, int | None]]) -> list[str]:
-    """Judge a trace by all invariants."""
-    snapshots = tuple(Snapshot(records, hits) for records, hits in states)
-    trace = Trace("wire", "", "", len(answers), (), lambda: Details(answers, snapshots))
-    return [str(violation) for violation in run_checks(PROMISES, trace)]
-
-
-def test_one_record_and_all_hits_break_nothing() -> None:
-    """A created record with two duplicates, all counted, is what should be."""
-    good = [answer("A", 201), answer("B", 202, count=2), answer("C", 202, count=3)]
-    assert broken(good, (("r",), {"r": 3})) == []
-
-
-def test_each_invariant_says_what_was_expected_and_seen() -> None:
-    """Two records, two creators, a lost hit, a repeated count and a 500, each in one line."""
-    assert broken([answer("A", 201), answer("B", 201, "s")], (("r", "s"), {"r": 1, "s": 1})) == [
-        "one_active_record: expected 1 active record; observed 2: r, s"
-    ]
-    assert broken([answer("A", 201), answer("B", 201)], (("r",), {"r": 2})) == [
-        "one_created_answer: expected 1 answer says created r; observed 2 of 2"
-    ]
-    lost = [answer("A", 201), answer("B", 202, count=2), answer("C", 202, count=2)]
-    assert broken(lost, (("r",), {"r": 2})) == [
-        "hits_equal_answers: expected 3 hits of r; observed 2",
-        "distinct_counts: expected counts [2, 3] of r; observed [2, 2]",
-    ]
-    assert broken([answer("A", 201), answer("B", 500, None)], (("r",), {"r": 1})) == [
-        "no_server_error: expected an answer below 500 to B; observed 500"
-    ]
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=5), st.data())
-def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool], data: st.DataObject) -> None:
-    """Whatever a correct Gateway answers around cleanups is no violation, also when requests straddle them."""
-    answers, states, count, place = [], [], 0, 0
-    for number, wipe in enumerate(wipes):
-        if wipe:
-            states.append((("r",) if count else (), {"r": count} if count else {}))
-            count, place = 0, place + 1
-        count += 1
-        places = (place,) if not place or not data.draw(st.booleans()) else (place - 1, place)
-        answers.append(answer(chr(65 + number), 201 if count == 1 else 202, "r", None if count == 1 else count, places))
-    assert broken(answers, *states, (("r",), {"r": count})) == []
-
-
-def test_checks_that_need_more_than_is_shown_are_left_out() -> None:
-    """Without stored hits the check of them is not run, and that is said."""
-    trace = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(None, None),)))
-    assert run_checks(PROMISES, trace) == []
-    assert not_checked(PROMISES, trace) == ("hits_equal_answers",)
-
-
-def test_each_invariant_is_a_file_of_its_name() -> None:
-    """The names that scenario files may use are the files in checks/."""
-    folder = Path(yamlfile.__file__).parent / "checks"
-    assert {path.stem for path in folder.glob("[a-z]*.py")} == set(INVARIANTS)
-
-
-def test_the_contracts_check_value_of_a_fingerprint() -> None:
-    """HighMemoryUsage of a pod has the fingerprint of the contract, section 1.5."""
-    signal = Signal(alertname="HighMemoryUsage", namespace="prod-payments", labels={"pod": "payment-api-789"})
-    assert signal.fingerprint("").startswith("b19ffa4bbcf2155c")
-
-
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -288,30 +215,3 @@ def test_a_target_says_how_to_start_exactly_once() -> None:
     """Neither a protocol nor a command, or both, is a fault."""
     with pytest.raises(ValueError, match="exactly one of"):
         Target(name="x")
-
-
-def test_what_only_a_test_asserts_is_the_environments_fault() -> None:
-    """A record that a sibling test deleted breaks both tests and no invariant; the cause is the environment."""
-    answers = [answer("A", 201), answer("B", 202, count=2)]
-    wiped = (Snapshot(("r",), {"r": 2}, "cleanup"), Snapshot((), {}))
-    trace = Trace("wire", "", "", 2, (), lambda: Details(answers, wiped))
-    found = run_checks(INVARIANTS, trace)
-    assert [str(one) for one in found] == [
-        "test_t1_one_record: expected 1 record and only 201 or 202; observed 0",
-        "test_t2_hits_at_least_requests: expected a count of at least 2; observed 0",
-    ]
-    assert cause(found) == "environment"
-    assert cause([*found, VIOLATION]) == "gateway"
-
-
-def test_both_tests_pass_on_a_right_state() -> None:
-    """One record with every hit satisfies them; a 500 fails the first."""
-    answers = [answer("A", 201), answer("B", 202, count=2)]
-    good = Trace("wire", "", "", 2, (), lambda: Details(answers, (Snapshot(("r",), {"r": 2}),)))
-    assert run_checks(ASSERTIONS, good) == []
-    bad = Trace(
-        "wire", "", "", 2, (), lambda: Details([*answers, answer("C", 500, None)], (Snapshot(("r",), {"r": 2}),))
-    )
-    assert [str(one) for one in run_checks(ASSERTIONS, bad)] == [
-        "test_t1_one_record: expected 1 record and only 201 or 202; observed 1, and 1 other answers"
-    ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stress.trace import Answer, Snapshot, Trace
 
 NEEDS: frozenset[str] = frozenset({"hits"})
+EACH_INCARNATION = True
 
 
 def check(trace: Trace) -> list[Violation]:
@@ -25,7 +26,8 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     found = []
     for record in sorted({*hits, *(answer.record for answer in answers if answer.record)}):
         mine = [answer for answer in answers if answer.record == record]
-        if hits.get(record, 0) != len(mine):
-            expected, observed = f"{len(mine)} hits of {record}", str(hits.get(record, 0))
+        stored = hits.get(record, 0)
+        if stored != len(mine):
+            expected, observed = f"{len(mine)} hits of {record}", "no number" if stored is None else str(stored)
             found.append(Violation("hits_equal_answers", expected, observed, names(mine), incarnation=number))
     return found

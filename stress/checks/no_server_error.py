@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._contradiction import last_step
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def check(trace: Trace) -> list[Violation]:
             f"an answer below 500 to {answer.actor}",
             str(answer.status or answer.error),
             (answer.actor,),
+            last_step(trace, answer.actor),
         )
         for answer in trace.answers
         if answer.status >= _SERVER_ERRORS or answer.status in (0, _BUSY)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stress.trace import Answer, Snapshot, Trace
 
 NEEDS: frozenset[str] = frozenset()
+EACH_INCARNATION = True
 
 
 def check(trace: Trace) -> list[Violation]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._contradiction import steps_between
+from stress.checks._incarnations import names
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
@@ -15,9 +17,11 @@ ENVIRONMENT = True
 
 def check(trace: Trace) -> list[Violation]:
     """Read answers and the final state as the test does, whoever changed it."""
-    wrong = tuple(answer.actor for answer in trace.answers if not (answer.created or answer.duplicate))
+    wrong = [answer for answer in trace.answers if not (answer.created or answer.duplicate)]
     records = trace.final.records or ()
     if not wrong and len(records) == 1:
         return []
     seen = f"{len(records)}, and {len(wrong)} other answers" if wrong else str(len(records))
-    return [Violation("test_t1_one_record", "1 record and only 201 or 202", seen, wrong)]
+    actors = names(trace.answers if len(records) != 1 else wrong)
+    steps = steps_between(trace, actors)
+    return [Violation("test_t1_one_record", "1 record and only 201 or 202", seen, actors, steps)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._contradiction import steps_between
+from stress.checks._incarnations import names
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
@@ -19,4 +21,6 @@ def check(trace: Trace) -> list[Violation]:
     count = (hits.get(records[0]) if records else 0) or 0
     if count >= trace.requests:
         return []
-    return [Violation("test_t2_hits_at_least_requests", f"a count of at least {trace.requests}", str(count))]
+    actors = names(trace.answers)
+    expected, steps = f"a count of at least {trace.requests}", steps_between(trace, actors)
+    return [Violation("test_t2_hits_at_least_requests", expected, str(count), actors, steps)]

@@ -14,7 +14,7 @@ from redis.exceptions import WatchError
 
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming, Outcome
-from stress.scenario import Signal
+from stress.signal import Signal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,0 +1,69 @@
+"""The hits of a record behave as one counter: some order of the answers explains every count that was told.
+
+Each accepted answer is an increment: it returned its count, 1 when it said created. The history is linearizable
+(Herlihy and Wing, TOPLAS 1990) when the increments have an order in which the k-th returned k and whoever was answered
+before another was sent stands before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.checks._incarnations import judge_each, names
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.trace import Answer, Snapshot, Trace
+
+NEEDS: frozenset[str] = frozenset()
+EACH_INCARNATION = True
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Look for an order of the increments, record by record; an answer without a count constrains time alone."""
+    return judge_each(trace, _judge)
+
+
+def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
+    del snapshot
+    found = []
+    for record in sorted({answer.record for answer in answers if answer.record}):
+        mine = [answer for answer in answers if answer.record == record]
+        if not linearizable(mine):
+            expected = f"an order of {len(mine)} hits of {record} in which the k-th was told k"
+            told = ", ".join(f"{one.actor} {_shown(returned(one))}" for one in sorted(mine, key=_sent))
+            found.append(Violation("linearizable_hits", expected, told, names(mine), incarnation=number))
+    return found
+
+
+def linearizable(answers: Sequence[Answer]) -> bool:
+    """Tell whether answers are those of one counter that began at 0.
+
+    Position by position as Wing and Gong do it (JPDC 1993), without going back: an increment that returned k has but
+    one position, and of those that told no count, whoever was answered first may go first (an exchange argument:
+    swapping two of them so breaks no precedence).
+    """
+    left = list(answers)
+    for position in range(1, len(left) + 1):
+        deadline = min(answer.ended for answer in left)
+        possible = [answer for answer in left if answer.started <= deadline and returned(answer) in (None, position)]
+        if not possible:
+            return False
+        # Whoever returned this very position has no other.
+        left.remove(min(possible, key=lambda answer: (returned(answer) is None, answer.ended)))
+    return True
+
+
+def returned(answer: Answer) -> int | None:
+    """Give the count that an increment returned: 1 for a creation, None where the answer has none."""
+    return 1 if answer.created else answer.count
+
+
+def _sent(answer: Answer) -> int:
+    return answer.started
+
+
+def _shown(count: int | None) -> str:
+    return "-" if count is None else str(count)
