@@ -1,128 +1,99 @@
-"""The report folder of one pair: result.json, trace.ndjson, order.txt and junit.xml."""
+"""The report folder of one pair, and ``latest``, the one of the whole run.
+
+A pair has ``reports/<time>-<scenario>-<target>/`` with result.json, trace.ndjson, order.txt (and order-2.txt, … when
+several orders fail), junit.xml and index.html.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING
+
+from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named, replaced
+from stress.report.document import document, lines, order_name
+from stress.report.junit import junit
+from stress.report.page import overview_page, pair_page
+from stress.report.summary import summary
+from stress.report.words import masked_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stress.result import Result
-    from stress.trace import Trace
 
+__all__ = ["ReportUnwritable", "document", "write", "write_summary"]
 
-class ReportUnwritable(Exception):
-    """A report can't be written; exit code 74."""
-
-
-def document(result: Result) -> dict[str, Any]:
-    """Give the content of result.json."""
-    evidence = result.verdict.evidence[0]
-    search = {
-        "explorer": evidence.explorer,
-        "orders": evidence.orders + evidence.sampled,
-        "classes": evidence.total,
-        "exhausted": evidence.exhausted,
-        "bound": evidence.bound,
-        "seconds": round(evidence.seconds, 3),
-        "covered": evidence.covered,
-    }
-    return {
-        "scenario": result.scenario.name,
-        "target": result.target.name,
-        "world": result.world,
-        "verdict": str(result.verdict.ruling),
-        "reason": result.verdict.reason,
-        "expected": result.expected,
-        "as_expected": result.as_expected,
-        "violations": [asdict(violation) for finding in result.findings for violation in finding.violations],
-        "search": search,
-        "cause": [str(finding.cause) for finding in result.findings],
-        "order_file": "order.txt" if result.findings else None,
-        "faults": list(result.faults),
-        "notes": list(result.notes),
-        "seed": result.seed,
-    }
+_LONGEST = 80
+"""How much of a name goes into the name of a folder; file systems take 255 bytes."""
 
 
 def write(result: Result, root: Path) -> Path:
-    """Write the folder ``<time>-<scenario>-<target>`` and point ``latest`` at it; give its path.
+    """Write the folder of a pair; give its path. An inconclusive result leaves the trace of its last run.
 
     Raises:
-        ReportUnwritable: when the disk refuses; what could be written stays.
+        ReportUnwritable: when the disk refuses; what was written before is whole and stays.
 
     """
-    name = re.sub(
-        r"[^A-Za-z0-9.-]+",
-        "-",
-        f"{time.strftime('%Y%m%d-%H%M%S')}-{result.scenario.name}-{result.target.name}",
-    )
-    folder = root / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, finding in enumerate(result.findings, start=1):
-            suffix = "" if number == 1 else f"-{number}"
-            (folder / f"order{suffix}.txt").write_text(finding.order.text())
-        trace = result.findings[0].trace if result.findings else result.last_trace
-        if trace is not None:
-            (folder / "trace.ndjson").write_text(_lines(trace))
-        (folder / "result.json").write_text(json.dumps(document(result), indent=2) + "\n")
-        (folder / "junit.xml").write_bytes(_junit([result]))
-    except OSError as error:
-        raise ReportUnwritable(f"{folder}: {error.strerror}") from None
+    folder = new_folder(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{_pair(result)}")
+    for number, finding in enumerate(result.findings, start=1):
+        put(folder / order_name(number), masked_lines(finding.order.text()))
+    trace = result.findings[0].trace if result.findings else result.last_trace
+    if trace is not None:
+        put(folder / "trace.ndjson", lines(trace))
+    put(folder / "result.json", _json(document(result)))
+    put(folder / "junit.xml", junit([result], [str(folder)]))
+    put(folder / "index.html", pair_page(result, str(folder)))
     return folder
 
 
-def write_summary(results: list[Result], folders: list[Path], root: Path) -> None:
-    """Make ``latest`` anew: a link to the folder of each pair, junit.xml and summary.md of the whole run.
+def write_summary(results: Sequence[Result], folders: Sequence[Path], root: Path) -> None:
+    """Make ``latest`` anew beside the old one, then swap them.
+
+    It holds index.html, summary.md, junit.xml and results.json of the whole run and a link to the folder of each pair;
+    with a single pair that pair's own files too.
 
     Raises:
-        ReportUnwritable: when the disk refuses.
+        ReportUnwritable: when the disk refuses; the old ``latest`` is still there then.
 
     """
-    latest = root / "latest"
-    try:
-        latest.mkdir(parents=True, exist_ok=True)
-        for old in latest.iterdir():
-            old.unlink()
+    with replaced(root / "latest") as latest:
+        links: list[str] = []
         for result, folder in zip(results, folders, strict=True):
-            (latest / f"{result.scenario.name}-{result.target.name}").symlink_to(Path("..") / folder.name)
-        (latest / "junit.xml").write_bytes(_junit(results))
-        rows = [f"| {r.scenario.name} | {r.target.name} | {r.verdict.ruling} | {r.as_expected} |" for r in results]
-        head = ["| scenario | target | verdict | as expected |", "| --- | --- | --- | --- |"]
-        (latest / "summary.md").write_text("\n".join([*head, *rows]) + "\n")
-    except OSError as error:
-        raise ReportUnwritable(f"{latest}: {error.strerror}") from None
+            with refusals_named(latest):
+                links.append(_link(latest, folder, _pair(result)))
+        places = [str(folder) for folder in folders]
+        put(latest / "results.json", _json([document(result) for result in results]))
+        put(latest / "junit.xml", junit(results, places))
+        put(latest / "summary.md", summary(results, places))
+        put(latest / "index.html", overview_page(results, links))
+        if len(folders) == 1:
+            with refusals_named(latest):
+                _copy(folders[0], latest)
 
 
-def _lines(trace: Trace) -> str:
-    events = [json.dumps({"event": asdict(event)}) for event in trace.events]
-    answers = [json.dumps({"answer": asdict(answer)}) for answer in trace.answers]
-    states = [json.dumps({"state": asdict(state)}) for state in trace.incarnations]
-    return "\n".join([*events, *answers, *states]) + "\n"
+def _link(latest: Path, folder: Path, name: str) -> str:
+    """Link to the folder of a pair; a pair that was run twice has two links."""
+    number = 1
+    while (latest / (link := name if number == 1 else f"{name}-{number}")).is_symlink():
+        number += 1
+    (latest / link).symlink_to(Path("..") / folder.name)
+    return link
 
 
-def _junit(results: list[Result]) -> bytes:
-    suite = ET.Element("testsuite", name="gateway-stress", tests=str(len(results)))
-    for result in results:
-        case = ET.SubElement(
-            suite,
-            "testcase",
-            classname=result.scenario.name,
-            name=result.target.name,
-            time=f"{result.seconds:.3f}",
-        )
-        if not result.as_expected:
-            kind = "error" if result.verdict.ruling == "inconclusive" else "failure"
-            told = "; ".join(str(violation) for finding in result.findings for violation in finding.violations)
-            ET.SubElement(case, kind, message=_legal(result.verdict.reason)).text = _legal(told)
-    text: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
-    return text
+def _copy(folder: Path, latest: Path) -> None:
+    for pattern in ("result.json", "trace.ndjson", "order*.txt"):
+        for path in folder.glob(pattern):
+            shutil.copyfile(path, latest / path.name)
 
 
-def _legal(text: str) -> str:
-    return re.sub(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD]", "?", text)
+def _pair(result: Result) -> str:
+    names = (result.scenario.name, result.target.name)
+    return "-".join(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"

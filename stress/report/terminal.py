@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from rich.cells import set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stress.report.document import covered, order_name
+from stress.report.race import race, title
+from stress.report.words import clean, program
 from stress.result import Finished, Progress
-from stress.verdict import Cause
 
 if TYPE_CHECKING:
-    from stress.result import Finding, Happening, Result
-    from stress.trace import Trace
+    from collections.abc import Sequence
 
-_WIDTH = 26
+    from stress.result import Happening, Result
+
+_COLOURS = {"yes": "green", "NO": "red"}
 
 
 class Terminal:
@@ -23,7 +28,9 @@ class Terminal:
 
     def __init__(self, console: Console | None = None) -> None:
         """Write to standard output unless told otherwise."""
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        piped = False if not sys.stdout.isatty() else None
+        self._console = console or Console(highlight=False, soft_wrap=True, force_terminal=piped)
+        self._program = program()
         self._line = False
 
     def handle(self, happening: Happening) -> None:
@@ -33,31 +40,31 @@ class Terminal:
                 f"{happening.scenario} on {happening.target}: {happening.orders} orders, {happening.rate:.0f}/s, "
                 f"{happening.outcomes} outcomes, {happening.left:.0f} s left"
             )
-            self._console.print(Text(clean(line)), end="\r")
+            # A line that fills the whole width would begin the next one, and could not be overwritten.
+            self._console.print(Text(set_cell_size(clean(line), self._console.width - 1)), end="\r")
             self._line = True
         elif isinstance(happening, Finished):
             self._clear()
-            for finding in happening.result.findings:
-                self._race(happening.result, finding, happening.folder)
+            self._races(happening.result, happening.folder)
             for fault in happening.result.faults:
-                self._console.print(
-                    Text(clean(f"inconclusive: {happening.result.scenario.name}: {fault}"), style="yellow")
-                )
+                where = f"{happening.result.scenario.name} on {happening.result.target.name}"
+                self._console.print(Text(clean(f"inconclusive: {where}: {fault}"), style="yellow"))
 
-    def table(self, results: list[Result]) -> None:
-        """Show one row for each pair."""
-        table = Table("scenario", "target", "verdict", "as expected", "covered")
+    def table(self, results: Sequence[Result]) -> None:
+        """Show one row for each pair; long cells fold so that it fits the width."""
+        table = Table()
+        for head in ("scenario on target", "verdict", "as expected", "covered"):
+            table.add_column(head, overflow="fold", no_wrap=head == "verdict")
         for result in results:
-            covered = "; ".join(evidence.covered for evidence in result.verdict.evidence)
-            row = (
-                result.scenario.name,
-                result.target.name,
-                str(result.verdict.ruling),
-                "yes" if result.as_expected else "NO",
-                covered,
+            expected = "yes" if result.as_expected else "NO"
+            table.add_row(
+                Text(f"{clean(result.scenario.name)}\non {clean(result.target.name)}"),
+                Text(clean(str(result.verdict.ruling))),
+                Text(expected, style=_COLOURS[expected]),
+                Text(clean(covered(result.verdict.evidence))),
             )
-            table.add_row(*(Text(clean(cell)) for cell in row))
-        self._console.print(table)
+        self._clear()
+        self._console.print(table, soft_wrap=False)
 
     def say(self, line: str) -> None:
         """Write one line."""
@@ -66,34 +73,13 @@ class Terminal:
 
     def _clear(self) -> None:
         if self._line:
-            self._console.print(" " * 100, end="\r")
+            self._console.print(" " * (self._console.width - 1), end="\r")
             self._line = False
 
-    def _race(self, result: Result, finding: Finding, folder: str) -> None:
-        self.say(f"RACE {', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
-        self.say(f"  {result.scenario.story}")
-        for row in columns(finding.trace):
-            self.say("  " + row)
-        for violation in finding.violations:
-            self.say(f"  {violation.invariant}: expected {violation.expected}; observed {violation.observed}")
-        if finding.cause is Cause.ENVIRONMENT:
-            self.say("  cause: environment. No change in the Gateway can help: isolate the test.")
-        self.say(f"  failed again in {finding.replays[0]} of {finding.replays[1]} replays")
-        if folder:
-            self.say(f"  replay: stress-gateway replay {folder}/order.txt")
-
-
-def columns(trace: Trace) -> list[str]:
-    """Write a trace as columns, one for each actor and one row for each thing that happened."""
-    actors = list(dict.fromkeys(event.actor for event in trace.events))
-    rows = ["".join(actor.ljust(_WIDTH) for actor in actors).rstrip()]
-    for event in trace.events:
-        cell = event.command if not event.reply else f"{event.command} -> {event.reply}"
-        short = cell if len(cell) < _WIDTH else cell[: _WIDTH - 2] + "…"
-        rows.append((" " * _WIDTH * actors.index(event.actor) + short).rstrip())
-    return rows
-
-
-def clean(text: str) -> str:
-    """Show control characters (and so terminal escapes) as what they are."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    def _races(self, result: Result, folder: str) -> None:
+        for number, finding in enumerate(result.findings, start=1):
+            self._console.print(Text(title(result, finding), style="bold" if result.as_expected else "bold red"))
+            order_file = f"{folder}/{order_name(number)}" if folder else ""
+            for line in race(finding, order_file, self._program, self._console.width - 2):
+                self._console.print(Text(f"  {line}" if line else ""))
+            self._console.print()

@@ -1,0 +1,72 @@
+"""JUnit XML: a pair of scenario and target is a test case; what was expected passes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from stress.report.document import order_name
+from stress.report.race import race, title
+from stress.report.words import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.result import Result
+
+_ILLEGAL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 can't hold, not even escaped (section 2.2)."""
+
+
+def junit(results: Sequence[Result], folders: Sequence[str] = ()) -> bytes:
+    """Give the file. ``folders`` are where each pair's files are, for the replay commands (none: left out).
+
+    An inconclusive result is an error, any other that was not expected a failure; both tell what the terminal tells.
+    """
+    places = folders or [""] * len(results)
+    kinds = [_kind(result) for result in results]
+    suite = ET.Element(
+        "testsuite",
+        name="gateway-stress",
+        tests=str(len(results)),
+        failures=str(kinds.count("failure")),
+        errors=str(kinds.count("error")),
+        skipped="0",
+        time=f"{sum(result.seconds for result in results):.3f}",
+    )
+    for result, kind, folder in zip(results, kinds, places, strict=True):
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            classname=_legal(clean(result.scenario.name)),
+            name=_legal(clean(result.target.name)),
+            time=f"{result.seconds:.3f}",
+        )
+        if kind:
+            told = _legal("\n".join(_lines(result, folder)))
+            message = _legal(clean(f"{result.verdict.ruling} (expected {result.expected}): {result.verdict.reason}"))
+            ET.SubElement(case, kind, message=message, type=str(result.verdict.ruling)).text = told
+    text: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def _kind(result: Result) -> str:
+    if result.as_expected:
+        return ""
+    return "error" if result.verdict.ruling == "inconclusive" else "failure"
+
+
+def _lines(result: Result, folder: str) -> list[str]:
+    lines: list[str] = []
+    for number, finding in enumerate(result.findings, start=1):
+        order_file = f"{folder}/{order_name(number)}" if folder else ""
+        lines += [title(result, finding), *race(finding, order_file), ""]
+    lines += [clean(f"inconclusive: {fault}") for fault in result.faults]
+    lines += [clean(f"expected but not found: {name}") for name in result.missing]
+    lines += [clean(f"note: {note}") for note in result.notes]
+    return lines
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("?", text)

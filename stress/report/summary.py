@@ -1,0 +1,58 @@
+"""summary.md: what a CI system shows of a run; a table, then each race as the terminal tells it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from stress.report.document import covered, order_name
+from stress.report.race import details, title
+from stress.report.story import story
+from stress.report.words import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.result import Result
+
+_MARKS = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~@:]")
+
+
+def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
+    """Give the Markdown text; ``folders`` are where each pair's files are."""
+    good = sum(result.as_expected for result in results)
+    rows = [
+        f"**{good} of {len(results)} pairs of scenario and target as expected**",
+        "",
+        "| scenario | target | verdict | as expected | covered |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        cells = (
+            result.scenario.name,
+            result.target.name,
+            str(result.verdict.ruling),
+            "yes" if result.as_expected else "NO",
+            covered(result.verdict.evidence),
+        )
+        rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
+    for result, folder in zip(results, folders, strict=True):
+        for number, finding in enumerate(result.findings, start=1):
+            told = story(finding.trace, finding.violations)
+            rows += ["", f"### {literal(title(result, finding))}", "", literal(told), ""]
+            rows += _fenced(details(finding, f"{folder}/{order_name(number)}"))
+        for fault in result.faults:
+            rows += ["", f"**inconclusive**: {literal(result.scenario.name)} on {literal(result.target.name)}: "]
+            rows[-1] += literal(fault)
+    return "\n".join(rows) + "\n"
+
+
+def literal(text: str) -> str:
+    """Write a text so that Markdown shows it as it is, whatever stands in it."""
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", clean(text))
+
+
+def _fenced(rows: Sequence[str]) -> list[str]:
+    longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}text", *rows, fence]
