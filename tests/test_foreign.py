@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stress.trace import Trace
 
 HERE = Path(__file__).parent / "gateways"
+PATIENCE = 2.0
+"""Longer than any timer of node's own: the one that drops the text of the Date header ends with the second."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def world_of(language: str, pytestconfig: pytest.Config) -> Callable[[str], Wire
     def make(mode: str) -> WireWorld:
         data = Target.load(HERE / f"{language}.yaml").model_dump()
         data["start"]["command"][-1] = mode
+        data["patience"] = PATIENCE
         return WireWorld(scenario_of("atomic-hit-count"), Target.model_validate(data), folder)
 
     return make
@@ -174,3 +177,18 @@ async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Cal
     total = LANGUAGES[language].atomic
     assert (str(result.verdict.ruling), result.verdict.evidence[0].total) == ("holds", total)
     assert result.verdict.evidence[0].exhausted
+
+
+@pytest.mark.asyncio
+async def test_a_lock_in_the_process_blocks_and_holds(language: str, world_of: Callable[[str], WireWorld]) -> None:
+    """A request that waits for a lock is known as blocked before any patience runs out, and all orders hold."""
+    async with world_of(LANGUAGES[language].lock) as world:
+        traces, broken = await every_order(world)
+        waited = world.blocked_seconds
+    blocked = [sum(event.kind == "blocked" for event in trace.events) for trace in traces]
+    assert (len(traces), broken, sum(blocked), max(blocked)) == (LANGUAGES[language].locked, 0, BLOCKED_OF_8, 1)
+    assert max(waited) < world.patience
+
+
+BLOCKED_OF_8 = 6
+"""Orders in which the second request starts before the first is done: after none, one or two of its steps."""

@@ -24,7 +24,8 @@ def until_quiet(watch: ProcessWatch) -> Sleep:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         sleep = watch.quiet()
-        if sleep is not None and (sleep.soonest is None or sleep.soonest > 5) and (sleep.soonest or sleep.unknown):
+        soon = time.perf_counter() + 5
+        if sleep is not None and (sleep.due or sleep.unknown) and all(due > soon for due in sleep.due.values()):
             return sleep
     raise AssertionError("never quiet")
 
@@ -37,13 +38,51 @@ def test_a_sleeping_process_is_quiet_and_shows_its_timer(name: str) -> None:
     process = subprocess.Popen(PROGRAMS[name])
     watch = ProcessWatch(process.pid)
     sleep = until_quiet(watch)
-    assert sleep.may_wake_within(1.0, None) is bool(sleep.unknown)
-    assert not sleep.may_wake_within(1.0, sleep)
-    assert sleep.soonest is None or sleep.may_wake_within(60.0, sleep)
+    now = time.perf_counter()
+    assert sleep.may_wake_by(now + 1, None) is bool(sleep.unknown)
+    assert not sleep.may_wake_by(now + 1, sleep)
+    assert sleep.may_wake_by(now + 60, sleep) is bool(sleep.due)
     process.kill()
     process.wait()
-    assert watch.quiet() in (None, Sleep(None, frozenset()))
+    assert watch.quiet() in (None, Sleep({}, frozenset()))
     watch.close()
+
+
+SETS_TIMERS = """
+import asyncio, sys
+async def main():
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    def read():
+        loop.call_later(float(sys.stdin.readline()), int)
+        print("set", flush=True)
+    loop.add_reader(0, read)
+    await done
+asyncio.run(main())
+"""
+
+
+def test_a_timer_that_was_set_before_is_told_from_a_new_one() -> None:
+    """A process that was woken and waits on for the same timer has set no new one; a sooner timer is new."""
+    script = [sys.executable, "-u", "-c", SETS_TIMERS]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watch = ProcessWatch(process.pid)
+        seen = []
+        for seconds in (40, 50, 30):
+            process.stdin.write(f"{seconds}\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            seen.append(until_quiet(watch))
+        now = time.perf_counter()
+        first, same, sooner = seen
+        assert [sleep.may_wake_by(now + 60, None) for sleep in seen] == [True, True, True]
+        assert not same.may_wake_by(now + 60, None, first)
+        assert sooner.may_wake_by(now + 60, None, first)
+        assert not sooner.may_wake_by(now + 20, None, first)
+        watch.close()
+        process.kill()
 
 
 def test_a_busy_process_is_not_quiet() -> None:

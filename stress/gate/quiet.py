@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import struct
+import time
 from dataclasses import dataclass
 
 _WAITS_IN_MILLISECONDS = {"x86_64": {232: 3, 281: 3, 7: 2}, "aarch64": {22: 3}}
@@ -25,23 +26,30 @@ clock_nanosleep, ppoll, pselect6, select, epoll_pwait2."""
 
 _MILLISECONDS = _WAITS_IN_MILLISECONDS.get(platform.machine(), {})
 _UNKNOWN = _WAITS_OF_UNKNOWN_LENGTH.get(platform.machine(), {})
+_SAME_SECONDS = 0.02
+"""How far apart a timer may seem to be due when it is seen in two waits of a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A quiet process: the threads that wait with a timeout.
+    """A quiet process: the threads (their ids) that wait with a timeout.
 
-    ``soonest`` is the shortest known timeout in seconds (None: no thread has a known one). ``unknown`` are the
-    threads (their ids) whose timeout can't be seen.
+    ``due`` tells for each thread whose timeout is known at which moment of `time.perf_counter` it ends: a little late
+    rather than early, as the wait began before it was first seen. ``unknown`` are those whose timeout can't be seen.
     """
 
-    soonest: float | None
+    due: dict[int, float]
     unknown: frozenset[int]
 
-    def may_wake_within(self, seconds: float, at_rest: Sleep | None) -> bool:
-        """Tell whether a timer may wake the process within ``seconds``; those that tick ``at_rest`` do not count."""
+    def may_wake_by(self, moment: float, at_rest: Sleep | None, before: Sleep | None = None) -> bool:
+        """Tell whether a timer may wake the process by a moment.
+
+        Threads of unknown timeouts that tick ``at_rest`` do not count, nor do timers that were set ``before``.
+        """
         usual = at_rest.unknown if at_rest is not None else frozenset()
-        return (self.soonest is not None and self.soonest <= seconds) or bool(self.unknown - usual)
+        old = before.due.values() if before is not None else ()
+        new = (due for due in self.due.values() if not any(abs(due - known) < _SAME_SECONDS for known in old))
+        return bool(self.unknown - usual) or any(due <= moment for due in new)
 
 
 class ProcessWatch:
@@ -56,6 +64,7 @@ class ProcessWatch:
         """Open the accounts of all threads of ``pid``."""
         self.pid = pid
         self._accounts: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self._since: dict[int, tuple[bytes, float]] = {}
         self._refresh()
         if not self._accounts:
             message = f"process {pid} has no threads to look at"
@@ -72,7 +81,30 @@ class ProcessWatch:
         if first is None or self._refresh():
             return None
         second = self._read()
-        return _sleep(first) if second == first else None
+        return self._sleep(first) if second == first else None
+
+    def _sleep(self, readings: list[tuple[int, bytes, bytes]]) -> Sleep:
+        now = time.perf_counter()
+        due: dict[int, float] = {}
+        unknown: set[int] = set()
+        for thread, account, where in readings:
+            words = where.split()
+            number = int(words[0]) if words[0].lstrip(b"-").isdigit() else -1
+            if number in _MILLISECONDS:
+                raw = int(words[1 + _MILLISECONDS[number]], 16) & 0xFFFFFFFF
+                (milliseconds,) = struct.unpack("<i", struct.pack("<I", raw))
+                if milliseconds >= 0:
+                    due[thread] = self._first_seen(thread, account, now) + milliseconds / 1000
+            elif number in _UNKNOWN and int(words[1 + _UNKNOWN[number]], 16):
+                unknown.add(thread)
+        return Sleep(due, frozenset(unknown))
+
+    def _first_seen(self, thread: int, account: bytes, now: float) -> float:
+        """Give when a thread was first seen in the wait that it is in: its account moves whenever it runs."""
+        known = self._since.get(thread)
+        if known is None or known[0] != account:
+            known = self._since[thread] = (account, now)
+        return known[1]
 
     def _read(self) -> list[tuple[int, bytes, bytes]] | None:
         readings: list[tuple[int, bytes, bytes]] = []
@@ -127,6 +159,7 @@ class ProcessWatch:
         return True
 
     def _forget(self, key: tuple[int, int]) -> None:
+        self._since.pop(key[1], None)
         for file in self._accounts.pop(key):
             os.close(file)
 
@@ -150,19 +183,3 @@ def _threads(pid: int) -> list[int]:
         return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 - hot path
     except OSError:
         return []
-
-
-def _sleep(readings: list[tuple[int, bytes, bytes]]) -> Sleep:
-    soonest: float | None = None
-    unknown: set[int] = set()
-    for thread, _, where in readings:
-        words = where.split()
-        number = int(words[0]) if words[0].lstrip(b"-").isdigit() else -1
-        if number in _MILLISECONDS:
-            raw = int(words[1 + _MILLISECONDS[number]], 16) & 0xFFFFFFFF
-            (milliseconds,) = struct.unpack("<i", struct.pack("<I", raw))
-            if milliseconds >= 0:
-                soonest = min(milliseconds / 1000, soonest if soonest is not None else milliseconds / 1000)
-        elif number in _UNKNOWN and int(words[1 + _UNKNOWN[number]], 16):
-            unknown.add(thread)
-    return Sleep(soonest, frozenset(unknown))

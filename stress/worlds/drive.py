@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stress.explore.base import Explorer
     from stress.gate.gate import Frame
+    from stress.gate.quiet import Sleep
     from stress.step import Touch
     from stress.worlds.client import Raw
     from stress.worlds.replicas import Replica
@@ -173,6 +174,7 @@ class Drive:
         replica = self._world.replicas[request.replica]
         request.blocked = False
         begun = time.perf_counter()
+        before = self._world.slept.get(request.replica)
         looks = 0
         while not self._faulty():
             seen = self._gate.signal.count
@@ -186,24 +188,41 @@ class Drive:
                 looks = 0
                 continue
             waited = time.perf_counter() - begun
-            looks = looks + 1 if self._asleep(replica, waited) else 0
+            looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
             if looks >= _LOOKS or waited > self._world.patience * (1 if replica.watch is None else _STORE_SECONDS):
                 self._block(request, waited)
                 return
 
-    def _asleep(self, replica: Replica, waited: float) -> bool:
-        """Whether the process is quiet and no timer will wake it before the patience with it runs out."""
+    def _asleep(self, request: Request, patient_until: float, before: Sleep | None) -> bool:
+        """Whether the process is quiet and no timer of this request will wake it before the patience runs out.
+
+        A timer that was there ``before`` it was let go is not its own, but may hide one that ends later. So it is
+        waited for too, until a request that had done the same was seen to wait without any timer.
+        """
+        replica, world = self._world.replicas[request.replica], self._world
         sleep = replica.watch.quiet() if replica.watch is not None else None
         if sleep is None:
             return False
-        left = self._world.patience - waited
-        known = tuple(self._moves) in self._world.blocked_before
-        return left <= 0 or known or not sleep.may_wake_within(left, self._world.at_rest.get(replica.number))
+        world.slept[request.replica] = sleep
+        if time.perf_counter() >= patient_until or tuple(self._moves) in world.blocked_before:
+            return True
+        hidden = before if self._done_by(request) in world.waits_untimed else None
+        return not sleep.may_wake_by(patient_until, world.at_rest.get(request.replica), hidden)
+
+    def _done_by(self, request: Request) -> tuple[str, ...]:
+        """What a request did and was told: where in its code it is now."""
+        return tuple(
+            f"{event.text} -> {event.reply}"
+            for event in self._events
+            if event.actor == request.actor and event.kind == Kind.STEP
+        )
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
         if waited >= self._world.patience:
             self._world.blocked_before.add(tuple(self._moves))
+        elif tuple(self._moves) not in self._world.blocked_before:
+            self._world.waits_untimed.add(self._done_by(request))
         self._world.blocked_seconds.append(waited)
         self._event(Kind.BLOCKED, request.actor, "blocked")
 
@@ -215,7 +234,9 @@ class Drive:
         deadline = time.perf_counter() + self._world.patience
         while time.perf_counter() < deadline and not replica.death:
             seen = self._gate.signal.count
-            if replica.watch.quiet() is not None:
+            sleep = replica.watch.quiet()
+            if sleep is not None:
+                self._world.slept[replica.number] = sleep
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 if self._gate.signal.count == seen:

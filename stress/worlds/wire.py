@@ -63,8 +63,10 @@ class WireWorld:
         self.replicas: dict[int, Replica] = {}
         self.clients: dict[str, Client] = {}
         self.at_rest: dict[int, Sleep | None] = {}
+        self.slept: dict[int, Sleep] = {}
         self.expected: dict[tuple[tuple[str, str], ...], set[tuple[str, str]]] = {}
         self.blocked_before: set[tuple[Move, ...]] = set()
+        self.waits_untimed: set[tuple[str, ...]] = set()
         self.blocked_seconds: list[float] = []
         self.fingerprint_field = "fingerprint"
         self._folder = folder or Path.cwd()
