@@ -10,8 +10,10 @@ import uuid
 from stress.checks import run_checks
 from stress.explore.walk import Walk
 from stress.formats import find
-from stress.run import Search, run
+from stress.pair import Pair
+from stress.running import run
 from stress.scenario import Scenario
+from stress.search import Limits
 from stress.target import Target
 from stress.worlds.observe import snapshot
 from stress.worlds.wire import WireWorld
@@ -67,7 +69,7 @@ async def main() -> None:
             costs.append(time.perf_counter() - begun)
         gated = statistics.median(costs)
         lost = await plainly(world, PLAIN)
-        result = await Search(world, seconds=20, orders=5000).result()
+        result = await Pair(None, world, Limits(20, 5000)).result()
         order = result.findings[0].order
         begun = time.perf_counter()
         failed = 0

@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
-from stress.explore.interleavings import Interleaving, interleavings
-from stress.run import run
-from stress.worlds.wire import WireWorld
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["Interleaving", "WireWorld", "__version__", "interleavings", "run"]
+if TYPE_CHECKING:
+    from stress.checks import run_checks
+    from stress.explore.interleavings import Interleaving, interleavings
+    from stress.running import run
+    from stress.scenario import Scenario
+    from stress.target import Target
+    from stress.worlds.model import ModelWorld
+    from stress.worlds.wire import WireWorld
+
+__all__ = [
+    "Interleaving",
+    "ModelWorld",
+    "Scenario",
+    "Target",
+    "WireWorld",
+    "__version__",
+    "interleavings",
+    "run",
+    "run_checks",
+]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Interleaving": "stress.explore.interleavings",
+    "ModelWorld": "stress.worlds.model",
+    "Scenario": "stress.scenario",
+    "Target": "stress.target",
+    "WireWorld": "stress.worlds.wire",
+    "interleavings": "stress.explore.interleavings",
+    "run": "stress.running",
+    "run_checks": "stress.checks",
+}
+"""Where the public names live: imported when first asked for, so that a bundled Gateway starts without hypothesis."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module 'stress' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(_HOMES[name]), name)

@@ -4,40 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
-import time
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stress.checks import run_checks
-from stress.errors import Unavailable, UsageFault
+from stress import again
+from stress.batch import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE, Batch, Budget, Job, Where
+from stress.errors import OwnBug, Unavailable, UsageFault
 from stress.formats import bundled, find
 from stress.gateways.protocols import PROTOCOLS
 from stress.gateways.serve import serve
-from stress.order import parse
-from stress.report.folder import ReportUnwritable, document, write, write_summary
-from stress.report.terminal import Terminal
-from stress.result import Finished
-from stress.run import Search, run
+from stress.order import Order, parse
+from stress.report.folder import ReportUnwritable
 from stress.scenario import Scenario
 from stress.target import Target
-from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from stress.order import Order
-    from stress.result import Happening, Result
+    from collections.abc import Coroutine, Sequence
 
 QUICK_SECONDS = 16.0
-_CLOCK_WEIGHT = 16
 OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
 """The scenarios of the two failing tests, which a target of the user's own is run on."""
-
-_RACE, _INCONCLUSIVE, _NOT_FOUND, _USAGE, _UNAVAILABLE, _REPORT, _INTERRUPTED = 1, 2, 3, 64, 69, 74, 130
-_SEVEREST_FIRST = (_RACE, _UNAVAILABLE, _REPORT, _INCONCLUSIVE, _NOT_FOUND)
 
 
 class Commands(click.Group):
@@ -49,20 +41,39 @@ class Commands(click.Group):
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.UsageError as error:
             error.show()
-            code = _USAGE
-        except (click.Abort, KeyboardInterrupt):
+            code = USAGE
+        except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
             click.echo("interrupted", err=True)
-            code = _INTERRUPTED
+            code = INTERRUPT
         except UsageFault as fault:
             click.echo(str(fault), err=True)
-            code = _USAGE
+            code = USAGE
         except Unavailable as error:
             click.echo(f"unavailable: {error}", err=True)
-            code = _UNAVAILABLE
+            code = UNAVAILABLE
         except ReportUnwritable as error:
             click.echo(f"the report can't be written: {error}", err=True)
-            code = _REPORT
+            code = REPORT
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read us is gone: there is nobody left to tell
+            code = REPORT
+        except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
+            click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)
+            code = OWN_BUG
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _saved(error: Exception) -> str:
+    """Keep what a bug report needs, out of the user's sight; say where."""
+    told = "".join(traceback.format_exception(error))
+    trace = error.trace if isinstance(error, OwnBug) else None
+    events = [str(event) for event in getattr(trace, "events", ())]
+    try:
+        with NamedTemporaryFile("w", prefix="gateway-stress-bug-", suffix=".txt", delete=False) as file:
+            file.write("\n".join([told, *events]) + "\n")
+    except OSError:
+        return "and no room to write down where"
+    return f"please report it with {file.name}"
 
 
 @click.group(cls=Commands)
@@ -72,8 +83,23 @@ def main() -> None:
 
 
 def await_it(work: Coroutine[Any, Any, int]) -> int:
-    """Run a command's work; Ctrl-C cancels it, so that it cleans up."""
-    return asyncio.run(work)
+    """Run a command's work; Ctrl-C and SIGTERM cancel it, so that it cleans up."""
+
+    async def cancellable() -> int:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs has one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return asyncio.run(cancellable())
+
+
+WORLD = click.option(
+    "--world", type=click.Choice(["wire", "model", "both"]), help="Default: both for a bundled target, else wire."
+)
+ALLOW = click.option(
+    "--allow-host", "hosts", multiple=True, metavar="HOST", help="Allow a target or store on another host than this."
+)
 
 
 @main.command("run")
@@ -88,6 +114,8 @@ def await_it(work: Coroutine[Any, Any, int]) -> int:
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@WORLD
+@ALLOW
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -97,6 +125,8 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     orders: int | None,
     seconds: float | None,
     seed: int,
+    world: str | None,
+    hosts: tuple[str, ...],
     reports: Path,
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
@@ -107,138 +137,84 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     stress-gateway run concurrent-duplicates --target redis-named-by-second
     stress-gateway run --target my-gateway.yaml
     """
-    pairs = _pairs(scenarios, targets)
+    jobs = _jobs(scenarios, targets)
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
-    return await_it(_run_all(pairs, Budget(total, seconds, orders, seed), reports, as_json=as_json))
+    budget = Budget(total, seconds, orders, seed)
+    return await_it(Batch(jobs, budget, Where(world or "", frozenset(hosts)), reports, as_json=as_json).run())
 
 
-def _pairs(scenarios: tuple[str, ...], targets: tuple[str, ...]) -> list[tuple[Scenario, Path]]:
+def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
     names = scenarios or (OWN_TARGET if targets else tuple(sorted(path.stem for path in bundled("").glob("*.yaml"))))
     found = []
+    faults = []
     for name in names:
-        scenario = Scenario.load(find(name, ""))
-        found += [(scenario, find(target, "targets")) for target in targets or scenario.expect]
+        try:
+            wanted = targets or tuple(Scenario.load(find(name, "")).expect)
+            found += [Job.load(name, target) for target in wanted]
+        except UsageFault as fault:
+            faults += [one for one in fault.faults if one not in faults]
+    if faults:
+        raise UsageFault(faults)
     if not found:
-        raise click.UsageError("no target: name one with --target")
+        raise click.UsageError("no target: the scenario expects nothing of a bundled one, so name one with --target")
     return found
-
-
-class Budget(NamedTuple):
-    """What a run may spend: seconds for all pairs together, or seconds and orders for each pair, and the seed."""
-
-    total: float | None
-    seconds: float | None
-    orders: int | None
-    seed: int
-
-    def share(self, pairs: list[tuple[Scenario, Path]], spent: float) -> float:
-        """Give the seconds of the first of the ``pairs`` still to be run: by weight, with what others left over."""
-        if self.total is not None:
-            weights = [_weight(scenario, Target.load(path)) for scenario, path in pairs]
-            return max(1.0, (self.total - spent) * weights[0] / sum(weights))
-        return self.seconds or pairs[0][0].search.seconds
-
-
-def _weight(scenario: Scenario, target: Target) -> int:
-    """Weigh what a pair costs: more requests have more orders, and a move of the clock takes up to a real second."""
-    timed = "clock" in scenario.actors and target.second == "matters"
-    return scenario.concurrent * (_CLOCK_WEIGHT if timed else 1)
-
-
-async def _run_all(pairs: list[tuple[Scenario, Path]], budget: Budget, reports: Path, *, as_json: bool) -> int:
-    terminal = Terminal()
-    begun = time.monotonic()
-    tell: Callable[[Happening], None] = (lambda _: None) if as_json else terminal.handle
-    results: list[Result] = []
-    folders: list[Path] = []
-    for scenario, path in pairs:
-        async with WireWorld(scenario, Target.load(path), path.parent) as world:
-            limit = budget.share(pairs[len(results) :], time.monotonic() - begun)
-            most = budget.orders or scenario.search.orders
-            search = Search(world, seconds=limit, orders=most, seed=budget.seed, tell=tell)
-            result = await search.result()
-        results.append(result)
-        folders.append(write(result, reports))
-        tell(Finished(result, str(folders[-1])))
-    write_summary(results, folders, reports)
-    if as_json:
-        click.echo(json.dumps([document(result) for result in results], indent=2))
-    else:
-        terminal.table(results)
-    return exit_code(results)
-
-
-def exit_code(results: list[Result]) -> int:
-    """Give the exit code of a run: of several, the severest."""
-    codes = {_code(result) for result in results}
-    return next((code for code in _SEVEREST_FIRST if code in codes), 0)
-
-
-def _code(result: Result) -> int:
-    if result.as_expected:
-        return 0
-    if result.unexpected and result.verdict.ruling == "race":
-        return _RACE
-    if result.verdict.ruling == "inconclusive" and not result.missing:
-        return _INCONCLUSIVE
-    return _INCONCLUSIVE if result.faults else _NOT_FOUND
 
 
 @main.command()
 @click.argument("order_file", type=click.Path(path_type=Path))
-@click.option("--target", help="Another target than the one of the order file.")
+@click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True)
-def replay(order_file: Path, target: str | None, times: int) -> int:
-    r"""Follow one order again.
+@WORLD
+@ALLOW
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
+def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    order_file: Path, target: str | None, times: int, world: str | None, hosts: tuple[str, ...], reports: Path
+) -> int:
+    r"""Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
+
+    When the Gateway has changed and no longer allows the order, its scenario is searched instead.
 
     \b
-    stress-gateway replay reports/latest/concurrent-duplicates-redis-named-by-second/order.txt --times 100
+    stress-gateway replay reports/latest/atomic-hit-count-redis-read-modify-write/order.txt --times 100
+    stress-gateway replay order.txt --target my-fixed-gateway.yaml
     """
     try:
         order = parse(order_file.read_text(), str(order_file))
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{order_file} can't be read: {error}") from None
-    scenario = Scenario.load(find(order.head.scenario, ""))
-    path = find(target or order.head.target, "targets")
-    return await_it(_replay(scenario, path, order, times))
+    job = _job_of(order, target)
+    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts)), reports))
 
 
-async def _replay(scenario: Scenario, path: Path, order: Order, times: int) -> int:
-    failed = 0
-    async with WireWorld(scenario, Target.load(path), path.parent) as world:
-        for _ in range(times):
-            trace = await run(order, world)
-            if trace.fault.startswith("DIVERGED") and world.target.digest != order.head.target_digest:
-                return await _search_instead(world)
-            if trace.fault:
-                click.echo(trace.fault)
-                return _INCONCLUSIVE
-            failed += bool(run_checks(scenario.invariants, trace))
-    if failed not in (0, times):
-        click.echo(f"inconclusive: failed {failed} of {times}")
-        return _INCONCLUSIVE
-    click.echo(f"STILL FAILING {failed}/{times}" if failed else f"FIXED {times}/{times}")
-    return _RACE if failed else 0
+async def _replay(order: Order, job: Job, times: int, where: Where, reports: Path) -> int:
+    told = await again.replay(order, job, times, where, reports)
+    click.echo(told.line)
+    return told.code
 
 
-async def _search_instead(world: WireWorld) -> int:
-    """Search a changed target, on which the old order can't be followed any more."""
-    search = Search(world, seconds=world.scenario.search.seconds, orders=world.scenario.search.orders)
-    result = await search.result()
-    if result.findings:
-        folder = write(result, Path("reports"))
-        click.echo(f"STILL FAILING by another order: {folder}/order.txt")
-        return _RACE
-    if result.verdict.holds:
-        click.echo(f"FIXED (the order no longer exists; holds: {result.verdict.evidence[0].covered})")
-        return 0
-    click.echo(f"inconclusive: {result.verdict.reason}")
-    return _INCONCLUSIVE
+def _job_of(order: Order, target: str | None) -> Job:
+    """Find the files of an order: by their path or bundled name, else as they are attached to it."""
+    attached = {kind: (path, text) for (kind, _, path), text in ((n.partition(" "), t) for n, t in order.attachments)}
+    with TemporaryDirectory() as folder:
+        names = {"scenario": order.head.scenario, "target": target or order.head.target}
+        for kind, (path, text) in attached.items():
+            if kind == "target" and target is not None:
+                continue
+            names[kind] = path
+            if not Path(path).is_file():
+                names[kind] = str(Path(folder) / f"{kind}.yaml")
+                Path(names[kind]).write_text(text)
+        job = Job.load(names["scenario"], names["target"])
+        return job if job.folder != Path(folder) else job._replace(folder=Path.cwd())
 
 
 @main.command("list")
 def list_command() -> None:
-    """List the bundled scenarios and targets."""
+    r"""List the bundled scenarios, the races and targets of each.
+
+    \b
+    stress-gateway list
+    """
     for path in sorted(bundled("").glob("*.yaml")):
         scenario = Scenario.load(path)
         click.echo(f"{scenario.name}: {scenario.story} [{', '.join(scenario.expect)}]")
@@ -247,7 +223,12 @@ def list_command() -> None:
 @main.command()
 @click.argument("kind", type=click.Choice(["scenario", "target"]))
 def schema(kind: str) -> None:
-    """Print the JSON Schema of a file format."""
+    r"""Print the JSON Schema of a file format.
+
+    \b
+    stress-gateway schema scenario
+    stress-gateway schema target > target.schema.json
+    """
     model = Scenario if kind == "scenario" else Target
     click.echo(json.dumps(model.model_json_schema(), indent=2, sort_keys=True))
 

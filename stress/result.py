@@ -81,6 +81,8 @@ class Result:
     notes: tuple[str, ...] = ()
     seed: int = 0
     seconds: float = 0.0
+    unavailable: bool = False
+    """Whether the store or a Gateway was not there before the first order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from conftest import scenario_of
 
 from stress.checks import run_checks
 from stress.explore.exhaustive import Exhaustive
-from stress.run import Search, run
+from stress.pair import Pair
+from stress.running import run
+from stress.search import Limits
 from stress.target import Target
 from stress.worlds.wire import WireWorld
 
@@ -143,7 +145,7 @@ async def every_order(world: WireWorld) -> tuple[list[Trace], int]:
 async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of: Callable[[str], WireWorld]) -> None:
     """The racy Gateway loses a hit in the order with the fewest switches that its connections allow."""
     async with world_of("racy") as world:
-        result = await Search(world, seconds=20, orders=500).result()
+        result = await Pair(None, world, Limits(20, 500)).result()
     (finding,) = result.findings
     assert finding.invariants == ("hits_equal_answers", "distinct_counts")
     assert finding.order.actors == LANGUAGES[language].minimal
@@ -154,7 +156,7 @@ async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of:
 async def test_a_lost_hit_is_lost_again_in_each_replay(world_of: Callable[[str], WireWorld]) -> None:
     """The order that lost a hit gives the same trace in each of twenty replays."""
     async with world_of("racy") as world:
-        result = await Search(world, seconds=20, orders=500).result()
+        result = await Pair(None, world, Limits(20, 500)).result()
         (finding,) = result.findings
         traces = [await run(finding.order, world) for _ in range(20)]
     assert [trace.signature for trace in traces] == [finding.trace.signature] * 20
@@ -173,7 +175,7 @@ async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of
 async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Callable[[str], WireWorld]) -> None:
     """One script per request holds, and its orders are exhausted."""
     async with world_of("atomic") as world:
-        result = await Search(world, seconds=20, orders=500).result()
+        result = await Pair(None, world, Limits(20, 500)).result()
     total = LANGUAGES[language].atomic
     assert (str(result.verdict.ruling), result.verdict.evidence[0].total) == ("holds", total)
     assert result.verdict.evidence[0].exhausted

@@ -16,8 +16,10 @@ from stress.checks import run_checks
 from stress.errors import Unavailable, UsageFault
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.walk import Walk
-from stress.run import Search, order_of, run
+from stress.pair import Pair
+from stress.running import order_of, run
 from stress.scenario import Scenario
+from stress.search import Limits
 from stress.target import Target
 from stress.worlds.wire import WireWorld
 
@@ -44,7 +46,7 @@ def own_scenario(**changes: object) -> Scenario:
 async def search(scenario: Scenario, target: Target, seconds: float = 20.0) -> tuple[object, ...]:
     """Search and give what matters: the ruling, what was broken, and the minimal orders as actors."""
     async with WireWorld(scenario, target) as world:
-        result = await Search(world, seconds=seconds, orders=5000).result()
+        result = await Pair(None, world, Limits(seconds, 5000)).result()
     orders = tuple(finding.order.actors for finding in result.findings)
     return str(result.verdict.ruling), tuple(n for f in result.findings for n in f.invariants), orders, result
 
@@ -164,7 +166,7 @@ async def test_a_gateway_that_dies_makes_the_run_inconclusive() -> None:
         assert process is not None
         process.send_signal(signal.SIGKILL)
         process.wait()
-        result = await Search(world, seconds=5, orders=10).result()
+        result = await Pair(None, world, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults == ("Gateway 1 died (killed by signal 9)",)
 
@@ -177,7 +179,7 @@ async def test_a_store_killed_between_orders_makes_the_run_inconclusive() -> Non
         assert world._valkey is not None
         os.kill(world._valkey.process.pid, signal.SIGKILL)
         world._valkey.process.wait()
-        result = await Search(world, seconds=5, orders=10).result()
+        result = await Pair(None, world, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults[0].startswith("store lost: ")
 
@@ -255,7 +257,7 @@ async def test_walk_alone_is_never_proof() -> None:
     """Random orders that find nothing are inconclusive."""
     scenario = Scenario.model_validate({**scenario_of("atomic-hit-count").model_dump(), "search": {"explorer": "walk"}})
     async with WireWorld(scenario, target_of("redis-atomic")) as world:
-        result = await Search(world, seconds=5, orders=6).result()
+        result = await Pair(None, world, Limits(5, 6)).result()
     assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 6)
     assert result.verdict.reason == "cut off: sampled only: 6 orders, assuming that requests share only the store"
 

@@ -56,7 +56,7 @@ class Interleaving:
 
 
 def interleavings(*, moves: int = _MOST_MOVES) -> st.SearchStrategy[Interleaving]:
-    """Draw orders of at most ``moves`` chosen moves, for `stress.run`.
+    """Draw orders of at most ``moves`` chosen moves, for `stress.running.run`.
 
     Use it with ``deadline=None``: a run on the wire may take longer than the 200 ms of hypothesis.
     """

@@ -1,0 +1,163 @@
+"""One scenario on one target: searched in the model, confirmed and searched on the wire, judged."""
+
+from __future__ import annotations
+
+import time
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from stress.checks import run_checks
+from stress.errors import OwnBug
+from stress.explore.replay import Replay
+from stress.result import Finding, Result
+from stress.running import follow
+from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
+from stress.trace import Kind
+from stress.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.result import Happening
+    from stress.running import World
+    from stress.trace import Trace
+    from stress.verdict import Violation
+    from stress.worlds.model import ModelWorld
+
+_MODEL_SHARE = 0.5
+"""The part of the budget that the model may spend when the wire is searched too."""
+
+
+class Pair:
+    """Searches one scenario on one target: in the model if ``model`` is given, on the wire if ``wire`` is.
+
+    What the model finds is run on the wire before it is called a race of the target, and every run on the wire is run
+    in the model too: where they tell different stories, that is our own bug.
+    """
+
+    def __init__(
+        self,
+        model: ModelWorld | None,
+        wire: World | None,
+        limits: Limits,
+        tell: Callable[[Happening], None] = lambda _: None,
+    ) -> None:
+        """Take the worlds, the wire entered, and what may be spent on both together."""
+        self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
+        self._begun = time.monotonic()
+
+    async def result(self) -> Result:
+        """Search, confirm, judge.
+
+        Raises:
+            OwnBug: when the worlds disagree.
+
+        """
+        covered: list[Covered] = []
+        findings: list[Finding] = []
+        if self._model is not None:
+            covered.append(await self._search_model(self._model))
+            findings = _distinct(covered[0])
+        if self._wire is not None and not any(one.fault for one in covered):
+            covered.append(await self._search_wire(self._wire, findings))
+            findings = _distinct(covered[-1])
+            if not covered[-1].fault:
+                findings = [await self._confirm(self._wire, one) for one in findings]
+        return self._conclude(covered, findings)
+
+    async def _search_model(self, model: ModelWorld) -> Covered:
+        share = _MODEL_SHARE if self._wire is not None else 1.0
+        limits = self._limits._replace(seconds=self._limits.seconds * share)
+        return await Search(model, limits, tell=self._tell).run()
+
+    async def _search_wire(self, world: World, found: list[Finding]) -> Covered:
+        left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
+        limits = self._limits._replace(seconds=left)
+        search = Search(world, limits, tell=self._tell, compare=self._compare)
+        return await search.run([finding.order.with_head(fresh="") for finding in found])
+
+    def _compare(self, trace: Trace) -> str:
+        """Run in the model what was run on the wire.
+
+        Raises:
+            OwnBug: when the two differ.
+
+        """
+        diverged = trace.fault.startswith("DIVERGED")
+        if self._model is None or (trace.fault and not diverged):
+            return ""
+        replay = Replay(trace.moves)
+        replay.more()
+        other = self._model.run(replay, also=frozenset({"clock"} - self._model.scenario.actors.keys()))
+        if diverged or other.fault:
+            raise OwnBug(f"the worlds disagree: {trace.fault or other.fault}", trace)
+        mine, its = _story(trace), _story(other)
+        for wire, model in zip_longest(mine, its, fillvalue="nothing"):
+            if wire != model:
+                raise OwnBug(f"the worlds disagree: the wire shows {wire}, the model {model}", trace)
+        return ""
+
+    async def _confirm(self, world: World, finding: Finding) -> Finding:
+        """Replay a failing order; a race is reported only when it fails the same way each time."""
+        good = 0
+        for _ in range(CONFIRMATIONS):
+            trace = await follow(finding.order, world)
+            again: list[Violation] = [] if trace.fault else run_checks(world.scenario.invariants, trace)
+            good += {one.invariant for one in again} == set(finding.invariants)
+        return Finding(
+            finding.order,
+            finding.trace,
+            finding.violations,
+            finding.cause,
+            finding.world,
+            replays=(good, CONFIRMATIONS),
+        )
+
+    def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
+        world = self._wire or self._model
+        assert world is not None  # noqa: S101 - one of the two is given
+        expected = expected_of(world)
+        unsure = [
+            f"a failing order failed in {good} of {of} replays"
+            for good, of in (one.replays for one in findings)
+            if good < of
+        ]
+        violations = [violation for finding in findings for violation in finding.violations]
+        fault = next((one.fault for one in covered if one.fault), "")
+        verdict = judge(
+            [] if unsure else violations,
+            [one.evidence for one in covered],
+            [told for told in (fault, *unsure) if told],
+            exhaustively=self._model is not None and not expected,
+        )
+        seen = covered[-1].found
+        missing = tuple(name for name in expected if name not in seen)
+        unexpected = tuple(name for name in seen if name not in expected)
+        wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
+        unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
+        notes = [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
+        return Result(
+            scenario=world.scenario,
+            target=world.target,
+            world="both" if len(covered) > 1 else world.name,
+            verdict=verdict,
+            expected="race: " + ", ".join(expected) if expected else "holds",
+            as_expected=wanted and fault != INTERRUPTED,
+            findings=tuple(findings),
+            missing=missing,
+            unexpected=unexpected,
+            faults=(fault,) if fault else (),
+            last_trace=covered[-1].last,
+            notes=tuple(notes + [note for one in covered for note in one.notes]),
+            seed=self._limits.seed,
+            seconds=time.monotonic() - self._begun,
+        )
+
+
+def _distinct(covered: Covered) -> list[Finding]:
+    return list({finding.order.moves: finding for finding in covered.found.values()}.values())
+
+
+def _story(trace: Trace) -> list[object]:
+    """Give what both worlds must tell alike: every event but who was blocked when, and the outcome."""
+    return [*(event.signature for event in trace.events if event.kind is not Kind.BLOCKED), trace.outcome]

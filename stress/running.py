@@ -1,0 +1,80 @@
+"""One order in one world: an order in, a trace out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, overload
+
+from stress.explore.base import ENVIRONMENT
+from stress.explore.interleavings import Interleaving
+from stress.explore.replay import Replay
+from stress.order import Head, Order
+from stress.trace import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+
+    from stress.explore.base import Explorer
+    from stress.scenario import Scenario
+    from stress.target import Target
+    from stress.verdict import Violation
+    from stress.worlds.model import ModelWorld
+    from stress.worlds.wire import WireWorld
+
+
+class World(Protocol):
+    """Where a run happens: at once in the model, awaited on the wire. ``digest`` tells one Gateway from another."""
+
+    name: str
+    scenario: Scenario
+    target: Target
+    digest: str
+
+    def run(
+        self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()
+    ) -> Trace | Coroutine[None, None, Trace]:
+        """Run one order that the explorer chooses; ``also`` may act although the scenario does not name them."""
+
+
+@overload
+def run(order: Order | Interleaving, world: ModelWorld) -> Trace: ...
+@overload
+def run(order: Order | Interleaving, world: WireWorld) -> Coroutine[None, None, Trace]: ...
+@overload
+def run(order: Order | Interleaving, world: World) -> Trace | Coroutine[None, None, Trace]: ...
+
+
+def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
+    """Run one order in a world; give the trace (to be awaited on the wire). An order's fresh value is used again.
+
+    A trace with a ``fault`` did not follow the order to its end.
+    """
+    if isinstance(order, Interleaving):
+        order.more()
+        return world.run(order)
+    replay = Replay(order.moves)
+    replay.more()
+    acting = {move.actor for move in order.moves if move.actor in ENVIRONMENT}
+    return world.run(replay, order.head.fresh or None, frozenset(acting - world.scenario.actors.keys()))
+
+
+async def follow(order: Order | Interleaving, world: World) -> Trace:
+    """Run one order in either world."""
+    trace = run(order, world)
+    return trace if isinstance(trace, Trace) else await trace
+
+
+def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:
+    """Make the order file of a trace: its moves under a head that lets the file alone replay it."""
+    broken = dict.fromkeys(violation.invariant for violation in violations)
+    head = Head(
+        scenario=world.scenario.name,
+        scenario_digest=world.scenario.digest,
+        target=world.target.name,
+        target_digest=world.digest,
+        world=trace.world,
+        seed=seed,
+        fresh=trace.fresh,
+        fingerprint=trace.fingerprint,
+        outcome=" ".join(["race", *broken]) if broken else "holds",
+    )
+    return Order(tuple(trace.moves), head)
