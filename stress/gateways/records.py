@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.gateways.store import Script
+from stress.gateways.store import Script, listed, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +38,11 @@ Keys: the list of active records, the record. Arguments: its name, the fingerpri
 """
 
 
-def active_records(listed: Reply) -> list[str]:
+def active_records(members: Reply) -> list[str]:
     """Give the names that SMEMBERS listed, sorted."""
-    return sorted(str(name) for name in listed) if isinstance(listed, list) else []
+    return sorted(str(name) for name in listed(members))
+
+
+def first_seen(name: str) -> str:
+    """Tell when a record ``rr-<fp12>-<unix s>`` was created: its name says so."""
+    return stamp(int(name.rpartition("-")[2]))

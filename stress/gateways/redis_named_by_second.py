@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.gateways.records import CREATE_LISTED, active_records
+from stress.gateways.records import CREATE_LISTED, active_records, first_seen
 from stress.gateways.store import TTL_SECONDS, Outcome, stamp
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ async def deduplicate(store: Store, signal: Incoming) -> Outcome:
     seen = stamp(store.now())
     if names:
         count = await store.call("HINCRBY", f"gw:rr:{names[0]}", "count", "1")
-        return Outcome(created=False, record=names[0], count=int(str(count)), last_seen=seen)
+        return Outcome(
+            created=False, record=names[0], count=int(str(count)), first_seen=first_seen(names[0]), last_seen=seen
+        )
     name = f"rr-{signal.fingerprint[:12]}-{int(store.now())}"
     arguments = (name, signal.fingerprint, TTL_SECONDS)
     if await store.script(CREATE_LISTED, [active, f"gw:rr:{name}"], arguments):
         return Outcome(created=True, record=name, count=1, first_seen=seen, last_seen=seen)
     count = await store.call("HINCRBY", f"gw:rr:{name}", "count", "1")
-    return Outcome(created=True, record=name, count=int(str(count)), last_seen=seen)
+    return Outcome(created=True, record=name, count=int(str(count)), first_seen=first_seen(name), last_seen=seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.gateways.records import CREATE_LISTED, active_records
+from stress.gateways.records import CREATE_LISTED, active_records, first_seen
 from stress.gateways.store import TTL_SECONDS, Outcome, stamp
 
 if TYPE_CHECKING:
@@ -31,4 +31,4 @@ async def deduplicate(store: Store, signal: Incoming) -> Outcome:
     ):
         return Outcome(created=True, record=name, count=1, first_seen=seen, last_seen=seen)
     count = await store.call("HINCRBY", f"gw:rr:{name}", "count", "1")
-    return Outcome(created=created, record=name, count=int(str(count)), last_seen=seen)
+    return Outcome(created=created, record=name, count=int(str(count)), first_seen=first_seen(name), last_seen=seen)

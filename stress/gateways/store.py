@@ -37,7 +37,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a signal: a new record or one more hit; ``count`` includes this hit."""
+    """What became of a signal: a new record or one more hit; ``count`` includes this hit.
+
+    ``first_seen`` and ``last_seen`` are RFC 3339; the first is empty where the protocol does not read it.
+    """
 
     created: bool
     record: str
@@ -76,6 +79,18 @@ class Store(Protocol):
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait."""
+
+
+def listed(reply: Reply) -> list[Reply]:
+    """Give a reply that is a list.
+
+    Raises:
+        TypeError: when it is none.
+
+    """
+    if not isinstance(reply, list):
+        raise TypeError(f"a list was expected, not {reply!r}")
+    return reply
 
 
 def stamp(now: float) -> str:
