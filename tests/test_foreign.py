@@ -15,6 +15,7 @@ from conftest import scenario_of
 
 from stress.checks import run_checks
 from stress.explore.exhaustive import Exhaustive
+from stress.explore.replay import Replay
 from stress.pair import Pair
 from stress.running import run
 from stress.search import Limits
@@ -119,10 +120,11 @@ def world_of(language: str, pytestconfig: pytest.Config) -> Callable[[str], Wire
     folder = prepare(language, pytestconfig.cache.mkdir("gateways"))
 
     def make(mode: str) -> WireWorld:
-        data = Target.load(HERE / f"{language}.yaml").model_dump()
-        data["start"]["command"][-1] = mode
-        data["patience"] = PATIENCE
-        return WireWorld(scenario_of("atomic-hit-count"), Target.model_validate(data), folder)
+        target = Target.load(HERE / f"{language}.yaml")
+        assert target.start is not None
+        start = target.start.model_copy(update={"command": [*target.start.command[:-1], mode]})
+        target = target.model_copy(update={"start": start, "patience": PATIENCE})
+        return WireWorld(scenario_of("atomic-hit-count"), target, folder)
 
     return make
 
@@ -169,6 +171,20 @@ async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of
     async with world_of("racy") as world:
         traces, broken = await every_order(world)
     assert (len(traces), broken) == LANGUAGES[language].racy
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("language", ["node"], indirect=True)
+async def test_the_order_on_a_shared_connection_is_kept(world_of: Callable[[str], WireWorld]) -> None:
+    """Commands of two requests on one connection reach the store as they were sent; another order is refused."""
+    async with world_of("racy") as world:
+        traces, _ = await every_order(world)
+        serial, impossible = traces[0].moves, (0, 1, 2, 4, 5, 6, 7, 3)
+        refused = await world.run(Replay([serial[place] for place in impossible]))
+    sent = [[event.parked or 0.0 for event in trace.events if event.kind == "step"] for trace in traces]
+    assert sent == [sorted(times) for times in sent]
+    assert [move.actor for move in serial] == ["A"] * 4 + ["B"] * 4
+    assert refused.fault == f"DIVERGED at step 5: expected {serial[5]}, saw {serial[3]}"
 
 
 @pytest.mark.asyncio
