@@ -61,9 +61,16 @@ class Pair:
         if self._wire is not None and not any(one.fault for one in covered):
             covered.append(await self._search_wire(self._wire, findings))
             findings = _distinct(covered[-1])
-            if not covered[-1].fault:
-                findings = [await self._confirm(self._wire, one) for one in findings]
+        if not covered[-1].fault:
+            findings = [await self._confirm(self._world, one) for one in findings]
         return self._conclude(covered, findings)
+
+    @property
+    def _world(self) -> World:
+        """The world whose word counts."""
+        world = self._wire or self._model
+        assert world is not None  # noqa: S101 - one of the two is given
+        return world
 
     async def _search_model(self, model: ModelWorld) -> Covered:
         share = _MODEL_SHARE if self._wire is not None else 1.0
@@ -114,8 +121,7 @@ class Pair:
         )
 
     def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
-        world = self._wire or self._model
-        assert world is not None  # noqa: S101 - one of the two is given
+        world = self._world
         expected = expected_of(world)
         unsure = [
             f"a failing order failed in {good} of {of} replays"
@@ -135,7 +141,8 @@ class Pair:
         unexpected = tuple(name for name in seen if name not in expected)
         wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
-        notes = [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
+        notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
+        notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
         return Result(
             scenario=world.scenario,
             target=world.target,

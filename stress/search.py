@@ -97,12 +97,13 @@ class Search:
             clock_apart=world.name == "wire",
             clock_turn=lambda: self._spent(_CLOCK_SHARE),
         )
-        sampled = 0
+        sampled = replayed = 0
         try:
             for order in first:
                 trace = await follow(order, world)
                 # A machine that stood still for a moment is no disagreement: whoever can't follow is asked twice.
                 await self._take(await follow(order, world) if trace.fault.startswith("DIVERGED") else trace)
+                replayed += 1
             if kind in ("auto", "exhaustive"):
                 await self._explore(exhaustive)
             if kind == "hypothesis":
@@ -114,9 +115,9 @@ class Search:
         except asyncio.CancelledError:
             self._fault = INTERRUPTED
             self._last = getattr(world, "abandoned", lambda _: None)(INTERRUPTED) or self._last
-        return Covered(self._evidence(exhaustive, sampled), self._found, self._fault, self._last, self._notes)
+        return Covered(self._evidence(exhaustive, sampled, replayed), self._found, self._fault, self._last, self._notes)
 
-    def _evidence(self, exhaustive: Exhaustive, sampled: int) -> Evidence:
+    def _evidence(self, exhaustive: Exhaustive, sampled: int, replayed: int) -> Evidence:
         world = self._world
         return Evidence(
             world=world.name,
@@ -127,6 +128,8 @@ class Search:
             total=exhaustive.orders if exhaustive.exhausted else None,
             bound=exhaustive.bound,
             sampled=sampled,
+            replayed=replayed,
+            stopped=bool(self._found),
             outcomes=len(self._outcomes),
             clock_orders=exhaustive.clock_orders,
             clock_cut=exhaustive.clock_cut,

@@ -54,8 +54,9 @@ class Evidence:
     such that every order with at most b context switches was run (None: not even b = 0). ``cut_off`` says
     why the search stopped before its end (empty: it ended by itself). ``clock_orders`` counts the orders
     run in which the clock moved; ``clock_cut`` tells that some of those were left out although every
-    order without the clock was run. ``sampled`` counts orders drawn at random. ``outcomes`` is the number of
-    distinct outcomes seen. ``shared_only`` marks an assumption: requests share nothing but the store.
+    order without the clock was run. ``sampled`` counts orders drawn at random, ``replayed`` those that another world
+    had found. ``outcomes`` is the number of distinct outcomes seen. ``stopped`` tells that the search ended with a
+    race, long before it had covered anything. ``shared_only`` marks an assumption: requests share only the store.
     """
 
     world: str
@@ -66,6 +67,8 @@ class Evidence:
     total: int | None = None
     bound: int | None = None
     sampled: int = 0
+    replayed: int = 0
+    stopped: bool = False
     outcomes: int = 0
     clock_orders: int = 0
     clock_cut: bool = False
@@ -76,17 +79,22 @@ class Evidence:
     @property
     def covered(self) -> str:
         """Say in words how much was covered."""
+        if self.stopped and not self.exhausted:
+            ran = self.orders + self.sampled
+            told = [f"stopped at a race after {ran} orders"] if ran else []
+            told += [f"{self.replayed} failing orders of the model followed"] if self.replayed else []
+            return ", ".join(told)
         if self.exhausted:
             words = f"exhausted {self.orders} of {self.total}"
         elif self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
             words = f"bounded: every order with up to {self.bound} switches ({self.orders} orders)"
+        elif self.sampled and not self.orders:
+            words = f"sampled only: {self.sampled} orders"
         else:
             words = f"{self.orders} orders, cut off below one switch"
-        if self.sampled and not self.orders:
-            words = f"sampled only: {self.sampled} orders"
-        elif self.sampled:
+        if self.sampled and self.orders:
             words += f", {self.sampled} more sampled"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
@@ -126,7 +134,7 @@ def judge(
         return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
     if faults:
         return Verdict(Ruling.INCONCLUSIVE, faults[0], proof)
-    ran = [one for one in proof if one.orders or one.sampled]
+    ran = [one for one in proof if one.orders or one.sampled or one.replayed]
     if not ran:
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):
