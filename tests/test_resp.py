@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stress.gate.resp import ProtocolFault, ReplyError, ReplyParser, RequestParser, split_inline
+from stress.gate.replies import ReplyError, ReplyParser
+from stress.gate.resp import ProtocolFault, RequestParser, split_inline
 
-commands = st.lists(st.lists(st.binary(max_size=20), min_size=1, max_size=5), max_size=6)
+arguments = st.binary(max_size=20) | st.sampled_from([b"", b"\r\n", b"$3\r\nabc\r\n", b"*1\r\n", b"x" * 5000])
+quoted = st.binary(max_size=12).map(
+    lambda arg: b'"' + b"".join(b"\\x%02x" % byte if byte in b'"\\\r\n' else bytes([byte]) for byte in arg) + b'"'
+)
+inline = st.lists(st.from_regex(rb"[a-z0-9]{1,9}", fullmatch=True) | quoted, max_size=4).map(
+    lambda words: b" ".join(words) + b"\r\n"
+)
+"""What a person types: words and quoted words; with no word at all it is an empty line."""
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=30),
-    lambda inner: st.lists(inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | arguments
+    | st.floats(allow_nan=False)
+    | st.builds(ReplyError, st.just("ERR"), st.from_regex(r"[a-z][a-z ]{0,9}[a-z]", fullmatch=True)),
+    lambda inner: st.lists(inner, max_size=4) | st.lists(st.tuples(inner, inner), max_size=3).map(tuple),
     max_leaves=12,
 )
 
@@ -24,18 +38,32 @@ def encode(args: list[bytes]) -> bytes:
     return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
 
 
-def reply(value: object) -> bytes:
-    """Write a value as a RESP3 reply."""
+def reply(value: object, form: int = 0) -> bytes:  # noqa: PLR0911 - one return a kind of value
+    """Write a value as a RESP3 reply; of several forms for the same value, the one of that number."""
     if value is None:
-        return b"_\r\n"
+        return (b"_\r\n", b"$-1\r\n", b"*-1\r\n")[form % 3]
     if isinstance(value, bool):
         return b"#t\r\n" if value else b"#f\r\n"
+    if isinstance(value, float):
+        return b",%b\r\n" % repr(value).encode()
     if isinstance(value, int):
-        return b":%d\r\n" % value
+        return (b":%d\r\n", b"(%d\r\n")[form % 2] % value
+    if isinstance(value, ReplyError):
+        return (b"-%b\r\n" % str(value).encode(), b"!%d\r\n%b\r\n" % (len(str(value)), str(value).encode()))[form % 2]
     if isinstance(value, bytes):
-        return b"$%d\r\n%b\r\n" % (len(value), value)
-    assert isinstance(value, list)
-    return b"*%d\r\n" % len(value) + b"".join(map(reply, value))
+        half = len(value) // 2
+        parts = b"".join(b";%d\r\n%b\r\n" % (len(part), part) for part in (value[:half], value[half:]) if part)
+        return (
+            b"$%d\r\n%b\r\n" % (len(value), value),
+            b"=%d\r\ntxt:%b\r\n" % (len(value) + 4, value),
+            b"$?\r\n" + parts + b";0\r\n",
+            b"|1\r\n+ttl\r\n*1\r\n:9\r\n$%d\r\n%b\r\n" % (len(value), value),
+        )[form % 4]
+    assert isinstance(value, list | tuple)
+    if isinstance(value, tuple):
+        return b"%%%d\r\n" % len(value) + b"".join(reply(one, form) for pair in value for one in pair)
+    inner = b"".join(reply(one, form) for one in value)
+    return (b"*%d\r\n%b" % (len(value), inner), b"~%d\r\n%b" % (len(value), inner), b"*?\r\n%b.\r\n" % inner)[form % 3]
 
 
 def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -44,24 +72,76 @@ def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(places)]
 
 
-@given(commands, st.lists(st.integers(0, 1000), max_size=8))
-def test_requests_come_out_whole_under_any_chunking(sent: list[list[bytes]], cuts: list[int]) -> None:
+cuts = st.lists(st.integers(0, 1000), max_size=8)
+
+
+@given(st.lists(st.lists(arguments, min_size=1, max_size=5), max_size=6), cuts)
+def test_requests_come_out_whole_under_any_chunking(sent: list[list[bytes]], places: list[int]) -> None:
     """Any commands in any chunks come out as they went in, byte for byte."""
     parser = RequestParser()
     data = b"".join(map(encode, sent))
-    found = [request for chunk in chunks(data, cuts) for request in parser.feed(chunk)]
+    found = [request for chunk in chunks(data, places) for request in parser.feed(chunk)]
     assert [list(request.args) for request in found] == sent
     assert b"".join(request.raw for request in found) == data
+    assert parser.partial == 0
 
 
-@given(st.lists(values, max_size=5), st.lists(st.integers(0, 1000), max_size=8))
-def test_replies_come_out_whole_under_any_chunking(sent: list[object], cuts: list[int]) -> None:
-    """Any replies in any chunks come out as they went in, byte for byte."""
+@given(st.lists(inline | st.lists(arguments, max_size=3).map(encode), max_size=6), cuts)
+def test_inline_commands_mix_with_arrays_under_any_chunking(sent: list[bytes], places: list[int]) -> None:
+    """Typed lines, empty ones and empty arrays between arrays are the same frames in any chunks as alone."""
+    parser = RequestParser()
+    found = [request for chunk in chunks(b"".join(sent), places) for request in parser.feed(chunk)]
+    assert [request.raw for request in found] == sent
+    assert found == [request for one in sent for request in RequestParser().feed(one)]
+
+
+@given(st.lists(values, max_size=5), st.integers(0, 11), cuts)
+def test_replies_come_out_whole_under_any_chunking(sent: list[object], form: int, places: list[int]) -> None:
+    """Any replies in any form and chunks come out with their values, byte for byte."""
     parser = ReplyParser()
-    data = b"".join(map(reply, sent))
-    found = [one for chunk in chunks(data, cuts) for one in parser.feed(chunk)]
+    data = b"".join(reply(one, form) for one in sent)
+    found = [one for chunk in chunks(data, places) for one in parser.feed(chunk)]
     assert [one.value for one in found] == sent
     assert b"".join(one.raw for one in found) == data
+    assert parser.partial == 0
+
+
+@given(st.binary(max_size=60) | st.from_regex(rb"([*$:+;|%>_.-]|-?[0-9?]|\r\n|ab){1,20}", fullmatch=True), cuts)
+def test_garbage_is_the_same_in_any_chunking(data: bytes, places: list[int]) -> None:
+    """What is no frame is never taken for one because of where it was cut, and no byte before it is lost."""
+    for parser_of in (RequestParser, ReplyParser):
+        whole, cut = parser_of(), parser_of()
+        outcomes = []
+        for parser, parts in ((whole, [data]), (cut, chunks(data, places))):
+            raw, fault = b"", ""
+            try:
+                for part in [*parts, b""]:
+                    raw += b"".join(one.raw for one in parser.feed(part))
+            except ProtocolFault as error:
+                fault = str(error).partition(":")[0]
+            outcomes.append((raw, fault))
+            assert data.startswith(raw)
+        assert outcomes[0] == outcomes[1]
+
+
+def test_big_frames_in_small_chunks_cost_what_they_are_long() -> None:
+    """Each element is read once however many chunks it takes: the work for a frame does not depend on the chunks."""
+    members = 20_000
+    data = b"*%d\r\n" % members + b"$5\r\nhello\r\n" * members
+    parser, calls = ReplyParser(), 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event == "c_call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        found = [one for at in range(0, len(data), 1000) for one in parser.feed(data[at : at + 1000])]
+    finally:
+        sys.setprofile(before)
+    assert [len(one.value) for one in found if isinstance(one.value, list)] == [members]
+    assert calls < 10 * members
 
 
 @pytest.mark.parametrize(
@@ -146,5 +226,6 @@ def test_bytes_that_are_no_reply_are_named() -> None:
         parser.feed(b"")
     with pytest.raises(ProtocolFault, match="not a reply"):
         ReplyParser().feed(b"$?\r\n:1\r\n")
-    with pytest.raises(ProtocolFault, match="not a reply"):
-        ReplyParser().feed(b":one\r\n")
+    for data in (b":one\r\n", b"$-2\r\n", b"*-2\r\n", b"$1\r\nabc\r\n", b"%-1\r\n", b".\r\n", b"*1\r\n.\r\n"):
+        with pytest.raises(ProtocolFault, match="not a reply"):
+            ReplyParser().feed(data)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from stress.gate.commands import ConnectionState, Unit, is_blocking, replies_expected
 from stress.gate.gate import Frame, Gate
-from stress.gate.resp import ProtocolFault, ReplyParser, Request, RequestParser
+from stress.gate.replies import ReplyParser
+from stress.gate.resp import ProtocolFault, Request, RequestParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
