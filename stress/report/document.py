@@ -94,3 +94,9 @@ def covered(evidence: Sequence[Evidence]) -> str:
     if len(evidence) == 1:
         return evidence[0].covered
     return "; ".join(f"{one.world}: {one.covered}" for one in evidence)
+
+
+def unchecked(evidence: Sequence[Evidence]) -> str:
+    """Name the checks that could not be run, to stand beside what was covered; nothing when all were."""
+    names = list(dict.fromkeys(name for one in evidence for name in one.not_checked))
+    return f"; not checked: {', '.join(names)}" if names else ""

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stress.mask import mask_text
 from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named, replaced
 from stress.report.document import document, lines, order_name
 from stress.report.junit import junit
@@ -91,7 +92,7 @@ def _copy(folder: Path, latest: Path) -> None:
 
 
 def _pair(result: Result) -> str:
-    names = (result.scenario.name, result.target.name)
+    names = (mask_text(result.scenario.name), mask_text(result.target.name))
     return "-".join(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stress.report.columns import shown
-from stress.report.document import covered, order_name
+from stress.report.document import covered, order_name, unchecked
 from stress.report.race import CAUSES
 from stress.report.story import between, conflicting, said, story
 from stress.report.words import clean, replay_command
@@ -34,7 +34,7 @@ def pair_page(result: Result, folder: str) -> str:
     """Give the page of one scenario on one target; ``folder`` is where its files are, for the replay commands."""
     findings = [_finding(number, one, folder) for number, one in enumerate(result.findings, start=1)]
     last = None
-    if not result.findings and result.last_trace is not None:
+    if result.verdict.ruling == "inconclusive" and not findings and result.last_trace is not None:
         last = _trace(result.last_trace, ())
     return _TEMPLATES.get_template("pair.html").render(
         title=f"{result.scenario.name} on {result.target.name}",
@@ -42,7 +42,7 @@ def pair_page(result: Result, folder: str) -> str:
         findings=findings,
         last=last,
         covered=covered(result.verdict.evidence),
-        not_checked=list(dict.fromkeys(name for one in result.verdict.evidence for name in one.not_checked)),
+        unchecked=unchecked(result.verdict.evidence).removeprefix("; "),
     )
 
 
@@ -52,7 +52,7 @@ def overview_page(results: Sequence[Result], links: Sequence[str]) -> str:
         {
             "result": result,
             "link": link,
-            "covered": covered(result.verdict.evidence),
+            "covered": covered(result.verdict.evidence) + unchecked(result.verdict.evidence),
             "stories": [story(one.trace, one.violations) for one in result.findings],
         }
         for result, link in zip(results, links, strict=True)

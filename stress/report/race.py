@@ -46,7 +46,7 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
         f"{switches} context {'switch' if switches == 1 else 'switches'}; failed again in {good} of {of} replays"
     )
     if not finding.confirmed:
-        lines.append(f"seen in the {finding.world} world only, not confirmed on the wire")
+        lines.append(clean(f"seen in the {finding.world} world only, not confirmed on the wire"))
     if order_file:
         lines.append(f"replay: {clean(replay_command(order_file, program))}")
     return lines

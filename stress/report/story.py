@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.mask import mask_text
 from stress.report.words import listed, short
 from stress.step import WHOLE, Access
 from stress.trace import Kind
@@ -230,7 +231,8 @@ _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {
 
 
 def _cut(text: str, most: int = 40) -> str:
-    flat = " ".join(text.split())
+    # Masked before it is cut: of half a URL nobody could tell that it holds a password.
+    flat = " ".join(mask_text(text).split())
     return flat if len(flat) <= most else f"{flat[: most - 1]}…"
 
 

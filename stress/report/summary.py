@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from stress.report.document import covered, order_name
+from stress.report.document import covered, order_name, unchecked
 from stress.report.race import details, title
 from stress.report.story import story
 from stress.report.words import clean
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stress.result import Result
 
-_MARKS = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~@:]")
+_MARKS = re.compile(r"[\\`*_\[\]<>|&~#$]")
 
 
 def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
@@ -33,7 +33,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             result.target.name,
             str(result.verdict.ruling),
             "yes" if result.as_expected else "NO",
-            covered(result.verdict.evidence),
+            covered(result.verdict.evidence) + unchecked(result.verdict.evidence),
         )
         rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
     for result, folder in zip(results, folders, strict=True):
@@ -49,7 +49,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
 
 def literal(text: str) -> str:
     """Write a text so that Markdown shows it as it is, whatever stands in it."""
-    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", clean(text))
+    return _MARKS.sub(r"\\\g<0>", clean(text))
 
 
 def _fenced(rows: Sequence[str]) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.cells import set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.report.document import covered, order_name
+from stress.report.document import covered, order_name, unchecked
 from stress.report.race import race, title
 from stress.report.words import clean, program
 from stress.result import Finished, Progress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from stress.result import Happening, Result
 
 _COLOURS = {"yes": "green", "NO": "red"}
+_VERDICT, _EXPECTED = len("inconclusive"), len("expected")
+_WIDEST = 120
 
 
 class Terminal:
@@ -45,26 +48,31 @@ class Terminal:
             self._line = True
         elif isinstance(happening, Finished):
             self._clear()
-            self._races(happening.result, happening.folder)
-            for fault in happening.result.faults:
-                where = f"{happening.result.scenario.name} on {happening.result.target.name}"
+            result = happening.result
+            self._races(result, happening.folder)
+            where = f"{result.scenario.name} on {result.target.name}"
+            for note in result.notes:
+                self._console.print(Text(clean(f"note: {where}: {note}")))
+            for fault in result.faults:
                 self._console.print(Text(clean(f"inconclusive: {where}: {fault}"), style="yellow"))
 
     def table(self, results: Sequence[Result]) -> None:
         """Show one row for each pair; long cells fold so that it fits the width."""
-        table = Table()
-        for head in ("scenario on target", "verdict", "as expected", "covered"):
-            table.add_column(head, overflow="fold", no_wrap=head == "verdict")
+        table = Table(box=SIMPLE_HEAD, expand=True)
+        table.add_column("scenario on target", overflow="fold", ratio=5)
+        table.add_column("verdict", width=_VERDICT)
+        table.add_column("as expected", width=_EXPECTED)
+        table.add_column("covered", overflow="fold", ratio=4)
         for result in results:
             expected = "yes" if result.as_expected else "NO"
             table.add_row(
                 Text(f"{clean(result.scenario.name)}\non {clean(result.target.name)}"),
                 Text(clean(str(result.verdict.ruling))),
                 Text(expected, style=_COLOURS[expected]),
-                Text(clean(covered(result.verdict.evidence))),
+                Text(clean(f"{covered(result.verdict.evidence)}{unchecked(result.verdict.evidence)}")),
             )
         self._clear()
-        self._console.print(table, soft_wrap=False)
+        self._console.print(table, soft_wrap=False, width=min(self._console.width, _WIDEST))
 
     def say(self, line: str) -> None:
         """Write one line."""

@@ -1,0 +1,110 @@
+"""Results for the tests of the reports, searched in the model world: real traces of the bundled Gateways."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from stress.checks import cause, run_checks
+from stress.explore.exhaustive import Exhaustive
+from stress.formats import find
+from stress.order import Head, Order
+from stress.result import Finding, Result
+from stress.scenario import Scenario
+from stress.target import Target
+from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.verdict import Evidence, Violation, judge
+from stress.worlds.model import ModelWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RACE = ("atomic-hit-count", "redis-read-modify-write")
+TWO_RACES = ("concurrent-duplicates", "redis-named-by-second")
+HOLDS = ("atomic-hit-count", "redis-atomic")
+CLEANUP = ("t2-one-then-three-cleanup", "redis-atomic")
+
+
+@cache
+def found(scenario: str, target: str) -> tuple[Finding, ...]:
+    """Search in the model; give the first failing order of each invariant, each order once."""
+    world = ModelWorld(Scenario.load(find(scenario, "")), Target.load(find(target, "targets")))
+    explorer = Exhaustive(fused=True)
+    first: dict[str, Finding] = {}
+    for _ in range(400):
+        if not explorer.more():
+            break
+        trace = world.run(explorer)
+        explorer.learn(trace)
+        violations = tuple(run_checks(world.scenario.invariants, trace))
+        order = Order(tuple(trace.moves), Head(scenario=scenario, target=target, world="model", outcome="race"))
+        finding = Finding(order, trace, violations, cause(violations), "model", replays=(3, 3)) if violations else None
+        for one in violations:
+            first.setdefault(one.invariant, finding)  # type: ignore[arg-type]
+    return tuple({finding.order: finding for finding in first.values()}.values())
+
+
+def trace_of(scenario: str, target: str) -> Trace:
+    """Give the trace of the first order: each request by itself, one after another."""
+    world = ModelWorld(Scenario.load(find(scenario, "")), Target.load(find(target, "targets")))
+    explorer = Exhaustive(fused=True)
+    explorer.more()
+    return world.run(explorer)
+
+
+def result(pair: tuple[str, str], *, fault: str = "", as_expected: bool = True, **changes: Any) -> Result:  # noqa: ANN401 - any field
+    """Make a result of a pair; with a ``fault`` it is inconclusive and has the trace so far."""
+    findings = () if fault else found(*pair)
+    evidence = Evidence("model", "exhaustive", 20, 1.25, exhausted=not fault, total=None if fault else 20, bound=1)
+    made = Result(
+        scenario=Scenario.load(find(pair[0], "")),
+        target=Target.load(find(pair[1], "targets")),
+        world="model",
+        verdict=judge(
+            [one for finding in findings for one in finding.violations], [evidence], [fault] if fault else []
+        ),
+        expected="race: hits_equal_answers, distinct_counts" if findings else "holds",
+        as_expected=as_expected and not fault,
+        findings=findings,
+        faults=(fault,) if fault else (),
+        last_trace=trace_of(*pair) if fault else None,
+        seconds=1.25,
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def hand_made(
+    events: Sequence[Event], answers: Sequence[Answer] = (), states: Sequence[Snapshot] = (Snapshot(None, None),)
+) -> Trace:
+    """Make a trace of given events, for what no bundled Gateway does."""
+    return Trace("wire", "f", "fp", 2, (), lambda: Details(answers, states, events))
+
+
+def answer(actor: str, status: int = 201, **changes: Any) -> Answer:  # noqa: ANN401 - any field
+    """Make an answer that created (201) or counted (202)."""
+    made = Answer(actor, status, None, None, 0, 9, created=status == 201, duplicate=status == 202)
+    return dataclasses.replace(made, **changes)
+
+
+def hostile(text: str) -> Result:
+    """Make a result in which every text from outside is ``text``."""
+    one = result(RACE)
+    start = Event(0, Kind.START, text, "start")
+    step = Event(1, Kind.STEP, text, text, text, text, text)
+    trace = hand_made([start, step], [answer(text, record=text, error=text)], [Snapshot((text,), {text: 1}, text)])
+    violation = Violation(text, text, text, (text,))
+    finding = dataclasses.replace(one.findings[0], trace=trace, violations=(violation,), world=text, confirmed=False)
+    return dataclasses.replace(
+        one,
+        scenario=one.scenario.model_copy(update={"name": text, "story": text, "invariants": [text]}),
+        target=one.target.model_copy(update={"name": text}),
+        verdict=dataclasses.replace(one.verdict, reason=text),
+        expected=text,
+        as_expected=False,
+        findings=(finding,),
+        faults=(text,),
+        notes=(text,),
+        missing=(text,),
+        unexpected=(text,),
+    )
