@@ -12,29 +12,27 @@ if TYPE_CHECKING:
     from stress.gateways.store import Reply
 
 LUA = """
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-redis.call('HSET', KEYS[2], 'fingerprint', ARGV[2], 'count', 1)
-redis.call('EXPIRE', KEYS[2], ARGV[3])
+if redis.call('HSETNX', KEYS[2], ARGV[1], 1) == 0 then return 0 end
+redis.call('EXPIRE', KEYS[2], ARGV[2])
 redis.call('SADD', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1
 """
 
 
 def _python(call: Callable[..., Reply], keys: Sequence[str], arguments: Sequence[str]) -> Reply:
-    if call("EXISTS", keys[1]) == 1:
+    if call("HSETNX", keys[1], arguments[0], "1") == 0:
         return 0
-    call("HSET", keys[1], "fingerprint", arguments[1], "count", "1")
-    call("EXPIRE", keys[1], arguments[2])
+    call("EXPIRE", keys[1], arguments[1])
     call("SADD", keys[0], arguments[0])
-    call("EXPIRE", keys[0], arguments[2])
+    call("EXPIRE", keys[0], arguments[1])
     return 1
 
 
 CREATE_LISTED = Script(LUA, _python)
 """Create a record and list it, unless one of that name exists: one step, as a POST to the Kubernetes API is.
 
-Keys: the list of active records, the record. Arguments: its name, the fingerprint, its time to live in seconds.
+Keys: the names of active records, the hits of each record. Arguments: the name, its time to live in seconds.
 """
 
 

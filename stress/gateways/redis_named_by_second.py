@@ -13,17 +13,16 @@ if TYPE_CHECKING:
 
 async def deduplicate(store: Store, signal: Incoming) -> Outcome:
     """SMEMBERS; none: create ``rr-<fp12>-<unix s>``, and whoever finds that name taken counts and answers 201 too."""
-    active = f"gw:active:{signal.fingerprint}"
+    active, hits = f"gw:active:{signal.fingerprint}", f"gw:hits:{signal.fingerprint}"
     names = active_records(await store.call("SMEMBERS", active))
     seen = stamp(store.now())
     if names:
-        count = await store.call("HINCRBY", f"gw:rr:{names[0]}", "count", "1")
+        count = await store.call("HINCRBY", hits, names[0], "1")
         return Outcome(
             created=False, record=names[0], count=int(str(count)), first_seen=first_seen(names[0]), last_seen=seen
         )
     name = f"rr-{signal.fingerprint[:12]}-{int(store.now())}"
-    arguments = (name, signal.fingerprint, TTL_SECONDS)
-    if await store.script(CREATE_LISTED, [active, f"gw:rr:{name}"], arguments):
+    if await store.script(CREATE_LISTED, [active, hits], [name, TTL_SECONDS]):
         return Outcome(created=True, record=name, count=1, first_seen=seen, last_seen=seen)
-    count = await store.call("HINCRBY", f"gw:rr:{name}", "count", "1")
+    count = await store.call("HINCRBY", hits, name, "1")
     return Outcome(created=True, record=name, count=int(str(count)), first_seen=first_seen(name), last_seen=seen)

@@ -18,7 +18,7 @@ async def deduplicate(store: Store, signal: Incoming) -> Outcome:
 
     Contract section 2 (b), steps 2 to 5, the records kept in Redis and the storm steps left out.
     """
-    active = f"gw:active:{signal.fingerprint}"
+    active, hits = f"gw:active:{signal.fingerprint}", f"gw:hits:{signal.fingerprint}"
     lock = f"gateway:dedup:lock:{signal.fingerprint}"
     if await store.call("SET", lock, "1", "EX", _LOCK_SECONDS, "NX") is None:
         await store.sleep(_NAP_SECONDS)
@@ -26,9 +26,7 @@ async def deduplicate(store: Store, signal: Incoming) -> Outcome:
     seen = stamp(store.now())
     name = names[0] if names else f"rr-{signal.fingerprint[:12]}-{int(store.now())}"
     created = not names
-    if created and await store.script(
-        CREATE_LISTED, [active, f"gw:rr:{name}"], [name, signal.fingerprint, TTL_SECONDS]
-    ):
+    if created and await store.script(CREATE_LISTED, [active, hits], [name, TTL_SECONDS]):
         return Outcome(created=True, record=name, count=1, first_seen=seen, last_seen=seen)
-    count = await store.call("HINCRBY", f"gw:rr:{name}", "count", "1")
+    count = await store.call("HINCRBY", hits, name, "1")
     return Outcome(created=created, record=name, count=int(str(count)), first_seen=first_seen(name), last_seen=seen)

@@ -5,6 +5,7 @@ Replies are those of a server that speaks RESP2 to a client that decodes texts; 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
 from stress.step import Access, Touch
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 Value = str | dict[str, str] | set[str]
 Reply = None | int | str | list["Reply"]
 Command = tuple[str, ...]
+
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,18}|0")
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 class Known(NamedTuple):
@@ -52,9 +56,11 @@ class Memory:
 
     def delete(self, key: str) -> int:
         """Delete one key; tell whether it was there."""
-        self._touch(key)
+        if self._data.pop(key, None) is None:
+            return 0
         self._deadlines.pop(key, None)
-        return int(self._data.pop(key, None) is not None)
+        self._touch(key)
+        return 1
 
     def execute(self, *command: str) -> Reply:
         """Run one command.
@@ -68,18 +74,36 @@ class Memory:
             raise ValueError(f"unknown command {command[0]!r}")
         return known.run(self, *command[1:])
 
-    def watch(self, client: str, key: str) -> str:
-        """Make the next `transaction` of a client depend on a key."""
-        self._watching.setdefault(client, set()).add(key)
+    def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
+        """Run commands one after another, also after one that fails.
+
+        Raises:
+            ValueError: the first error of any.
+
+        """
+        replies: list[Reply] = []
+        failed: ValueError | None = None
+        for command in commands:
+            try:
+                replies.append(self.execute(*command))
+            except ValueError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return replies
+
+    def watch(self, client: str, *keys: str) -> str:
+        """Make the next `transaction` of a client depend on keys."""
+        self._watching.setdefault(client, set()).update(keys)
         return "OK"
 
     def transaction(self, client: str, commands: Sequence[Command]) -> list[Reply] | None:
-        """Run commands as one, unless a key that the client watches was touched since: then give None."""
+        """Run commands as `pipeline` does, unless a key that the client watches was touched since: then give None."""
         self._watching.pop(client, None)
         if client in self._dirty:
             self._dirty.discard(client)
             return None
-        return [self.execute(*command) for command in commands]
+        return self.pipeline(commands)
 
     def _touch(self, key: str) -> None:
         if self._watching:
@@ -89,12 +113,12 @@ class Memory:
         value = self._data.setdefault(key, {})
         return value if isinstance(value, dict) else _wrong_type()
 
-    def _members(self, key: str) -> set[str]:
-        value = self._data.setdefault(key, set())
-        return value if isinstance(value, set) else _wrong_type()
+    def _fields(self, key: str) -> dict[str, str]:
+        """Give a hash to read, which need not be there."""
+        return self._hash(key) if key in self._data else {}
 
-    def _exists(self, key: str) -> int:
-        return int(key in self._data)
+    def _exists(self, *keys: str) -> int:
+        return sum(key in self._data for key in keys)
 
     def _get(self, key: str) -> Reply:
         value = self._data.get(key)
@@ -102,62 +126,82 @@ class Memory:
 
     def _set(self, key: str, value: str, *options: str) -> Reply:
         words = iter(options)
-        seconds: float | None = None
+        seconds: int | None = None
+        absent = False
         for word in words:
             if word.upper() == "NX":
-                if key in self._data:
-                    return None
-            elif word.upper() == "EX":
-                seconds = float(next(words))
+                absent = True
+            elif word.upper() == "EX" and (following := next(words, None)) is not None:
+                seconds = _integer(following)
+                if seconds <= 0:
+                    raise ValueError("invalid expire time in 'set' command")
             else:
                 raise ValueError("syntax error")
-        self._touch(key)
+        if absent and key in self._data:
+            return None
         self._data[key] = value
         self._deadlines.pop(key, None)
         if seconds is not None:
             self._deadlines[key] = self.now + seconds
+        self._touch(key)
         return "OK"
 
     def _hget(self, key: str, name: str) -> Reply:
-        return self._hash(key).get(name) if key in self._data else None
+        return self._fields(key).get(name)
 
     def _hmget(self, key: str, *names: str) -> Reply:
-        value = self._hash(key) if key in self._data else {}
+        value = self._fields(key)
         return [value.get(name) for name in names]
 
     def _hset(self, key: str, *pairs: str) -> Reply:
+        if len(pairs) % 2:
+            raise ValueError("wrong number of arguments for 'hset' command")
         value = self._hash(key)
         before = len(value)
         value.update(zip(pairs[::2], pairs[1::2], strict=True))
         self._touch(key)
         return len(value) - before
 
+    def _hsetnx(self, key: str, name: str, value: str) -> Reply:
+        return 0 if name in self._fields(key) else self._hset(key, name, value)
+
     def _hincrby(self, key: str, name: str, amount: str) -> Reply:
-        value = self._hash(key)
-        total = int(value.get(name, "0")) + int(amount)
-        value[name] = str(total)
+        more = _integer(amount)
+        total = _integer(self._fields(key).get(name, "0"), "hash value is not an integer") + more
+        if not _LEAST <= total <= _MOST:
+            raise ValueError("increment or decrement would overflow")
+        self._hash(key)[name] = str(total)
         self._touch(key)
         return total
 
     def _sadd(self, key: str, *members: str) -> Reply:
-        value = self._members(key)
+        value = self._data.setdefault(key, set())
+        if not isinstance(value, set):
+            _wrong_type()
         before = len(value)
         value.update(members)
-        self._touch(key)
+        if len(value) > before:
+            self._touch(key)
         return len(value) - before
 
     def _smembers(self, key: str) -> Reply:
-        return [*sorted(self._members(key))] if key in self._data else []
+        value = self._data.get(key, set())
+        return [*sorted(value)] if isinstance(value, set) else _wrong_type()
 
     def _expire(self, key: str, seconds: str) -> Reply:
+        return self._until(key, self.now + _integer(seconds))
+
+    def _pexpireat(self, key: str, deadline: str) -> Reply:
+        return self._until(key, _integer(deadline) / 1000)
+
+    def _until(self, key: str, deadline: float) -> Reply:
         if key not in self._data:
             return 0
-        self._deadlines[key] = self.now + float(seconds)
+        if deadline <= self.now:
+            return self.delete(key)
+        self._deadlines[key] = deadline
         self._touch(key)
         return 1
-
-    def _expire_now(self, key: str, deadline: str) -> Reply:
-        return self.delete(key) if float(deadline) / 1000 <= self.now else 0
 
     def _delete_all(self, *keys: str) -> Reply:
         return sum(self.delete(key) for key in keys)
@@ -166,26 +210,39 @@ class Memory:
         keys, arguments = rest[: int(count)], rest[int(count) :]
         return self.scripts[lua](self.execute, keys, arguments)
 
-    def _unwatch(self) -> Reply:
+    def _unwatch(self, *_: str) -> Reply:
         return "OK"
 
     COMMANDS: ClassVar[Mapping[str, Known]] = {
         "DEL": Known(_delete_all, Access.DELETE, lambda args: args),
         "EVAL": Known(_eval, Access.WRITE, lambda args: args[2 : 2 + int(args[1])]),
-        "EXISTS": Known(_exists, Access.READ),
+        "EXISTS": Known(_exists, Access.READ, lambda args: args),
         "EXPIRE": Known(_expire, Access.WRITE),
         "GET": Known(_get, Access.READ),
         "HGET": Known(_hget, Access.READ),
         "HINCRBY": Known(_hincrby, Access.WRITE),
         "HMGET": Known(_hmget, Access.READ),
+        "HSETNX": Known(_hsetnx, Access.WRITE),
         "HSET": Known(_hset, Access.WRITE),
-        "PEXPIREAT": Known(_expire_now, Access.WRITE),
+        "PEXPIREAT": Known(_pexpireat, Access.WRITE),
         "SADD": Known(_sadd, Access.WRITE),
         "SET": Known(_set, Access.WRITE),
         "SMEMBERS": Known(_smembers, Access.READ),
         "WATCH": Known(_unwatch, Access.READ, lambda args: args),
     }
     """What is known of each command."""
+
+
+def _integer(text: str, otherwise: str = "value is not an integer or out of range") -> int:
+    """Read a number as a server does: no sign but a minus, no leading zeros, 64 bits.
+
+    Raises:
+        ValueError: that says ``otherwise``.
+
+    """
+    if not _NUMBER.fullmatch(text) or not _LEAST <= int(text) <= _MOST:
+        raise ValueError(otherwise)
+    return int(text)
 
 
 def _wrong_type() -> NoReturn:
