@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stress.formats import File, Part, nearest
+from stress.formats import File, Name, Part, nearest, wrong
+from stress.placeholders import unknown
 from stress.signal import Signal
 
 INVARIANTS = (
@@ -25,59 +26,102 @@ ASSERTIONS = ("test_t1_one_record", "test_t2_hits_at_least_requests")
 
 def _known(name: str) -> str:
     if name not in INVARIANTS:
-        message = f"unknown invariant {name!r}; {nearest(name, INVARIANTS)}"
-        raise ValueError(message)
+        raise wrong(f"unknown invariant {name!r}", nearest(name, INVARIANTS))
     return name
 
 
-Invariant = Annotated[str, AfterValidator(_known)]
+Invariant = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(INVARIANTS)})]
 
 
 class Source(Part):
-    """Where a scenario comes from: the failing test and the races of the contract."""
+    """Where a scenario comes from."""
 
-    test: str = ""
-    races: list[str] = []
+    test: str = Field(default="", description="the failing test")
+    races: list[str] = Field(default=[], description="the races of the contract, section 3")
 
 
 class EnvironmentActor(Part):
-    """An environment actor, and how often it may act in one order."""
+    """An environment actor."""
 
-    at_most: int = Field(default=1, ge=1, le=9)
+    at_most: int = Field(default=1, ge=1, le=9, description="how often it may act in one order")
 
 
 class Search(Part):
-    """How to search, and for how long in the nightly profile: orders and seconds for each target."""
+    """How to search each target, and for how long in the nightly profile."""
 
-    explorer: Literal["auto", "exhaustive", "walk"] = "auto"
-    orders: int = Field(default=5000, ge=1)
-    seconds: float = Field(default=20, gt=0)
+    explorer: Literal["auto", "exhaustive", "walk", "hypothesis"] = Field(
+        default="auto", description="how orders are chosen; auto: exhaustive, then walk while the budget lasts"
+    )
+    orders: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many orders")
+    seconds: float = Field(default=20, gt=0, le=86_400, description="at most so many seconds")
 
 
 class Race(Part):
-    """A race that is expected: the search goes on until each invariant has been seen broken."""
+    """A race that is expected."""
 
-    race: list[Invariant] = Field(min_length=1)
+    race: list[Invariant] = Field(
+        min_length=1, description="the search goes on until each of these invariants has been seen broken"
+    )
+
+
+def _how_expected(value: object) -> str:
+    return "<race>" if isinstance(value, Race | dict) else "<holds>"
+
+
+Expected = Annotated[
+    Annotated[Literal["holds"], Tag("<holds>")] | Annotated[Race, Tag("<race>")], Discriminator(_how_expected)
+]
+
+
+def _schema_of_scenario(schema: dict[str, Any]) -> None:
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Scenario(File):
-    """One scenario."""
+    """A scenario: which requests, which other actors, which invariants, and what is expected of which target."""
 
-    name: str
-    story: str
-    source: Source = Source()
-    signal: Signal = Signal()
-    before: int = Field(default=0, ge=0, le=100)
-    concurrent: int = Field(default=2, ge=1, le=26)
-    replicas: list[int] | None = None
-    actors: dict[Literal["clock", "expiry", "cleanup"], EnvironmentActor] = {}
-    invariants: list[Invariant] = Field(default=[n for n in INVARIANTS if n not in ASSERTIONS], min_length=1)
-    search: Search = Search()
-    expect: dict[str, Literal["holds"] | Race] = {}
+    model_config = {"json_schema_extra": _schema_of_scenario}
+
+    name: Name = Field(description="what it is called in reports and commands")
+    story: str = Field(min_length=1, description="what must be true, in one sentence")
+    source: Source = Field(default=Source(), description="where it comes from")
+    signal: Signal = Field(default=Signal(), description="what every request carries; {fresh} is new in each order")
+    before: int = Field(default=0, ge=0, le=100, description="requests answered one after another before the others")
+    concurrent: int = Field(default=2, ge=1, le=26, description="identical requests in flight")
+    replicas: list[Annotated[int, Field(ge=1, le=9)]] | None = Field(
+        default=None, description="which replica each of them goes to, numbered from 1; default: all to replica 1"
+    )
+    actors: dict[Literal["clock", "expiry", "cleanup"], EnvironmentActor] = Field(
+        default={}, description="environment actors that may act"
+    )
+    invariants: list[Invariant] = Field(
+        default=[name for name in INVARIANTS if name not in ASSERTIONS],
+        min_length=1,
+        description="which checks judge a run; default: all but what the two failing tests assert",
+    )
+    search: Search = Field(default=Search(), description="how to search")
+    expect: dict[str, Expected] = Field(
+        default={}, description="what is expected of which target: holds, or {race: [invariants]}; default: holds"
+    )
 
     @model_validator(mode="after")
-    def _agrees(self) -> Scenario:
+    def _agrees(self) -> Self:
         if self.replicas is not None and len(self.replicas) != self.concurrent:
-            message = f"replicas names {len(self.replicas)} requests, concurrent says {self.concurrent}"
-            raise ValueError(message)
+            message = f"names {len(self.replicas)} requests, and concurrent says {self.concurrent}"
+            raise wrong(message, "one number for each request", ("replicas",))
+        for target, expected in self.expect.items():
+            for at, name in enumerate(expected.race if isinstance(expected, Race) else ()):
+                if name not in self.invariants:
+                    message = f"{name!r} is expected to break and is not in `invariants`"
+                    raise wrong(message, "add it there", ("expect", target, "race", at))
+        for where, text in _texts(self.signal.model_dump(exclude_unset=True), ("signal",)):
+            for name, hint in unknown(text, ("fresh",), foreign=True):
+                raise wrong(f"unknown placeholder {{{name}}}", hint, where)
         return self
+
+
+def _texts(value: object, where: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], str]]:
+    """List every text inside a value, and where it stands."""
+    if isinstance(value, dict):
+        return [found for key, inner in value.items() for found in _texts(inner, (*where, key))]
+    return [(where, value)] if isinstance(value, str) else []

@@ -1,4 +1,4 @@
-"""YAML read with care: safe tags only, no duplicate keys, no bombs, and the place of every value."""
+"""YAML read with care: safe tags only, no duplicate keys, no bombs, and the place of every key and value."""
 
 from __future__ import annotations
 
@@ -19,19 +19,38 @@ Location = tuple[str | int, ...]
 
 
 class Document:
-    """The data of one file, and where each part of it stands."""
+    """The data of one file, and where each part of it stands: ``keys`` has the keys, ``places`` the values."""
 
     def __init__(self, path: str) -> None:
         """Begin empty."""
         self.path = path
         self.data: dict[str, Any] = {}
         self.places: dict[Location, Place] = {}
+        self.keys: dict[Location, Place] = {}
 
     def place(self, location: Location) -> Place:
         """Find where a value stands, or the nearest thing around it."""
         while location and location not in self.places:
             location = location[:-1]
         return self.places.get(location, Place(self.path, 1, 1))
+
+    def key_place(self, location: Location) -> Place:
+        """Find where the key of a value stands, or the nearest thing around it."""
+        return self.keys.get(location) or self.place(location)
+
+    def within(self, location: Location) -> Location:
+        """Leave out of a location the words that the file does not have, such as the name of a union's branch."""
+        data: Any = self.data
+        found: list[str | int] = []
+        for word in location:
+            if isinstance(data, list):
+                known: Any = range(len(data))
+            else:
+                known = data if isinstance(data, dict) else ()
+            if word in known:
+                found.append(word)
+                data = data[word]
+        return tuple(found)
 
 
 def load(path: Path) -> Document:
@@ -43,26 +62,42 @@ def load(path: Path) -> Document:
     """
     document = Document(str(path))
     try:
-        raw = path.read_bytes()
-        if len(raw) > _MOST_BYTES:
-            raise _fault(document, f"the file is larger than {_MOST_BYTES} bytes")
-        node = yaml.compose(raw.decode(), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise _fault(document, f"can't be read: {error.strerror}", "check the path") from None
-    except UnicodeDecodeError:
-        raise _fault(document, "is not UTF-8") from None
+        node = yaml.compose(_text(path, document), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path), 1, 1)
-        raise UsageFault([Fault(place, f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}")]) from None
+        raise UsageFault([_no_yaml(document, error)]) from None
     except RecursionError:
-        raise _fault(document, "is nested too deeply") from None
+        raise _fault(document, "is nested too deeply", f"at most {_DEEPEST} deep") from None
     if node is None:
-        raise _fault(document, "the file is empty")
+        raise _fault(document, "the file is empty", "see scenarios/README.md for its keys")
     if not isinstance(node, yaml.MappingNode):
-        raise _fault(document, "must be a mapping of keys to values")
+        raise _fault(document, "must be a mapping of keys to values", "write `name: …` in its first line")
     document.data = _Reader(document).value(node, ())
     return document
+
+
+def _text(path: Path, document: Document) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise _fault(document, f"the file is larger than {_MOST_BYTES} bytes")
+        return raw.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise _fault(document, "is not UTF-8", "it must be a text file") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise _fault(document, f"can't be read: {why}", "check the path") from None
+
+
+def _no_yaml(document: Document, error: yaml.YAMLError) -> Fault:
+    """Say what is no YAML, and where."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return Fault(Place(document.path, 1, 1), f"not YAML: the character {chr(int(error.character))!r} may not stand")
+    mark = getattr(error, "problem_mark", None)
+    place = Place(document.path, mark.line + 1, mark.column + 1) if mark else Place(document.path, 1, 1)
+    if isinstance(error, yaml.composer.ComposerError) and "another document" in str(error.problem):
+        return Fault(place, "a second document begins here", "one file holds one document: leave out the line `---`")
+    return Fault(place, f"not YAML: {getattr(error, 'problem', None) or 'unreadable'}")
 
 
 def _fault(document: Document, message: str, hint: str = "") -> UsageFault:
@@ -77,10 +112,11 @@ class _Reader:
         self._nodes = 0
         self._scalars = yaml.SafeLoader("")
 
+    def _place(self, node: yaml.Node) -> Place:
+        return Place(self._document.path, node.start_mark.line + 1, node.start_mark.column + 1)
+
     def value(self, node: yaml.Node, location: Location) -> Any:  # noqa: ANN401 - plain data of any type
-        mark = node.start_mark
-        place = Place(self._document.path, mark.line + 1, mark.column + 1)
-        self._document.places.setdefault(location, place)
+        place = self._document.places[location] = self._place(node)
         self._nodes += 1
         if self._nodes > _MOST_NODES or len(location) > _DEEPEST:
             raise UsageFault([Fault(place, "unfolds to too much", "write it out without aliases")])
@@ -90,16 +126,18 @@ class _Reader:
             return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError):
-            raise UsageFault([Fault(place, f"unknown tag or value {node.tag}")]) from None
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):
+            raise UsageFault([Fault(place, f"unknown tag or value {node.tag}", "write plain values")]) from None
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in node.value:
-            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-            place = Place(self._document.path, key.start_mark.line + 1, key.start_mark.column + 1)
+            place = self._place(key)
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageFault([Fault(place, "a key must be a word", "write `key: value`")])
+            name = str(key.value)
             if name in found:
                 raise UsageFault([Fault(place, f"the key {name!r} stands here twice", "leave one of them out")])
+            self._document.keys[*location, name] = place
             found[name] = self.value(item, (*location, name))
-            self._document.places[(*location, name)] = place
         return found

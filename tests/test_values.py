@@ -1,25 +1,18 @@
-"""Values: orders as text, names, verdicts, checks, files."""
+"""Values: orders as text, names, steps, verdicts."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import pytest
-from conftest import scenario_of, target_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stress import yamlfile
 from stress.errors import UsageFault
-from stress.formats import bundled, find
 from stress.names import Names
 from stress.order import Head, Order, parse
-from stress.scenario import ASSERTIONS, INVARIANTS, Scenario
+from stress.scenario import ASSERTIONS, INVARIANTS
 from stress.step import Access, Move, Step, Touch
-from stress.target import Target
 from stress.verdict import Evidence, Violation, judge
 
 PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
@@ -85,6 +78,7 @@ def test_made_up_names_are_numbered_by_first_appearance() -> None:
         == "{fingerprint} pod-{fresh} 1234567890 count"
     )
     assert names.replace("rr-a1b2c3d4") == "rr-{id:1}"
+    assert names.replace("hits:8635471428eb14aa") == "hits:{id:2}"
     assert names.replace("2026-99-99T00:00:00Z") == "2026-99-99T00:00:00Z"
     assert Names("", "", 1_800_000_000, seconds=False).replace("x-1800000001") == "x-{time}"
 
@@ -135,83 +129,3 @@ def test_a_twin_holds_only_exhaustively() -> None:
     """Bounded evidence is not enough where exhaustion is asked for."""
     assert judge([], [evidence(bound=3)], exhaustively=True).ruling == "inconclusive"
     assert judge([], [evidence(exhausted=True, total=1)], exhaustively=True).holds
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("", "f.yaml:1:1: the file is empty"),
-        ("- a\n", "f.yaml:1:1: must be a mapping of keys to values"),
-        ("name: a\nname: b\n", "f.yaml:2:1: the key 'name' stands here twice (leave one of them out)"),
-        ("name: [a\n", "f.yaml:2:1: not YAML: expected ',' or ']', but got '<stream end>'"),
-        (
-            "name: !!python/object:os.system x\n",
-            "f.yaml:1:7: unknown tag or value tag:yaml.org,2002:python/object:os.system",
-        ),
-        ("name: a\nstory: b\nconcurent: 2\n", "f.yaml:3:1: unknown key 'concurent' (did you mean 'concurrent'?)"),
-        ("name: a\nstory: b\nconcurrent: 0\n", "f.yaml:3:1: concurrent: Input should be greater than or equal to 1"),
-        ("name: a\nstory: b\nconcurrent: 10000\n", "f.yaml:3:1: concurrent: Input should be less than or equal to 26"),
-        (
-            "name: a\nstory: b\ninvariants: [one_active_recrod]\n",
-            "f.yaml:3:14: invariants.0: unknown invariant 'one_active_recrod'; did you mean 'one_active_record'?",
-        ),
-        (
-            "name: a\nstory: b\nconcurrent: 2\nreplicas: [1]\n",
-            "f.yaml:1:1: replicas names 1 requests, concurrent says 2",
-        ),
-        (
-            "a: &a [x, x]\nb: &b [*a, *a]\n"
-            + "".join(f"{c}: &{c} [{', '.join(['*' + p] * 9)}]\n" for p, c in zip("bcdef", "cdefg", strict=True)),
-            "unfolds to too much",
-        ),
-    ],
-)
-def test_a_wrong_file_is_one_clear_line_for_each_fault(tmp_path: Path, text: str, fault: str) -> None:
-    """What is wrong, where, and what to do; never another exception."""
-    path = tmp_path / "f.yaml"
-    path.write_text(text)
-    with pytest.raises(UsageFault) as caught:
-        Scenario.load(path)
-    assert fault in str(caught.value).replace(str(tmp_path) + "/", "")
-
-
-def test_files_that_can_not_be_read_are_faults(tmp_path: Path) -> None:
-    """Missing, binary and huge files are each one line; an unknown bundled name has a hint."""
-    with pytest.raises(UsageFault, match="can't be read: No such file"):
-        yamlfile.load(tmp_path / "none.yaml")
-    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageFault, match="is not UTF-8"):
-        yamlfile.load(tmp_path / "b.yaml")
-    (tmp_path / "h.yaml").write_bytes(b"#" * (1024 * 1024 + 1))
-    with pytest.raises(UsageFault, match="larger than 1048576 bytes"):
-        yamlfile.load(tmp_path / "h.yaml")
-    (tmp_path / "d.yaml").write_text("a: " + "[" * 400)
-    with pytest.raises(UsageFault):
-        yamlfile.load(tmp_path / "d.yaml")
-    with pytest.raises(UsageFault, match="did you mean 'redis-atomic'"):
-        find("redis-atomc", "targets")
-
-
-@given(st.text(max_size=60))
-def test_any_text_loads_or_is_a_fault(text: str) -> None:
-    """Whatever stands in a file, it is read or it is a usage fault; nothing else comes out."""
-    with NamedTemporaryFile(suffix=".yaml") as file:
-        file.write(text.encode("utf-8", "replace"))
-        file.flush()
-        with suppress(UsageFault):
-            assert isinstance(yamlfile.load(Path(file.name)).data, dict)
-
-
-def test_bundled_files_load_and_agree() -> None:
-    """Every bundled scenario and target loads under its own name, and expects of known targets only."""
-    for path in bundled("").glob("*.yaml"):
-        scenario = scenario_of(path.stem)
-        assert scenario.name == path.stem
-        assert [target_of(name).name for name in scenario.expect] == list(scenario.expect)
-    assert len(target_of("redis-atomic").digest) == 12
-
-
-def test_a_target_says_how_to_start_exactly_once() -> None:
-    """Neither a protocol nor a command, or both, is a fault."""
-    with pytest.raises(ValueError, match="exactly one of"):
-        Target(name="x")

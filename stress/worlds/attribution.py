@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stress.gate.gate import Frame
+    from stress.step import Touch
     from stress.worlds.client import Client, Raw
+    from stress.worlds.store import Written
     from stress.worlds.wire import WireWorld
 
 Signature = tuple[str, str]
@@ -49,7 +51,7 @@ class Attribution:
         self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
-        self.written: set[str] = set()
+        self.written: set[Written] = set()
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
@@ -59,7 +61,7 @@ class Attribution:
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
-        touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self.named)
+        touches = await self.note(frame)
         objects = " ".join(touch.object for touch in touches)
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
@@ -71,10 +73,16 @@ class Attribution:
         words = frame.effects[0] if frame.effects else ()
         text = " ".join(self.named(word.decode("utf-8", "backslashreplace")) for word in words)
         frame.step = Step(Move(*key, occurrence), touches, text)
-        self.written |= {
-            self._raw[touch.object] for touch in touches if touch.access != "read" and touch.object in self._raw
-        }
         return ""
+
+    async def note(self, frame: Frame) -> tuple[Touch, ...]:
+        """Give what a frame touches, and remember what of it it writes."""
+        touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self.named)
+        for touch in touches:
+            name = touch.object.removeprefix(f"db{frame.database}:")
+            if touch.access != "read" and name in self._raw:
+                self.written.add((frame.database, self._raw[name]))
+        return touches
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
@@ -84,7 +92,7 @@ class Attribution:
         if len(able) == 1:
             expected.setdefault(tuple(able[0].history), set()).add(signature)
             return able[0]
-        carried = [one for one in able if f"{self._fresh}-{one.actor}".encode() in frame.raw]
+        carried = [one for one in able if self._world.marks.mark(self._fresh, one.actor).encode() in frame.raw]
         if len(carried) == 1:
             return carried[0]
         fitting = [one for one in able if signature in expected.get(tuple(one.history), set())]

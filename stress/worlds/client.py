@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
 
+from stress.placeholders import filled
+from stress.worlds.observe import field
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stress.target import Target
+    from stress.signal import Signal
+    from stress.target import RequestForm
+    from stress.worlds.fingerprint import Marks
+    from stress.worlds.replicas import Replica
 
 _KEEP_ALIVE_SECONDS = 3600.0
 
@@ -27,23 +33,39 @@ class Raw:
 
     def field(self, path: str | None) -> object:
         """Read a dotted path in a JSON body; None where it is not there."""
-        if not path:
-            return None
-        try:
-            value: object = json.loads(self.body)
-        except ValueError:
-            return None
-        for word in path.split("."):
-            value = value.get(word) if isinstance(value, dict) else None
-        return value
+        return field(self.body, path)
+
+
+class Form:
+    """What is sent: a scenario's signal as a target wants it. What does not change between requests is made once."""
+
+    def __init__(self, signal: Signal, request: RequestForm, body: str | None, marks: Marks) -> None:
+        """Take the signal, and the text of the body that the target names (None: the signal's own)."""
+        self.path = filled(request.path, {"adapter": signal.adapter})
+        self._signal, self._body, self._marks = signal, body, marks
+        given = {name.lower() for name in request.headers}
+        usual = {"Content-Type": "application/json", "X-Timestamp": "{unix}"}
+        self._headers = {name: text for name, text in usual.items() if name.lower() not in given} | request.headers
+        self._correlated = (marks.header or "").lower() in given
+
+    def fill(self, fresh: str, fingerprint: str, actor: str) -> tuple[bytes, dict[str, str]]:
+        """Give body and headers of one request, sent now."""
+        now = time.time()
+        stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        values = {"fresh": fresh, "fingerprint": fingerprint, "unix": str(int(now)), "now": stamp}
+        own = {name: filled(text, values) for name, text in self._headers.items()}
+        mark = {} if self._correlated else self._marks.correlation(fresh, actor)
+        body = self._signal.body(fresh) if self._body is None else filled(self._body, values).encode()
+        return body, {**mark, **own}
 
 
 class Client:
     """Sends requests of one actor down one connection."""
 
-    def __init__(self, url: str, seconds: float) -> None:
-        """Open no connection yet; ``seconds`` is how long an answer may take."""
-        self._url = url
+    def __init__(self, replica: Replica, path: str, seconds: float) -> None:
+        """Open no connection yet; signals go to ``path``, and an answer may take ``seconds``."""
+        self._replica = replica
+        self._signals = replica.url + path
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=seconds),
@@ -52,20 +74,20 @@ class Client:
 
     async def warm(self, path: str) -> None:
         """Open the connection by asking for a path; whatever is answered is fine."""
-        await self._ask("GET", path, None, {})
+        await self._ask("GET", self._replica.url + path, None, {})
 
-    async def send(self, target: Target, body: bytes, headers: Mapping[str, str]) -> Raw:
+    async def send(self, body: bytes, headers: Mapping[str, str]) -> Raw:
         """Send one signal and wait for its answer."""
-        stamped = {"Content-Type": "application/json", "X-Timestamp": str(int(time.time())), **headers}
-        return await self._ask("POST", target.request.path, body, stamped)
+        return await self._ask("POST", self._signals, body, headers)
 
-    async def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Raw:
+    async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Raw:
         try:
-            async with self._session.request(method, self._url + path, data=body, headers=headers) as answer:
+            async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 return Raw(answer.status, await answer.read())
         except TimeoutError:
             return Raw(0, b"", "no answer in time")
         except aiohttp.ClientError as error:
+            self._replica.check()
             return Raw(0, b"", str(error) or type(error).__name__)
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from stress.step import START, Move, letters
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
-from stress.worlds.observe import shown, snapshot
+from stress.worlds.observe import shown, snapshot, with_told_hits
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -322,7 +322,7 @@ class Drive:
             request.task = asyncio.create_task(
                 self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
             )
-            await request.task
+            self._attribution.written |= await self._world.escort(request.task, self._fresh, self._fingerprint)
             await self._calm(self._world.replicas[request.replica])
             self._answer(request)
         self._finished.clear()
@@ -395,7 +395,9 @@ class Drive:
         return event.index
 
     def _trace(self) -> Trace:
-        details = Details(tuple(self._answers), tuple(self._snapshots) or (Snapshot(None, None),), tuple(self._events))
+        states = tuple(self._snapshots) or (Snapshot(None, None),)
+        told = Details(tuple(self._answers), states, tuple(self._events))
+        details = with_told_hits(self._world.target, told)
         return Trace(
             world="wire",
             fresh=self._fresh,

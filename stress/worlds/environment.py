@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.errors import Fault, Place
-from stress.worlds.observe import fill
+from stress.errors import Fault
+from stress.placeholders import fill
+from stress.worlds.fingerprint import of_signal, unsaid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 
 def commands(target: Target, actor: str, fingerprint: str, fresh: str) -> list[tuple[str, ...]]:
     """Give what ``cleanup`` or ``expiry`` runs past the gate; a key that runs out does so at the epoch's first ms."""
-    words = getattr(target.environment, actor)["redis"]
-    values = {"fingerprint": fingerprint, "fresh": fresh}
-    if actor == "cleanup":
-        return [fill(words, **values)]
-    return [("PEXPIREAT", *fill([key], **values), "1") for key in words]
+    words = getattr(target.environment, actor).redis
+    filled = fill(words, fingerprint=fingerprint, fresh=fresh)
+    return [filled] if actor == "cleanup" else [("PEXPIREAT", key, "1") for key in filled]
 
 
 def ends_incarnation(before: Snapshot, after: Snapshot, replies: Sequence[object]) -> bool:
@@ -32,13 +31,19 @@ def ends_incarnation(before: Snapshot, after: Snapshot, replies: Sequence[object
 
 
 def misfits(scenario: Scenario, target: Target) -> list[Fault]:
-    """Name what a target lacks to play a scenario."""
-    place = Place(target.name, 1, 1)
+    """Name what a target lacks to play a scenario, at its place in the target's file."""
     faults = [
-        Fault(place, f"environment.{actor} is missing", f"scenario {scenario.name} needs it")
+        Fault(target.place("environment"), f"environment.{actor} is missing", f"scenario {scenario.name} needs it")
         for actor in scenario.actors
         if actor != "clock" and getattr(target.environment, actor) is None
     ]
-    if max(scenario.replicas or [1]) > target.replicas:
-        faults.append(Fault(place, f"has {target.replicas} replicas", f"scenario {scenario.name} sends to more"))
+    most = max(scenario.replicas or [1])
+    if most > target.replicas:
+        message = f"has {target.replicas} replica{'s' if target.replicas > 1 else ''}"
+        hint = f"scenario {scenario.name} sends to replica {most}"
+        faults.append(Fault(target.place("replicas"), message, hint))
+    missing = unsaid(target.fingerprint, scenario.signal)
+    if missing:
+        hint = f"scenario {scenario.name} has {', '.join(sorted(of_signal(scenario.signal)))}"
+        faults.append(Fault(target.place("fingerprint"), f"the signal has no {missing}", hint))
     return faults

@@ -22,7 +22,7 @@ from stress.stores.memory import Memory, touches
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.worlds.environment import commands, ends_incarnation, misfits
 from stress.worlds.identity import identity
-from stress.worlds.observe import shown, snapshot
+from stress.worlds.observe import shown, snapshot, with_told_hits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
@@ -212,7 +212,8 @@ class ModelWorld:
                 events.append(event)
             if kind is Kind.ENVIRONMENT and result is not None:
                 ended.append(_renamed(result, names))
-        return Details(answers, (*ended, self.observe(run.memory, names.replace)), events)
+        states = (*ended, self.observe(run.memory, names.replace))
+        return with_told_hits(self.target, Details(answers, states, events))
 
     def grow(self, node: _Node, actor: str, command: Any, known: Known) -> _Node:  # noqa: ANN401 - what `ModelStore` yields
         """Put a command of an actor into words for the first time, as the wire would."""
@@ -276,9 +277,9 @@ def _runner(command: Any, actor: str) -> Callable[[Memory], Reply]:  # noqa: ANN
     if command[0] == "EXEC":
         return lambda memory: memory.transaction(actor, command[1])
     if isinstance(command[0], tuple):
-        return lambda memory: [memory.execute(*one) for one in command]
+        return lambda memory: memory.pipeline(command)
     if command[0] == "WATCH":
-        return lambda memory: memory.watch(actor, command[1])
+        return lambda memory: memory.watch(actor, *command[1:])
     handler, arguments = Memory.COMMANDS[command[0]].run, command[1:]
     return lambda memory: handler(memory, *arguments)
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from stress.placeholders import fill
+from stress.target import FromAnswer, Hits
 from stress.trace import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from stress.target import Target
+    from stress.trace import Details
 
 Command = tuple[str, ...]
-Reading = "Generator[Sequence[Command], list[object], Snapshot]"
-
-
-def fill(words: Sequence[str], **values: str) -> Command:
-    """Replace ``{name}`` in each word of a command."""
-    filled = []
-    for word in words:
-        for name, value in values.items():
-            word = word.replace("{" + name + "}", value)  # noqa: PLW2901 - one replacement after another
-        filled.append(word)
-    return tuple(filled)
 
 
 def snapshot(
@@ -32,17 +25,50 @@ def snapshot(
     observe = target.observe
     if observe is None or observe.records is None:
         return Snapshot(None, None, ended_by)
-    replies = yield [fill(observe.records["redis"], fingerprint=fingerprint, fresh=fresh)]
+    replies = yield [fill(observe.records.redis, fingerprint=fingerprint, fresh=fresh)]
     names = sorted(set(texts(replies[0])))
     hits: dict[str, int | None] | None = None
-    if observe.hits is not None and "redis" in observe.hits:
-        hits = {}
-        if names:
-            commands = [
-                fill(observe.hits["redis"], fingerprint=fingerprint, fresh=fresh, record=name) for name in names
-            ]
-            hits = {naming(name): number(reply) for name, reply in zip(names, (yield commands), strict=True)}
+    if isinstance(observe.hits, Hits):
+        words = observe.hits.redis
+        asked = [fill(words, fingerprint=fingerprint, fresh=fresh, record=name) for name in names]
+        hits = {naming(name): number(reply) for name, reply in zip(names, (yield asked) if asked else (), strict=True)}
     return Snapshot(tuple(naming(name) for name in names), hits, ended_by)
+
+
+def with_told_hits(target: Target, details: Details) -> Details:
+    """Take the hits of each record from the answers, where the target says so: the highest count that one told.
+
+    An answer that created a record tells 1. A record that no answer names has hits that are not known (None).
+    """
+    observe = target.observe
+    if observe is None or not isinstance(observe.hits, FromAnswer):
+        return details
+    path = observe.hits.answer
+    told: list[dict[str, int | None]] = [dict.fromkeys(state.records or ()) for state in details.incarnations]
+    for answer in details.answers:
+        count = answer.count if path == target.answers.count else number(field(answer.body, path))
+        count = 1 if count is None and answer.created else count
+        hits = told[answer.incarnations[-1]]
+        if count is not None and answer.record in hits:
+            hits[answer.record] = max(count, hits[answer.record] or 0)
+    states = [
+        state if state.records is None else Snapshot(state.records, hits, state.ended_by)
+        for state, hits in zip(details.incarnations, told, strict=True)
+    ]
+    return details._replace(incarnations=tuple(states))
+
+
+def field(body: str | bytes, path: str | None) -> object:
+    """Read a dotted path in a JSON body; None where it is not there."""
+    if not path:
+        return None
+    try:
+        value: object = json.loads(body)
+    except ValueError:
+        return None
+    for word in path.split("."):
+        value = value.get(word) if isinstance(value, dict) else None
+    return value
 
 
 def texts(reply: object) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TAIL_BYTES = 2000
+_USUAL_PORT = 80
 
 
 @dataclass
@@ -34,10 +37,20 @@ class Replica:
     process: subprocess.Popen[bytes] | None = None
     watch: ProcessWatch | None = None
     log: Path | None = None
+    files: Path | None = None
+    lost: str = ""
+
+    def check(self) -> None:
+        """Look whether a Gateway that was not started here still listens: its process can't be watched."""
+        parts = urlsplit(self.url)
+        if self.process is None and not accepts(parts.hostname or "", parts.port or _USUAL_PORT):
+            self.lost = f"Gateway {self.number} is gone: nobody listens at {self.url}"
 
     @property
     def death(self) -> str:
         """Say how the process ended, or nothing while it lives."""
+        if self.lost:
+            return self.lost
         if self.process is None or self.process.poll() is None:
             return ""
         code = self.process.returncode
@@ -63,6 +76,8 @@ class Replica:
                     os.kill(pid, signal.SIGKILL)
         if self.log is not None:
             self.log.unlink(missing_ok=True)
+        if self.files is not None:
+            shutil.rmtree(self.files, ignore_errors=True)
 
 
 async def start(  # noqa: PLR0913 - what a process needs to start

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from stress.errors import Unavailable, UsageFault
@@ -16,29 +15,39 @@ from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.step import letters
 from stress.stores.keys import KeyFinder
-from stress.stores.process import free_port
-from stress.stores.valkey import Valkey
-from stress.worlds.client import Client, Raw
+from stress.target import OWN_CONNECTION
+from stress.worlds.attribution import Attribution
+from stress.worlds.client import Client, Form, Raw
 from stress.worlds.drive import Crossed, Drive
 from stress.worlds.environment import misfits
+from stress.worlds.fingerprint import Marks
 from stress.worlds.identity import identity
-from stress.worlds.observe import fill
-from stress.worlds.replicas import start
+from stress.worlds.launch import launch, strangers
+from stress.worlds.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from stress.explore.base import Explorer
     from stress.gate.quiet import Sleep
     from stress.scenario import Scenario
     from stress.step import Move
+    from stress.stores.valkey import Valkey
     from stress.target import Target
     from stress.trace import Trace
     from stress.worlds.replicas import Replica
+    from stress.worlds.store import Written
+
+Answered = TypeVar("Answered")
 
 _CROSSINGS = 5
 _ANSWER_SECONDS = 30.0
 _WARM_PATIENCES = 10
+_MEND_PATIENCES = 2
+"""How long a Gateway may go on with server errors before the first order, while it connects to its store."""
+_TOGETHER_SECONDS = 0.01
+_STORE_SECONDS = 5.0
+_SERVER_ERROR = 500
 
 
 class WireWorld:
@@ -46,15 +55,22 @@ class WireWorld:
 
     Raises:
         Unavailable: on entering, when the store or a Gateway does not start.
-        UsageFault: when the target can't play the scenario (a missing ``environment`` entry).
+        UsageFault: when the target can't play the scenario (a missing ``environment`` entry), lacks a file, or has an
+            address that is neither loopback nor in ``allow``.
 
     """
 
     name = "wire"
 
-    def __init__(self, scenario: Scenario, target: Target, folder: Path | None = None) -> None:
-        """Start nothing yet; ``folder`` is what the target's ``start.folder`` is relative to."""
-        faults = misfits(scenario, target)
+    def __init__(
+        self, scenario: Scenario, target: Target, folder: Path | None = None, allow: Collection[str] = frozenset()
+    ) -> None:
+        """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
+
+        ``allow`` are hosts other than this machine that a target may name.
+        """
+        self._folder = folder or target.folder or Path.cwd()
+        faults = [*misfits(scenario, target), *strangers(target, allow), *target.misses(self._folder)]
         if faults:
             raise UsageFault(faults)
         self.scenario, self.target = scenario, target
@@ -68,26 +84,24 @@ class WireWorld:
         self.blocked_before: set[tuple[Move, ...]] = set()
         self.waits_untimed: set[tuple[str, ...]] = set()
         self.blocked_seconds: list[float] = []
-        self.fingerprint_field = "fingerprint"
-        self._folder = folder or Path.cwd()
+        self.marks = Marks(scenario.signal, target)
+        self.fingerprint_field = self.marks.field
+        self._form = Form(scenario.signal, target.request, target.body(self._folder), self.marks)
         self.digest = identity(target, self._folder)
         self._drive: Drive | None = None
-        self._valkey: Valkey | None = None
-        self._admin: Redis | None = None
+        self._store = Store(target.stores.redis)
         self._proxies: list[RedisProxy] = []
 
     async def __aenter__(self) -> Self:
         """Start store, gate and Gateways; warm every connection."""
         try:
-            self._valkey = Valkey()
-            self._admin = Redis.from_url(self._valkey.url, protocol=2)
-            self._admin.response_callbacks.clear()
+            await self._store.open()
             self.keys = KeyFinder(self._ask_text, ResponseError)
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
             places = self.scenario.replicas or [1] * self.scenario.concurrent
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True):
-                self.clients[actor] = Client(self.replicas[place].url, _ANSWER_SECONDS)
+                self.clients[actor] = Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
             await self._warm()
         except BaseException:
             await self.__aexit__()
@@ -102,10 +116,12 @@ class WireWorld:
             replica.close()
         for proxy in self._proxies:
             await proxy.close()
-        if self._admin is not None:
-            await self._admin.aclose()
-        if self._valkey is not None:
-            self._valkey.close()
+        await self._store.close()
+
+    @property
+    def _valkey(self) -> Valkey | None:
+        """The embedded server, if there is one."""
+        return self._store.valkey
 
     async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
@@ -116,7 +132,7 @@ class WireWorld:
         memory = _Memory(explorer)
         for _ in range(_CROSSINGS):
             chosen = fresh or uuid.uuid4().hex[:12]
-            self._drive = drive = Drive(self, memory, chosen, self.scenario.signal.fingerprint(chosen), also)
+            self._drive = drive = Drive(self, memory, chosen, self.marks.fingerprint(chosen), also)
             try:
                 return await drive.run()
             except Crossed:
@@ -131,74 +147,96 @@ class WireWorld:
 
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
-        headers = {
-            name: fill([text], fresh=fresh, fingerprint=fingerprint)[0]
-            for name, text in self.target.request.headers.items()
-        }
-        return await client.send(
-            self.target, self.scenario.signal.body(fresh), {"X-Request-ID": f"{fresh}-{actor}", **headers}
-        )
+        return await client.send(*self._form.fill(fresh, fingerprint, actor))
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands past the gate."""
-        assert self._admin is not None  # noqa: S101 - only used once entered
-        run = self._admin.execute_command
-        return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
+        return await self._store.ask(commands)
 
-    async def forget(self, keys: set[str]) -> None:
+    async def forget(self, keys: Collection[Written]) -> None:
         """Delete what an order wrote."""
-        if keys:
-            await self.ask([("DEL", *sorted(keys))])
+        await self._store.forget(keys)
+
+    async def escort(
+        self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, *, together: bool = False
+    ) -> set[Written]:
+        """Let everything through while requests are at work, one frame after another; give the keys they wrote.
+
+        With ``together`` the first frame waits until no more come, so that each request has a connection to the store.
+        """
+        names = Attribution(self, fresh, fingerprint)
+        work.add_done_callback(lambda _: self.gate.signal.notify())
+        self.gate.close()
+        try:
+            while together and await self.gate.signal.wait(self.gate.signal.count, _TOGETHER_SECONDS):
+                pass
+            while not work.done():
+                seen = self.gate.signal.count
+                for number in self.replicas:
+                    for frame in self.gate.settle(number):
+                        await names.note(frame)
+                heads = list(self.gate.heads())
+                for frame in heads:
+                    await self.gate.release(frame, _STORE_SECONDS)
+                if not heads:
+                    await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
+        finally:
+            self.gate.reopen()
+        return names.written
 
     async def _ask_text(self, *command: str) -> object:
         return _text((await self.ask([command]))[0])
 
     async def _start_replica(self, number: int) -> None:
-        assert self._valkey is not None  # noqa: S101 - started before its replicas
-        proxy = RedisProxy(self.gate, number, ("127.0.0.1", self._valkey.port), self.target.background["redis"])
+        rules = (*OWN_CONNECTION, *self.target.background.redis)
+        proxy = RedisProxy(self.gate, number, self._store.address, rules)
         self._proxies.append(proxy)
-        redis, port = await proxy.start(), free_port()
-        values = {
-            "port": str(port),
-            "redis_host": "127.0.0.1",
-            "redis_port": str(redis),
-            "redis_url": f"redis://127.0.0.1:{redis}/0",
-            "replica": str(number),
-            "folder": str(self._folder),
-        }
-        begin = self.target.start
-        if begin is None:
-            own = [sys.executable, "-m", "stress.cli", "gateway", "--protocol", str(self.target.protocol)]
-            command: Sequence[str] = [*own, "--redis", values["redis_url"], "--port", str(port)]
-            replica = await start(number, command, env={}, folder=None, port=port, ready=("/ready", 10.0))
-        else:
-            env = {name: fill([text], **values)[0] for name, text in begin.env.items()}
-            folder = self._folder / begin.folder
-            ready = (begin.ready.path, begin.ready.within)
-            replica = await start(number, fill(begin.command, **values), env=env, folder=folder, port=port, ready=ready)
-        self.replicas[number] = replica
+        wanted = self.target.stores.redis.listen
+        try:
+            port = await proxy.start(0 if wanted is None else wanted + number - 1)
+        except OSError:
+            message = f"another process listens on port {(wanted or 0) + number - 1}, where the gate must"
+            raise Unavailable(message, "end it, or change stores.redis.listen") from None
+        self.replicas[number] = await launch(self.target, self._folder, number, (port, self._store.url(port)))
 
     async def _warm(self) -> None:
-        """Open every connection before the first order: each client's, and as many to the store as requests at once."""
+        """Open every connection before the first order: each client's, and as many to the store as requests at once.
+
+        What this writes is deleted. A Gateway that runs already may need a while to find its store again.
+        """
         path = (self.target.start.ready.path if self.target.start else None) or "/ready"
         for client in self.clients.values():
             await client.warm(path)
-        fresh = uuid.uuid4().hex[:12]
-        fingerprint = self.scenario.signal.fingerprint(fresh)
-        sent = (self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items())
-        try:
-            async with asyncio.timeout(_WARM_PATIENCES * self.patience):
-                answers = await asyncio.gather(*sent)
-        except TimeoutError:
-            answers = [Raw(0, b"", "in time")]
-        if any(not answer.status for answer in answers):
-            dead = next((replica.death for replica in self.replicas.values() if replica.death), "")
-            message = dead or "the Gateway did not answer a warm-up request in time"
-            raise Unavailable(message, "send it one signal by hand to see why")
-        await asyncio.sleep(0.02)
+        deadline = time.monotonic() + _MEND_PATIENCES * self.patience
+        answers = await self._send_to_warm()
+        while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
+            await asyncio.sleep(_TOGETHER_SECONDS)
+            answers = await self._send_to_warm()
+        await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for number, replica in self.replicas.items():
             self.at_rest[number] = replica.watch.quiet() if replica.watch is not None else None
-        await self.ask([("FLUSHDB",)])
+
+    async def _send_to_warm(self) -> Sequence[Raw]:
+        fresh = uuid.uuid4().hex[:12]
+        fingerprint = self.marks.fingerprint(fresh)
+        work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items()))
+        answers: Sequence[Raw] = ()
+        written: set[Written] = set()
+        why = "in time"
+        try:
+            async with asyncio.timeout(_WARM_PATIENCES * self.patience):
+                written = await self.escort(work, fresh, fingerprint, together=True)
+                answers = work.result()
+        except TimeoutError:
+            work.cancel()
+        else:
+            why = next((f"({answer.error})" for answer in answers if not answer.status), "")
+        await self._store.clear(written)
+        if why:
+            dead = next((replica.death for replica in self.replicas.values() if replica.death), "")
+            message = dead or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
+            raise Unavailable(message, "send it one signal by hand to see why")
+        return answers
 
 
 class _Memory:

@@ -1,0 +1,109 @@
+"""How the replicas of a target come to be: a bundled Gateway, a command with its files, or one that runs already."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stress.errors import Fault, Unavailable
+from stress.placeholders import fill, filled
+from stress.stores.process import accepts, free_port
+from stress.worlds.replicas import Replica, start
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from stress.target import Start, Target
+
+_USUAL_PORT = 80
+
+
+def strangers(target: Target, allow: Collection[str]) -> list[Fault]:
+    """Name the addresses of a target that are not of this machine and not allowed by name."""
+    named = ((("url",), target.url), (("stores", "redis", "url"), target.stores.redis.url))
+    found = []
+    for where, url in named:
+        host = (urlsplit(url).hostname or "") if url else ""
+        if host and not is_loopback(host) and host not in {name.lower() for name in allow}:
+            hint = f"a stress test must not hit it by mistake: allow it by name with --allow-host {host}"
+            found.append(Fault(target.place(*where), f"{'.'.join(where)}: {host} is not this machine", hint))
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine by its very name; other names are not looked up, as they may change."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def launch(target: Target, folder: Path, number: int, redis: tuple[int, str]) -> Replica:
+    """Start one replica, or reach the one that runs; ``redis`` is port and URL of the store as it must use it.
+
+    Raises:
+        Unavailable: when it does not start, is not ready in time, or does not answer.
+
+    """
+    if target.url is not None:
+        return reach(target.url, number)
+    port = free_port()
+    begin = target.start
+    if begin is None:
+        own = [sys.executable, "-m", "stress.cli", "gateway", "--protocol", str(target.protocol)]
+        command = [*own, "--redis", redis[1], "--port", str(port)]
+        return await start(number, command, env={}, folder=None, port=port, ready=("/ready", 10.0))
+    home = (folder / begin.folder).resolve()
+    values = {
+        "port": str(port),
+        "redis_host": "127.0.0.1",
+        "redis_port": str(redis[0]),
+        "redis_url": redis[1],
+        "replica": str(number),
+        "folder": str(home),
+    }
+    files = write_files(begin, values)
+    if files is not None:
+        values["files"] = str(files)
+    env = {name: filled(text, values) for name, text in begin.env.items()}
+    ready = (begin.ready.path, begin.ready.within)
+    try:
+        replica = await start(number, fill(begin.command, **values), env=env, folder=home, port=port, ready=ready)
+    except BaseException:
+        if files is not None:
+            shutil.rmtree(files, ignore_errors=True)
+        raise
+    replica.files = files
+    return replica
+
+
+def reach(url: str, number: int) -> Replica:
+    """Find a Gateway that runs already.
+
+    Raises:
+        Unavailable: when nobody listens there.
+
+    """
+    parts = urlsplit(url)
+    if not accepts(parts.hostname or "", parts.port or _USUAL_PORT):
+        raise Unavailable(f"no Gateway answers at {url}", "start it; its store is at stores.redis.listen")
+    return Replica(number, url)
+
+
+def write_files(begin: Start, values: Mapping[str, str]) -> Path | None:
+    """Write the files of a replica into a new private folder, which `{files}` names; None where there are none."""
+    if not begin.files:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="gateway-stress-"))
+    for name, text in begin.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(filled(text, {**values, "files": str(folder)}))
+    return folder

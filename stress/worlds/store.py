@@ -1,0 +1,90 @@
+"""The Redis of a target: started for it, or one that runs already; and our own connections to it, past the gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from stress.errors import Unavailable
+from stress.stores.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from stress.target import RedisStore
+
+_USUAL_PORT = 6379
+
+Written = tuple[int, str]
+"""A key that a Gateway wrote: the number of the database, and its name."""
+
+
+class Store:
+    """One Redis or Valkey. A server that was not started here is never flushed: only what was written is deleted."""
+
+    def __init__(self, store: RedisStore) -> None:
+        """Take the part of the target file; nothing is started or connected yet."""
+        self.valkey: Valkey | None = None
+        self._wanted = store.url
+        self._clients: dict[int, Redis] = {}
+
+    async def open(self) -> None:
+        """Start the server where none is named, and connect to it.
+
+        Raises:
+            Unavailable: when it does not start, or does not take our connection.
+
+        """
+        if self._wanted is None:
+            self.valkey = Valkey()
+        self._url = self._wanted or self.valkey.url  # type: ignore[union-attr]
+        parts = urlsplit(self._url)
+        self.address = (parts.hostname or "", parts.port or _USUAL_PORT)
+        self.database = int(parts.path.strip("/") or 0)
+        try:
+            await self.ask([("PING",)])
+        except (RedisError, OSError) as error:
+            host, port = self.address
+            message = f"the store at {host}:{port} does not take our connection: {error}"
+            raise Unavailable(message, "start it, and check stores.redis.url") from None
+
+    def url(self, port: int) -> str:
+        """Give the URL by which a Gateway reaches it through a gate: the same user, password and database."""
+        parts = urlsplit(self._url)
+        login = parts.netloc.rpartition("@")[0]
+        return f"redis://{login + '@' if login else ''}127.0.0.1:{port}/{self.database}"
+
+    async def ask(self, commands: Sequence[tuple[str, ...]], database: int | None = None) -> list[object]:
+        """Run commands, in the target's database unless told otherwise."""
+        run = self._client(self.database if database is None else database).execute_command
+        return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
+
+    async def forget(self, keys: Collection[Written]) -> None:
+        """Delete keys."""
+        for database in sorted({database for database, _ in keys}):
+            await self.ask([("DEL", *sorted(name for at, name in keys if at == database))], database)
+
+    async def clear(self, keys: Collection[Written]) -> None:
+        """Delete everything if the server was started here, else these keys."""
+        if self.valkey is None:
+            await self.forget(keys)
+        else:
+            await self.ask([("FLUSHALL",)])
+
+    async def close(self) -> None:
+        """Disconnect, and end the server if it was started here."""
+        for client in self._clients.values():
+            await client.aclose()
+        if self.valkey is not None:
+            self.valkey.close()
+
+    def _client(self, database: int) -> Redis:
+        client = self._clients.get(database)
+        if client is None:
+            address = urlsplit(self._url)._replace(path=f"/{database}").geturl()
+            client = self._clients[database] = Redis.from_url(address, protocol=2)
+            client.response_callbacks.clear()
+        return client
