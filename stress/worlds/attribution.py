@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Signature = tuple[str, str]
 """A command and the objects that it touches."""
 END = ("", "answer")
+_IN_DATABASE = re.compile(r"db(\d+):")
 
 
 @dataclass(slots=True, eq=False)
@@ -79,9 +81,11 @@ class Attribution:
         """Give what a frame touches, and remember what of it it writes."""
         touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self.named)
         for touch in touches:
-            name = touch.object.removeprefix(f"db{frame.database}:")
+            database, name = 0, touch.object
+            if name not in self._raw and (where := _IN_DATABASE.match(name)):
+                database, name = int(where[1]), name[where.end() :]
             if touch.access != "read" and name in self._raw:
-                self.written.add((frame.database, self._raw[name]))
+                self.written.add((database, self._raw[name]))
         return touches
 
     def _owner(
