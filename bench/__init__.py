@@ -1,1 +1,1 @@
-"""Figures, as ratios within one run: `make bench`."""
+"""Figures: what an order costs, how surely it replays, what the gate adds, how plain concurrency compares."""

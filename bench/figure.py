@@ -1,0 +1,62 @@
+"""What every benchmark has in common: a figure with what was asked of it, pairs of scenario and target, ratios."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.formats import find
+from stress.scenario import Scenario
+from stress.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.worlds.wire import WireWorld
+
+
+class Figure(NamedTuple):
+    """One line of the table: what was measured, and what is asked (empty: nothing, it is for comparison)."""
+
+    name: str
+    value: str
+    asked: str = ""
+
+
+Bench = "Callable[[], Iterator[Figure]]"
+
+
+def pair(scenario: str, target: str) -> tuple[Scenario, Target]:
+    """Load a bundled scenario and target."""
+    return Scenario.load(find(scenario, "")), Target.load(find(target, "targets"))
+
+
+def best_of(times: int, work: Callable[[], object]) -> float:
+    """Give the seconds of the quickest of several runs: the one that was disturbed least."""
+    found = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return min(found)
+
+
+async def one_after_another(world: WireWorld, runs: int) -> list[float]:
+    """Give the seconds of each of several runs of the scenario's requests sent one after another, the gate open."""
+    times = []
+    client = next(iter(world.clients.values()))
+    for _ in range(runs):
+        fresh = uuid.uuid4().hex[:12]
+        fingerprint = world.scenario.signal.fingerprint(fresh)
+        begun = time.perf_counter()
+        for _ in range(world.scenario.before + world.scenario.concurrent):
+            await world.send(client, fresh, fingerprint, "A")
+        times.append(time.perf_counter() - begun)
+    return times
+
+
+def median(times: list[float]) -> float:
+    """Give the middle one."""
+    return statistics.median(times)

@@ -1,0 +1,81 @@
+"""The model: one order against one `asyncio.gather` of the same coroutines, each store call suspending once in both."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench.figure import Figure, best_of, pair
+from stress.explore.walk import Walk
+from stress.gateways.protocols import protocol_named
+from stress.gateways.store import Incoming
+from stress.worlds.model import ModelWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress.stores.memory import Memory
+
+ORDERS, ROUNDS = 2000, 5
+
+
+class GatherStore:
+    """The store of a protocol under plain asyncio: every call gives the event loop a turn, then runs in memory."""
+
+    def __init__(self, memory: Memory) -> None:
+        """Use one memory."""
+        self._memory = memory
+
+    def now(self) -> float:
+        """Give the clock."""
+        return self._memory.now
+
+    async def call(self, *command: str) -> object:
+        """Run one command."""
+        await asyncio.sleep(0)
+        return self._memory.execute(*command)
+
+    async def pipeline(self, *commands: tuple[str, ...]) -> list[object]:
+        """Run commands at once."""
+        await asyncio.sleep(0)
+        return [self._memory.execute(*command) for command in commands]
+
+    async def script(self, script: object, keys: list[str], arguments: list[str]) -> object:
+        """Run a script."""
+        await asyncio.sleep(0)
+        return script.python(self._memory.execute, keys, arguments)  # type: ignore[attr-defined]
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait no time, as the model does."""
+
+
+def _model(world: ModelWorld) -> None:
+    walk = Walk(0, ORDERS)
+    while walk.more():
+        walk.learn(world.run(walk))
+
+
+async def _gather(world: ModelWorld) -> None:
+    scenario = world.scenario
+    protocol = protocol_named(str(world.target.protocol))
+    signal = Incoming(scenario.signal.fingerprint(""), scenario.signal.alertname, scenario.signal.namespace)
+    for _ in range(ORDERS):
+        store = GatherStore(world.rest.copy())
+        await asyncio.gather(*(protocol(store, signal) for _ in range(scenario.concurrent)))  # type: ignore[arg-type]
+
+
+def figures() -> Iterator[Figure]:
+    """Measure both in one run, for two, three and five requests."""
+    for concurrent in (2, 3, 5):
+        scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+        world = ModelWorld(scenario.model_copy(update={"concurrent": concurrent}), target)
+        with asyncio.Runner() as runner:
+            plain = best_of(ROUNDS, partial(_in, runner, world))
+        cost = best_of(ROUNDS, partial(_model, world))
+        rate = ORDERS / cost
+        yield Figure(f"model order / gather, n = {concurrent}", f"{cost / plain:.2f} ({rate:.0f} orders/s)", "<= 0.33")
+
+
+def _in(runner: asyncio.Runner, world: ModelWorld) -> None:
+    runner.run(_gather(world))
