@@ -216,6 +216,11 @@ def _counts(trace: Trace, violation: Violation) -> list[str]:
     return [f"the counts told are {violation.observed.strip('[]')}"]
 
 
+def _order(trace: Trace, violation: Violation) -> list[str]:
+    del trace, violation
+    return ["no order of the hits explains the counts told"]
+
+
 def _errors(trace: Trace, violation: Violation) -> list[str]:
     told = [answer for answer in trace.answers if answer.actor in violation.answers]
     return [f"{answer.actor} was answered {_status(answer)}" for answer in told]
@@ -227,6 +232,7 @@ _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {
     "one_created_answer": _created,
     "hits_equal_answers": _hits,
     "distinct_counts": _counts,
+    "linearizable_hits": _order,
 }
 
 
