@@ -124,7 +124,7 @@ class Batch:
     reports: Path
     as_json: bool = False
     results: list[Result] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
+    folders: list[Path | None] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     terminal: Terminal = field(default_factory=Terminal)
 
@@ -176,8 +176,7 @@ class Batch:
         self.results.append(result)
         self.codes.add(code_of(result))
         folder = self._report(lambda: write(result, self.reports))
-        if folder is not None:
-            self.folders.append(folder)
+        self.folders.append(folder)
         self._tell(Finished(result, str(folder or "")))
 
     def _report(self, writing: Callable[[], Written]) -> Written | None:

@@ -35,7 +35,7 @@ from stress.step import WHOLE, Access, Touch
 from stress.stores import valkey as embedded
 from stress.stores.valkey import Valkey
 from stress.trace import Event, Kind, Snapshot
-from stress.verdict import Cause, Evidence, Violation
+from stress.verdict import Cause, Evidence, Violation, judge
 
 PROGRESS = Progress("s\x1b[31m", "t", "wire", 12, 150.4, 3, 9.6)
 LOST_HIT = "B's HSET changed gw:dedup:{fingerprint} between A's HGET, which saw 1, and A's HSET"
@@ -449,6 +449,32 @@ def test_latest_is_made_anew_for_every_run(tmp_path: Path) -> None:
         "trace.ndjson",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*{one.name for one in folders}, "latest"])
+
+
+def test_a_pair_whose_folder_could_not_be_written_is_summed_up_all_the_same(tmp_path: Path) -> None:
+    """Its race is told without a link and without a replay command; the files of the others are linked."""
+    folder = write(result(HOLDS), tmp_path)
+    write_summary([result(RACE), result(HOLDS)], [None, folder], tmp_path)
+    latest = tmp_path / "latest"
+    assert [path.name for path in latest.iterdir() if path.is_symlink()] == ["atomic-hit-count-redis-atomic"]
+    assert (latest / "index.html").read_text().count("<a ") == 1
+    text = (latest / "summary.md").read_text()
+    assert (LOST_HIT in text, "replay:" in text) == (True, False)
+    write_summary([result(RACE)], [None], tmp_path)
+    assert [one["target"] for one in json.loads((latest / "results.json").read_text())] == ["redis-read-modify-write"]
+
+
+def test_a_pair_that_could_not_begin_has_its_files(tmp_path: Path) -> None:
+    """Where the Gateway was not there before the first order there is no evidence, and everything says so."""
+    one = result(HOLDS, expected="", as_expected=False, faults=("no Gateway",), verdict=judge([], [], ["no Gateway"]))
+    folder = write(one, tmp_path)
+    write_summary([one], [folder], tmp_path)
+    search = json.loads((folder / "result.json").read_text())["search"]
+    assert (search["orders"], search["explorer"], search["covered"], search["evidence"]) == (0, "", "", [])
+    assert "no Gateway" in (folder / "index.html").read_text()
+    assert (
+        "| atomic-hit-count | redis-atomic | inconclusive | NO |  |" in (tmp_path / "latest" / "summary.md").read_text()
+    )
 
 
 def test_an_older_latest_that_is_a_link_is_replaced(tmp_path: Path) -> None:

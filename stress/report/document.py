@@ -46,6 +46,11 @@ def order_name(number: int) -> str:
     return "order.txt" if number == 1 else f"order-{number}.txt"
 
 
+def order_path(folder: str, number: int) -> str:
+    """Give the path of the order file of a finding, counted from 1; empty where no folder was written."""
+    return f"{folder}/{order_name(number)}" if folder else ""
+
+
 def lines(trace: Trace) -> str:
     """Give trace.ndjson: one event a line, then one answer a line, then one state a line for each incarnation."""
     kinds: Sequence[tuple[str, Sequence[object]]] = (

@@ -51,11 +51,11 @@ def write(result: Result, root: Path) -> Path:
     return folder
 
 
-def write_summary(results: Sequence[Result], folders: Sequence[Path], root: Path) -> None:
+def write_summary(results: Sequence[Result], folders: Sequence[Path | None], root: Path) -> None:
     """Make ``latest`` anew beside the old one, then swap them.
 
     It holds index.html, summary.md, junit.xml and results.json of the whole run and a link to the folder of each pair;
-    with a single pair that pair's own files too.
+    with a single pair that pair's own files too. A folder is None where it could not be written.
 
     Raises:
         ReportUnwritable: when the disk refuses; the old ``latest`` is still there then.
@@ -65,13 +65,13 @@ def write_summary(results: Sequence[Result], folders: Sequence[Path], root: Path
         links: list[str] = []
         for result, folder in zip(results, folders, strict=True):
             with refusals_named(latest):
-                links.append(_link(latest, folder, _pair(result)))
-        places = [str(folder) for folder in folders]
+                links.append(_link(latest, folder, _pair(result)) if folder is not None else "")
+        places = [str(folder or "") for folder in folders]
         put(latest / "results.json", _json([document(result) for result in results]))
         put(latest / "junit.xml", junit(results, places))
         put(latest / "summary.md", summary(results, places))
         put(latest / "index.html", overview_page(results, links))
-        if len(folders) == 1:
+        if len(folders) == 1 and folders[0] is not None:
             with refusals_named(latest):
                 _copy(folders[0], latest)
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from stress.report.document import order_name
+from stress.report.document import order_path
 from stress.report.race import race, title
 from stress.report.words import clean
 
@@ -60,8 +60,7 @@ def _kind(result: Result) -> str:
 def _lines(result: Result, folder: str) -> list[str]:
     lines: list[str] = []
     for number, finding in enumerate(result.findings, start=1):
-        order_file = f"{folder}/{order_name(number)}" if folder else ""
-        lines += [title(result, finding), *race(finding, order_file), ""]
+        lines += [title(result, finding), *race(finding, order_path(folder, number)), ""]
     lines += [clean(f"inconclusive: {fault}") for fault in result.faults]
     lines += [clean(f"expected but not found: {name}") for name in result.missing]
     lines += [clean(f"note: {note}") for note in result.notes]

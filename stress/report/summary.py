@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from stress.report.document import covered, order_name, unchecked
+from stress.report.document import covered, order_path, unchecked
 from stress.report.race import details, title
 from stress.report.story import story
 from stress.report.words import clean
@@ -40,7 +40,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
         for number, finding in enumerate(result.findings, start=1):
             told = story(finding.trace, finding.violations)
             rows += ["", f"### {literal(title(result, finding))}", "", literal(told), ""]
-            rows += _fenced(details(finding, f"{folder}/{order_name(number)}"))
+            rows += _fenced(details(finding, order_path(folder, number)))
         for fault in result.faults:
             rows += ["", f"**inconclusive**: {literal(result.scenario.name)} on {literal(result.target.name)}: "]
             rows[-1] += literal(fault)

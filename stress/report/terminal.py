@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.report.document import covered, order_name, unchecked
+from stress.report.document import covered, order_path, unchecked
 from stress.report.race import race, title
 from stress.report.words import clean, program
 from stress.result import Finished, Progress
@@ -87,7 +87,6 @@ class Terminal:
     def _races(self, result: Result, folder: str) -> None:
         for number, finding in enumerate(result.findings, start=1):
             self._console.print(Text(title(result, finding), style="bold" if result.as_expected else "bold red"))
-            order_file = f"{folder}/{order_name(number)}" if folder else ""
-            for line in race(finding, order_file, self._program, self._console.width - 2):
+            for line in race(finding, order_path(folder, number), self._program, self._console.width - 2):
                 self._console.print(Text(f"  {line}" if line else ""))
             self._console.print()
