@@ -53,6 +53,24 @@ class Document:
         return tuple(found)
 
 
+class _Shallow(yaml.SafeLoader):
+    """Reads nodes down to a depth that no recursion suffers from."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            problem = f"nested too deeply, at most {_DEEPEST} deep"
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # the stubs have no type for it
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
 def load(path: Path) -> Document:
     """Read one YAML mapping.
 
@@ -62,11 +80,9 @@ def load(path: Path) -> Document:
     """
     document = Document(str(path))
     try:
-        node = yaml.compose(_text(path, document), Loader=yaml.SafeLoader)
+        node = yaml.compose(_text(path, document), Loader=_Shallow)
     except yaml.YAMLError as error:
         raise UsageFault([_no_yaml(document, error)]) from None
-    except RecursionError:
-        raise _fault(document, "is nested too deeply", f"at most {_DEEPEST} deep") from None
     if node is None:
         raise _fault(document, "the file is empty", "see scenarios/README.md for its keys")
     if not isinstance(node, yaml.MappingNode):

@@ -115,7 +115,7 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
             "f.yaml:1:8: unfolds to too much (write it out without aliases)",
         ),
         ("a: &a [*a]\n", "f.yaml:1:4: unfolds to too much (write it out without aliases)"),
-        ("a: " + "[" * 400, "f.yaml:1:1: is nested too deeply (at most 50 deep)"),
+        ("a: " + "[" * 4000, "f.yaml:1:53: not YAML: nested too deeply, at most 50 deep"),
     ],
 )
 def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: str) -> None:
