@@ -64,7 +64,7 @@ class Signal(Part):
     @model_validator(mode="after")
     def _keys_of_its_adapter(self) -> Self:
         other = next(name for name in ADAPTERS if name != self.adapter)
-        wrong = [key for key in _OWN_KEYS[other] if key in self.model_fields_set]
+        wrong = [key for key in _OWN_KEYS[other] if getattr(self, key) != type(self).model_fields[key].default]
         if wrong:
             message = f"{wrong[0]!r} belongs to adapter {other}, and this is {self.adapter}"
             raise ValueError(message)
