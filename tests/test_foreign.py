@@ -37,7 +37,7 @@ class Language:
     """How a Gateway is made ready: what it needs, what fetches its libraries, what builds it, and what it is like.
 
     ``minimal`` is the word of actors of the order with the fewest switches that loses a hit, ``lock`` the mode with a
-    lock in the process, ``racy``, ``atomic`` and ``locked`` are the numbers of all orders in each mode.
+    lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all orders in each mode.
     """
 
     needs: tuple[str, ...]
@@ -47,6 +47,7 @@ class Language:
     minimal: str
     racy: tuple[int, int]
     atomic: int
+    together: int
     locked: int = 8
 
 
@@ -61,6 +62,7 @@ LANGUAGES = {
         minimal="A B A B A B A B",
         racy=(8, 2),
         atomic=4,
+        together=30,
     ),
     # A connection for each: all ways to merge two rows of four moves, C(8, 4), and of two moves, C(4, 2).
     "go": Language(
@@ -71,6 +73,7 @@ LANGUAGES = {
         minimal="A A A B B B B A",
         racy=(70, 40),
         atomic=6,
+        together=42,
     ),
 }
 
@@ -115,16 +118,17 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def world_of(language: str, pytestconfig: pytest.Config) -> Callable[[str], WireWorld]:
+def world_of(language: str, pytestconfig: pytest.Config) -> Callable[..., WireWorld]:
     """Give a maker of worlds: one scenario, one language, any mode."""
     folder = prepare(language, pytestconfig.cache.mkdir("gateways"))
 
-    def make(mode: str) -> WireWorld:
+    def make(mode: str, concurrent: int = 2) -> WireWorld:
         target = Target.load(HERE / f"{language}.yaml")
         assert target.start is not None
         start = target.start.model_copy(update={"command": [*target.start.command[:-1], mode]})
         target = target.model_copy(update={"start": start, "patience": PATIENCE})
-        return WireWorld(scenario_of("atomic-hit-count"), target, folder)
+        scenario = scenario_of("atomic-hit-count").model_copy(update={"concurrent": concurrent})
+        return WireWorld(scenario, target, folder)
 
     return make
 
@@ -144,7 +148,7 @@ async def every_order(world: WireWorld) -> tuple[list[Trace], int]:
 
 
 @pytest.mark.asyncio
-async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of: Callable[[str], WireWorld]) -> None:
+async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of: Callable[..., WireWorld]) -> None:
     """The racy Gateway loses a hit in the order with the fewest switches that its connections allow."""
     async with world_of("racy") as world:
         result = await Pair(None, world, Limits(20, 500)).result()
@@ -155,7 +159,7 @@ async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of:
 
 
 @pytest.mark.asyncio
-async def test_a_lost_hit_is_lost_again_in_each_replay(world_of: Callable[[str], WireWorld]) -> None:
+async def test_a_lost_hit_is_lost_again_in_each_replay(world_of: Callable[..., WireWorld]) -> None:
     """The order that lost a hit gives the same trace in each of twenty replays."""
     async with world_of("racy") as world:
         result = await Pair(None, world, Limits(20, 500)).result()
@@ -166,7 +170,7 @@ async def test_a_lost_hit_is_lost_again_in_each_replay(world_of: Callable[[str],
 
 
 @pytest.mark.asyncio
-async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of: Callable[[str], WireWorld]) -> None:
+async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of: Callable[..., WireWorld]) -> None:
     """All orders that the connections allow are run, and those that lose a hit are exactly counted."""
     async with world_of("racy") as world:
         traces, broken = await every_order(world)
@@ -175,7 +179,7 @@ async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("language", ["node"], indirect=True)
-async def test_the_order_on_a_shared_connection_is_kept(world_of: Callable[[str], WireWorld]) -> None:
+async def test_the_order_on_a_shared_connection_is_kept(world_of: Callable[..., WireWorld]) -> None:
     """Commands of two requests on one connection reach the store as they were sent; another order is refused."""
     async with world_of("racy") as world:
         traces, _ = await every_order(world)
@@ -188,7 +192,7 @@ async def test_the_order_on_a_shared_connection_is_kept(world_of: Callable[[str]
 
 
 @pytest.mark.asyncio
-async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Callable[[str], WireWorld]) -> None:
+async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Callable[..., WireWorld]) -> None:
     """One script per request holds, and its orders are exhausted."""
     async with world_of("atomic") as world:
         result = await Pair(None, world, Limits(20, 500)).result()
@@ -198,7 +202,7 @@ async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Cal
 
 
 @pytest.mark.asyncio
-async def test_a_lock_in_the_process_blocks_and_holds(language: str, world_of: Callable[[str], WireWorld]) -> None:
+async def test_a_lock_in_the_process_blocks_and_holds(language: str, world_of: Callable[..., WireWorld]) -> None:
     """A request that waits for a lock is known as blocked before any patience runs out, and all orders hold."""
     async with world_of(LANGUAGES[language].lock) as world:
         traces, broken = await every_order(world)
@@ -210,3 +214,30 @@ async def test_a_lock_in_the_process_blocks_and_holds(language: str, world_of: C
 
 BLOCKED_OF_8 = 6
 """Orders in which the second request starts before the first is done: after none, one or two of its steps."""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("language", ["go"], indirect=True)
+async def test_requests_that_go_on_together_keep_their_names(language: str, world_of: Callable[..., WireWorld]) -> None:
+    """Whichever of two waiting requests the Gateway wakes first, each is answered by its own step, in every replay."""
+    async with world_of("together", 3) as world:
+        traces, broken = await every_order(world)
+        replays = [await world.run(Replay(trace.moves), trace.fresh) for trace in traces]
+    # Up to names: 5 on one connection, 7 on several, as a third request can then come in between and lead by itself.
+    assert (len(traces), broken) == (LANGUAGES[language].together, 0)
+    assert [trace.signature for trace in replays] == [trace.signature for trace in traces]
+    for trace in traces:
+        shown = [event.actor for event in trace.events if event.kind in ("step", "answer") and event.actor in "ABC"]
+        assert shown[::2] == shown[1::2]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("language", ["go"], indirect=True)
+async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_of: Callable[..., WireWorld]) -> None:
+    """Two requests that go on from different places with the same command, unmarked, make the run inconclusive."""
+    async with world_of("shared") as world:
+        result = await Pair(None, world, Limits(20, 500)).result()
+    assert str(result.verdict.ruling) == "inconclusive"
+    assert result.faults == (
+        "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,11 @@ _IN_DATABASE = re.compile(r"db(\d+):")
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request in flight and what is known of it. ``history`` are its own steps so far."""
+    """One request in flight and what is known of it.
+
+    ``history`` are its own steps so far, ``showing`` counts what it has shown since the last of them. ``sent_as`` is
+    the actor that it was sent as: two that nothing told apart may exchange their names later.
+    """
 
     actor: str
     replica: int
@@ -38,7 +43,20 @@ class Request:
     answered: bool = False
     blocked: bool = False
     history: list[Signature] = field(default_factory=list)
+    showing: Counter[Signature] = field(default_factory=Counter)
     incarnations: list[int] = field(default_factory=list)
+    sent_as: str = ""
+
+    def __post_init__(self) -> None:
+        """Begin under the name that it is sent as."""
+        self.sent_as = self.actor
+
+    def exchange(self, other: Request) -> None:
+        """Exchange names with another request that is alike, and with them what was done under each name."""
+        for name in ("actor", "blocked", "history", "showing", "incarnations"):
+            mine, its = getattr(self, name), getattr(other, name)
+            setattr(self, name, its)
+            setattr(other, name, mine)
 
 
 class Attribution:
@@ -53,6 +71,7 @@ class Attribution:
         self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
+        self._alike: list[set[str]] = []
         self.written: set[Written] = set()
 
     def named(self, text: str) -> str:
@@ -69,6 +88,7 @@ class Attribution:
         if owner is None:
             return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
         owner.blocked = False
+        owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
         key = (owner.actor, frame.command, objects)
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
@@ -94,14 +114,24 @@ class Attribution:
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
         expected = self._world.expected
         if len(able) == 1:
-            expected.setdefault(tuple(able[0].history), set()).add(signature)
-            return able[0]
-        carried = [one for one in able if self._world.marks.mark(self._fresh, one.actor).encode() in frame.raw]
+            only = able[0]
+            seen = expected.setdefault(tuple(only.history), Counter())
+            seen[signature] = max(seen[signature], only.showing[signature] + 1)
+            return only
+        carried = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
         if len(carried) == 1:
             return carried[0]
-        fitting = [one for one in able if signature in expected.get(tuple(one.history), set())]
+        fitting = [
+            one for one in able if one.showing[signature] < expected.get(tuple(one.history), Counter())[signature]
+        ]
         known = all(tuple(one.history) in expected for one in able)
         if known and len(fitting) == 1:
             return fitting[0]
-        alike = known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)
-        return fitting[0] if alike else None
+        if not (known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)):
+            return None
+        self._alike.append({one.actor for one in fitting})
+        return fitting[0]
+
+    def alike(self, one: Request, other: Request) -> bool:
+        """Tell whether two requests were given each their frame when nothing told them apart."""
+        return any({one.actor, other.actor} <= group for group in self._alike)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -165,13 +166,14 @@ class Drive:
             self._fault = self._fault or gone
         assert frame.step is not None  # noqa: S101 - it was found by its step
         request.history.append((move.command, move.object))
+        request.showing.clear()
         request.incarnations.append(len(self._snapshots))
         self._event(Kind.STEP, move.actor, move.command, frame)
         await self._until_shown(request)
 
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
-        replica = self._world.replicas[request.replica]
+        actor, replica = request.actor, self._world.replicas[request.replica]
         request.blocked = False
         begun = time.perf_counter()
         before = self._world.slept.get(request.replica)
@@ -181,6 +183,7 @@ class Drive:
             if self._finished or self._gate.unsettled(request.replica):
                 await self._calm(replica)
                 await self._take_in(replica)
+                request = self._requests[actor]
                 if request.answered or any(frame.actor == request.actor for frame in self._frames):
                     return
                 continue
@@ -251,14 +254,26 @@ class Drive:
             self._fault = self._fault or fault
             if not fault:
                 self._frames.append(frame)
+        self._recognise()
         while self._finished:
             self._answer(self._finished.pop(0))
+
+    def _recognise(self) -> None:
+        """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""
+        one = self._running
+        if one is None or one.answered or one in self._finished:
+            return
+        other = next((done for done in self._finished if self._attribution.alike(one, done)), None)
+        if other is not None:
+            one.exchange(other)
+            self._requests[one.actor], self._requests[other.actor] = one, other
+            self._running = other
 
     def _answer(self, request: Request) -> None:
         assert request.task is not None  # noqa: S101 - only sent requests finish
         request.answered, request.blocked = True, False
         if sum(one.blocked for one in self._requests.values()) == 0:
-            self._world.expected.setdefault(tuple(request.history), set()).add(END)
+            self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
         raw = request.task.result()
         ended = self._event(Kind.ANSWER, request.actor, str(raw.status))
         self._answers.append(self._read(request, raw, ended))

@@ -26,6 +26,7 @@ from stress.worlds.launch import launch, strangers
 from stress.worlds.store import Store
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Collection, Sequence
 
     from stress.explore.base import Explorer
@@ -80,7 +81,7 @@ class WireWorld:
         self.clients: dict[str, Client] = {}
         self.at_rest: dict[int, Sleep | None] = {}
         self.slept: dict[int, Sleep] = {}
-        self.expected: dict[tuple[tuple[str, str], ...], set[tuple[str, str]]] = {}
+        self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
         self.blocked_before: set[tuple[Move, ...]] = set()
         self.waits_untimed: set[tuple[str, ...]] = set()
         self.blocked_seconds: list[float] = []

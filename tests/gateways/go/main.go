@@ -1,5 +1,5 @@
 // A Gateway in Go that knows nothing of the harness: net/http, and go-redis as its manual shows it, with its pool of
-// connections. Usage: gateway racy | atomic | mutex, with PORT and REDIS_PORT set.
+// connections. Usage: gateway racy | atomic | mutex | together | shared.
 package main
 
 import (
@@ -59,6 +59,46 @@ func locked(ctx context.Context, key, record string) (int, error) {
 	return readModifyWrite(ctx, key, record)
 }
 
+var leaders sync.Map
+
+// Correct, and several requests go on at once: who comes while a first one is at work waits until it is done.
+func together(ctx context.Context, key, record string) (int, error) {
+	done := make(chan struct{})
+	if leader, there := leaders.LoadOrStore(key, done); there {
+		<-leader.(chan struct{})
+		return atomic(ctx, key, record)
+	}
+	defer close(done)
+	defer leaders.Delete(key)
+	return atomic(ctx, key, record)
+}
+
+type read struct {
+	done  chan struct{}
+	there int64
+	err   error
+}
+
+var reads sync.Map
+
+// Correct, but what one request asked serves all who wait for it, so that they go on from different places at once.
+func shared(ctx context.Context, key, record string) (int, error) {
+	mine := &read{done: make(chan struct{})}
+	found, there := reads.LoadOrStore(key, mine)
+	first := found.(*read)
+	if there {
+		<-first.done
+	} else {
+		first.there, first.err = client.Exists(ctx, key).Result()
+		reads.Delete(key)
+		close(first.done)
+	}
+	if first.err != nil {
+		return 0, first.err
+	}
+	return atomic(ctx, key, record)
+}
+
 type webhook struct {
 	Alerts []struct {
 		Labels struct{ Alertname, Namespace, Pod string }
@@ -91,7 +131,9 @@ func prometheus(deduplicate protocol, request *http.Request) (int, map[string]an
 }
 
 func main() {
-	deduplicate := map[string]protocol{"racy": readModifyWrite, "atomic": atomic, "mutex": locked}[os.Args[1]]
+	deduplicate := map[string]protocol{
+		"racy": readModifyWrite, "atomic": atomic, "mutex": locked, "together": together, "shared": shared,
+	}[os.Args[1]]
 	http.HandleFunc("GET /ready", func(http.ResponseWriter, *http.Request) {})
 	http.HandleFunc("POST /api/v1/signals/prometheus", func(writer http.ResponseWriter, request *http.Request) {
 		status, answer, err := prometheus(deduplicate, request)

@@ -1,5 +1,5 @@
 // A Gateway in node that knows nothing of the harness: node:http, and ioredis as its manual shows it, with one
-// connection that all requests share. Usage: node server.js racy | atomic | lock, with PORT and REDIS_PORT set.
+// connection that all requests share. Usage: node server.js racy | atomic | lock | together | shared.
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { Redis } from "ioredis";
@@ -38,7 +38,24 @@ function locked(key, record) {
   return mine;
 }
 
-const deduplicate = { racy: readModifyWrite, atomic, lock: locked }[MODE];
+// Correct, and several requests go on in one turn: who comes while a first one is at work waits until it is done.
+const leaders = new Map();
+async function together(key, record) {
+  await leaders.get(key);
+  const mine = atomic(key, record);
+  if (!leaders.has(key)) leaders.set(key, mine.finally(() => leaders.delete(key)));
+  return mine;
+}
+
+// Correct, but what one request asked serves all who wait for it, so that they go on from different places at once.
+const reads = new Map();
+async function shared(key, record) {
+  if (!reads.has(key)) reads.set(key, redis.exists(key).finally(() => reads.delete(key)));
+  await reads.get(key);
+  return atomic(key, record);
+}
+
+const deduplicate = { racy: readModifyWrite, atomic, lock: locked, together, shared }[MODE];
 
 async function prometheus(body) {
   const { alertname, namespace, pod } = JSON.parse(body).alerts[0].labels;
