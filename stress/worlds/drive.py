@@ -14,6 +14,7 @@ from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
 from stress.worlds.observe import shown, snapshot, with_told_hits
+from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from stress.worlds.replicas import Replica
     from stress.worlds.wire import WireWorld
 
-_GLANCE_SECONDS = 0.002
 _STORE_SECONDS = 5.0
 _LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
@@ -176,18 +176,18 @@ class Drive:
         actor, replica = request.actor, self._world.replicas[request.replica]
         request.blocked = False
         begun = time.perf_counter()
-        before = self._world.slept.get(request.replica)
+        before = self._world.waits.last(replica)
         looks = 0
         while not self._faulty():
             seen = self._gate.signal.count
             if self._finished or self._gate.unsettled(request.replica):
-                await self._calm(replica)
+                await self._world.waits.calm(replica, self._gate.signal)
                 await self._take_in(replica)
                 request = self._requests[actor]
                 if request.answered or any(frame.actor == request.actor for frame in self._frames):
                     return
                 continue
-            if await self._gate.signal.wait(seen, _GLANCE_SECONDS):
+            if await self._gate.signal.wait(seen, GLANCE_SECONDS):
                 looks = 0
                 continue
             waited = time.perf_counter() - begun
@@ -196,24 +196,11 @@ class Drive:
                 self._block(request, waited)
                 return
 
-    def _asleep(self, request: Request, patient_until: float, before: Sleep | None) -> bool:
-        """Whether the process is quiet and no timer of this request will wake it before the patience runs out.
-
-        A timer that was there ``before`` it was let go is not its own, but may hide one that ends later. So it is
-        waited for too, until a request that had done the same was seen to wait without any timer.
-        """
-        replica, world = self._world.replicas[request.replica], self._world
-        sleep = replica.watch.quiet() if replica.watch is not None else None
-        if sleep is None:
-            return False
-        world.slept[request.replica] = sleep
-        if time.perf_counter() >= patient_until or tuple(self._moves) in world.blocked_before:
-            return True
-        hidden = before if self._done_by(request) in world.waits_untimed else None
-        return not sleep.may_wake_by(patient_until, world.at_rest.get(request.replica), hidden)
+    def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
+        replica = self._world.replicas[request.replica]
+        return self._world.waits.asleep(replica, until, before, tuple(self._moves), self._done_by(request))
 
     def _done_by(self, request: Request) -> tuple[str, ...]:
-        """What a request did and was told: where in its code it is now."""
         return tuple(
             f"{event.text} -> {event.reply}"
             for event in self._events
@@ -222,30 +209,8 @@ class Drive:
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
-        if waited >= self._world.patience:
-            self._world.blocked_before.add(tuple(self._moves))
-        elif tuple(self._moves) not in self._world.blocked_before:
-            self._world.waits_untimed.add(self._done_by(request))
-        self._world.blocked_seconds.append(waited)
+        self._world.waits.blocked(waited, tuple(self._moves), self._done_by(request))
         self._event(Kind.BLOCKED, request.actor, "blocked")
-
-    async def _calm(self, replica: Replica) -> None:
-        """Wait until a process has taken in everything, so that all it shows now is here."""
-        if replica.watch is None:
-            await asyncio.sleep(_GLANCE_SECONDS)
-            return
-        deadline = time.perf_counter() + self._world.patience
-        while time.perf_counter() < deadline and not replica.death:
-            seen = self._gate.signal.count
-            sleep = replica.watch.quiet()
-            if sleep is not None:
-                self._world.slept[replica.number] = sleep
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-                if self._gate.signal.count == seen:
-                    return
-            else:
-                await asyncio.sleep(0)
 
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
@@ -303,7 +268,7 @@ class Drive:
         self._left[move.actor] -= 1
         self._acted[move.actor] += 1
         if move.actor == "clock":
-            await asyncio.sleep(int(time.time()) + 1 - time.time() + _GLANCE_SECONDS)
+            await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
             self._second = int(time.time())
             self._event(Kind.ENVIRONMENT, "clock", "clock")
             return
@@ -338,7 +303,7 @@ class Drive:
                 self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
             )
             self._attribution.written |= await self._world.escort(request.task, self._fresh, self._fingerprint)
-            await self._calm(self._world.replicas[request.replica])
+            await self._world.waits.calm(self._world.replicas[request.replica], self._gate.signal)
             self._answer(request)
         self._finished.clear()
 
@@ -350,7 +315,7 @@ class Drive:
             seen = self._gate.signal.count
             for replica in self._world.replicas.values():
                 if self._finished or self._gate.unsettled(replica.number):
-                    await self._calm(replica)
+                    await self._world.waits.calm(replica, self._gate.signal)
                     await self._take_in(replica)
                     return True
             await self._gate.signal.wait(seen, deadline - time.perf_counter())

@@ -24,13 +24,13 @@ from stress.worlds.fingerprint import Marks
 from stress.worlds.identity import identity
 from stress.worlds.launch import launch, strangers
 from stress.worlds.store import Store
+from stress.worlds.waits import Waits
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Collection, Sequence
 
     from stress.explore.base import Explorer
-    from stress.gate.quiet import Sleep
     from stress.scenario import Scenario
     from stress.step import Move
     from stress.stores.valkey import Valkey
@@ -79,12 +79,9 @@ class WireWorld:
         self.gate = Gate()
         self.replicas: dict[int, Replica] = {}
         self.clients: dict[str, Client] = {}
-        self.at_rest: dict[int, Sleep | None] = {}
-        self.slept: dict[int, Sleep] = {}
+        self.waits = Waits(self.patience)
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
-        self.blocked_before: set[tuple[Move, ...]] = set()
-        self.waits_untimed: set[tuple[str, ...]] = set()
-        self.blocked_seconds: list[float] = []
+        self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
         self.fingerprint_field = self.marks.field
         self._form = Form(scenario.signal, target.request, target.body(self._folder), self.marks)
@@ -214,8 +211,8 @@ class WireWorld:
             await asyncio.sleep(_TOGETHER_SECONDS)
             answers = await self._send_to_warm()
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
-        for number, replica in self.replicas.items():
-            self.at_rest[number] = replica.watch.quiet() if replica.watch is not None else None
+        for replica in self.replicas.values():
+            await self.waits.rest(replica, self.gate.signal)
 
     async def _send_to_warm(self) -> Sequence[Raw]:
         fresh = uuid.uuid4().hex[:12]
