@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
@@ -179,7 +178,7 @@ def test_a_fresh_value_makes_a_fresh_fingerprint() -> None:
 def test_keys_of_the_other_adapter_are_a_fault() -> None:
     """An alert has no reason, and an event no alert name."""
     with pytest.raises(ValueError, match="'reason' belongs to adapter kubernetes-event, and this is prometheus"):
-        Signal(reason="OOMKilled")
+        Signal(reason="Evicted")
     with pytest.raises(ValueError, match="'alertname' belongs to adapter prometheus, and this is kubernetes-event"):
         Signal(adapter="kubernetes-event", alertname="X")
 
@@ -445,15 +444,19 @@ async def test_what_keeps_it_from_serving_is_said(valkey: Redis) -> None:
         await serve("redis-atomic", "http://127.0.0.1", 0)
 
 
+COMMANDS = [("stress.gateways",), ("stress.cli", "gateway")]
+
+
 @pytest.mark.asyncio
-async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis) -> None:
-    """`stress-gateway gateway` answers on its port, and SIGTERM ends it with 0."""
+@pytest.mark.parametrize("module", COMMANDS)
+async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis, module: tuple[str, ...]) -> None:
+    """`stress-gateway gateway`, and the same without the harness, answer on their port; SIGTERM ends them with 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = "redis://127.0.0.1:{port}".format(**valkey.connection_pool.connection_kwargs)
-    words = ("gateway", "--protocol", "redis-atomic", "--redis", url, "--port", str(port))
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "stress.cli", *words, env={**os.environ})
+    words = ("--protocol", "redis-atomic", "--redis", url, "--port", str(port))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, *words)
     async with aiohttp.ClientSession() as session:
         deadline, status = time.monotonic() + 20, 0
         while not status and time.monotonic() < deadline:
@@ -464,3 +467,21 @@ async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis) -> None
                 await asyncio.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert (status, await process.wait()) == (200, 0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("module", COMMANDS)
+async def test_the_command_says_that_its_store_is_not_there(module: tuple[str, ...]) -> None:
+    """A store that does not answer is one line and exit code 69."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{taken.getsockname()[1]}"
+        words = ("--protocol", "redis-atomic", "--redis", url, "--port", "1")
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, *words, stderr=pipe)
+        _, said = await process.communicate()
+    assert (process.returncode, said.decode().splitlines()[0][:37]) == (
+        69,
+        "unavailable: the store does not answer"[:37],
+    )
+    assert len(said.splitlines()) == 1

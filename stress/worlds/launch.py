@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from stress.target import Start, Target
 
 _USUAL_PORT = 80
+_REACH_PATIENCES = 5
+_LOOK_SECONDS = 0.05
 
 
 def strangers(target: Target, allow: Collection[str]) -> list[Fault]:
@@ -53,11 +57,11 @@ async def launch(target: Target, folder: Path, number: int, redis: tuple[int, st
 
     """
     if target.url is not None:
-        return reach(target.url, number)
+        return await reach(target.url, number, _REACH_PATIENCES * target.patience)
     port = free_port()
     begin = target.start
     if begin is None:
-        own = [sys.executable, "-m", "stress.cli", "gateway", "--protocol", str(target.protocol)]
+        own = [sys.executable, "-m", "stress.gateways", "--protocol", str(target.protocol)]
         command = [*own, "--redis", redis[1], "--port", str(port)]
         return await start(number, command, env={}, folder=None, port=port, ready=("/ready", 10.0))
     home = (folder / begin.folder).resolve()
@@ -84,16 +88,19 @@ async def launch(target: Target, folder: Path, number: int, redis: tuple[int, st
     return replica
 
 
-def reach(url: str, number: int) -> Replica:
-    """Find a Gateway that runs already.
+async def reach(url: str, number: int, seconds: float) -> Replica:
+    """Find a Gateway that runs already, or is started again now that its store is there.
 
     Raises:
-        Unavailable: when nobody listens there.
+        Unavailable: when nobody listens there in time.
 
     """
     parts = urlsplit(url)
-    if not accepts(parts.hostname or "", parts.port or _USUAL_PORT):
-        raise Unavailable(f"no Gateway answers at {url}", "start it; its store is at stores.redis.listen")
+    deadline = time.monotonic() + seconds
+    while not accepts(parts.hostname or "", parts.port or _USUAL_PORT):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"no Gateway answers at {url}", "start it; its store is at stores.redis.listen")
+        await asyncio.sleep(_LOOK_SECONDS)
     return Replica(number, url)
 
 
