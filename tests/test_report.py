@@ -95,6 +95,14 @@ def test_the_story_prefers_a_read_whose_actor_then_writes() -> None:
     assert between(hand_made(events[:2])) is None
 
 
+def test_requests_before_the_concurrent_ones_conflict_with_nobody() -> None:
+    """They had been answered before the first of the others began, and have no column."""
+    events = [step(0, "before1", "SET", "OK", Access.WRITE), step(1, "A", "GET", "1"), step(2, "B", "GET", "1")]
+    trace = hand_made(events)
+    assert (conflicting(trace), between(trace)) == (frozenset(), None)
+    assert [row.split() for row in columns(trace)] == [["A", "B"], ["GET", "k", "->", "1"], ["GET", "k", "->", "1"]]
+
+
 def test_a_refused_write_came_between_nothing() -> None:
     """A transaction that was not executed changed nothing and is not blamed."""
     refused = [step(0, "A", "GET", "1"), step(1, "B", "EXEC", "nil", Access.WRITE), step(2, "A", "SET", "OK")]
@@ -214,7 +222,7 @@ def test_a_terminal_shows_one_progress_line() -> None:
     """Orders, rate, outcomes and time left stand in one line that the next output overwrites; escapes stay text."""
     shown, output = console(is_terminal=True)
     shown.handle(PROGRESS)
-    assert output.getvalue().startswith("s\\x1b[31m on t: 12 orders, 150/s, 3 outcomes, 10 s left ")
+    assert output.getvalue().startswith("12 orders, 150/s, 3 outcomes, 10 s left: s\\x1b[31m on t (wire) ")
     assert (len(output.getvalue()), output.getvalue()[-1]) == (80, "\r")
     shown.say("done")
     assert output.getvalue().endswith(" \rdone\n")
@@ -254,6 +262,8 @@ def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
         "inconclusive: atomic-hit-count on redis-atomic: Gateway 1 died",
     ]
     assert max(len(line) for line in text.splitlines() if "expected" not in line) <= 80
+    shown.handle(Finished(result(HOLDS, fault="no Gateway", unavailable=True)))
+    assert output.getvalue() == text
 
 
 def test_without_a_folder_no_replay_command_is_shown() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.report.story import between, said
+from stress.report.story import between, said, shown
 from stress.report.words import clean
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 WIDTH = 80
 _NARROWEST = 20
 """Where a column would be narrower than this, actors are told apart by how far their rows stand to the right."""
-_BEFORE = "before"
 
 
 def columns(trace: Trace, violations: Sequence[Violation] = (), width: int = WIDTH) -> list[str]:
@@ -48,11 +47,6 @@ def columns(trace: Trace, violations: Sequence[Violation] = (), width: int = WID
     output = io.StringIO()
     Console(file=output, width=width + 2, color_system=None, force_terminal=False, highlight=False).print(table)
     return [row.rstrip() for row in output.getvalue().splitlines()]
-
-
-def shown(trace: Trace) -> list[Event]:
-    """Give the events that are shown: all but those of the requests answered before the concurrent ones."""
-    return [event for event in trace.events if not event.actor.startswith(_BEFORE)]
 
 
 def line(event: Event) -> str:

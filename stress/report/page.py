@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stress.report.columns import shown
 from stress.report.document import covered, order_name, unchecked
 from stress.report.race import CAUSES
-from stress.report.story import between, conflicting, said, story
+from stress.report.story import between, conflicting, said, shown, story
 from stress.report.words import clean, replay_command
 
 if TYPE_CHECKING:

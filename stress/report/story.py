@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NOTHING = ("", "nil", "[]", "0")
 _REFUSED = ("nil", "[]")
+_BEFORE = "before"
 _ACTS = {
     "clock": "moves on to the next second",
     "cleanup": "deletes the records",
@@ -88,8 +89,8 @@ def common(first: Event, second: Event) -> list[str]:
 
 
 def conflicting(trace: Trace) -> frozenset[int]:
-    """Give the indexes of all steps that conflict with a step of another actor."""
-    steps = [event for event in trace.events if event.kind is Kind.STEP]
+    """Give the indexes of all steps that conflict with a step of another actor in flight at the same time."""
+    steps = [event for event in shown(trace) if event.kind is Kind.STEP]
     return frozenset(
         one.index for one in steps if any(one.actor != other.actor and common(one, other) for other in steps)
     )
@@ -240,6 +241,11 @@ def _cut(text: str, most: int = 40) -> str:
     # Masked before it is cut: of half a URL nobody could tell that it holds a password.
     flat = " ".join(mask_text(text).split())
     return flat if len(flat) <= most else f"{flat[: most - 1]}…"
+
+
+def shown(trace: Trace) -> list[Event]:
+    """Give the events that are shown: all but those of the requests answered before the concurrent ones."""
+    return [event for event in trace.events if not event.actor.startswith(_BEFORE)]
 
 
 def said(event: Event) -> str:

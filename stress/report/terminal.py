@@ -40,8 +40,8 @@ class Terminal:
         """Show one happening."""
         if isinstance(happening, Progress) and self._console.is_terminal:
             line = (
-                f"{happening.scenario} on {happening.target}: {happening.orders} orders, {happening.rate:.0f}/s, "
-                f"{happening.outcomes} outcomes, {happening.left:.0f} s left"
+                f"{happening.orders} orders, {happening.rate:.0f}/s, {happening.outcomes} outcomes, "
+                f"{happening.left:.0f} s left: {happening.scenario} on {happening.target} ({happening.world})"
             )
             # A line that fills the whole width would begin the next one, and could not be overwritten.
             self._console.print(Text(set_cell_size(clean(line), self._console.width - 1)), end="\r")
@@ -53,7 +53,8 @@ class Terminal:
             where = f"{result.scenario.name} on {result.target.name}"
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
-            for fault in result.faults:
+            # Who can't even begin has been told why on standard error.
+            for fault in () if result.unavailable else result.faults:
                 self._console.print(Text(clean(f"inconclusive: {where}: {fault}"), style="yellow"))
 
     def table(self, results: Sequence[Result]) -> None:
