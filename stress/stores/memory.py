@@ -50,7 +50,7 @@ class Memory:
 
     def advance(self) -> None:
         """Move the clock to just past the next second; keys whose time has run out are gone."""
-        self.now = float(int(self.now) + 1)
+        self.now = next_second(self.now)
         for key in [key for key, deadline in self._deadlines.items() if deadline <= self.now]:
             self.delete(key)
 
@@ -118,7 +118,7 @@ class Memory:
         return self._hash(key) if key in self._data else {}
 
     def _exists(self, *keys: str) -> int:
-        return sum(key in self._data for key in keys)
+        return len([key for key in keys if key in self._data])
 
     def _get(self, key: str) -> Reply:
         value = self._data.get(key)
@@ -247,6 +247,11 @@ def _integer(text: str, otherwise: str = "value is not an integer or out of rang
 
 def _wrong_type() -> NoReturn:
     raise ValueError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+def next_second(now: float) -> float:
+    """Give the beginning of the second after a time."""
+    return float(int(now) + 1)
 
 
 def touches(command: Command) -> tuple[Touch, ...]:

@@ -1,0 +1,190 @@
+"""What an actor of the model does after each history: a tree that grows as orders are run.
+
+A protocol is a function of the replies that it was given and of the clock, so what an actor does next depends on its
+own history alone. Its coroutine is resumed where a history is new; where it is known, the next command, already in
+words, is found in the tree. A search goes over the same histories again and again, which makes an order cheap.
+"""
+
+from __future__ import annotations
+
+import types
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stress.step import START, Access, Move, Touch
+from stress.stores.memory import Memory, touches
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Sequence
+
+    from stress.gateways.protocols import Deduplicate
+    from stress.gateways.store import Incoming, Outcome, Reply, Script
+    from stress.names import Names
+
+Known = tuple[tuple[str, str], ...]
+"""Names that have numbers already, in order of first appearance."""
+Edge = tuple[object, float]
+"""What an actor was told: a reply (or the error that it is), and the time on the clock then."""
+
+
+class ModelStore:
+    """The store of a protocol in the model: each call yields what to run and is sent the reply.
+
+    ``clock`` is the time.
+    """
+
+    def __init__(self, clock: float) -> None:
+        """Begin at a time, in seconds since 1970."""
+        self.clock = clock
+        self.scripts: dict[str, Callable[..., Reply]] = {}
+
+    def now(self) -> float:
+        """Give the virtual clock."""
+        return self.clock
+
+    @types.coroutine
+    def call(self, *command: str) -> Generator[object, Reply, Reply]:
+        """Run one command."""
+        return (yield command)
+
+    @types.coroutine
+    def pipeline(self, *several: tuple[str, ...]) -> Generator[object, Reply, Any]:
+        """Send commands in one write: one step."""
+        return (yield several)
+
+    def script(self, script: Script, keys: Sequence[str], arguments: Sequence[str]) -> Any:  # noqa: ANN401 - as `call`
+        """Run a script."""
+        self.scripts[script.lua] = script.python
+        return self.call("EVAL", script.lua, str(len(keys)), *keys, *arguments)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[ModelSession]:
+        """Give a connection of its own."""
+        yield ModelSession(self)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait no time: a sleeper is waited out before others run, and only the clock's own move changes the second."""
+
+
+class ModelSession:
+    """A connection for one request alone."""
+
+    def __init__(self, store: ModelStore) -> None:
+        """Belong to a store."""
+        self.call = store.call
+
+    @types.coroutine
+    def execute(self, *several: tuple[str, ...]) -> Generator[object, Reply, Any]:
+        """Run a transaction: one step."""
+        return (yield ("EXEC", several))
+
+
+class Node:
+    """One actor after some history: the step that it shows, how to run it, and where each reply leads.
+
+    ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched.
+    """
+
+    __slots__ = ("arguments", "handler", "known", "move", "next", "seen", "text", "touches")
+
+    def __init__(self, move: Move, command: tuple[Any, ...], known: Known) -> None:
+        """Know how to run a command; a start has none."""
+        self.move, self.known = move, known
+        self.handler, self.arguments = _runner(command, move.actor)
+        self.touches: tuple[Touch, ...] = ()
+        self.text = move.command
+        self.seen: dict[Any, Any] = {}
+        self.next: dict[tuple[object, float, Known], Node | End] = {}
+
+
+class End(NamedTuple):
+    """One actor after its last step: what it answers, an outcome or the error that it came to."""
+
+    actor: str
+    result: Outcome | Exception
+    known: Known
+
+
+class Tree:
+    """The trees of all actors of one scenario on one protocol."""
+
+    def __init__(
+        self, protocol: Deduplicate, signal: Incoming, names: Callable[[Known], Names], store: ModelStore
+    ) -> None:
+        """Begin with nothing known; ``names`` makes what puts texts into words."""
+        self._protocol, self._signal, self._names, self._store = protocol, signal, names, store
+
+    def start(self, actor: str) -> Node:
+        """Give the root of an actor's tree: it has not been started."""
+        return Node(Move(actor, START, ""), (), ())
+
+    def grow(self, node: Node, history: Sequence[Edge], known: Known) -> Node | End:
+        """Resume the coroutine of ``node``'s actor through its history, for the first time, and note where it leads."""
+        reply, now = history[-1]
+        found = node.next[key(reply), now, known] = self._resume(node, history, known)
+        return found
+
+    def _resume(self, node: Node, history: Sequence[Edge], known: Known) -> Node | End:
+        request = self._protocol(self._store, self._signal)
+        command: Any = ()
+        try:
+            for reply, now in history:
+                self._store.clock = now
+                command = request.throw(reply) if isinstance(reply, Exception) else request.send(reply)
+        except StopIteration as stop:
+            return End(node.move.actor, stop.value, known)
+        except Exception as error:  # noqa: BLE001 - whatever a protocol raises is a 500 to its client
+            return End(node.move.actor, error, known)
+        finally:
+            request.close()
+        return self._put_into_words(node, command, known)
+
+    def _put_into_words(self, node: Node, command: tuple[Any, ...], known: Known) -> Node:
+        """Name a command, its objects and its occurrence as the wire would."""
+        names = self._names(known)
+        transaction = command[0] == "EXEC"
+        effects = command[1] if transaction else command if isinstance(command[0], tuple) else (command,)
+        touched: dict[str, Touch] = {}
+        for effect in effects:
+            for touch in touches(tuple(names.replace(word) for word in effect)):
+                before = touched.get(touch.object)
+                touched[touch.object] = touch if before is None or before.access is Access.READ else before
+        watched = node.seen.get("watched", ())
+        if transaction:
+            for name in watched:
+                touched.setdefault(name, Touch(name, Access.READ))
+        title = "+".join(effect[0] for effect in effects)
+        title = f"EXEC({title})" if transaction else title
+        objects = " ".join(touched)
+        occurrence = 1 + node.seen.get((title, objects), 0)
+        text = " ".join(names.replace(word) for word in effects[0])
+        grown = Node(Move(node.move.actor, title, objects, occurrence), command, names.known)
+        grown.text, grown.touches = text, tuple(touched.values())
+        grown.seen = {**node.seen, (title, objects): occurrence}
+        if title == "WATCH":
+            grown.seen["watched"] = (*watched, *touched)
+        elif transaction:
+            grown.seen.pop("watched", None)
+        return grown
+
+
+def key(reply: object) -> object:
+    """Give what stands for a reply in a tree: itself, or its text where it can't be hashed."""
+    return repr(reply) if isinstance(reply, list | Exception) else reply
+
+
+def _nothing(_: Memory) -> None:
+    """Run a start: it touches no store."""
+
+
+def _runner(command: tuple[Any, ...], actor: str) -> tuple[Callable[..., Reply], tuple[Any, ...]]:
+    """Give what runs a command for an actor in a memory, and its arguments."""
+    if not command:
+        return _nothing, ()
+    if command[0] == "EXEC":
+        return Memory.transaction, (actor, command[1])
+    if isinstance(command[0], tuple):
+        return Memory.pipeline, (command,)
+    if command[0] == "WATCH":
+        return Memory.watch, (actor, *command[1:])
+    return Memory.COMMANDS[command[0]].run, command[1:]
