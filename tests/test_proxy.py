@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
-from stress.step import Access, Touch
-from stress.stores.keys import KeyFinder
 from stress.stores.process import free_port
 from stress.stores.valkey import Valkey
 
@@ -171,37 +168,3 @@ async def test_a_server_that_goes_is_a_fault(wire: Wire) -> None:
     writer.close()
     assert lost.gate.fault.startswith("store lost: 127.0.0.1:")
     await lost.close()
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("commands", "watched", "database", "touches"),
-    [
-        (["GET a"], [], 0, [Touch("a", Access.READ)]),
-        (["GET a", "SET a 1"], [], 0, [Touch("a", Access.WRITE)]),
-        (["SET a 1 NX"], [], 3, [Touch("db3:a", Access.CREATE)]),
-        (["DEL a b"], [], 0, [Touch("a", Access.DELETE), Touch("b", Access.DELETE)]),
-        (
-            ["EVAL x 2 a b"],
-            ["WATCH c"],
-            0,
-            [Touch("a", Access.WRITE), Touch("b", Access.WRITE), Touch("c", Access.READ)],
-        ),
-        (["KEYS *"], [], 0, [Touch("*", Access.WRITE)]),
-        (["NOSUCH a"], [], 0, [Touch("*", Access.WRITE)]),
-        (["TIME"], [], 0, []),
-    ],
-)
-async def test_the_server_tells_what_a_command_touches(
-    wire: Wire, commands: list[str], watched: list[str], database: int, touches: list[Touch]
-) -> None:
-    """Keys and access come from the real server; what it can't see touches the whole database."""
-    direct = Redis(port=wire.valkey.port, decode_responses=True)
-    direct.response_callbacks.clear()
-    keys = KeyFinder(direct.execute_command, ResponseError)
-    effects, reads = (
-        [tuple(word.encode() for word in line.split()) for line in lines] for lines in (commands, watched)
-    )
-    for _ in range(2):
-        assert list(await keys.touches(effects, reads, database, str)) == touches
-    await direct.aclose()

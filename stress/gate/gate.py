@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Iterator
 
     from stress.step import Step
@@ -22,50 +21,73 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """One thing that a Gateway asks of a store: it is parked, released, and at last replied to.
+    """One thing that passes between a Gateway and a store: it is parked, released, and at last replied to.
 
     ``command`` names it (``HGET``, ``HSET+EXPIRE``, ``EXEC(HSET+EXPIRE)``), ``effects`` are the commands whose
-    objects it touches, ``watched`` those whose objects it also reads, ``database`` is where. ``waiting`` marks a
-    frame that was sent to the store and whose reply is the step (BLPOP, WAIT). Times are of `time.perf_counter`.
+    objects it touches, ``watched`` those whose objects it also reads. ``waiting`` marks a frame that was sent to the
+    store and whose reply is the step (BLPOP, WAIT); ``pushed`` one that the store sent unasked (a message). Times are
+    of `time.perf_counter`.
     """
 
     channel: Channel
     command: str
     raw: bytes
-    effects: tuple[tuple[bytes, ...], ...] = ()
-    watched: tuple[tuple[bytes, ...], ...] = ()
-    database: int = 0
+    effects: tuple[Effect, ...] = ()
+    watched: tuple[Effect, ...] = ()
     replies_left: int = 1
     parked_at: float = field(default_factory=time.perf_counter)
     released_at: float | None = None
     replied_at: float | None = None
     replies: list[object] = field(default_factory=list)
     waiting: bool = False
+    pushed: bool = False
     done: asyncio.Future[None] | None = None
     actor: str = ""
     step: Step | None = None
 
+
+class Effect(Protocol):
+    """A command as the store is told it, and the number of the database that it works in."""
+
     @property
-    def ready(self) -> bool:
-        """Whether it can be released: a frame whose reply is the step waits for that reply."""
-        return not self.waiting or self.replied_at is not None
+    def args(self) -> tuple[bytes, ...]:
+        """The command's words."""
+
+    @property
+    def database(self) -> int:
+        """The number of the database."""
 
 
 class Channel(Protocol):
     """One connection of a Gateway to a store, as the gate sees it."""
 
     replica: int
-    parked: deque[Frame]
 
-    def settle(self) -> None:
-        """Turn what arrived since the last time into parked frames."""
+    def settle(self) -> list[Frame]:
+        """Park what arrived since the last time; give the frames that are steps."""
+
+    def heads(self) -> Iterator[Frame]:
+        """Give the frames that can be released now: the first of each direction."""
 
     def forward(self, frame: Frame) -> None:
-        """Send a frame on to where it goes; its reply goes back by itself."""
+        """Send a head on to where it goes; what it is replied goes back by itself."""
+
+    def split(self, frame: Frame) -> list[Frame]:
+        """Park the steps of a pipeline one by one instead of together; gives the frame itself if it is one step."""
+
+    def flush(self) -> None:
+        """Send on everything that is parked; from now on all passes."""
 
     @property
     def unsettled(self) -> bool:
         """Whether anything arrived that is not a frame yet."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether the store may say something on it that nobody asked for just now."""
+
+    async def catch_up(self) -> None:
+        """Wait until everything that the store has said by now is here."""
 
 
 class Signal:
@@ -114,15 +136,15 @@ class Gate:
         self.open = True
         self.signal = Signal()
         self.fault = ""
-        self._channels: set[Channel] = set()
+        self._channels: dict[Channel, None] = {}  # in the order of their coming
 
     def connect(self, channel: Channel) -> None:
         """Take in a new connection of a Gateway."""
-        self._channels.add(channel)
+        self._channels[channel] = None
 
     def disconnect(self, channel: Channel) -> None:
         """Forget a connection that has ended; what it had parked is gone."""
-        self._channels.discard(channel)
+        self._channels.pop(channel, None)
         self.signal.notify()
 
     def fail(self, reason: str) -> None:
@@ -140,10 +162,7 @@ class Gate:
         self.open = True
         for channel in list(self._channels):
             channel.settle()
-            for frame in list(channel.parked):
-                if frame.ready:
-                    self._pass(frame)
-                frame.waiting = False
+            channel.flush()
 
     def unsettled(self, replica: int) -> bool:
         """Tell whether anything of a replica arrived that is not parked as a frame yet."""
@@ -153,26 +172,38 @@ class Gate:
         """Park what a replica has shown; to be called while the replica is quiet. Gives the new frames."""
         fresh: list[Frame] = []
         for channel in [one for one in self._channels if one.replica == replica and one.unsettled]:
-            before = set(map(id, channel.parked))
-            channel.settle()
-            fresh += [frame for frame in channel.parked if id(frame) not in before]
+            fresh += channel.settle()
         return sorted(fresh, key=lambda frame: frame.parked_at)
 
     def heads(self) -> Iterator[Frame]:
         """Give the frames that can be released now: the head of each channel, unless it waits for its store."""
         for channel in self._channels:
-            if channel.parked and channel.parked[0].ready:
-                yield channel.parked[0]
+            yield from channel.heads()
+
+    def split(self, frame: Frame) -> list[Frame]:
+        """Take a parked pipeline apart, because its commands are of several owners; gives its steps in their order."""
+        return frame.channel.split(frame)
 
     async def release(self, frame: Frame, seconds: float) -> bool:
-        """Let one head through and wait until its reply went back; False if none came within ``seconds``."""
-        frame.done = asyncio.get_running_loop().create_future()
-        self._pass(frame)
-        if frame.done.done():
-            return True
-        done, _ = await asyncio.wait([frame.done], timeout=seconds)
-        return bool(done)
+        """Let one head through and wait until its reply came; False if none came within ``seconds``.
 
-    def _pass(self, frame: Frame) -> None:
+        When it returns, everything that the store said because of it is here too: replies to commands that waited,
+        and messages.
+        """
+        if all(head is not frame for head in frame.channel.heads()):
+            return False  # its connection is gone
+        frame.done = asyncio.get_running_loop().create_future()
         frame.released_at = time.perf_counter()
+        silent = not frame.replies_left
         frame.channel.forward(frame)
+        if not frame.done.done():
+            await asyncio.wait([frame.done], timeout=seconds)
+        if silent:
+            await frame.channel.catch_up()
+        await self.catch_up()
+        return frame.done.done()
+
+    async def catch_up(self) -> None:
+        """Wait until what the store said unasked by now is here, on every channel that listens."""
+        for channel in [one for one in self._channels if one.listens]:
+            await channel.catch_up()

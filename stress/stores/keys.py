@@ -1,74 +1,167 @@
-"""Which objects a Redis command touches, and how: asked of the real server, which knows best."""
+"""Which objects a Redis command touches, and how: asked of the real server, which knows best.
+
+The server is blind to some: what scans, what works on another database, which keys a script touches without declaring
+them, that XREADGROUP writes, and channels, which are no keys.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from stress.gate.commands import creates_if_absent, whole_database
+from stress.gate.commands import changes_all, creates_if_absent, is_script, scans, verb
 from stress.step import WHOLE, Access, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from stress.gate.gate import Effect
+    from stress.stores.scripts import ScriptWatch
+
 _WRITES = {"OW", "RW", "RM"}
+_REMEMBERED = 20_000
+_EVERYTHING = (Touch(WHOLE, Access.WRITE),)
+_HARMLESS = frozenset(b"PING ECHO TIME WAIT WAITAOF MULTI EXEC DISCARD UNWATCH SELECT MONITOR RESET QUIT".split())
+"""Commands without keys that leave no key changed."""
+_PUBLISH = frozenset(b"PUBLISH SPUBLISH".split())
+_HEAR = frozenset(b"SUBSCRIBE SSUBSCRIBE UNSUBSCRIBE SUNSUBSCRIBE MESSAGE SMESSAGE PMESSAGE".split())
+_HEAR_ANY = frozenset(b"PSUBSCRIBE PUNSUBSCRIBE".split())
+
+Released = TypeVar("Released")
+
+
+class Found(NamedTuple):
+    """What commands touch, each object once with its strongest access.
+
+    ``objects`` are those that the commands name themselves: a step is called by them, so that what becomes known of a
+    script does not change what its step is called.
+    """
+
+    touches: tuple[Touch, ...]
+    objects: tuple[str, ...]
 
 
 class KeyFinder:
     """Asks ``COMMAND GETKEYSANDFLAGS`` (server 7 or newer) once for each command, and remembers.
 
-    ``ask`` runs one command on a connection of our own; an error reply is an exception of it.
+    A script touches the whole database until one run of it was watched (`learn`).
     """
 
-    def __init__(self, ask: Callable[..., Awaitable[object]], refused: type[Exception]) -> None:
-        """Take the connection to ask on, and the exception that an error reply is."""
+    def __init__(
+        self, ask: Callable[..., Awaitable[object]], refused: type[Exception], scripts: ScriptWatch | None = None
+    ) -> None:
+        """Take the connection to ask on, the exception that an error reply is, and what watches scripts.
+
+        Without ``scripts`` (a server that may not be asked for MONITOR) what a script touches stays unknown.
+        """
         self._ask = ask
         self._refused = refused
+        self._scripts = scripts
         self._known: dict[tuple[str, ...], tuple[Touch, ...]] = {}
+        self._learned: dict[tuple[int, tuple[str, ...]], dict[str, Access]] = {}
 
     async def touches(
-        self,
-        effects: Sequence[tuple[bytes, ...]],
-        watched: Sequence[tuple[bytes, ...]],
-        database: int,
-        naming: Callable[[str], str],
-    ) -> tuple[Touch, ...]:
-        """Give what commands touch: each object once, with its strongest access, as ``naming`` calls it."""
+        self, effects: Sequence[Effect], watched: Sequence[Effect], naming: Callable[[str], str]
+    ) -> Found:
+        """Give what commands touch; objects are called as ``naming`` calls their keys."""
         found: dict[str, Access] = {}
-        prefix = f"db{database}:" if database else ""
-        for args, reads_only in [*((args, False) for args in effects), *((args, True) for args in watched)]:
-            for name, access in await self._touched(
-                tuple(naming(arg.decode("utf-8", "backslashreplace")) for arg in args), args
-            ):
-                known = found.get(prefix + name)
-                if known in (None, Access.READ):
-                    found[prefix + name] = Access.READ if reads_only else access
-        return tuple(Touch(name, access) for name, access in found.items())
+        undeclared: dict[str, Access] = {}
+        for effect in effects:
+            words = named(effect.args, naming)
+            _add(found, effect.database, await self._touched(words, effect.args))
+            if is_script(effect.args):
+                seen = self._learned.get((effect.database, words))
+                undeclared |= {WHOLE: _script_access(effect.args)} if seen is None else seen
+        for effect in watched:
+            touched = await self._touched(named(effect.args, naming), effect.args)
+            _add(found, effect.database, [Touch(name, Access.READ) for name, _ in touched])
+        objects = tuple(found) or ((WHOLE,) if undeclared else ())
+        for name, access in undeclared.items():
+            if found.get(name) in (None, Access.READ):
+                found[name] = access
+        return Found(tuple(Touch(name, access) for name, access in found.items()), objects)
+
+    async def learn(
+        self, effects: Sequence[Effect], naming: Callable[[str], str], release: Callable[[], Awaitable[Released]]
+    ) -> Released:
+        """Let commands take effect by ``release``; watch them if they run a script that was not watched yet."""
+        scripts = {
+            effect.args: (effect.database, named(effect.args, naming)) for effect in effects if is_script(effect.args)
+        }
+        if self._scripts is None or all(key in self._learned for key in scripts.values()):
+            return await release()
+        released, runs = await self._scripts.during(release)
+        for args, calls in runs:
+            if args in scripts and len(self._learned) < _REMEMBERED:
+                touched = self._learned.setdefault(scripts[args], {})
+                for call in calls:
+                    _add(touched, call.database, await self._touched(named(call.args, naming), call.args))
+        return released
 
     async def _touched(self, words: tuple[str, ...], args: tuple[bytes, ...]) -> tuple[Touch, ...]:
         known = self._known.get(words)
         if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
             known = self._known[words] = await self._look_up(words, args)
         return known
 
     async def _look_up(self, words: tuple[str, ...], args: tuple[bytes, ...]) -> tuple[Touch, ...]:
-        if whole_database(args):
-            return (Touch(WHOLE, Access.WRITE),)
+        name = verb(args)
+        heard = _heard(name, words)
+        if heard is not None:
+            return heard
+        if changes_all(args):
+            return _EVERYTHING
+        all_read = (Touch(WHOLE, Access.READ),) if scans(args) else ()
         try:
             answer = await self._ask("COMMAND", "GETKEYSANDFLAGS", *words)
         except self._refused as error:
             keyless = "no key arguments" in str(error).lower()
-            return () if keyless and words[0].upper() in _HARMLESS else (Touch(WHOLE, Access.WRITE),)
+            return all_read if keyless and (all_read or name in _HARMLESS) else _EVERYTHING
         assert isinstance(answer, list)  # noqa: S101 - the reply's documented shape
-        return tuple(Touch(str(key), _access(args, {str(flag) for flag in flags})) for key, flags in answer)
+        return all_read + tuple(Touch(str(key), _access(args, {str(flag) for flag in flags})) for key, flags in answer)
 
 
-_HARMLESS = {"PING", "ECHO", "TIME", "PUBLISH", "WAIT", "MULTI", "EXEC", "DISCARD", "UNWATCH", "SELECT"}
-"""Commands without keys that leave no key changed."""
+def named(args: Sequence[bytes], naming: Callable[[str], str]) -> tuple[str, ...]:
+    """Give a command's words as texts, with the names that ``naming`` knows."""
+    return tuple(naming(arg.decode("utf-8", "backslashreplace")) for arg in args)
+
+
+def _add(found: dict[str, Access], database: int, touched: Sequence[Touch]) -> None:
+    """Add touches in a database to those found; the whole store and channels are the same in every database."""
+    for name, access in touched:
+        shared = not database or name == WHOLE or name.startswith("channel:")
+        place = name if shared else f"db{database}:{name}"
+        if found.get(place) in (None, Access.READ):
+            found[place] = access
+
+
+def _heard(name: bytes, words: tuple[str, ...]) -> tuple[Touch, ...] | None:
+    """Give the channels that a command of publish and subscribe touches; None for any other.
+
+    Who publishes writes the channel, who subscribes or is sent a message reads it. Channels whose names begin with
+    two underscores are the server's own (keyspace notifications, invalidations): any write is heard there.
+    """
+    if name in _PUBLISH:
+        return (Touch(f"channel:{words[1]}", Access.WRITE),) if len(words) > 1 else ()
+    if name == b"INVALIDATE":
+        return tuple(Touch(word, Access.READ) for word in words[1:]) or (Touch(WHOLE, Access.READ),)
+    if name not in _HEAR | _HEAR_ANY:
+        return None
+    channels = words[1:] if name.endswith(b"SUBSCRIBE") else words[-2:-1]
+    if name in _HEAR_ANY or not channels or any(channel.startswith("__") for channel in channels):
+        return (Touch(WHOLE, Access.READ),)
+    return tuple(Touch(f"channel:{channel}", Access.READ) for channel in channels)
+
+
+def _script_access(args: tuple[bytes, ...]) -> Access:
+    return Access.READ if verb(args).endswith(b"_RO") else Access.WRITE
 
 
 def _access(args: tuple[bytes, ...], flags: set[str]) -> Access:
     if creates_if_absent(args):
         return Access.CREATE
-    if "RM" in flags or "delete" in flags:
+    if "RM" in flags or verb(args) == b"GETDEL":
         return Access.DELETE
-    return Access.WRITE if flags & _WRITES else Access.READ
+    writes = bool(flags & _WRITES) or verb(args) == b"XREADGROUP"  # a group remembers what it was given
+    return Access.WRITE if writes else Access.READ

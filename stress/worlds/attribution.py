@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stress.mask import mask_command, mask_text
 from stress.names import Names
 from stress.step import Move, Step
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stress.gate.gate import Frame
-    from stress.step import Touch
+    from stress.stores.keys import Found
     from stress.worlds.client import Client, Raw
     from stress.worlds.store import Written
     from stress.worlds.wire import WireWorld
@@ -82,8 +83,8 @@ class Attribution:
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
-        touches = await self.note(frame)
-        objects = " ".join(touch.object for touch in touches)
+        touches, named = await self.note(frame)
+        objects = mask_text(" ".join(named))
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
@@ -92,21 +93,21 @@ class Attribution:
         frame.actor = owner.actor
         key = (owner.actor, frame.command, objects)
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
-        words = frame.effects[0] if frame.effects else ()
-        text = " ".join(self.named(word.decode("utf-8", "backslashreplace")) for word in words)
-        frame.step = Step(Move(*key, occurrence), touches, text)
+        words = frame.effects[0].args if frame.effects else ()
+        text = mask_command([self.named(word.decode("utf-8", "backslashreplace")) for word in words])
+        frame.step = Step(Move(*key, occurrence), touches, " ".join(text))
         return ""
 
-    async def note(self, frame: Frame) -> tuple[Touch, ...]:
+    async def note(self, frame: Frame) -> Found:
         """Give what a frame touches, and remember what of it it writes."""
-        touches = await self._world.keys.touches(frame.effects, frame.watched, frame.database, self.named)
-        for touch in touches:
+        found = await self._world.keys.touches(frame.effects, frame.watched, self.named)
+        for touch in found.touches:
             database, name = 0, touch.object
             if name not in self._raw and (where := _IN_DATABASE.match(name)):
                 database, name = int(where[1]), name[where.end() :]
             if touch.access != "read" and name in self._raw:
                 self.written.add((database, self._raw[name]))
-        return touches
+        return found
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

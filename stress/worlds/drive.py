@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stress.explore.base import Diverged
@@ -161,7 +162,9 @@ class Drive:
     async def _release(self, request: Request, move: Move) -> None:
         frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
         self._frames.remove(frame)
-        if not await self._gate.release(frame, _STORE_SECONDS) or frame.replied_at is None:
+        release = partial(self._gate.release, frame, _STORE_SECONDS)
+        released = await self._world.keys.learn(frame.effects, self._attribution.named, release)
+        if not released or frame.replied_at is None:
             gone = self._death() or f"store lost: no reply to {move}"
             self._fault = self._fault or gone
         assert frame.step is not None  # noqa: S101 - it was found by its step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -15,6 +16,7 @@ from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.step import letters
 from stress.stores.keys import KeyFinder
+from stress.stores.scripts import ScriptWatch
 from stress.target import OWN_CONNECTION
 from stress.worlds.attribution import Attribution
 from stress.worlds.client import Client, Form, Raw
@@ -94,7 +96,9 @@ class WireWorld:
         """Start store, gate and Gateways; warm every connection."""
         try:
             await self._store.open()
-            self.keys = KeyFinder(self._ask_text, ResponseError)
+            own = self._store.valkey is not None
+            watch = ScriptWatch(self._store.address, self._ask_text) if own else None
+            self.keys = KeyFinder(self._ask_text, ResponseError, watch)
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
             places = self.scenario.replicas or [1] * self.scenario.concurrent
@@ -175,7 +179,7 @@ class WireWorld:
                         await names.note(frame)
                 heads = list(self.gate.heads())
                 for frame in heads:
-                    await self.gate.release(frame, _STORE_SECONDS)
+                    await self.keys.learn(frame.effects, names.named, partial(self.gate.release, frame, _STORE_SECONDS))
                 if not heads:
                     await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
         finally:
@@ -187,7 +191,7 @@ class WireWorld:
 
     async def _start_replica(self, number: int) -> None:
         rules = (*OWN_CONNECTION, *self.target.background.redis)
-        proxy = RedisProxy(self.gate, number, self._store.address, rules)
+        proxy = RedisProxy(self.gate, number, self._store.address, rules, self._ask_text)
         self._proxies.append(proxy)
         wanted = self.target.stores.redis.listen
         try:

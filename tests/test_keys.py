@@ -1,0 +1,232 @@
+"""Which objects a command touches, asked of a real server."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stress.gate.commands import Effect
+from stress.step import WHOLE, Access, Touch
+from stress.stores import keys as keys_module
+from stress.stores.keys import KeyFinder
+from stress.stores.scripts import ScriptWatch, runs
+from stress.stores.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+ALL_READ, ALL_WRITTEN = Touch(WHOLE, Access.READ), Touch(WHOLE, Access.WRITE)
+GREEDY = b"redis.call('SET', 'made-up-' .. ARGV[1], '1') return redis.call('GET', KEYS[1] or 'k')"
+"""A script that writes a key which it does not declare."""
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    """Start one server for all tests of this file."""
+    server = Valkey()
+    yield server
+    server.close()
+
+
+class Asked:
+    """The server, the finder that asks it, and how often it was asked."""
+
+    def __init__(self, redis: Redis, valkey: Valkey) -> None:
+        """Watch scripts too."""
+        self.redis = redis
+        self.count = 0
+        self.watch = ScriptWatch(("127.0.0.1", valkey.port), self.ask)
+        self.keys = KeyFinder(self.ask, ResponseError, self.watch)
+
+    async def ask(self, *command: str) -> object:
+        """Run a command and count it."""
+        self.count += 1
+        return await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+@pytest_asyncio.fixture
+async def asked(valkey: Valkey) -> AsyncIterator[Asked]:
+    """Connect to the server."""
+    redis = Redis(port=valkey.port, decode_responses=True, protocol=2)
+    redis.response_callbacks.clear()
+    await redis.flushall()
+    yield Asked(redis, valkey)
+    await redis.aclose()
+
+
+def effect(line: str | tuple[bytes, ...], database: int = 0) -> Effect:
+    """Write a command that takes effect."""
+    return Effect(tuple(word.encode() for word in line.split()) if isinstance(line, str) else line, database)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("line", "touches"),
+    [
+        ("GET a", [Touch("a", Access.READ)]),
+        ("SET a 1 NX", [Touch("a", Access.CREATE)]),
+        ("DEL a b", [Touch("a", Access.DELETE), Touch("b", Access.DELETE)]),
+        ("GETDEL a", [Touch("a", Access.DELETE)]),
+        ("LPOP a", [Touch("a", Access.WRITE)]),
+        ("HDEL a f", [Touch("a", Access.WRITE)]),
+        ("XREADGROUP GROUP g c STREAMS s >", [Touch("s", Access.WRITE)]),
+        ("RENAME a b", [Touch("a", Access.WRITE), Touch("b", Access.WRITE)]),
+        ("SORT a", [Touch("a", Access.READ)]),
+        ("SORT a BY w_*", [ALL_READ, Touch("a", Access.READ)]),
+        ("SORT_RO a GET w_*", [ALL_READ, Touch("a", Access.READ)]),
+        ("SORT a BY w_* STORE d", [ALL_READ, Touch("a", Access.READ), Touch("d", Access.WRITE)]),
+        ("SCAN 0", [ALL_READ]),
+        ("KEYS *", [ALL_READ]),
+        ("DBSIZE", [ALL_READ]),
+        ("RANDOMKEY", [ALL_READ]),
+        ("FLUSHDB", [ALL_WRITTEN]),
+        ("FLUSHALL ASYNC", [ALL_WRITTEN]),
+        ("SWAPDB 0 1", [ALL_WRITTEN]),
+        ("MOVE a 3", [ALL_WRITTEN]),
+        ("COPY a b DB 3", [ALL_WRITTEN]),
+        ("COPY a b", [Touch("a", Access.READ), Touch("b", Access.WRITE)]),
+        ("NOSUCH a", [ALL_WRITTEN]),
+        ("GET a b", [ALL_WRITTEN]),
+        ("CONFIG SET maxmemory 1", [ALL_WRITTEN]),
+        ("TIME", []),
+        ("WAIT 0 1", []),
+        ("PUBLISH news x", [Touch("channel:news", Access.WRITE)]),
+        ("PUBLISH", []),
+        ("SUBSCRIBE news sport", [Touch("channel:news", Access.READ), Touch("channel:sport", Access.READ)]),
+        ("MESSAGE news x", [Touch("channel:news", Access.READ)]),
+        ("PMESSAGE n* news x", [Touch("channel:news", Access.READ)]),
+        ("UNSUBSCRIBE", [ALL_READ]),
+        ("PSUBSCRIBE n*", [ALL_READ]),
+        ("SUBSCRIBE __keyspace@0__:a", [ALL_READ]),
+        ("INVALIDATE a b", [Touch("a", Access.READ), Touch("b", Access.READ)]),
+        ("INVALIDATE", [ALL_READ]),
+    ],
+)
+async def test_the_server_tells_what_a_command_touches(asked: Asked, line: str, touches: list[Touch]) -> None:
+    """Keys and access come from the real server, once; what it can't see touches the whole database or a channel."""
+    found = await asked.keys.touches([effect(line)], [], str)
+    assert list(found.touches) == touches
+    assert found.objects == tuple(touch.object for touch in touches)
+    before = asked.count
+    assert await asked.keys.touches([effect(line)], [], str) == found
+    assert asked.count == before
+
+
+@pytest.mark.asyncio
+async def test_of_several_touches_of_an_object_the_first_change_counts(asked: Asked) -> None:
+    """A pipeline that reads and writes a key writes it; what is only watched is read."""
+    effects, watched = [effect("GET a"), effect("SET a 1"), effect("GET b")], [effect("WATCH a c")]
+    found = await asked.keys.touches(effects, watched, str)
+    assert list(found.touches) == [Touch("a", Access.WRITE), Touch("b", Access.READ), Touch("c", Access.READ)]
+
+
+@pytest.mark.asyncio
+async def test_an_object_is_a_key_in_a_database(asked: Asked) -> None:
+    """The same key in two databases is two objects; the whole store and a channel are the same in all."""
+    effects = [effect("SET a 1"), effect("SET a 1", 3), effect("KEYS *", 3), effect("PUBLISH a x", 3)]
+    found = await asked.keys.touches(effects, [effect("WATCH b", 2)], str)
+    assert found.objects == ("a", "db3:a", WHOLE, "channel:a", "db2:b")
+
+
+@pytest.mark.asyncio
+async def test_keys_are_called_by_their_names(asked: Asked) -> None:
+    """Objects are named as asked, and commands that differ in made-up names only are asked for once."""
+    for number in ("17", "18"):
+        naming = partial(re.sub, number, "{n}")
+        found = await asked.keys.touches([effect(f"GET k-{number}")], [], naming)
+        assert found.objects == ("k-{n}",)
+    assert asked.count == 1
+
+
+@pytest.mark.asyncio
+async def test_a_script_touches_everything_until_it_was_watched(asked: Asked) -> None:
+    """An undeclared key is learned from one run and kept per command; what the step is called by never changes."""
+    declared, undeclared, other = (
+        effect((b"EVAL", GREEDY, *words)) for words in ((b"1", b"k", b"x"), (b"0", b"x"), (b"1", b"k", b"y"))
+    )
+    for script, objects in ((declared, ("k",)), (undeclared, (WHOLE,))):
+        before = await asked.keys.touches([script], [], str)
+        assert before.objects == objects
+        assert ALL_WRITTEN in before.touches
+        ran = await asked.keys.learn([script], str, partial(asked.redis.execute_command, *script.args))
+        assert ran is None
+        after = await asked.keys.touches([script], [], str)
+        assert after.objects == objects
+        assert dict(after.touches) == {
+            "k": Access.WRITE if script is declared else Access.READ,
+            "made-up-x": Access.WRITE,
+        }
+    assert ALL_WRITTEN in (await asked.keys.touches([other], [], str)).touches
+
+
+@pytest.mark.asyncio
+async def test_a_script_is_watched_once(asked: Asked, valkey: Valkey) -> None:
+    """A stored script in a transaction is watched in its database; once known it is not, nor is any other command."""
+    sha = await asked.redis.script_load(GREEDY)
+    script = effect((b"EVALSHA", sha.encode(), b"0", b"z"), 2)
+    async with Redis(port=valkey.port, db=2) as other:
+        pipeline = other.pipeline()
+        pipeline.evalsha(sha, 0, "z")
+        await asked.keys.learn([effect("GET a"), script], str, pipeline.execute)
+    found = await asked.keys.touches([script], [], str)
+    assert set(found.touches) == {Touch("db2:k", Access.READ), Touch("db2:made-up-z", Access.WRITE)}
+    before = asked.count
+    for effects in ([script], [effect("GET a")]):
+        assert await asked.keys.learn(effects, str, asked.redis.ping) == "PONG"
+    assert asked.count == before
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_may_not_be_watched_keeps_its_scripts_unknown(asked: Asked) -> None:
+    """Without MONITOR every script may touch anything; one that only reads may read anything."""
+    finder = KeyFinder(asked.ask, ResponseError)
+    for line, access in (("EVAL s 1 k", Access.WRITE), ("FCALL_RO f 1 k", Access.READ)):
+        assert await finder.learn([effect(line)], str, asked.redis.ping) == "PONG"
+        assert (await finder.touches([effect(line)], [], str)).touches[-1] == Touch(WHOLE, access)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_server_teaches_nothing(asked: Asked) -> None:
+    """A server that is gone before or during the watch leaves the outcome to the release itself."""
+    server = Valkey()
+    watch = ScriptWatch(("127.0.0.1", server.port), asked.ask)
+
+    async def kill() -> str:
+        server.process.kill()
+        server.process.wait()
+        return "lost"
+
+    assert await watch.during(kill) == ("lost", [])
+    assert await watch.during(kill) == ("lost", [])
+    server.close()
+
+
+@pytest.mark.asyncio
+async def test_memory_of_commands_is_bounded(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When too many different commands were seen all are forgotten, and asked for again."""
+    monkeypatch.setattr(keys_module, "_REMEMBERED", 2)
+    for line in ("GET a", "GET b", "GET c", "GET a"):
+        await asked.keys.touches([effect(line)], [], str)
+    assert asked.count == 4
+
+
+def test_lines_of_monitor_are_read() -> None:
+    """A script's calls are the lua lines that follow it, up to the next command; what can't be read is left out."""
+    lines = [
+        b'+1.5 [0 lua] "GET" "stray"\r\n',
+        b'+1.5 [0 127.0.0.1:7] "EVAL" "return 1" "0"\r\n',
+        b'+1.5 [0 lua] "SET" "a b" "\\x00\\""\r\n',
+        b'+1.5 [3 lua] "GET" "k"\r\n',
+        b'+1.5 [0 127.0.0.1:7] "PING"\r\n',
+        b'+1.5 [0 lua] "GET" "not-of-the-script"\r\n',
+        b"+OK\r\n",
+        b'+1.5 [0 127.0.0.1:7] "open\r\n',
+    ]
+    calls = [Effect((b"SET", b"a b", b'\x00"')), Effect((b"GET", b"k"), 3)]
+    assert runs(lines) == [((b"EVAL", b"return 1", b"0"), calls)]
