@@ -196,12 +196,13 @@ class Search:
     async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
         """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place."""
         clock = Move("clock", "clock", "")
-        moves = (*order.moves[: index + 1], clock, *order.moves[index + 1 :])
-        for attempt in (order, replace(order, moves=moves)):
-            trace = await follow(attempt, self._world)
+        # The second began before the move in which it was noticed, or while that move was under way.
+        timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in (index, index + 1)]
+        for moves in (order.moves, *timed):
+            trace = await follow(replace(order, moves=moves), self._world)
             violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
-            if violations and (trace.crossed_second is None or attempt is not order):
-                if attempt is not order:
+            if violations and (trace.crossed_second is None or moves is not order.moves):
+                if moves is not order.moves:
                     self._notes.append("fails only where the clock goes into another second during the run")
                 return order_of(trace, self._world, self._limits.seed, violations), trace, violations
         self._fault = (

@@ -1,0 +1,178 @@
+"""Searching both worlds: what one finds the other confirms, and where they differ that is our own bug."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import scenario_of, target_of
+
+from stress.errors import OwnBug
+from stress.pair import Pair
+from stress.scenario import Scenario
+from stress.search import INTERRUPTED, Limits, Search
+from stress.worlds.model import ModelWorld
+from stress.worlds.wire import WireWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.explore.base import Explorer
+    from stress.result import Result
+    from stress.step import Move
+    from stress.target import Target
+    from stress.trace import Trace
+
+LIMITS = Limits(20.0, 5000)
+
+
+def with_explorer(name: str, explorer: str) -> Scenario:
+    """Load a bundled scenario that is searched in another way."""
+    return Scenario.model_validate(
+        {**scenario_of(name).model_dump(exclude_unset=True), "search": {"explorer": explorer}}
+    )
+
+
+async def in_both(scenario: Scenario, target: Target) -> Result:
+    """Search one pair in both worlds."""
+    async with WireWorld(scenario, target) as wire:
+        return await Pair(ModelWorld(scenario, target), wire, LIMITS).result()
+
+
+@pytest.mark.asyncio
+async def test_what_the_model_finds_is_confirmed_on_the_wire() -> None:
+    """The two races of the first failing test are found in the model and followed on the wire."""
+    result = await in_both(scenario_of("concurrent-duplicates"), target_of("redis-named-by-second"))
+    assert (str(result.verdict.ruling), result.world, result.as_expected) == ("race", "both", True)
+    assert [finding.order.actors for finding in result.findings] == ["A A B B B A A", "A A clock B B B A"]
+    assert [(finding.world, finding.replays) for finding in result.findings] == [("wire", (3, 3)), ("wire", (3, 3))]
+    model, wire = result.verdict.evidence
+    assert (model.covered, wire.orders, wire.replayed) == ("stopped at a race after 8 orders", 0, 2)
+
+
+@pytest.mark.asyncio
+async def test_a_twin_holds_only_when_one_world_ran_every_order() -> None:
+    """The twin is exhausted in both worlds, and every run on the wire told the story of the model."""
+    result = await in_both(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
+    assert (str(result.verdict.ruling), result.as_expected) == ("holds", True)
+    assert [(one.world, one.orders, one.exhausted) for one in result.verdict.evidence] == [
+        ("model", 20, True),
+        ("wire", 20, True),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_worlds_that_disagree_are_our_own_bug() -> None:
+    """A model of another Gateway than the one on the wire is caught at the first run."""
+    scenario = scenario_of("atomic-hit-count")
+    async with WireWorld(scenario, target_of("redis-atomic")) as wire:
+        pair = Pair(ModelWorld(scenario, target_of("redis-optimistic")), wire, LIMITS)
+        with pytest.raises(OwnBug, match=r"the worlds disagree: DIVERGED at step 2: expected A EVAL"):
+            await pair.result()
+
+
+@pytest.mark.parametrize("explorer", ["hypothesis", "walk"])
+def test_other_explorers_find_the_lost_hit_and_repeat_it(explorer: str) -> None:
+    """Orders drawn by hypothesis are shrunk to the minimal one; a seed draws the same orders each time."""
+    scenario = with_explorer("atomic-hit-count", explorer)
+
+    async def search() -> tuple[str, ...]:
+        world = ModelWorld(scenario, target_of("redis-read-modify-write"))
+        result = await Pair(world, None, LIMITS).result()
+        assert result.notes == ("found in the model alone: nothing was run on the wire",)
+        return tuple(finding.order.actors for finding in result.findings)
+
+    first, second = asyncio.run(search()), asyncio.run(search())
+    assert first == second
+    assert first == (("A A A B B B B A",) if explorer == "hypothesis" else ("B B A A B A B A",))
+
+
+def test_hypothesis_finds_nothing_in_a_twin() -> None:
+    """A hundred drawn orders of the twin break nothing; a sample is no proof, so the verdict stays open."""
+    scenario = with_explorer("atomic-hit-count", "hypothesis")
+    world = ModelWorld(scenario, target_of("redis-atomic"))
+    result = asyncio.run(Pair(world, None, Limits(20.0, 100)).result())
+    assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 100)
+
+
+class Late:
+    """The wire, but its first ``runs`` runs go into another second before move number ``step``."""
+
+    name = "wire"
+
+    def __init__(self, wire: WireWorld, step: int, runs: int) -> None:
+        """Wrap a world."""
+        self._wire, self._step, self._runs = wire, step, runs
+        self.scenario, self.target, self.digest = wire.scenario, wire.target, wire.digest
+
+    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run an order."""
+        late = self._runs > 0
+        self._runs -= 1
+        await asyncio.sleep(int(time.time()) + 1.01 - time.time())
+        return await self._wire.run(_Slow(explorer, self._step) if late else explorer, fresh, also)
+
+
+class _Slow:
+    """Chooses what another explorer chooses, one move of it a second later."""
+
+    name = "slow"
+
+    def __init__(self, explorer: Explorer, step: int) -> None:
+        self._explorer, self._left = explorer, step
+
+    def more(self) -> bool:
+        return self._explorer.more()
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        self._left -= 1
+        if not self._left:
+            time.sleep(int(time.time()) + 1.01 - time.time())
+        return self._explorer.choose(moves, done=done)
+
+    def learn(self, trace: Trace) -> None:
+        self._explorer.learn(trace)
+
+
+CROSSED = {
+    "fails only across a second": (3, "A A clock B B B A", ("fails only where the clock goes into another second",)),
+    "fails all the same": (1, "A A B B B A A", ()),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", CROSSED)
+async def test_a_violation_in_a_run_that_crossed_a_second_is_run_again(case: str) -> None:
+    """Where only the second explains the violation, the order is reported with a move of the clock in that place."""
+    step, actors, notes = CROSSED[case]
+    target = target_of("redis-named-by-second").model_copy(update={"second": "ignored"})
+    scenario = Scenario.model_validate(
+        {
+            **scenario_of("concurrent-duplicates").model_dump(exclude_unset=True),
+            "actors": {},
+            "expect": {},
+            "invariants": ["one_active_record" if notes else "one_created_answer"],
+        }
+    )
+    async with WireWorld(scenario, target) as wire:
+        covered = await Search(Late(wire, step, 4 if notes else 1), LIMITS).run()
+    assert covered.fault == ""
+    assert [finding.order.actors for finding in covered.found.values()] == [actors]
+    assert tuple(note[: len(notes[0])] for note in covered.notes) == notes
+
+
+@pytest.mark.asyncio
+async def test_an_interrupted_search_keeps_the_run_under_way() -> None:
+    """Who interrupts a search gets its trace so far, and no verdict."""
+    scenario, target = scenario_of("concurrent-duplicates"), target_of("redis-named-by-second")
+    async with WireWorld(scenario, target) as wire:
+        task = asyncio.create_task(Pair(None, wire, LIMITS).result())
+        while wire._drive is None:  # noqa: ASYNC110 - it begins a run within a few turns of the loop
+            await asyncio.sleep(0)
+        task.cancel()
+        result = await task
+    assert (str(result.verdict.ruling), result.faults) == ("inconclusive", (INTERRUPTED,))
+    assert result.last_trace is not None
+    assert result.last_trace.fault == INTERRUPTED
