@@ -109,6 +109,10 @@ def test_list_and_schema_tell_what_there_is(tmp_path: Path) -> None:
     assert re.findall(r"^[a-z0-9-]+(?=:)", stress("list", folder=tmp_path), re.MULTILINE) == [
         "atomic-hit-count",
         "concurrent-duplicates",
+        "expiry",
+        "pseudo-lock",
+        "store-overwrite",
+        "t1-five-at-once-cleanup",
         "t1-five-at-once",
         "t2-one-then-three-cleanup",
         "t2-one-then-three",

@@ -58,7 +58,7 @@ class ModelWorld:
         self.digest = identity(target)
         self._fingerprint = scenario.signal.fingerprint(_FRESH)
         self._seconds = target.second == "matters"
-        signal = Incoming(self._fingerprint, scenario.signal.alertname, scenario.signal.namespace)
+        signal = Incoming(self._fingerprint, scenario.signal.title, scenario.signal.namespace)
         store = ModelStore(_BEGINNING)
         self.tree = Tree(protocol_named(target.protocol), signal, self._names, store)
         actors = letters(scenario.concurrent)
