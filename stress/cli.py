@@ -149,8 +149,10 @@ def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
     faults = []
     for name in names:
         try:
-            wanted = targets or tuple(Scenario.load(find(name, "")).expect)
-            found += [Job.load(name, target) for target in wanted]
+            scenario = Scenario.load(find(name, ""))
+            for target in targets or scenario.expect:
+                find(target, "targets", None if targets else scenario.place("expect", target, key=True))
+                found.append(Job.load(name, target))
         except UsageFault as fault:
             faults += [one for one in fault.faults if one not in faults]
     if faults:

@@ -112,11 +112,11 @@ class File(Part):
         """The folder that the file was read from, which its own paths are relative to; None if it was not read."""
         return Path(self._document.path).parent if self._document is not None else None
 
-    def place(self, *location: str | int) -> Place:
-        """Find where a value of this file stands, or the nearest thing around it."""
+    def place(self, *location: str | int, key: bool = False) -> Place:
+        """Find where a value of this file stands, or its key, or the nearest thing around it."""
         if self._document is None:
             return Place(getattr(self, "name", type(self).__name__.lower()), 1, 1)
-        return self._document.place(location)
+        return self._document.key_place(location) if key else self._document.place(location)
 
     @property
     def digest(self) -> str:

@@ -299,7 +299,7 @@ def test_an_unknown_bundled_name_has_a_hint_and_the_place_that_names_it() -> Non
         UsageFault, match=r"redis-atomc:1:1: no such file or bundled name \(did you mean 'redis-atomic'"
     ):
         find("redis-atomc", "targets")
-    place = scenario_of("concurrent-duplicates").place("expect", "redis-atomic")
+    place = scenario_of("concurrent-duplicates").place("expect", "redis-atomic", key=True)
     with pytest.raises(UsageFault) as caught:
         find("redis-atomc", "targets", place)
     assert str(caught.value).startswith(f"{place}: 'redis-atomc' is no bundled name and no file (did you mean")
@@ -455,3 +455,12 @@ def test_examples_of_the_guide_load(tmp_path: Path) -> None:
         assert set(kind.model_fields) - loaded.model_fields_set == left_out
         for name in kind.model_fields:
             assert f"`{name}`" in guide or f"`{name}." in guide
+
+
+def test_a_target_that_expect_names_wrongly_is_told_where_it_stands(tmp_path: Path) -> None:
+    """The command that runs a scenario points at the name in the scenario's file, and exits 64."""
+    path = tmp_path / "s.yaml"
+    path.write_text(HEAD + "expect:\n  redis-atomik: holds\n")
+    result = CliRunner().invoke(main, ["run", str(path)])
+    line = f"{path}:4:3: 'redis-atomik' is no bundled name and no file (did you mean 'redis-atomic'?)\n"
+    assert (result.exit_code, result.stderr) == (64, line)
