@@ -7,11 +7,12 @@ import json
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from stress.errors import Unavailable
+from stress.errors import Unavailable, UsageFault
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
@@ -20,15 +21,18 @@ from stress.report.terminal import Terminal
 from stress.result import Finished, Result
 from stress.scenario import Scenario
 from stress.search import INTERRUPTED, Limits
+from stress.sites import Shared
 from stress.target import Target
 from stress.verdict import judge
 from stress.worlds.model import ModelWorld
+from stress.worlds.site import Site
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from stress.errors import Fault
     from stress.result import Happening
 
 RACE, INCONCLUSIVE, NOT_FOUND, USAGE, UNAVAILABLE, OWN_BUG, REPORT, INTERRUPT = 1, 2, 3, 64, 69, 70, 74, 130
@@ -101,30 +105,41 @@ class Where(NamedTuple):
     world: str = ""
     allow: frozenset[str] = frozenset()
 
-    def worlds(self, job: Job) -> tuple[ModelWorld | None, WireWorld | None]:
-        """Make the worlds of one pair.
+    def wanted(self, job: Job) -> str:
+        """Name the world or worlds that a pair is searched in."""
+        return self.world or ("both" if job.target.protocol is not None else "wire")
+
+    def worlds(self, job: Job, site: Site | None = None) -> tuple[ModelWorld | None, WireWorld | None]:
+        """Make the worlds of one pair; a ``site`` of its target that is ready is used.
 
         Raises:
             UsageFault: when the target can't play the scenario.
 
         """
-        asked = self.world or ("both" if job.target.protocol is not None else "wire")
-        model = ModelWorld(job.scenario, job.target) if asked != "wire" else None
-        wire = WireWorld(job.scenario, job.target, job.folder, self.allow) if asked != "model" else None
+        wanted = self.wanted(job)
+        model = ModelWorld(job.scenario, job.target) if wanted != "wire" else None
+        wire = WireWorld(job.scenario, job.target, job.folder, self.allow, site) if wanted != "model" else None
         return model, wire
+
+
+class Kept(NamedTuple):
+    """What became of one pair, and the folder of its files (None where they could not be written)."""
+
+    job: Job
+    result: Result
+    folder: Path | None
 
 
 @dataclass
 class Batch:
-    """Searches pairs and reports them."""
+    """Searches pairs and reports them, one target after another, so that its pairs share its processes."""
 
     jobs: Sequence[Job]
     budget: Budget
     where: Where
     reports: Path
     as_json: bool = False
-    results: list[Result] = field(default_factory=list)
-    folders: list[Path | None] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     terminal: Terminal = field(default_factory=Terminal)
 
@@ -136,48 +151,87 @@ class Batch:
             UsageFault: when a target can't play a scenario.
 
         """
-        worlds = [self.where.worlds(job) for job in self.jobs]
-        begun = time.monotonic()
+        self._check()
+        self._begun = time.monotonic()
+        groups = _by_target(self.jobs)
+        shared = [Shared(partial(self._site, group[0])) for group in groups]
         try:
-            for number, (model, wire) in enumerate(worlds):
-                limits = self.budget.share(self.jobs[number:], time.monotonic() - begun)
-                self._keep(await self._one(self.jobs[number], model, wire, limits))
-                if INTERRUPT in self.codes:
-                    break
+            for number, group in enumerate(groups):
+                async with shared[number]:
+                    if number + 1 < len(groups) and groups[number + 1][0].target.protocol is not None:
+                        shared[number + 1].begin()  # a bundled Gateway starts while others run
+                    for job in group:
+                        self._keep(job, await self._search(job, shared[number]))
         except asyncio.CancelledError:
             self.codes.add(INTERRUPT)
-        self._report(lambda: write_summary(self.results, self.folders, self.reports))
-        if self.as_json:
-            click.echo(json.dumps([document(result) for result in self.results], indent=2))
-        else:
-            self.terminal.table(self.results)
-        return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
+        finally:
+            for one in shared:
+                await one.__aexit__()
+        return self._end()
 
-    async def _one(self, job: Job, model: ModelWorld | None, wire: WireWorld | None, limits: Limits) -> Result:
+    def _check(self) -> None:
+        """Find what is wrong with any pair before the first one is searched."""
+        faults: dict[Fault, None] = {}
+        for job in self.jobs:
+            try:
+                self.where.worlds(job)
+            except UsageFault as fault:
+                faults |= dict.fromkeys(fault.faults)
+        if faults:
+            raise UsageFault(list(faults))
+
+    def _site(self, job: Job) -> Site:
+        return Site(job.target, job.folder, self.where.allow)
+
+    async def _search(self, job: Job, shared: Shared) -> Result:
+        """Search one pair."""
+        done = {id(one.job) for one in self.kept}
+        left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
+        limits = self.budget.share(left, time.monotonic() - self._begun)
+        site = None
         try:
+            if self.where.wanted(job) != "model":
+                site = await shared.site()
+            model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
                 result = await Pair(model, world, limits, self._tell).result()
         except Unavailable as error:
             self._say(f"unavailable: {error}")
-            return Result(
-                scenario=job.scenario,
-                target=job.target,
-                world=self.where.world or "wire",
-                verdict=judge([], [], [str(error)]),
-                expected="",
-                as_expected=False,
-                faults=(str(error),),
-                unavailable=True,
-            )
+            return self._unavailable(job, str(error))
         findings = [replace(one, order=replace(one.order, attachments=job.attachments)) for one in result.findings]
         return replace(result, findings=tuple(findings))
 
-    def _keep(self, result: Result) -> None:
-        self.results.append(result)
+    def _unavailable(self, job: Job, error: str) -> Result:
+        return Result(
+            scenario=job.scenario,
+            target=job.target,
+            world=self.where.wanted(job),
+            verdict=judge([], [], [error]),
+            expected="",
+            as_expected=False,
+            faults=(error,),
+            unavailable=True,
+        )
+
+    def _keep(self, job: Job, result: Result) -> None:
         self.codes.add(code_of(result))
         folder = self._report(lambda: write(result, self.reports))
-        self.folders.append(folder)
+        self.kept.append(Kept(job, result, folder))
         self._tell(Finished(result, str(folder or "")))
+        if INTERRUPT in self.codes:
+            raise asyncio.CancelledError
+
+    def _end(self) -> int:
+        """Sum up, in the order in which the pairs were named."""
+        places = {id(job): place for place, job in enumerate(self.jobs)}
+        kept = sorted(self.kept, key=lambda one: places[id(one.job)])
+        results = [one.result for one in kept]
+        self._report(lambda: write_summary(results, [one.folder for one in kept], self.reports))
+        if self.as_json:
+            click.echo(json.dumps([document(result) for result in results], indent=2))
+        else:
+            self.terminal.table(results)
+        return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
 
     def _report(self, writing: Callable[[], Written]) -> Written | None:
         try:
@@ -193,6 +247,13 @@ class Batch:
 
     def _say(self, line: str) -> None:
         click.echo(line, err=True)
+
+
+def _by_target(jobs: Sequence[Job]) -> list[list[Job]]:
+    groups: dict[tuple[Path, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.folder, job.target.digest), []).append(job)
+    return list(groups.values())
 
 
 def code_of(result: Result) -> int:

@@ -21,6 +21,7 @@ from stress.checks import run_checks
 from stress.errors import Unavailable, UsageFault
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.walk import Walk
+from stress.gate.quiet import descendants
 from stress.pair import Pair
 from stress.scenario import Scenario
 from stress.search import Limits
@@ -28,9 +29,11 @@ from stress.signal import Signal
 from stress.stores.process import accepts, free_port
 from stress.stores.valkey import Valkey
 from stress.target import Target
+from stress.trace import Answer, Details, Snapshot
 from stress.worlds.fingerprint import Marks
 from stress.worlds.launch import is_loopback
 from stress.worlds.model import ModelWorld
+from stress.worlds.observe import with_told_hits
 from stress.worlds.replicas import start
 from stress.worlds.wire import WireWorld
 
@@ -137,7 +140,7 @@ async def test_a_running_gateway_and_store_are_searched_and_left_as_they_were() 
 async def test_a_running_gateway_that_goes_away_is_inconclusive() -> None:
     """Its process can't be watched, so that nobody listens any more is what tells."""
     port, gate = free_port(), free_port()
-    reached = target(url=f"http://127.0.0.1:{port}", stores={"redis": {"listen": gate}})
+    reached = target(url=f"http://127.0.0.1:{port}", stores={"redis": {"listen": gate}}, patience=5.0)
     starting = asyncio.create_task(later("redis-atomic", f"redis://127.0.0.1:{gate}/0", port))
     async with WireWorld(scenario(), reached) as world:
         (await starting).close()
@@ -168,6 +171,34 @@ async def enter(wanted: Target) -> None:
     """Start a world and end it again."""
     async with WireWorld(scenario(), wanted):
         pass
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_must_be_ready_in_time_and_the_one_that_listens() -> None:
+    """A path that never answers 2xx, and a port that another process holds, are told before the first order."""
+    late = target(start=own_start("racy", ready={"path": "/ready", "within": 0.01}))
+    with pytest.raises(
+        Unavailable, match=r"Gateway 1 was not ready within 0.01 s \(check start.ready and its output: "
+    ):
+        await enter(late)
+    async with recorder([]) as url:
+        port = urlsplit(url).port or 0
+        with pytest.raises(Unavailable, match=f"another process listens on port {port}, not Gateway 1"):
+            await start(1, ["sleep", "60"], env={}, folder=None, port=port, ready=(None, 5.0))
+        with pytest.raises(Unavailable, match=r"was not ready within 0.05 s"):
+            await start(1, ["sleep", "60"], env={}, folder=None, port=port, ready=("/none", 0.05))
+
+
+@pytest.mark.asyncio
+async def test_what_a_gateway_started_ends_with_it() -> None:
+    """A Gateway behind a shell is ended together with the shell."""
+    begin = {"command": ["sh", "-c", f"{sys.executable} {OWN} {{port}} {{redis_port}} racy & wait"]}
+    async with WireWorld(scenario(), target(start=begin)) as world:
+        replica = world.replicas[1]
+        assert replica.process is not None
+        family = descendants(replica.process.pid)
+        assert (len(family), replica.tail()) == (2, "")
+    assert [pid for pid in family if os.path.exists(f"/proc/{pid}")] == []  # noqa: PTH110, ASYNC240 - the kernel's table
 
 
 def test_other_machines_are_refused_unless_allowed_by_name(tmp_path: Path) -> None:
@@ -340,6 +371,28 @@ class Followed:
         return next(self._moves, None)
 
 
+def test_hits_told_under_another_path_and_records_that_no_answer_names() -> None:
+    """The path may be another than the answers' own; a count that is none and a record unknown to all stay unknown."""
+    told = target(
+        protocol="redis-atomic", observe={"records": {"redis": ["KEYS", "*"]}, "hits": {"answer": "seen.times"}}
+    )
+    answers = [
+        told_answer("r", '{"seen": {"times": 2}}', created=False),
+        told_answer("r", "no JSON", created=True),
+        told_answer("s", '{"seen": {"times": "many"}}', created=False),
+    ]
+    details = with_told_hits(told, Details(answers, (Snapshot(("r", "s", "t"), None),)))
+    assert details.incarnations == (Snapshot(("r", "s", "t"), {"r": 2, "s": None, "t": None}),)
+    unseen = Details(answers, (Snapshot(None, None),))
+    assert with_told_hits(told, unseen) == unseen
+    assert with_told_hits(target(protocol="redis-atomic"), details) is details
+
+
+def told_answer(record: str, body: str, *, created: bool) -> Answer:
+    """Make one answer."""
+    return Answer("A", 201, record, 7, 0, 1, created=created, duplicate=not created, body=body)
+
+
 @pytest.mark.asyncio
 async def test_a_fingerprint_may_be_a_hash_over_the_signal() -> None:
     """The Gateway's own key is known by name when the target says how its fingerprint is made."""
@@ -401,7 +454,7 @@ async def test_keys_written_before_and_in_other_databases_are_deleted() -> None:
             trace = await world.run(Walk(1))
             assert await admin.keys() == [b"theirs"]
             assert world._proxies[0].background[:4] == ("HELLO", "AUTH", "SELECT", "QUIT")
-            assert world._valkey is None
+            assert world.site.store.valkey is None
     assert trace.fault == ""
     steps = [event for event in trace.events if event.kind == "step"]
     assert {event.object.partition(":")[0] for event in steps} == {"db3"}

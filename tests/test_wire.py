@@ -115,8 +115,8 @@ async def test_the_store_receives_commands_in_the_order_given() -> None:
     """MONITOR of the real store shows the Gateway's commands exactly as the order releases them."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
     async with WireWorld(scenario, target) as world:
-        assert world._valkey is not None
-        client = Redis.from_url(world._valkey.url)
+        assert world.site.store.valkey is not None
+        client = Redis.from_url(world.site.store.valkey.url)
         async with client.monitor() as monitor:
             trace = await world.run(Walk(3))
             steps = [event.command.split("+")[0] for event in trace.events if event.kind == "step"]
@@ -176,9 +176,9 @@ async def test_a_store_killed_between_orders_makes_the_run_inconclusive() -> Non
     """A store killed by SIGKILL is named as lost, whatever the Gateway answers."""
     scenario, target = own_scenario(), own_target("racy")
     async with WireWorld(scenario, target) as world:
-        assert world._valkey is not None
-        os.kill(world._valkey.process.pid, signal.SIGKILL)
-        world._valkey.process.wait()
+        assert world.site.store.valkey is not None
+        os.kill(world.site.store.valkey.process.pid, signal.SIGKILL)
+        world.site.store.valkey.process.wait()
         result = await Pair(None, world, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults[0].startswith("store lost: ")
@@ -231,7 +231,7 @@ async def test_nothing_is_left_behind() -> None:
     async with WireWorld(own_scenario(), own_target("racy")) as world:
         await world.run(Walk(1))
         assert await world.ask([("DBSIZE",)]) == [0]
-        pids = [world.replicas[1].process.pid, world._valkey.process.pid]  # type: ignore[union-attr]
+        pids = [world.replicas[1].process.pid, world.site.store.valkey.process.pid]  # type: ignore[union-attr]
     await asyncio.sleep(0)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []  # noqa: ASYNC240 - the kernel's own table
 

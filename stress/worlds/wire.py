@@ -6,39 +6,28 @@ import asyncio
 import time
 import uuid
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from redis.exceptions import ResponseError
-
 from stress.errors import Unavailable, UsageFault
-from stress.gate.gate import Gate
-from stress.gate.redis import RedisProxy
 from stress.step import letters
-from stress.stores.keys import KeyFinder
-from stress.stores.scripts import ScriptWatch
-from stress.target import OWN_CONNECTION
 from stress.worlds.attribution import Attribution
 from stress.worlds.client import Client, Form, Raw
 from stress.worlds.drive import Crossed, Drive
 from stress.worlds.environment import misfits
 from stress.worlds.fingerprint import Marks
-from stress.worlds.identity import identity
-from stress.worlds.launch import launch, strangers
-from stress.worlds.store import Store
+from stress.worlds.site import Site
 from stress.worlds.waits import Waits
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
     from stress.explore.base import Explorer
     from stress.scenario import Scenario
     from stress.step import Move
-    from stress.stores.valkey import Valkey
     from stress.target import Target
     from stress.trace import Trace
-    from stress.worlds.replicas import Replica
     from stress.worlds.store import Written
 
 Answered = TypeVar("Answered")
@@ -66,41 +55,41 @@ class WireWorld:
     name = "wire"
 
     def __init__(
-        self, scenario: Scenario, target: Target, folder: Path | None = None, allow: Collection[str] = frozenset()
+        self,
+        scenario: Scenario,
+        target: Target,
+        folder: Path | None = None,
+        allow: Collection[str] = frozenset(),
+        site: Site | None = None,
     ) -> None:
         """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
 
-        ``allow`` are hosts other than this machine that a target may name.
+        ``allow`` are hosts other than this machine that a target may name. A ``site`` that is ready already is used
+        and left as it is; without one this world makes its own.
         """
-        self._folder = folder or target.folder or Path.cwd()
-        faults = [*misfits(scenario, target), *strangers(target, allow), *target.misses(self._folder)]
+        faults = misfits(scenario, target)
         if faults:
             raise UsageFault(faults)
+        self.site = site or Site(target, folder, allow)
+        self._own = self.site if site is None else None
         self.scenario, self.target = scenario, target
+        self.gate, self.replicas, self.digest = self.site.gate, self.site.replicas, self.site.digest
         self.patience = target.patience
-        self.gate = Gate()
-        self.replicas: dict[int, Replica] = {}
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
         self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
         self.fingerprint_field = self.marks.field
-        self._form = Form(scenario.signal, target.request, target.body(self._folder), self.marks)
-        self.digest = identity(target, self._folder)
+        self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self._drive: Drive | None = None
-        self._store = Store(target.stores.redis)
-        self._proxies: list[RedisProxy] = []
 
     async def __aenter__(self) -> Self:
         """Start store, gate and Gateways; warm every connection."""
         try:
-            await self._store.open()
-            own = self._store.valkey is not None
-            watch = ScriptWatch(self._store.address, self._ask_text) if own else None
-            self.keys = KeyFinder(self._ask_text, ResponseError, watch)
-            for number in range(1, self.target.replicas + 1):
-                await self._start_replica(number)
+            if self._own is not None:
+                await self._own.__aenter__()
+            self.keys = self.site.keys
             places = self.scenario.replicas or [1] * self.scenario.concurrent
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True):
                 self.clients[actor] = Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
@@ -114,16 +103,8 @@ class WireWorld:
         """End everything that was started here."""
         for client in self.clients.values():
             await client.close()
-        for replica in self.replicas.values():
-            replica.close()
-        for proxy in self._proxies:
-            await proxy.close()
-        await self._store.close()
-
-    @property
-    def _valkey(self) -> Valkey | None:
-        """The embedded server, if there is one."""
-        return self._store.valkey
+        if self._own is not None:
+            await self._own.__aexit__()
 
     async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
@@ -153,11 +134,11 @@ class WireWorld:
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands past the gate."""
-        return await self._store.ask(commands)
+        return await self.site.store.ask(commands)
 
     async def forget(self, keys: Collection[Written]) -> None:
         """Delete what an order wrote."""
-        await self._store.forget(keys)
+        await self.site.store.forget(keys)
 
     async def escort(
         self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, *, together: bool = False
@@ -185,21 +166,6 @@ class WireWorld:
         finally:
             self.gate.reopen()
         return names.written
-
-    async def _ask_text(self, *command: str) -> object:
-        return _text((await self.ask([command]))[0])
-
-    async def _start_replica(self, number: int) -> None:
-        rules = (*OWN_CONNECTION, *self.target.background.redis)
-        proxy = RedisProxy(self.gate, number, self._store.address, rules, self._ask_text)
-        self._proxies.append(proxy)
-        wanted = self.target.stores.redis.listen
-        try:
-            port = await proxy.start(0 if wanted is None else wanted + number - 1)
-        except OSError:
-            message = f"another process listens on port {(wanted or 0) + number - 1}, where the gate must"
-            raise Unavailable(message, "end it, or change stores.redis.listen") from None
-        self.replicas[number] = await launch(self.target, self._folder, number, (port, self._store.url(port)))
 
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
@@ -233,10 +199,9 @@ class WireWorld:
             work.cancel()
         else:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
-        await self._store.clear(written)
+        await self.site.store.clear(written)
         if why:
-            dead = next((replica.death for replica in self.replicas.values() if replica.death), "")
-            message = dead or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
+            message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
             raise Unavailable(message, "send it one signal by hand to see why")
         return answers
 
@@ -265,9 +230,3 @@ class _Memory:
 
     def learn(self, trace: Trace) -> None:
         self._explorer.learn(trace)
-
-
-def _text(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return [_text(item) for item in value] if isinstance(value, list | tuple | set) else value
