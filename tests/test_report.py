@@ -95,6 +95,26 @@ def test_the_story_prefers_a_read_whose_actor_then_writes() -> None:
     assert between(hand_made(events[:2])) is None
 
 
+PREFERENCES = {
+    "of actors that the violation names": ("A GET 1", "B SET OK", "C SET OK", "A SET OK"),
+    "one that changed something": ("A GET 1", "B EVAL 0", "C EVAL 1", "A SET OK"),
+    "one whose victim then touches the same": ("A GET 1", "B SET OK", "A PING 1", "C GET 1", "B SET OK", "C GET 1"),
+    "one whose victim then writes": ("A GET 1", "B SET OK", "A GET 1", "C GET 1", "B SET OK", "C SET OK"),
+}
+
+
+@pytest.mark.parametrize("kind", PREFERENCES)
+def test_the_story_is_about_the_most_telling_step(kind: str) -> None:
+    """Of several steps that came between two of another actor, the one is told that explains most."""
+    access = {"GET": Access.READ, "SET": Access.WRITE, "EVAL": Access.WRITE}
+    events = []
+    for index, (actor, command, reply) in enumerate(words_of.split() for words_of in PREFERENCES[kind]):
+        made = step(index, actor, command, reply, access.get(command, Access.READ))
+        events.append(made if command in access else dataclasses.replace(made, touches=()))
+    broken = [Violation("x", "", "", ("A", "C"))] if len(events) == 4 and kind.startswith("of") else []
+    assert between(hand_made(events), broken) == ((0, 2, 3, "k") if len(events) == 4 else (3, 4, 5, "k"))
+
+
 def test_requests_before_the_concurrent_ones_conflict_with_nobody() -> None:
     """They had been answered before the first of the others began, and have no column."""
     events = [step(0, "before1", "SET", "OK", Access.WRITE), step(1, "A", "GET", "1"), step(2, "B", "GET", "1")]
@@ -390,7 +410,7 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
 
 def test_a_search_in_two_worlds_is_summed_up() -> None:
     """Orders add up; what one world exhausted is exhausted; each world has its own entry."""
-    model = Evidence("model", "exhaustive", 54, 0.5, exhausted=True, total=54)
+    model = Evidence("model", "exhaustive", 54, 0.5, exhausted=True, total=54, bound=0)
     wire = Evidence("wire", "walk", 10, 2.0, bound=1, sampled=5)
     one = result(HOLDS, seconds=0.0)
     search = document(dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, evidence=(model, wire))))[
