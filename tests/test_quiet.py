@@ -39,15 +39,28 @@ def test_a_sleeping_process_is_quiet_and_shows_its_timer(name: str) -> None:
     watch = ProcessWatch(process.pid)
     sleep = until_quiet(watch)
     now = time.perf_counter()
-    assert sleep.may_wake_by(now + 1, None) is bool(sleep.unknown)
-    assert not sleep.may_wake_by(now + 1, sleep)
-    assert sleep.may_wake_by(now + 60, sleep) is bool(sleep.due)
+    assert sleep.may_wake_by(now + 1, None, None) is bool(sleep.unknown)
+    assert not sleep.may_wake_by(now + 1, sleep, None)
+    assert not sleep.may_wake_by(now + 1, None, sleep)
+    assert sleep.may_wake_by(now + 60, sleep, sleep) is bool(sleep.due)
     process.kill()
     process.wait()
-    assert watch.quiet() in (None, Sleep({}, frozenset()))
+    assert watch.quiet() in (None, Sleep({}, {}))
     watch.close()
 
 
+WAITS_UNSEEN = """
+import sys, threading
+def wait():
+    while True:
+        print("waits")
+        turn.acquire(timeout=50)
+turn = threading.Lock()
+turn.acquire()
+threading.Thread(target=wait, daemon=True).start()
+for line in sys.stdin:
+    turn.release()
+"""
 SETS_TIMERS = """
 import asyncio, sys
 async def main():
@@ -77,10 +90,30 @@ def test_a_timer_that_was_set_before_is_told_from_a_new_one() -> None:
             seen.append(until_quiet(watch))
         now = time.perf_counter()
         first, same, sooner = seen
-        assert [sleep.may_wake_by(now + 60, None) for sleep in seen] == [True, True, True]
-        assert not same.may_wake_by(now + 60, None, first)
-        assert sooner.may_wake_by(now + 60, None, first)
-        assert not sooner.may_wake_by(now + 20, None, first)
+        assert [sleep.may_wake_by(now + 60, None, first) for sleep in seen] == [True, True, True]
+        assert not same.may_wake_by(now + 60, None, first, hidden=False)
+        assert sooner.may_wake_by(now + 60, None, first, hidden=False)
+        assert not sooner.may_wake_by(now + 20, None, first, hidden=False)
+        watch.close()
+        process.kill()
+
+
+def test_a_wait_of_unknown_length_is_new_once_its_thread_has_run() -> None:
+    """A thread that waits on with a timeout that can't be seen has set no new one; after it has run it has."""
+    script = [sys.executable, "-u", "-c", WAITS_UNSEEN]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watch = ProcessWatch(process.pid)
+        process.stdout.readline()
+        before = until_quiet(watch)
+        still = until_quiet(watch)
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        after = until_quiet(watch)
+        now = time.perf_counter()
+        assert [sleep.may_wake_by(now, None, before) for sleep in (still, after)] == [False, True]
         watch.close()
         process.kill()
 

@@ -32,24 +32,30 @@ _SAME_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A quiet process: the threads (their ids) that wait with a timeout.
+    """A quiet process: the threads (their ids) that wait with a timeout. Moments are of `time.perf_counter`.
 
-    ``due`` tells for each thread whose timeout is known at which moment of `time.perf_counter` it ends: a little late
-    rather than early, as the wait began before it was first seen. ``unknown`` are those whose timeout can't be seen.
+    ``due`` tells for each thread whose timeout is known when it ends: a little late rather than early, as the wait
+    began before it was first seen. ``unknown`` are those whose timeout can't be seen, with when each was first seen
+    in the wait that it is in.
     """
 
     due: dict[int, float]
-    unknown: frozenset[int]
+    unknown: dict[int, float]
 
-    def may_wake_by(self, moment: float, at_rest: Sleep | None, before: Sleep | None = None) -> bool:
-        """Tell whether a timer may wake the process by a moment.
+    def may_wake_by(self, moment: float, at_rest: Sleep | None, before: Sleep | None, *, hidden: bool = True) -> bool:
+        """Tell whether a timer that was set since ``before`` may wake the process by a moment.
 
-        Threads of unknown timeouts that tick ``at_rest`` do not count, nor do timers that were set ``before``.
+        A thread that waits for an unknown time does not count if it did so ``at_rest``, or is still in the wait in
+        which it was ``before``. A known timer that was there before counts as long as it may hide one that ends
+        later (``hidden``): a thread that serves many timers shows the soonest.
         """
-        usual = at_rest.unknown if at_rest is not None else frozenset()
-        old = before.due.values() if before is not None else ()
-        new = (due for due in self.due.values() if not any(abs(due - known) < _SAME_SECONDS for known in old))
-        return bool(self.unknown - usual) or any(due <= moment for due in new)
+        usual = at_rest.unknown.keys() if at_rest is not None else set()
+        waits = before.unknown if before is not None else {}
+        timers = before.due.values() if before is not None and not hidden else ()
+        new = (due for due in self.due.values() if not any(abs(due - known) < _SAME_SECONDS for known in timers))
+        return any(due <= moment for due in new) or any(
+            thread not in usual and waits.get(thread) != since for thread, since in self.unknown.items()
+        )
 
 
 class ProcessWatch:
@@ -86,7 +92,7 @@ class ProcessWatch:
     def _sleep(self, readings: list[tuple[int, bytes, bytes]]) -> Sleep:
         now = time.perf_counter()
         due: dict[int, float] = {}
-        unknown: set[int] = set()
+        unknown: dict[int, float] = {}
         for thread, account, where in readings:
             words = where.split()
             number = int(words[0]) if words[0].lstrip(b"-").isdigit() else -1
@@ -96,8 +102,8 @@ class ProcessWatch:
                 if milliseconds >= 0:
                     due[thread] = self._first_seen(thread, account, now) + milliseconds / 1000
             elif number in _UNKNOWN and int(words[1 + _UNKNOWN[number]], 16):
-                unknown.add(thread)
-        return Sleep(due, frozenset(unknown))
+                unknown[thread] = self._first_seen(thread, account, now)
+        return Sleep(due, unknown)
 
     def _first_seen(self, thread: int, account: bytes, now: float) -> float:
         """Give when a thread was first seen in the wait that it is in: its account moves whenever it runs."""

@@ -73,8 +73,8 @@ class Waits:
         self._last[replica.number] = sleep
         if time.perf_counter() >= until or prefix in self._slept_out:
             return True
-        hiding = before if done in self._untimed else None
-        return not sleep.may_wake_by(until, self._at_rest.get(replica.number), hiding)
+        hidden = done not in self._untimed
+        return not sleep.may_wake_by(until, self._at_rest.get(replica.number), before, hidden=hidden)
 
     def blocked(self, waited: float, prefix: Prefix, done: Done) -> None:
         """Remember that after this prefix of moves a request that had ``done`` this waits."""
