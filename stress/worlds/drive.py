@@ -200,6 +200,8 @@ class Drive:
                 return
 
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
+        if request.client.answering:
+            return False
         replica = self._world.replicas[request.replica]
         return self._world.waits.asleep(replica, until, before, tuple(self._moves), self._done_by(request))
 
