@@ -265,6 +265,14 @@ def test_the_environment_can_not_colour_a_pipe(
     assert "\x1b" not in capsys.readouterr().out
 
 
+def test_an_encoding_without_a_letter_ends_nothing() -> None:
+    """Where standard output is ASCII, a letter beyond it is written as its number."""
+    program = "from stress.report.terminal import Terminal; Terminal().say('…é')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "FORCE_COLOR": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert done.stdout == b"\\u2026\\xe9\n"
+
+
 def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
     """Each race with its own order file, then what was not checked, then why nothing can be concluded."""
     shown, output = console()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -32,6 +33,9 @@ class Terminal:
     def __init__(self, console: Console | None = None) -> None:
         """Write to standard output unless told otherwise."""
         piped = False if not sys.stdout.isatty() else None
+        if console is None and isinstance(sys.stdout, TextIOWrapper):
+            # What the encoding of the terminal lacks is written out; it must not end the run.
+            sys.stdout.reconfigure(errors="backslashreplace")
         self._console = console or Console(highlight=False, soft_wrap=True, force_terminal=piped)
         self._program = program()
         self._line = False
