@@ -453,6 +453,35 @@ def test_what_a_target_lacks_for_a_scenario_is_told_at_its_place(tmp_path: Path)
 
 
 @pytest.mark.asyncio
+async def test_an_order_that_is_broken_off_leaves_no_key() -> None:
+    """Whatever ends an order early, what it wrote is deleted; a store that forbids it is named."""
+    racy = target_of("redis-read-modify-write").model_dump(exclude_unset=True)
+    async with secured_store() as (url, admin):
+        ours = target(**racy | {"stores": {"redis": {"url": url}}})
+        async with WireWorld(scenario(before=1), ours) as world:
+            with pytest.raises(ZeroDivisionError):
+                await world.run(Interrupted())
+            assert await admin.keys() == [b"theirs"]
+            await admin.execute_command("ACL", "SETUSER", "gateway", "-del")  # type: ignore[no-untyped-call]
+            with pytest.raises(Unavailable, match="the store does not let us delete what the Gateway wrote: "):
+                await world.run(Walk(1))
+
+
+class Interrupted(Followed):
+    """Lets three moves happen and fails."""
+
+    def __init__(self) -> None:
+        """Follow nothing."""
+        super().__init__(())
+        self._left = 3
+
+    def choose(self, moves: Any, *, done: bool) -> Any:  # noqa: ANN401, ARG002 - the interface of explorers
+        """Take the first move three times, then fail."""
+        self._left -= 1
+        return moves[0] if self._left >= 0 else 1 // 0
+
+
+@pytest.mark.asyncio
 async def test_keys_written_before_and_in_other_databases_are_deleted() -> None:
     """What a request before the others wrote is deleted with the rest, in the database where it was written."""
     async with secured_store() as (url, admin):
