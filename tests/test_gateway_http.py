@@ -29,21 +29,27 @@ from stress.signal import Signal
 from stress.stores.valkey import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 PATH, EVENTS = "/api/v1/signals/prometheus", "/api/v1/signals/kubernetes-event"
 LABELS = {"alertname": "HighMemoryUsage", "namespace": "prod-payments", "pod": "payment-api-789"}
 NOW = 1_767_246_065
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Valkey]:
+    """Start a real server once."""
+    found = Valkey()
+    yield found
+    found.close()
+
+
 @pytest_asyncio.fixture
-async def valkey() -> AsyncIterator[Redis]:
-    """Start a real server."""
-    server = Valkey()
-    client = Redis.from_url(server.url, decode_responses=True, protocol=2)
-    yield client
-    await client.aclose()
-    server.close()
+async def valkey(server: Valkey) -> AsyncIterator[Redis]:
+    """Empty the server, and connect as a bundled Gateway does."""
+    async with Redis.from_url(server.url, decode_responses=True, protocol=2) as client:
+        await client.flushdb()
+        yield client
 
 
 @asynccontextmanager
@@ -402,6 +408,23 @@ async def test_health_and_readiness(valkey: Redis) -> None:
 
 
 @pytest.mark.asyncio
+async def test_metrics_count_the_answers(valkey: Redis) -> None:
+    """The text format of Prometheus: one line for each status that was given."""
+    async with gateway(valkey) as client:
+        for headers in (now(), now(), {}):
+            await client.post(PATH, data=webhook(), headers=headers)
+        answer = await client.get("/metrics")
+        text = await answer.text()
+    assert text.splitlines() == [
+        "# TYPE gateway_http_responses_total counter",
+        'gateway_http_responses_total{status="201"} 1',
+        'gateway_http_responses_total{status="202"} 1',
+        'gateway_http_responses_total{status="400"} 1',
+    ]
+    assert answer.content_type == "text/plain"
+
+
+@pytest.mark.asyncio
 async def test_without_its_store_it_is_not_ready_and_answers_500() -> None:
     """A store that is gone makes readiness a 503 and a signal a 500; the Gateway still lives."""
     server = Valkey()
@@ -444,19 +467,15 @@ async def test_what_keeps_it_from_serving_is_said(valkey: Redis) -> None:
         await serve("redis-atomic", "http://127.0.0.1", 0)
 
 
-COMMANDS = [("stress.gateways",), ("stress.cli", "gateway")]
-
-
 @pytest.mark.asyncio
-@pytest.mark.parametrize("module", COMMANDS)
-async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis, module: tuple[str, ...]) -> None:
-    """`stress-gateway gateway`, and the same without the harness, answer on their port; SIGTERM ends them with 0."""
+async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis) -> None:
+    """The process answers on its port, and SIGTERM ends it with 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = "redis://127.0.0.1:{port}".format(**valkey.connection_pool.connection_kwargs)
     words = ("--protocol", "redis-atomic", "--redis", url, "--port", str(port))
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, *words)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "stress.gateways", *words)
     async with aiohttp.ClientSession() as session:
         deadline, status = time.monotonic() + 20, 0
         while not status and time.monotonic() < deadline:
@@ -470,15 +489,14 @@ async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis, module:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("module", COMMANDS)
-async def test_the_command_says_that_its_store_is_not_there(module: tuple[str, ...]) -> None:
+async def test_the_command_says_that_its_store_is_not_there() -> None:
     """A store that does not answer is one line and exit code 69."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{taken.getsockname()[1]}"
         words = ("--protocol", "redis-atomic", "--redis", url, "--port", "1")
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, *words, stderr=pipe)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "stress.gateways", *words, stderr=pipe)
         _, said = await process.communicate()
     assert (process.returncode, said.decode().splitlines()[0][:37]) == (
         69,

@@ -107,7 +107,7 @@ CASES: list[tuple[str, Scenario, int, dict[str, tuple[int, str]]]] = [
     ("redis-optimistic", situation(), 20, {}),
     ("redis-optimistic", situation("clock"), 264, {}),
     ("redis-optimistic", situation("cleanup"), 214, {}),
-    ("redis-optimistic", situation("expiry", before=1), 2006, {}),
+    ("redis-optimistic", situation("expiry"), 214, {}),
     (
         "redis-read-modify-write",
         situation(before=1),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 from redis.exceptions import RedisError
 
 from stress.gateways.intake import ADAPTERS, Refusal, check_media_type, read_body
-from stress.gateways.problems import guard
+from stress.gateways.problems import ANSWERED, guard
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import stamp
 from stress.gateways.wire_store import RedisStore
@@ -28,13 +29,14 @@ STOPPING = web.AppKey("stopping", list[bool])
 def make_app(protocol: str, store: RedisStore) -> web.Application:
     """Build the application over one deduplication protocol."""
     app = web.Application(middlewares=[guard])
-    app[STOPPING] = [False]
+    app[STOPPING], app[ANSWERED] = [False], Counter()
     deduplicate = protocol_named(protocol)
     for adapter, (read, most) in ADAPTERS.items():
         app.router.add_route("*", f"/api/v1/signals/{adapter}", _signals(read, most, store, deduplicate))
     app.router.add_get("/health", _healthy)
     app.router.add_get("/healthz", _healthy)
     app.router.add_get("/ready", _ready(store))
+    app.router.add_get("/metrics", _metrics)
     return app
 
 
@@ -58,6 +60,13 @@ def _signals(
 
 async def _healthy(_: web.Request) -> web.Response:
     return web.json_response({"status": "healthy", "timestamp": stamp(time.time())})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """Give how many answers had each status, in the text format of Prometheus."""
+    name = "gateway_http_responses_total"
+    counts = [f'{name}{{status="{status}"}} {count}' for status, count in sorted(request.app[ANSWERED].items())]
+    return web.Response(text="\n".join([f"# TYPE {name} counter", *counts, ""]))
 
 
 def _ready(store: RedisStore) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from stress.gateways.intake import Refusal, check_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+ANSWERED = web.AppKey("answered", Counter[int])
+"""How many answers were given with each status."""
 
 _TYPES = {
     400: "validation-error",
@@ -46,6 +50,7 @@ async def guard(
         if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS):
             check_timestamp(request.headers.get("X-Timestamp"), time.time())
     except Refusal as refusal:
+        request.app[ANSWERED][refusal.status] += 1
         return problem(refusal.status, refusal.detail, request.path)
     identity = str(uuid.uuid4())
     try:
@@ -59,6 +64,7 @@ async def guard(
         )
     except Exception as error:  # noqa: BLE001 - whatever a protocol raises is a 500 to its client
         answer = problem(500, f"Redis error: {error}", request.path, identity)
+    request.app[ANSWERED][answer.status] += 1
     answer.headers.update(_SECURITY)
     answer.headers["X-Request-ID"] = identity
     return answer
