@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import traceback
@@ -54,8 +55,8 @@ class Commands(click.Group):
         except ReportUnwritable as error:
             click.echo(f"the report can't be written: {error}", err=True)
             code = REPORT
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read us is gone: there is nobody left to tell
+        except BrokenPipeError:  # whoever read us is gone; what is still to be written goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = REPORT
         except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
             click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)

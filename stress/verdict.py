@@ -81,24 +81,30 @@ class Evidence:
         """Say in words how much was covered."""
         if self.stopped and not self.exhausted:
             ran = self.orders + self.sampled
-            told = [f"stopped at a race after {ran} orders"] if ran else []
-            told += [f"{self.replayed} failing orders of the model followed"] if self.replayed else []
+            told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []
+            told += [f"{counted(self.replayed, 'failing order')} of the model followed"] if self.replayed else []
             return ", ".join(told)
         if self.exhausted:
             words = f"exhausted {self.orders} of {self.total}"
         elif self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
-            words = f"bounded: every order with up to {self.bound} switches ({self.orders} orders)"
+            words = f"bounded: every order with up to {counted(self.bound, 'switch')} ({counted(self.orders, 'order')})"
         elif self.sampled and not self.orders:
-            words = f"sampled only: {self.sampled} orders"
+            words = f"sampled only: {counted(self.sampled, 'order')}"
         else:
-            words = f"{self.orders} orders, cut off below one switch"
+            words = f"{counted(self.orders, 'order')}, cut off below one switch"
         if self.sampled and self.orders:
             words += f", {self.sampled} more sampled"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
         return words
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 order``, ``2 switches``."""
+    plural = noun + ("es" if noun.endswith("ch") else "s")
+    return f"{number} {noun if number == 1 else plural}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,19 @@ _VERDICT, _EXPECTED = len("inconclusive"), len("expected")
 _WIDEST = 120
 
 
+class Unread(Console):
+    """A console that says when nobody reads it any more; rich itself would end the program with exit code 1, a race."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command.
+
+        Raises:
+            BrokenPipeError: always.
+
+        """
+        raise BrokenPipeError
+
+
 class Terminal:
     """Writes to a console; without a terminal there is no progress line and no colour."""
 
@@ -36,7 +49,7 @@ class Terminal:
         if console is None and isinstance(sys.stdout, TextIOWrapper):
             # What the encoding of the terminal lacks is written out; it must not end the run.
             sys.stdout.reconfigure(errors="backslashreplace")
-        self._console = console or Console(highlight=False, soft_wrap=True, force_terminal=piped)
+        self._console = console or Unread(highlight=False, soft_wrap=True, force_terminal=piped)
         self._program = program()
         self._line = False
 
