@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stress.step import Touch
     from stress.worlds.client import Raw
     from stress.worlds.replicas import Replica
+    from stress.worlds.store import Written
     from stress.worlds.wire import WireWorld
 
 _STORE_SECONDS = 5.0
@@ -89,8 +90,12 @@ class Drive:
             await self._rest()
         if not self._fault:
             self._snapshots.append(await self._observe())
-        await self._world.forget(self._attribution.written)
         return self._trace()
+
+    @property
+    def written(self) -> set[Written]:
+        """The keys that were written so far."""
+        return self._attribution.written
 
     async def _loop(self) -> None:
         while not self._faulty():
@@ -307,7 +312,7 @@ class Drive:
             request.task = asyncio.create_task(
                 self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
             )
-            self._attribution.written |= await self._world.escort(request.task, self._fresh, self._fingerprint)
+            await self._world.escort(request.task, self._fresh, self._fingerprint, self.written)
             await self._world.waits.calm(self._world.replicas[request.replica], self._gate.signal)
             self._answer(request)
         self._finished.clear()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as StoreGone
+from redis.exceptions import RedisError, ResponseError
 
 from stress.errors import Unavailable
 from stress.stores.valkey import Valkey
@@ -63,9 +65,19 @@ class Store:
         return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
 
     async def forget(self, keys: Collection[Written]) -> None:
-        """Delete keys."""
-        for database in sorted({database for database, _ in keys}):
-            await self.ask([("DEL", *sorted(name for at, name in keys if at == database))], database)
+        """Delete keys. A store that is lost keeps them: that it is lost is told elsewhere.
+
+        Raises:
+            Unavailable: when it refuses.
+
+        """
+        with suppress(StoreGone, OSError):
+            try:
+                for database in sorted({database for database, _ in keys}):
+                    await self.ask([("DEL", *sorted(name for at, name in keys if at == database))], database)
+            except ResponseError as error:
+                message = f"the store does not let us delete what the Gateway wrote: {error}"
+                raise Unavailable(message, "allow DEL to the user of stores.redis.url") from None
 
     async def clear(self, keys: Collection[Written]) -> None:
         """Delete everything if the server was started here, else these keys."""

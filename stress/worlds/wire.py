@@ -120,9 +120,9 @@ class WireWorld:
                 return await drive.run()
             except Crossed:
                 memory.again()
-        trace = drive.abandoned(f"the run crossed a second unasked {_CROSSINGS} times")
-        await self.forget(set())
-        return trace
+            finally:
+                await self.forget(drive.written)
+        return drive.abandoned(f"the run crossed a second unasked {_CROSSINGS} times")
 
     def abandoned(self, reason: str) -> Trace | None:
         """Give the trace so far of the run that is under way, for a user who interrupts it."""
@@ -140,14 +140,17 @@ class WireWorld:
         """Delete what an order wrote."""
         await self.site.store.forget(keys)
 
-    async def escort(
-        self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, *, together: bool = False
-    ) -> set[Written]:
-        """Let everything through while requests are at work, one frame after another; give the keys they wrote.
+    async def escort(self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, written: set[Written]) -> None:
+        """Let everything through while requests are at work, one frame after another; add the keys they write."""
+        names = Attribution(self, fresh, fingerprint)
+        names.written = written
+        await self._usher(work, names)
+
+    async def _usher(self, work: asyncio.Future[Answered], names: Attribution, *, together: bool = False) -> None:
+        """Let one frame after another through, and note what is written.
 
         With ``together`` the first frame waits until no more come, so that each request has a connection to the store.
         """
-        names = Attribution(self, fresh, fingerprint)
         work.add_done_callback(lambda _: self.gate.signal.notify())
         self.gate.close()
         try:
@@ -165,7 +168,6 @@ class WireWorld:
                     await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
         finally:
             self.gate.reopen()
-        return names.written
 
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
@@ -189,17 +191,17 @@ class WireWorld:
         fingerprint = self.marks.fingerprint(fresh)
         work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items()))
         answers: Sequence[Raw] = ()
-        written: set[Written] = set()
+        names = Attribution(self, fresh, fingerprint)
         why = "in time"
         try:
             async with asyncio.timeout(_WARM_PATIENCES * self.patience):
-                written = await self.escort(work, fresh, fingerprint, together=True)
+                await self._usher(work, names, together=True)
                 answers = work.result()
         except TimeoutError:
             work.cancel()
         else:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
-        await self.site.store.clear(written)
+        await self.site.store.clear(names.written)
         if why:
             message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
             raise Unavailable(message, "send it one signal by hand to see why")
