@@ -217,7 +217,7 @@ BLOCKED_OF_8 = 6
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("language", ["go"], indirect=True)
+@pytest.mark.parametrize("language", ["go", "node"], indirect=True)
 async def test_requests_that_go_on_together_keep_their_names(language: str, world_of: Callable[..., WireWorld]) -> None:
     """Whichever of two waiting requests the Gateway wakes first, each is answered by its own step, in every replay."""
     async with world_of("together", 3) as world:
@@ -232,7 +232,7 @@ async def test_requests_that_go_on_together_keep_their_names(language: str, worl
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("language", ["go"], indirect=True)
+@pytest.mark.parametrize("language", ["go", "node"], indirect=True)
 async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_of: Callable[..., WireWorld]) -> None:
     """Two requests that go on from different places with the same command, unmarked, make the run inconclusive."""
     async with world_of("shared") as world:

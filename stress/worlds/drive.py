@@ -205,10 +205,8 @@ class Drive:
                 return
 
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
-        if request.client.answering:
-            return False
-        replica = self._world.replicas[request.replica]
-        return self._world.waits.asleep(replica, until, before, tuple(self._moves), self._done_by(request))
+        replica, so_far = self._world.replicas[request.replica], (tuple(self._moves), self._done_by(request))
+        return not request.client.answering and self._world.waits.asleep(replica, until, before, *so_far)
 
     def _done_by(self, request: Request) -> tuple[str, ...]:
         return tuple(
@@ -225,21 +223,27 @@ class Drive:
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
         for frame in self._gate.settle(replica.number):
-            fault = await self._attribution.own(frame, self._requests.values(), self._running)
-            self._fault = self._fault or fault
-            if not fault:
-                self._frames.append(frame)
+            await self._own(frame)
         self._recognise()
         while self._finished:
             self._answer(self._finished.pop(0))
+
+    async def _own(self, frame: Frame) -> None:
+        fault = await self._attribution.own(frame, self._requests.values(), self._running)
+        if not fault:
+            self._frames.append(frame)
+        elif len(parts := self._gate.split(frame)) == 1:
+            self._fault = self._fault or fault
+        else:  # commands of several requests went down one connection together
+            for part in parts:
+                await self._own(part)
 
     def _recognise(self) -> None:
         """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""
         one = self._running
         if one is None or one.answered or one in self._finished:
             return
-        other = next((done for done in self._finished if self._attribution.alike(one, done)), None)
-        if other is not None:
+        for other in [done for done in self._finished if self._attribution.alike(one, done)][:1]:
             one.exchange(other)
             self._requests[one.actor], self._requests[other.actor] = one, other
             self._running = other
