@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import scenario_of, target_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import stress.checks
@@ -141,6 +141,13 @@ def linearizable_by_trying(answers: list[Answer]) -> bool:
     )
 
 
+@example(
+    [
+        answer("A", 202, between=(0, 1)),
+        answer("B", 202, between=(0, 9)),
+        answer("C", 202, count=2, between=(5, 8)),
+    ]
+)
 @given(histories())
 def test_a_history_is_linearizable_when_some_order_explains_it(history: list[Answer]) -> None:
     """The check says what trying every permutation says."""
@@ -281,6 +288,19 @@ def test_steps_contradict_on_a_common_object_that_one_changes() -> None:
     assert contradicting(event(0, "A", read), event(1, "B", write), event(2, "A", read)) == (0, 1, 2)
     assert contradicting(event(0, "A", read), event(1, "B", Touch(WHOLE, Access.WRITE))) == (0, 1)
     assert contradicting(event(0, "A", read), event(1, "A", write)) == (1,)
+
+
+def test_whoever_was_answered_long_before_contradicts_nobody() -> None:
+    """A request that was over before the others began has no part in what went wrong between them."""
+    write = Touch("k", Access.WRITE)
+    answers = [
+        answer("before1", 201, between=(0, 2)),
+        answer("A", 202, count=2, between=(3, 8)),
+        answer("B", 202, count=2, between=(4, 9)),
+    ]
+    events = (event(1, "before1", write), event(5, "A", write), event(6, "B", write))
+    found = run_checks(["hits_equal_answers"], trace_of(answers, (("r",), {"r": 2}), events=events))
+    assert [(one.answers, one.steps) for one in found] == [(("A", "B", "before1"), (5, 6))]
 
 
 def test_a_server_error_names_its_last_step() -> None:

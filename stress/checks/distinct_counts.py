@@ -29,9 +29,8 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         told = [answer for answer in mine if answer.duplicate and answer.count is not None]
         counts = sorted(answer.count for answer in told if answer.count is not None)
         allowed = list(range(2, len(mine) + 1))
-        # Hits of answers that tell no count (a second one that says created) have numbers too, unknown to us.
-        right = counts == allowed if len(told) == len(mine) - 1 else len(set(counts)) == len(counts)
-        if not right or not set(counts) <= set(allowed):
+        # Of N hits one created the record; the others, where all tell a count, fill 2…N without a gap.
+        if len(set(counts)) < len(counts) or not set(counts) <= set(allowed):
             expected = f"counts {allowed} of {record}"
             found.append(Violation("distinct_counts", expected, str(counts), names(told), incarnation=number))
     return found
