@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stress.step import Move
     from stress.target import Target
     from stress.trace import Trace
+    from stress.verdict import Violation
 
 TWINS = ("redis-atomic", "redis-optimistic")
 _MOST_ON_THE_WIRE = 60
@@ -203,6 +204,35 @@ def test_every_bundled_pair_is_as_it_expects(name: str, protocol: str) -> None:
         assert explorer.orders <= 5000
     assert seen == wanted
     assert wanted or explorer.exhausted
+
+
+GUIDE = [
+    [cell.strip(" `") for cell in line.strip("|").split("|")]
+    for line in (bundled("") / "README.md").read_text().split("## What is bundled")[1].splitlines()
+    if line.startswith("| ") and not line.startswith("| scenario")
+]
+
+
+@pytest.mark.parametrize(("name", "race", "protocol", "invariant", "order"), GUIDE)
+def test_the_guide_tells_the_minimal_order_of_each_race(
+    name: str, race: str, protocol: str, invariant: str, order: str
+) -> None:
+    """The first order that breaks the invariant is the one in the guide, and the cause is the environment or a race."""
+    scenario = scenario_of(name)
+    world, explorer = ModelWorld(scenario, target_of(protocol)), Exhaustive(fused=True)
+    found: list[Violation] = []
+    while not any(one.invariant == invariant for one in found):
+        assert explorer.more()
+        trace = world.run(explorer)
+        explorer.learn(trace)
+        found = run_checks(scenario.invariants, trace)
+    assert word(trace) == order
+    assert cause(found) == ("environment" if race == "none" else "gateway")
+
+
+def test_the_guide_names_every_bundled_scenario() -> None:
+    """None is left out."""
+    assert {row[0] for row in GUIDE} == {path.stem for path in bundled("").glob("*.yaml")}
 
 
 def test_the_contracts_own_order_loses_a_counted_hit() -> None:
