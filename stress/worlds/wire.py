@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from stress.errors import Unavailable, UsageFault
+from stress.explore.interleavings import Interleaving
 from stress.step import letters
 from stress.worlds.attribution import Attribution
 from stress.worlds.client import Client, Form, Raw
@@ -185,6 +186,8 @@ class WireWorld:
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
+        # One order without a switch shows what a request does next when it is alone (DESIGN section 4).
+        await self.run(Interleaving(()))
 
     async def _send_to_warm(self) -> Sequence[Raw]:
         fresh = uuid.uuid4().hex[:12]
