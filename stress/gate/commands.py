@@ -178,8 +178,8 @@ class ConnectionState:
 
     @property
     def listens(self) -> bool:
-        """Whether the server may say something unasked."""
-        return self._monitors or self._tracks or any(self._channels.values()) or any(self._confirmed.values())
+        """Whether the server may send messages (MONITOR's lines are none)."""
+        return self._tracks or any(self._channels.values()) or any(self._confirmed.values())
 
     def plain(self, args: Sequence[bytes]) -> bool:
         """Tell quickly whether a command changes nothing here and has one reply, which comes at once."""
@@ -318,10 +318,10 @@ class ConnectionState:
         """Tell whether the server sent something that no command asked for; ``awaited`` is what it owes next."""
         if awaited is None:
             return True
-        if not reply.push and not self.listens:
-            return False
         if self._monitors and _MONITORED.match(reply.raw):
             return True
+        if not reply.push and not self.listens:
+            return False
         if not isinstance(reply.value, list) or not reply.value or not isinstance(reply.value[0], bytes):
             return False
         word = reply.value[0]
