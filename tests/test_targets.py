@@ -65,7 +65,7 @@ def own_start(*words: str, **keys: object) -> dict[str, object]:
 async def secured_store() -> AsyncIterator[tuple[str, Redis]]:
     """Run a Valkey as a user would: a user with a password, and a key of somebody else in database 3."""
     server = Valkey()
-    admin = Redis.from_url(server.url, db=3)
+    admin = Redis.from_url(f"redis://127.0.0.1:{server.port}/3")
     try:
         await admin.execute_command("ACL", "SETUSER", "gateway", "on", ">s3cret", "~*", "&*", "+@all")  # type: ignore[no-untyped-call]
         await admin.set("theirs", "untouched")
