@@ -61,6 +61,12 @@ def end(process: subprocess.Popen[bytes], seconds: float = 2.0) -> None:
     process.wait()
 
 
+def ending(process: subprocess.Popen[bytes]) -> str:
+    """Say how a child that has ended did: its exit code, or the signal that killed it."""
+    code = process.returncode
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
 def accepts(host: str, port: int) -> bool:
     """Tell whether somebody listens there."""
     try:
@@ -72,19 +78,22 @@ def accepts(host: str, port: int) -> bool:
 
 def listens(pid: int, port: int) -> bool:
     """Tell whether a process or one of its descendants listens on a port; True where that can't be seen."""
-    inodes = set()
+    return port in ports(pid) or sys.platform != "linux"
+
+
+def ports(pid: int) -> set[int]:
+    """Give the ports that a process and its descendants listen on; none where that can't be seen (proc(5))."""
+    listening = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 words = line.split()
-                if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
-                    inodes.add(f"socket:[{words[9]}]")
-    if not inodes:
-        return sys.platform != "linux"
+                if words[3] == "0A":
+                    listening[f"socket:[{words[9]}]"] = int(words[1].rsplit(":", 1)[1], 16)
+    found = set()
     for child in descendants(pid):
         with suppress(OSError):
             for file in os.listdir(f"/proc/{child}/fd"):  # noqa: PTH208 - names are enough
                 with suppress(OSError):
-                    if os.readlink(f"/proc/{child}/fd/{file}") in inodes:  # noqa: PTH115 - a link to no path
-                        return True
-    return False
+                    found.add(listening.get(os.readlink(f"/proc/{child}/fd/{file}"), 0))  # noqa: PTH115 - no path
+    return found - {0}

@@ -15,6 +15,7 @@ from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
 from stress.worlds.observe import shown, snapshot, with_told_hits
+from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ class Drive:
             Crossed: see there.
 
         """
+        try:
+            await self._follow()
+        except StoreLost as lost:
+            self._fault = f"store lost: {lost}"
+        return self._trace()
+
+    @property
+    def written(self) -> set[Written]:
+        """The keys that were written so far."""
+        return self._attribution.written
+
+    async def _follow(self) -> None:
         await self._before()
         self._gate.close()
         try:
@@ -90,12 +103,8 @@ class Drive:
             await self._rest()
         if not self._fault:
             self._snapshots.append(await self._observe())
-        return self._trace()
-
-    @property
-    def written(self) -> set[Written]:
-        """The keys that were written so far."""
-        return self._attribution.written
+            if not all(answer.accepted for answer in self._answers):
+                await self._world.ask([("PING",)])  # a Gateway whose store is lost is not to blame
 
     async def _loop(self) -> None:
         while not self._faulty():
@@ -109,7 +118,7 @@ class Drive:
                     return
                 continue
             move = self._explorer.choose(moves, done=done)
-            if move is None:
+            if move is None or self._faulty():
                 return
             await self._apply(move)
             self._note_second()
@@ -360,7 +369,7 @@ class Drive:
         return bool(self._fault)
 
     def _death(self) -> str:
-        return next((replica.death for replica in self._world.replicas.values() if replica.death), "")
+        return self._world.site.death
 
     def _stuck(self) -> str:
         return (

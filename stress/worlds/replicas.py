@@ -18,7 +18,7 @@ import aiohttp
 
 from stress.errors import Unavailable
 from stress.gate.quiet import ProcessWatch, descendants
-from stress.stores.process import accepts, end, listens, spawn
+from stress.stores.process import accepts, end, ending, listens, ports, spawn
 
 if TYPE_CHECKING:
     import subprocess
@@ -53,9 +53,7 @@ class Replica:
             return self.lost
         if self.process is None or self.process.poll() is None:
             return ""
-        code = self.process.returncode
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return f"Gateway {self.number} died ({how})"
+        return f"Gateway {self.number} died ({ending(self.process)})"
 
     def tail(self) -> str:
         """Give the last line that it printed."""
@@ -125,6 +123,14 @@ def _check_listener(replica: Replica, pid: int, port: int) -> None:
         raise Unavailable(message, "end it, and let the target listen on the port it is given")
 
 
+def _advice(replica: Replica, port: int) -> str:
+    """Say what to do about a Gateway that is not ready in time."""
+    elsewhere = ports(replica.process.pid) if replica.process is not None else set()
+    if elsewhere and port not in elsewhere:
+        return f"it listens on port {min(elsewhere)}: let start.command hand it {{port}}"
+    return "check start.ready and its output: " + (replica.tail() or "it printed nothing")
+
+
 async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -> None:
     path, within = ready
     deadline = time.monotonic() + within
@@ -144,8 +150,5 @@ async def _ready(replica: Replica, port: int, ready: tuple[str | None, float]) -
                         if answer.ok:
                             return
             if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"Gateway {replica.number} was not ready within {within:g} s",
-                    "check start.ready and its output: " + replica.tail(),
-                )
+                raise Unavailable(f"Gateway {replica.number} was not ready within {within:g} s", _advice(replica, port))
             await asyncio.sleep(0.01)

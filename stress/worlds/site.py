@@ -73,14 +73,15 @@ class Site:
 
     @property
     def death(self) -> str:
-        """Say which Gateway has ended and how, or nothing while all live."""
-        return next((replica.death for replica in self.replicas.values() if replica.death), "")
+        """Say whether the store that was started here or a Gateway has ended and how, or nothing while all live."""
+        lost = f"store lost: {self.store.death}" if self.store.death else ""
+        told = (lost, *(replica.death for replica in self.replicas.values()))
+        return next((death for death in told if death), "")
 
     @property
     def broken(self) -> bool:
         """Whether a Gateway or the store that was started here has ended."""
-        valkey = self.store.valkey
-        return bool(self.death) or (valkey is not None and valkey.process.poll() is not None)
+        return bool(self.death)
 
     async def _start_replica(self, number: int) -> None:
         rules = (*OWN_CONNECTION, *self.target.background.redis)

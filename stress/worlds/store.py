@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as StoreGone
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoReply
 
 from stress.errors import Unavailable
+from stress.stores.process import ending
 from stress.stores.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -22,6 +26,10 @@ _USUAL_PORT = 6379
 
 Written = tuple[int, str]
 """A key that a Gateway wrote: the number of the database, and its name."""
+
+
+class StoreLost(Unavailable):
+    """The store does not take our own connection, or no longer."""
 
 
 class Store:
@@ -48,10 +56,15 @@ class Store:
         self.database = int(parts.path.strip("/") or 0)
         try:
             await self.ask([("PING",)])
-        except (RedisError, OSError) as error:
-            host, port = self.address
-            message = f"the store at {host}:{port} does not take our connection: {error}"
-            raise Unavailable(message, "start it, and check stores.redis.url") from None
+        except RedisError as error:
+            raise self._lost(error) from None
+
+    @property
+    def death(self) -> str:
+        """Say how the server that was started here ended, or nothing while it lives."""
+        if self.valkey is None or self.valkey.process.poll() is None:
+            return ""
+        return f"the Valkey that was started for the Gateway died ({ending(self.valkey.process)})"
 
     def url(self, port: int) -> str:
         """Give the URL by which a Gateway reaches it through a gate: the same user, password and database."""
@@ -60,9 +73,17 @@ class Store:
         return f"redis://{login + '@' if login else ''}127.0.0.1:{port}/{self.database}"
 
     async def ask(self, commands: Sequence[tuple[str, ...]], database: int | None = None) -> list[object]:
-        """Run commands, in the target's database unless told otherwise."""
+        """Run commands, in the target's database unless told otherwise.
+
+        Raises:
+            StoreLost: when it does not answer.
+
+        """
         run = self._client(self.database if database is None else database).execute_command
-        return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
+        try:
+            return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
+        except (NoConnection, NoReply, OSError) as error:
+            raise self._lost(error) from None
 
     async def forget(self, keys: Collection[Written]) -> None:
         """Delete keys. A store that is lost keeps them: that it is lost is told elsewhere.
@@ -71,7 +92,7 @@ class Store:
             Unavailable: when it refuses.
 
         """
-        with suppress(StoreGone, OSError):
+        with suppress(StoreLost):
             try:
                 for database in sorted({database for database, _ in keys}):
                     await self.ask([("DEL", *sorted(name for at, name in keys if at == database))], database)
@@ -93,10 +114,19 @@ class Store:
         if self.valkey is not None:
             self.valkey.close()
 
+    def _lost(self, error: Exception) -> StoreLost:
+        """Say what is wrong with the store, and what to do."""
+        host, port = self.address
+        if self.death:
+            return StoreLost(self.death, "see whether memory ran out, or name a store of your own: stores.redis.url")
+        message = f"the store at {host}:{port} does not take our connection: {error}"
+        return StoreLost(message, "start it, and check stores.redis.url")
+
     def _client(self, database: int) -> Redis:
         client = self._clients.get(database)
         if client is None:
             address = urlsplit(self._url)._replace(path=f"/{database}").geturl()
-            client = self._clients[database] = Redis.from_url(address, protocol=2)
+            at_once = Retry(NoBackoff(), 0)  # who is gone is not waited for
+            client = self._clients[database] = Redis.from_url(address, protocol=2, retry=at_once)
             client.response_callbacks.clear()
         return client

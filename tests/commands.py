@@ -1,0 +1,115 @@
+"""Commands for the tests, run as a user runs them, and what must not be left behind when one has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from click.testing import CliRunner
+
+from stress.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GATEWAYS = Path(__file__).parent / "gateways"
+BAD = GATEWAYS / "bad_gateway.py"
+TWO_AT_ONCE = """\
+name: two-at-once
+story: Two identical signals at once.
+signal: {labels: {pod: "p-{fresh}"}}
+invariants: [no_server_error, one_created_answer]
+"""
+
+
+class Said(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Both outputs, line by line: first what went to standard error."""
+        return [line for line in (self.err + self.out).splitlines() if line.strip()]
+
+
+def stress(folder: Path, *args: object) -> Said:
+    """Run a command in this process, in a folder; nothing of it may be left: no process, no file, no open socket.
+
+    Starting Python anew for each takes longer than most of the commands.
+    """
+    with contextlib.chdir(folder), nothing_left(folder):
+        done = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert isinstance(done.exception, SystemExit | None), done.exception
+    assert "Traceback" not in done.output
+    return Said(done.exit_code, done.stdout, done.stderr)
+
+
+def command(*args: object) -> list[str]:
+    """Give the words that run a command in a process of its own."""
+    return [sys.executable, "-m", "stress.cli", *(str(arg) for arg in args)]
+
+
+@contextlib.contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """Compare what there is before and after: our children, our open files, and temporary files."""
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    before = (children(), descriptors())
+    tempfile.tempdir = str(temporary)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+    assert (children(), descriptors()) == before
+    assert [path.name for path in temporary.iterdir() if "bug" not in path.name] == []
+
+
+def children(pid: int | None = None) -> list[int]:
+    """Give the processes that this one, or another, has started and that are still there."""
+    tasks = Path(f"/proc/{pid or os.getpid()}/task")
+    return sorted(int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split())
+
+
+def descriptors() -> list[str]:
+    """Give what is open: sockets and files."""
+    links = []
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(str(path.readlink()))
+    return sorted(links)
+
+
+def own_files(  # noqa: PLR0913 - what the tests vary
+    folder: Path,
+    mode: str,
+    *,
+    port: str = "{port}",
+    patience: float = 0.1,
+    within: float = 5.0,
+    more: str = "",
+    program: Path = BAD,
+) -> list[str]:
+    """Write a scenario and a target of the Gateway that goes wrong; give the words that search them."""
+    (folder / "two.yaml").write_text(TWO_AT_ONCE)
+    words = json.dumps([sys.executable, str(program), port, "{redis_port}", mode])
+    begin = f"{{command: {words}, ready: {{path: /ready, within: {within}}}}}"
+    (folder / "own.yaml").write_text(f"name: own\nstart: {begin}\npatience: {patience}\n{more}")
+    return ["run", "two.yaml", "--target", "own.yaml", "--seconds", "5"]
+
+
+def report(folder: Path) -> tuple[dict[str, object], list[str]]:
+    """Read the report of the last pair: its result, and its events in short."""
+    latest = folder / "reports" / "latest"
+    result: dict[str, object] = json.loads((latest / "result.json").read_text())
+    trace = latest / "trace.ndjson"
+    lines = [json.loads(line) for line in trace.read_text().splitlines()] if trace.exists() else []
+    events = [line["event"] for line in lines if "event" in line]
+    return result, [f"{event['actor']} {event['command']}" for event in events]
