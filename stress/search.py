@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.checks import cause, not_checked, run_checks
+from stress.checks import cause, not_checked, run_checks, undecided
 from stress.draw import Draw
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.walk import Walk
@@ -173,6 +173,8 @@ class Search:
         self._ran += 1
         self._last = trace
         self._fault = self._fault or self._compare(trace) or trace.fault
+        if not self._fault and undecided(trace):
+            self._fault = "too many requests span a cleanup or an expiry to be counted: use fewer at once"
         if self._fault:
             return
         self._outcomes.add(trace.outcome)

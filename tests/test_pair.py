@@ -176,3 +176,21 @@ async def test_an_interrupted_search_keeps_the_run_under_way() -> None:
     assert (str(result.verdict.ruling), result.faults) == ("inconclusive", (INTERRUPTED,))
     assert result.last_trace is not None
     assert result.last_trace.fault == INTERRUPTED
+
+
+def test_answers_that_can_not_be_counted_decide_nothing() -> None:
+    """Where too many requests span several cleanups to try every way of counting them, there is no verdict."""
+    scenario = Scenario.model_validate(
+        {
+            **scenario_of("t2-one-then-three-cleanup").model_dump(exclude_unset=True),
+            "concurrent": 26,
+            "invariants": ["hits_equal_answers"],
+            "actors": {"cleanup": {"at_most": 1}},
+            "search": {"explorer": "walk"},
+            "expect": {},
+        }
+    )
+    world = ModelWorld(scenario, target_of("redis-optimistic"))
+    result = asyncio.run(Pair(world, None, Limits(20.0, 500)).result())
+    assert str(result.verdict.ruling) == "inconclusive"
+    assert result.faults == ("too many requests span a cleanup or an expiry to be counted: use fewer at once",)

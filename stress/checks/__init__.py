@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stress.trace import Trace
     from stress.verdict import Violation
 
+__all__ = ["Check", "cause", "check_named", "missing", "not_checked", "run_checks", "undecided"]
+
 
 class Check(NamedTuple):
     """What a check module says, looked up once: a search judges thousands of runs by the same checks."""
