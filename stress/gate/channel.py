@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stress.gate.acknowledge import acknowledge
 from stress.gate.commands import Awaited, Command, ConnectionState, Effect, Unit, background, pushed
 from stress.gate.gate import Frame
 from stress.gate.replies import Reply, ReplyError, ReplyParser
@@ -188,6 +189,8 @@ class RedisChannel(asyncio.Protocol):
             self.gate.fail(f"a frame of the Gateway could not be read: {fault}")
             self.abort()
             return
+        if self._requests.partial:
+            acknowledge(self._client)
         if self.gate.open and not self._fresh:
             self._through(requests)
             return

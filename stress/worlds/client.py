@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from stress.gate.acknowledge import acknowledge
 from stress.placeholders import filled
 from stress.worlds.observe import field
 
@@ -89,7 +89,8 @@ class Client:
         try:
             async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 self.answering = True
-                _acknowledge(answer)
+                if answer.connection is not None:  # servers that write head and body apart, as the JDK's, wait for this
+                    acknowledge(answer.connection.transport)
                 return Raw(answer.status, await answer.read())
         except TimeoutError:
             return Raw(0, b"", "no answer in time")
@@ -102,15 +103,3 @@ class Client:
     async def close(self) -> None:
         """Close the connection."""
         await self._session.close()
-
-
-def _acknowledge(answer: aiohttp.ClientResponse) -> None:
-    """Tell the Gateway at once that the head is here.
-
-    A server that writes head and body apart without TCP_NODELAY, as the one of the JDK does, sends the body only then
-    (RFC 9293 section 3.7.4), and the kernel would take 40 ms to say so.
-    """
-    transport = answer.connection.transport if answer.connection is not None else None
-    raw = transport.get_extra_info("socket") if transport is not None else None
-    if raw is not None and hasattr(socket, "TCP_QUICKACK"):
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
