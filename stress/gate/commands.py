@@ -154,8 +154,10 @@ def creates_if_absent(args: Sequence[bytes]) -> bool:
 
 def background(args: Sequence[bytes], rules: Sequence[str]) -> bool:
     """Tell whether a command is never gated: rules are names (``PING``) or two words (``SCRIPT LOAD``)."""
-    words = [arg.decode("latin-1").upper() for arg in args[:2]]
-    return not words or words[0] in rules or " ".join(words) in rules
+    if not args:
+        return True
+    name = args[0].decode("latin-1").upper()
+    return name in rules or (len(args) > 1 and f"{name} {args[1].decode('latin-1').upper()}" in rules)
 
 
 class ConnectionState:

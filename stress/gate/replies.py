@@ -19,7 +19,11 @@ _BULKS = frozenset(b"$!=")
 _AGGREGATES = frozenset(b"*~>%|")
 _LENGTHS = {b"%d" % length: length for length in range(4096)}
 """The lengths that most bulk strings have, as they are written."""
+_NIL = frozenset([b"$-1\r\n", b"*-1\r\n", b"_\r\n"])
 _SHOWN = 40
+
+_MORE = object()
+"""Stands for the value of what has begun but not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +74,22 @@ def _plain(source: bytes | bytearray, at: int, limit: int, values: list[object])
 
 
 def _single(data: bytes) -> object:
-    """Give the value of what is exactly one plain reply, as most of what arrives is; None for anything else."""
+    """Give the value of what is exactly one plain reply, as most of what arrives is; `_MORE` for anything else."""
     end = data.find(b"\r\n")
     if end < 0:
-        return None
+        return _MORE
     kind, line = data[0], data[1:end]
-    if kind == _BULK:
-        length = _LENGTHS.get(line)
-        whole = length is not None and len(data) == end + 4 + length and data.endswith(b"\r\n")
-        return data[end + 2 : -2] if whole else None
-    if end != len(data) - 2:
-        return None
-    if kind == _NUMBER and line.isdigit():
-        return int(line)
-    return line if kind == _SIMPLE else None
+    if end == len(data) - 2:
+        if kind == _SIMPLE:
+            return line
+        if kind == _NUMBER and line.isdigit():
+            return int(line)
+        return None if data in _NIL else _MORE
+    if kind != _BULK:
+        return _MORE
+    length = _LENGTHS.get(line)
+    whole = length is not None and len(data) == end + 4 + length and data.endswith(b"\r\n")
+    return data[end + 2 : -2] if whole else _MORE
 
 
 class _Open:
@@ -94,10 +100,6 @@ class _Open:
     def __init__(self, kind: int, count: int) -> None:
         self.kind, self.count = kind, count
         self.items: list[object] = []
-
-
-_MORE = object()
-"""Stands for the value of what has begun but not ended."""
 
 
 class ReplyParser:
@@ -132,7 +134,7 @@ class ReplyParser:
             source = self._rest
             if len(source) < self._need:
                 return []
-        elif (value := _single(data)) is not None:
+        elif (value := _single(data)) is not _MORE:
             return [Reply(data, value, push=False)]
         found: list[Reply] = []
         start = 0
