@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from stress.trace import Trace
 
 HERE = Path(__file__).parent / "gateways"
-PATIENCE = 2.0
-"""Longer than any timer of node's own: the one that drops the text of the Date header ends with the second."""
 
 MAVEN_DEPENDENCY = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 
@@ -51,6 +49,7 @@ class Language:
     atomic: int
     together: int = 0
     locked: int = 8
+    patience: float = 1.0
 
 
 LANGUAGES = {
@@ -65,6 +64,7 @@ LANGUAGES = {
         racy=(8, 2),
         atomic=4,
         together=30,
+        patience=2.0,  # longer than a timer of node's own: the one that drops the text of the Date header every second
     ),
     # A connection for each: all ways to merge two rows of four moves, C(8, 4), and of two moves, C(4, 2).
     "go": Language(
@@ -138,7 +138,7 @@ def world_of(language: str, pytestconfig: pytest.Config) -> Callable[..., WireWo
         target = Target.load(HERE / f"{language}.yaml")
         assert target.start is not None
         start = target.start.model_copy(update={"command": [*target.start.command[:-1], mode]})
-        target = target.model_copy(update={"start": start, "patience": PATIENCE})
+        target = target.model_copy(update={"start": start, "patience": LANGUAGES[language].patience})
         scenario = scenario_of("atomic-hit-count").model_copy(update={"concurrent": concurrent})
         return WireWorld(scenario, target, folder)
 
