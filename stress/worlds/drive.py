@@ -201,7 +201,8 @@ class Drive:
                 await self._world.waits.calm(replica, self._gate.signal)
                 await self._take_in(replica)
                 request = self._requests[actor]
-                if request.answered or any(frame.actor == request.actor for frame in self._frames):
+                # A message that it caused says nothing of what it does next itself.
+                if request.answered or any(one.actor == request.actor and not one.pushed for one in self._frames):
                     return
                 continue
             if await self._gate.signal.wait(seen, GLANCE_SECONDS):
@@ -210,7 +211,8 @@ class Drive:
             waited = time.perf_counter() - begun
             looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
             if looks >= _LOOKS or waited > self._world.patience * (1 if replica.watch is None else _STORE_SECONDS):
-                self._block(request, waited)
+                if not request.answered and all(one.actor != request.actor for one in self._frames):
+                    self._block(request, waited)
                 return
 
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
@@ -233,6 +235,8 @@ class Drive:
         """Give every new frame its actor, and write down every new answer."""
         for frame in self._gate.settle(replica.number):
             await self._own(frame)
+        if any(frame.waiting for frame in self._frames):  # is its reply here already, or does it wait?
+            await self._gate.catch_up()
         self._recognise()
         while self._finished:
             self._answer(self._finished.pop(0))
@@ -336,6 +340,8 @@ class Drive:
         self._running = None
         while time.perf_counter() < deadline and not self._faulty():
             seen = self._gate.signal.count
+            if any(move.actor in self._requests for move in self.moves()):
+                return True  # the store has answered one that waited there
             for replica in self._world.replicas.values():
                 if self._finished or self._gate.unsettled(replica.number):
                     await self._world.waits.calm(replica, self._gate.signal)
