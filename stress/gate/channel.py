@@ -202,9 +202,13 @@ class RedisChannel(asyncio.Protocol):
 
     def _through(self, requests: Sequence[Request]) -> None:
         """Send on what comes while the gate is open."""
-        plain = self._state.plain
+        plain, passing = self._state.plain, self.gate.passing
         for request in requests:
-            if plain(request.args):
+            if passing is not None:
+                command = self._state.follow(request, self.proxy.background)
+                passing.append(command)
+                self._note(command)
+            elif plain(request.args):
                 self._owe(1)
             else:
                 self._note(self._state.follow(request, self.proxy.background))

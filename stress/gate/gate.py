@@ -90,6 +90,18 @@ class Channel(Protocol):
         """Wait until everything that the store has said by now is here."""
 
 
+class Passed(Protocol):
+    """What passed the open gate, as far as it is of interest: which objects it touched."""
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The commands that took effect."""
+
+    @property
+    def watched(self) -> tuple[Effect, ...]:
+        """Those whose objects it also read."""
+
+
 class Signal:
     """Something happened: whoever waits looks again. Any number of notices between two looks are one."""
 
@@ -127,13 +139,14 @@ def _expire(waiter: asyncio.Future[None]) -> None:
 class Gate:
     """Parks the frames of all proxies of one target.
 
-    While ``open`` everything passes at once. ``fault`` says why nothing can be trusted any more (a lost store, a
-    frame that could not be read); empty while all is well.
+    While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well.
     """
 
     def __init__(self) -> None:
         """Begin open, with no channel."""
         self.open = True
+        self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
         self._channels: dict[Channel, None] = {}  # in the order of their coming

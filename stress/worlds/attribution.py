@@ -14,9 +14,9 @@ from stress.step import Move, Step
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from stress.gate.gate import Frame
+    from stress.gate.gate import Effect, Frame
     from stress.stores.keys import Found
     from stress.worlds.client import Client, Raw
     from stress.worlds.store import Written
@@ -83,7 +83,7 @@ class Attribution:
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
-        touches, named = await self.note(frame)
+        touches, named = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(named))
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
@@ -98,9 +98,9 @@ class Attribution:
         frame.step = Step(Move(*key, occurrence), touches, " ".join(text))
         return ""
 
-    async def note(self, frame: Frame) -> Found:
-        """Give what a frame touches, and remember what of it it writes."""
-        found = await self._world.keys.touches(frame.effects, frame.watched, self.named)
+    async def note(self, effects: Sequence[Effect], watched: Sequence[Effect]) -> Found:
+        """Give what commands touch, and remember what of it they write."""
+        found = await self._world.keys.touches(effects, watched, self.named)
         for touch in found.touches:
             database, name = 0, touch.object
             if name not in self._raw and (where := _IN_DATABASE.match(name)):

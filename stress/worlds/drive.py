@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from stress.explore.base import Explorer
-    from stress.gate.gate import Frame
+    from stress.gate.gate import Frame, Passed
     from stress.gate.quiet import Sleep
     from stress.step import Touch
     from stress.worlds.client import Raw
@@ -323,16 +323,22 @@ class Drive:
     async def _before(self) -> None:
         """Send the requests that come before the concurrent ones, one after another, the gate open."""
         first = next(iter(self._requests.values()))
-        for number in range(1, self._world.scenario.before + 1):
-            request = Request(f"before{number}", first.replica, first.client)
-            request.started = self._event(Kind.START, request.actor, START)
-            request.task = asyncio.create_task(
-                self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
-            )
-            await self._world.escort(request.task, self._fresh, self._fingerprint, self.written)
-            await self._world.waits.calm(self._world.replicas[request.replica], self._gate.signal)
-            self._answer(request)
-        self._finished.clear()
+        passed: list[Passed] = []
+        self._gate.passing = passed
+        try:
+            for number in range(1, self._world.scenario.before + 1):
+                request = Request(f"before{number}", first.replica, first.client)
+                request.started = self._event(Kind.START, request.actor, START)
+                request.task = asyncio.create_task(
+                    self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
+                )
+                await asyncio.wait([request.task])
+                await self._world.waits.calm(self._world.replicas[request.replica], self._gate.signal)
+                self._answer(request)
+        finally:
+            self._gate.passing = None
+            for command in passed:
+                await self._attribution.note(command.effects, command.watched)
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""

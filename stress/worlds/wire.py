@@ -161,7 +161,7 @@ class WireWorld:
                 seen = self.gate.signal.count
                 for number in self.replicas:
                     for frame in self.gate.settle(number):
-                        await names.note(frame)
+                        await names.note(frame.effects, frame.watched)
                 heads = list(self.gate.heads())
                 for frame in heads:
                     await self.keys.learn(frame.effects, names.named, partial(self.gate.release, frame, _STORE_SECONDS))
@@ -206,6 +206,7 @@ class WireWorld:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
         await self.site.store.clear(names.written)
         if why:
+            await self.ask([("PING",)])  # where the store is lost, that is the reason
             message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
             raise Unavailable(message, "send it one signal by hand to see why")
         return answers
