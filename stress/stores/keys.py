@@ -33,11 +33,12 @@ class Found(NamedTuple):
     """What commands touch, each object once with its strongest access.
 
     ``objects`` are those that the commands name themselves: a step is called by them, so that what becomes known of a
-    script does not change what its step is called.
+    script does not change what its step is called. ``words`` is the first command, named.
     """
 
     touches: tuple[Touch, ...]
     objects: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 class KeyFinder:
@@ -65,8 +66,10 @@ class KeyFinder:
         """Give what commands touch; objects are called as ``naming`` calls their keys."""
         found: dict[str, Access] = {}
         undeclared: dict[str, Access] = {}
+        first: tuple[str, ...] = ()
         for effect in effects:
             words = named(effect.args, naming)
+            first = first or words
             _add(found, effect.database, await self._touched(words, effect.args))
             if is_script(effect.args):
                 seen = self._learned.get((effect.database, words))
@@ -78,7 +81,7 @@ class KeyFinder:
         for name, access in undeclared.items():
             if found.get(name) in (None, Access.READ):
                 found[name] = access
-        return Found(tuple(Touch(name, access) for name, access in found.items()), objects)
+        return Found(tuple(Touch(name, access) for name, access in found.items()), objects, first)
 
     async def learn(
         self, effects: Sequence[Effect], naming: Callable[[str], str], release: Callable[[], Awaitable[Released]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -65,6 +66,32 @@ def ending(process: subprocess.Popen[bytes]) -> str:
     """Say how a child that has ended did: its exit code, or the signal that killed it."""
     code = process.returncode
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+class Ends:
+    """Tells at the price of one system call whether any of several children has ended (pidfd_open(2), poll(2))."""
+
+    def __init__(self) -> None:
+        """Watch nobody yet."""
+        self._poll = select.poll()
+        self._files: list[int] = []
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Watch a child that lives."""
+        file = os.pidfd_open(process.pid)
+        self._files.append(file)
+        self._poll.register(file, select.POLLIN)
+
+    def any(self) -> bool:
+        """Tell whether one of them has ended."""
+        return bool(self._poll.poll(0))
+
+    def close(self) -> None:
+        """Watch nobody any more."""
+        for file in self._files:
+            self._poll.unregister(file)
+            os.close(file)
+        self._files.clear()
 
 
 def accepts(host: str, port: int) -> bool:

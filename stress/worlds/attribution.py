@@ -83,7 +83,7 @@ class Attribution:
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
-        touches, named = await self.note(frame.effects, frame.watched)
+        touches, named, words = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(named))
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
@@ -93,9 +93,7 @@ class Attribution:
         frame.actor = owner.actor
         key = (owner.actor, frame.command, objects)
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
-        words = frame.effects[0].args if frame.effects else ()
-        text = mask_command([self.named(word.decode("utf-8", "backslashreplace")) for word in words])
-        frame.step = Step(Move(*key, occurrence), touches, " ".join(text))
+        frame.step = Step(Move(*key, occurrence), touches, " ".join(mask_command(words)))
         return ""
 
     async def note(self, effects: Sequence[Effect], watched: Sequence[Effect]) -> Found:

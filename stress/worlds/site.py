@@ -11,6 +11,7 @@ from stress.errors import Unavailable, UsageFault
 from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.stores.keys import KeyFinder
+from stress.stores.process import Ends
 from stress.stores.scripts import ScriptWatch
 from stress.target import OWN_CONNECTION
 from stress.worlds.identity import identity
@@ -48,6 +49,7 @@ class Site:
         self.store = Store(target.stores.redis)
         self.replicas: dict[int, Replica] = {}
         self._proxies: list[RedisProxy] = []
+        self._ends = Ends()
 
     async def __aenter__(self) -> Self:
         """Start everything."""
@@ -58,6 +60,9 @@ class Site:
             self.keys = KeyFinder(self._ask, ResponseError, watch)
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
+            children = (self.store.valkey, *self.replicas.values())
+            for process in [child.process for child in children if child is not None and child.process is not None]:
+                self._ends.watch(process)
         except BaseException:
             await self.__aexit__()
             raise
@@ -65,6 +70,7 @@ class Site:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
+        self._ends.close()
         for replica in self.replicas.values():
             replica.close()
         for proxy in self._proxies:
@@ -74,6 +80,8 @@ class Site:
     @property
     def death(self) -> str:
         """Say whether the store that was started here or a Gateway has ended and how, or nothing while all live."""
+        if not self._ends.any() and not any(replica.lost for replica in self.replicas.values()):
+            return ""
         lost = f"store lost: {self.store.death}" if self.store.death else ""
         told = (lost, *(replica.death for replica in self.replicas.values()))
         return next((death for death in told if death), "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
@@ -19,6 +20,8 @@ from stress.stores.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from redis.asyncio.connection import AbstractConnection
 
     from stress.target import RedisStore
 
@@ -39,7 +42,7 @@ class Store:
         """Take the part of the target file; nothing is started or connected yet."""
         self.valkey: Valkey | None = None
         self._wanted = store.url
-        self._clients: dict[int, Redis] = {}
+        self._links: dict[int, _Link] = {}
 
     async def open(self) -> None:
         """Start the server where none is named, and connect to it.
@@ -79,9 +82,9 @@ class Store:
             StoreLost: when it does not answer.
 
         """
-        run = self._client(self.database if database is None else database).execute_command
+        link = self._link(self.database if database is None else database)
         try:
-            return [await run(*command) for command in commands]  # type: ignore[no-untyped-call]
+            return await link.ask(commands)
         except (NoConnection, NoReply, OSError) as error:
             raise self._lost(error) from None
 
@@ -109,8 +112,8 @@ class Store:
 
     async def close(self) -> None:
         """Disconnect, and end the server if it was started here."""
-        for client in self._clients.values():
-            await client.aclose()
+        for link in self._links.values():
+            await link.close()
         if self.valkey is not None:
             self.valkey.close()
 
@@ -122,11 +125,43 @@ class Store:
         message = f"the store at {host}:{port} does not take our connection: {error}"
         return StoreLost(message, "start it, and check stores.redis.url")
 
-    def _client(self, database: int) -> Redis:
-        client = self._clients.get(database)
-        if client is None:
-            address = urlsplit(self._url)._replace(path=f"/{database}").geturl()
-            at_once = Retry(NoBackoff(), 0)  # who is gone is not waited for
-            client = self._clients[database] = Redis.from_url(address, protocol=2, retry=at_once)
-            client.response_callbacks.clear()
-        return client
+    def _link(self, database: int) -> _Link:
+        link = self._links.get(database)
+        if link is None:
+            link = self._links[database] = _Link(urlsplit(self._url)._replace(path=f"/{database}").geturl())
+        return link
+
+
+class _Link:
+    """One connection of our own. Commands go down it together: an order is over when its state was read."""
+
+    def __init__(self, url: str) -> None:
+        """Connect when first asked."""
+        at_once = Retry(NoBackoff(), 0)  # who is gone is not waited for
+        pool = ConnectionPool.from_url(url, protocol=2, retry=at_once, socket_timeout=None)
+        self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+        self._turn = asyncio.Lock()
+
+    async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
+        """Run commands in one go.
+
+        Raises:
+            ResponseError: the first error reply of any, once all were run.
+
+        """
+        failed: ResponseError | None = None
+        replies: list[object] = []
+        async with self._turn:
+            await self._connection.send_packed_command(self._connection.pack_commands(commands))
+            for _ in commands:
+                try:
+                    replies.append(await self._connection.read_response())
+                except ResponseError as error:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
+        return replies
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._connection.disconnect()
