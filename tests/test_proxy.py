@@ -458,6 +458,23 @@ async def test_what_was_sent_before_a_quick_hang_up_takes_effect(wire: Wire) -> 
     while await wire.direct.get("quick") != b"1":
         assert wire.gate.fault == ""
     await wire.until(0)
+    while b"connected_clients:1\r\n" not in await wire.ask("INFO", "clients"):  # type: ignore[operator]
+        pass
+
+
+@pytest.mark.asyncio
+async def test_the_database_of_an_address_is_followed(wire: Wire) -> None:
+    """A client that is given a database in its URL selects it at the start; its commands are known to work there."""
+    client = Redis.from_url(f"redis://127.0.0.1:{wire.port}/3", protocol=2)
+    await client.ping()
+    wire.gate.close()
+    asked = asyncio.create_task(client.set("a", "1"))
+    (frame,) = await wire.frames()
+    assert [(effect.args[0], effect.database) for effect in frame.effects] == [(b"SET", 3)]
+    await wire.release("SET")
+    assert await asked is True
+    wire.gate.reopen()
+    await client.aclose()
 
 
 @pytest.mark.asyncio

@@ -76,7 +76,7 @@ class RedisChannel(asyncio.Protocol):
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        self._ended = self._gone = False
+        self._ended = False
 
     # --- what the gate asks ---------------------------------------------------------------------------
 
@@ -175,9 +175,6 @@ class RedisChannel(asyncio.Protocol):
         self._server = transport
         transport.writelines(self._early)
         self._early.clear()
-        if self._gone:  # what was sent before a hang-up is on its way
-            transport.close()
-            return
         self.resume_client()
         self._end()
 
@@ -397,11 +394,10 @@ class RedisChannel(asyncio.Protocol):
         for frame in gone:
             if frame.done is not None and not frame.done.done():
                 frame.done.set_result(None)
+        if self._task is not None:
+            self._task.cancel()
         if self._server is not None:
             self._server.close()
-        elif self._task is not None and not self._early:
-            self._task.cancel()
-        self._gone = True
         self.gate.disconnect(self)
 
     def server_lost(self) -> None:
