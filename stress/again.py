@@ -7,18 +7,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from stress.batch import INCONCLUSIVE, RACE, Where
+from stress.batch import INCONCLUSIVE, INTERRUPT, RACE, REPORT, Where
 from stress.checks import run_checks
 from stress.pair import Pair
-from stress.report.folder import write
-from stress.running import follow
-from stress.search import Limits
+from stress.report.folder import ReportUnwritable, write
+from stress.result import Result
+from stress.running import doubt, follow
+from stress.search import INTERRUPTED, Limits
+from stress.verdict import judge
 from stress.worlds.identity import UNKNOWN
 
 if TYPE_CHECKING:
     from stress.batch import Job
     from stress.order import Order
     from stress.running import World
+    from stress.trace import Trace
 
 
 class Told(NamedTuple):
@@ -29,7 +32,7 @@ class Told(NamedTuple):
 
 
 async def replay(order: Order, job: Job, times: int, where: Where, reports: Path = Path("reports")) -> Told:
-    """Follow an order ``times`` times.
+    """Follow an order ``times`` times; a run that ends with a fault leaves its trace below ``reports``.
 
     Where a changed Gateway no longer allows the order, its scenario is searched instead.
 
@@ -40,39 +43,90 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
     async with wire or nullcontext() as world:
-        told = await _times(order, world or cast("World", model), times)
+        told = await _Replays(order, world or cast("World", model), times, reports).told()
     return told if told is not None else await _search_instead(job, where, reports)
 
 
-async def _times(order: Order, world: World, times: int) -> Told | None:
-    """Count how often the order fails; None when a Gateway that has changed no longer allows it."""
-    failed, stories = 0, set()
-    for _ in range(times):
-        trace = await follow(order, world)
-        if trace.fault.startswith("DIVERGED") and UNKNOWN in (world.digest, order.head.target_digest):
-            return None
-        if trace.fault.startswith("DIVERGED") and world.digest != order.head.target_digest:
-            return None
-        if trace.fault:
-            return Told(trace.fault, INCONCLUSIVE)
-        stories.add(trace.signature)
-        failed += bool(run_checks(world.scenario.invariants, trace))
-        await asyncio.sleep(0)
-    if failed not in (0, times):
-        return Told(f"inconclusive: failed {failed} of {times}", INCONCLUSIVE)
-    if len(stories) > 1:
-        return Told(f"inconclusive: {times} replays gave {len(stories)} different traces", INCONCLUSIVE)
-    return Told(f"STILL FAILING {failed}/{times}", RACE) if failed else Told(f"FIXED {times}/{times}", 0)
+class _Replays:
+    """Follows one order several times in one world."""
+
+    def __init__(self, order: Order, world: World, times: int, reports: Path) -> None:
+        self._order, self._world, self._times, self._reports = order, world, times, reports
+        self._last: Trace | None = None
+        self._done = 0
+
+    async def told(self) -> Told | None:
+        """Count how often the order fails; None when a Gateway that has changed no longer allows it."""
+        failed, stories = 0, set[object]()
+        try:
+            for _ in range(self._times):
+                self._last = trace = await follow(self._order, self._world)
+                fault = trace.fault or doubt(trace, self._world)
+                if fault.startswith("DIVERGED"):
+                    return self._ended(fault, INCONCLUSIVE) if self._same else None
+                if fault:
+                    return self._ended(f"inconclusive: {fault}", INCONCLUSIVE)
+                self._done += 1
+                stories.add(trace.signature)
+                failed += bool(run_checks(self._world.scenario.invariants, trace))
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._last = getattr(self._world, "abandoned", lambda _: None)(INTERRUPTED) or self._last
+            return self._ended(f"{INTERRUPTED}: failed {failed} of {self._done}", INTERRUPT)
+        return self._counted(failed, len(stories))
+
+    def _counted(self, failed: int, stories: int) -> Told:
+        times = self._times
+        if failed not in (0, times):
+            return self._ended(f"inconclusive: failed {failed} of {times}", INCONCLUSIVE)
+        if stories > 1:
+            return self._ended(f"inconclusive: {times} replays gave {stories} different traces", INCONCLUSIVE)
+        return Told(f"STILL FAILING {failed}/{times}", RACE) if failed else Told(f"FIXED {times}/{times}", 0)
+
+    @property
+    def _same(self) -> bool:
+        """Whether the Gateway is known to be the one of the order file."""
+        return UNKNOWN != self._world.digest == self._order.head.target_digest
+
+    def _ended(self, line: str, code: int) -> Told:
+        """Keep the trace so far of replays from which nothing can be concluded."""
+        world = self._world
+        fault = line.removeprefix("inconclusive: ")
+        result = Result(
+            scenario=world.scenario,
+            target=world.target,
+            world=world.name,
+            verdict=judge([], [], [fault]),
+            expected=self._order.head.outcome,
+            as_expected=False,
+            faults=(fault,),
+            last_trace=self._last,
+            seed=self._order.head.seed,
+        )
+        return _kept(line, code, result, self._reports)
 
 
 async def _search_instead(job: Job, where: Where, reports: Path) -> Told:
     model, wire = where.worlds(job)
     limits = Limits(job.scenario.search.seconds, job.scenario.search.orders)
     async with wire or nullcontext() as world:
-        result = await Pair(model, world, limits).result()
+        result = job.attached_to(await Pair(model, world, limits).result())
+    if INTERRUPTED in result.faults:
+        return _kept(INTERRUPTED, INTERRUPT, result, reports)
     if result.findings:
-        return Told(f"STILL FAILING by another order: {write(result, reports)}/order.txt", RACE)
+        return _kept("STILL FAILING by another order", RACE, result, reports)
     if result.verdict.holds:
         covered = "; ".join(evidence.covered for evidence in result.verdict.evidence)
         return Told(f"FIXED (the order no longer exists; holds: {covered})", 0)
-    return Told(f"inconclusive: {result.verdict.reason}", INCONCLUSIVE)
+    return _kept(f"inconclusive: {result.verdict.reason}", INCONCLUSIVE, result, reports)
+
+
+def _kept(line: str, code: int, result: Result, reports: Path) -> Told:
+    """Write the report of a result and name its file; what was found is told even where there is no room for it."""
+    try:
+        folder = write(result, reports)
+    except ReportUnwritable as error:
+        return Told(f"{line}\nthe report can't be written: {error}", REPORT if code == INCONCLUSIVE else code)
+    if result.findings:
+        return Told(f"{line}: {folder}/order.txt", code)
+    return Told(f"{line} ({folder}/trace.ndjson)" if result.last_trace is not None else line, code)

@@ -71,6 +71,11 @@ class Job(NamedTuple):
         file = paths["target"]
         return cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent, attachments)
 
+    def attached_to(self, result: Result) -> Result:
+        """Attach the texts of the files to each order that was found."""
+        findings = [replace(one, order=replace(one.order, attachments=self.attachments)) for one in result.findings]
+        return replace(result, findings=tuple(findings))
+
 
 class Budget(NamedTuple):
     """What a run may spend: seconds for all pairs together, or seconds and orders for each pair, and the seed."""
@@ -194,12 +199,10 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
-                result = await Pair(model, world, limits, self._tell).result()
+                return job.attached_to(await Pair(model, world, limits, self._tell).result())
         except Unavailable as error:
             self._say(f"unavailable: {error}")
             return self._unavailable(job, str(error))
-        findings = [replace(one, order=replace(one.order, attachments=job.attachments)) for one in result.findings]
-        return replace(result, findings=tuple(findings))
 
     def _unavailable(self, job: Job, error: str) -> Result:
         return Result(

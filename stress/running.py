@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, overload
 
+from stress.checks import check_named, undecided
 from stress.explore.base import ENVIRONMENT
 from stress.explore.interleavings import Interleaving
 from stress.explore.replay import Replay
@@ -61,6 +62,19 @@ async def follow(order: Order | Interleaving, world: World) -> Trace:
     """Run one order in either world."""
     trace = run(order, world)
     return trace if isinstance(trace, Trace) else await trace
+
+
+def doubt(trace: Trace, world: World) -> str:
+    """Say why nothing may be concluded from a run although it was followed to its end; nothing where that is not so."""
+    if undecided(trace):
+        return "too many requests span a cleanup or an expiry to be counted: use fewer at once"
+    if not any(check_named(name).each_incarnation for name in world.scenario.invariants):
+        return ""
+    for answer in trace.answers:
+        if (answer.created or answer.duplicate) and answer.record is None:
+            path = world.target.answers.record
+            return f"the answer {answer.status} to {answer.actor} names no record at {path}: check answers.record"
+    return ""
 
 
 def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:

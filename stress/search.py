@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.checks import cause, not_checked, run_checks, undecided
+from stress.checks import cause, not_checked, run_checks
 from stress.draw import Draw
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.walk import Walk
 from stress.result import Finding, Happening, Progress, Started
-from stress.running import follow, order_of
+from stress.running import doubt, follow, order_of
 from stress.scenario import Race
 from stress.step import Move
 from stress.trace import Trace
@@ -172,9 +172,7 @@ class Search:
         """Judge one run."""
         self._ran += 1
         self._last = trace
-        self._fault = self._fault or self._compare(trace) or trace.fault
-        if not self._fault and undecided(trace):
-            self._fault = "too many requests span a cleanup or an expiry to be counted: use fewer at once"
+        self._fault = self._fault or self._compare(trace) or trace.fault or doubt(trace, self._world)
         if self._fault:
             return
         self._outcomes.add(trace.outcome)

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from click.testing import CliRunner
 
@@ -105,10 +105,10 @@ def own_files(  # noqa: PLR0913 - what the tests vary
     return ["run", "two.yaml", "--target", "own.yaml", "--seconds", "5"]
 
 
-def report(folder: Path) -> tuple[dict[str, object], list[str]]:
+def report(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """Read the report of the last pair: its result, and its events in short."""
     latest = folder / "reports" / "latest"
-    result: dict[str, object] = json.loads((latest / "result.json").read_text())
+    result: dict[str, Any] = json.loads((latest / "result.json").read_text())
     trace = latest / "trace.ndjson"
     lines = [json.loads(line) for line in trace.read_text().splitlines()] if trace.exists() else []
     events = [line["event"] for line in lines if "event" in line]

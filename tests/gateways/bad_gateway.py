@@ -2,7 +2,7 @@
 
     python bad_gateway.py PORT STORE_PORT MODE
 
-Those that are served well are the warm-up: every order has a fingerprint of its own.
+Those that are served well are of the warm-up, which asks for two orders; every order has a fingerprint of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-WELL = 1
+WELL = 2
 """How many fingerprints are served well."""
 LATE_SECONDS = 0.5
 SEEN: list[str] = []
@@ -42,7 +42,7 @@ ANSWERS = {
 }
 """What a mode writes instead of an answer. The last three end the connection."""
 STORE_GARBAGE = {
-    "store-garbage": b"*1\r\n!7\r\nnothing that a store knows\r\n",
+    "store-garbage": b"*1\r\n!7\r\nnothing a store knows\r\n",
     "store-half": b"*2\r\n$3\r\nGET\r\n$-3\r\n",
 }
 """What a mode writes to its store instead of a command."""
