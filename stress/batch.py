@@ -230,6 +230,8 @@ class Batch:
         kept = sorted(self.kept, key=lambda one: places[id(one.job)])
         results = [one.result for one in kept]
         self._report(lambda: write_summary(results, [one.folder for one in kept], self.reports))
+        if INTERRUPT in self.codes:
+            self._say(f"interrupted: what was found until then is in {self.reports}")
         if self.as_json:
             click.echo(json.dumps([document(result) for result in results], indent=2))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -62,7 +63,10 @@ class Pair:
             covered.append(await self._search_wire(self._wire, findings))
             findings = _distinct(covered[-1])
         if not covered[-1].fault:
-            findings = [await self._confirm(self._world, one) for one in findings]
+            try:
+                findings = [await self._confirm(self._world, one) for one in findings]
+            except asyncio.CancelledError:
+                covered[-1].fault = INTERRUPTED  # what was found is kept
         return self._conclude(covered, findings)
 
     @property

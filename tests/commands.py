@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from stress.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 GATEWAYS = Path(__file__).parent / "gateways"
 BAD = GATEWAYS / "bad_gateway.py"
@@ -94,12 +94,13 @@ def own_files(  # noqa: PLR0913 - what the tests vary
     port: str = "{port}",
     patience: float = 0.1,
     within: float = 5.0,
+    arguments: Sequence[str] = (),
     more: str = "",
     program: Path = BAD,
 ) -> list[str]:
     """Write a scenario and a target of the Gateway that goes wrong; give the words that search them."""
     (folder / "two.yaml").write_text(TWO_AT_ONCE)
-    words = json.dumps([sys.executable, str(program), port, "{redis_port}", mode])
+    words = json.dumps([sys.executable, str(program), port, "{redis_port}", mode, *arguments])
     begin = f"{{command: {words}, ready: {{path: /ready, within: {within}}}}}"
     (folder / "own.yaml").write_text(f"name: own\nstart: {begin}\npatience: {patience}\n{more}")
     return ["run", "two.yaml", "--target", "own.yaml", "--seconds", "5"]

@@ -2,6 +2,7 @@
 
     python bad_gateway.py PORT STORE_PORT MODE
 
+A mode such as `SIGINT-3` sends that signal to the command that started it, when its third request comes.
 Those that are served well are of the warm-up, which asks for two orders; every order has a fingerprint of its own.
 """
 
@@ -11,12 +12,16 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
 import sys
 
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+STUBBORN = len(sys.argv) > 4
+"""Whether it does not end when it is told to."""
 WELL = 2
 """How many fingerprints are served well."""
 LATE_SECONDS = 0.5
+REQUESTS: list[str] = []
 SEEN: list[str] = []
 FOR_EVER = asyncio.Event()
 
@@ -111,6 +116,10 @@ async def answer(body: bytes) -> bytes:
     fingerprint = hashlib.sha256(pod.encode()).hexdigest()
     if fingerprint not in SEEN:
         SEEN.append(fingerprint)
+    REQUESTS.append(fingerprint)
+    name, _, number = MODE.partition("-")
+    if name in signal.Signals.__members__ and len(REQUESTS) == int(number):
+        os.kill(os.getppid(), signal.Signals[name])
     if not is_bad():
         return await deduplicate(fingerprint, bad=False)
     if MODE in ANSWERS:
@@ -122,8 +131,15 @@ async def answer(body: bytes) -> bytes:
     return await deduplicate(fingerprint, bad=True)
 
 
+def interrupt_again(*_: object) -> None:
+    """Do not end when told to, but tell the command to."""
+    os.kill(os.getppid(), signal.SIGINT)
+
+
 async def main() -> None:
     """Listen until ended."""
+    if MODE.startswith("SIGINT") and STUBBORN:
+        signal.signal(signal.SIGTERM, interrupt_again)
     server = await asyncio.start_server(serve, "127.0.0.1", PORT)
     await server.serve_forever()
 
