@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from stress.explore.base import Diverged
 from stress.step import START, Move, letters
-from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.trace import Answer, Kind, Snapshot, Trace
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
-from stress.worlds.observe import shown, snapshot, with_told_hits
+from stress.worlds.observe import snapshot
+from stress.worlds.record import Record
 from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from stress.explore.base import Explorer
     from stress.gate.gate import Frame, Passed
     from stress.gate.quiet import Sleep
-    from stress.step import Touch
     from stress.worlds.client import Raw
     from stress.worlds.replicas import Replica
     from stress.worlds.store import Written
@@ -62,17 +62,12 @@ class Drive:
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
-        self._moves: list[Move] = []
-        self._events: list[Event] = []
-        self._answers: list[Answer] = []
-        self._snapshots: list[Snapshot] = []
+        self._record = Record(self._attribution.named)
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
-        self._begun = time.perf_counter()
         self._second = int(time.time())
-        self._crossed: int | None = None
 
     async def run(self) -> Trace:
         """Follow the explorer until every request is answered and it wants no more.
@@ -102,8 +97,8 @@ class Drive:
         finally:
             await self._rest()
         if not self._fault:
-            self._snapshots.append(await self._observe())
-            if not all(answer.accepted for answer in self._answers):
+            self._record.snapshots.append(await self._observe())
+            if not all(answer.accepted for answer in self._record.answers):
                 await self._world.ask([("PING",)])  # a Gateway whose store is lost is not to blame
 
     async def _loop(self) -> None:
@@ -143,12 +138,12 @@ class Drive:
         unfinished = any(not request.answered for request in self._requests.values())
         for name, left in self._left.items():
             # The clock matters only between the first start and the last answer.
-            if left and (name != "clock" or (unfinished and self._moves)):
+            if left and (name != "clock" or (unfinished and self._record.moves)):
                 found.append(Move(name, name, "", self._acted[name] + 1))
         return found
 
     async def _apply(self, move: Move) -> None:
-        self._moves.append(move)
+        self._record.moves.append(move)
         request = self._requests.get(move.actor)
         self._running = request
         if request is None:
@@ -159,7 +154,7 @@ class Drive:
             await self._release(request, move)
 
     async def _start(self, request: Request) -> None:
-        request.started = self._event(Kind.START, request.actor, START)
+        request.started = self._record.event(Kind.START, request.actor, START)
         request.task = self._send(request)
         await self._until_shown(request)
 
@@ -184,8 +179,8 @@ class Drive:
         assert frame.step is not None  # noqa: S101 - it was found by its step
         request.history.append((move.command, move.object))
         request.showing.clear()
-        request.incarnations.append(len(self._snapshots))
-        self._event(Kind.STEP, move.actor, move.command, frame)
+        request.incarnations.append(self._record.incarnation)
+        self._record.event(Kind.STEP, move.actor, move.command, frame)
         await self._until_shown(request)
 
     async def _until_shown(self, request: Request) -> None:
@@ -216,20 +211,16 @@ class Drive:
                 return
 
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
-        replica, so_far = self._world.replicas[request.replica], (tuple(self._moves), self._done_by(request))
-        return not request.client.answering and self._world.waits.asleep(replica, until, before, *so_far)
-
-    def _done_by(self, request: Request) -> tuple[str, ...]:
-        return tuple(
-            f"{event.text} -> {event.reply}"
-            for event in self._events
-            if event.actor == request.actor and event.kind == Kind.STEP
+        replica, so_far = (
+            self._world.replicas[request.replica],
+            (tuple(self._record.moves), self._record.done_by(request.actor)),
         )
+        return not request.client.answering and self._world.waits.asleep(replica, until, before, *so_far)
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
-        self._world.waits.blocked(waited, tuple(self._moves), self._done_by(request))
-        self._event(Kind.BLOCKED, request.actor, "blocked")
+        self._world.waits.blocked(waited, tuple(self._record.moves), self._record.done_by(request.actor))
+        self._record.event(Kind.BLOCKED, request.actor, "blocked")
 
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
@@ -267,8 +258,8 @@ class Drive:
         if sum(one.blocked for one in self._requests.values()) == 0:
             self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
         raw = request.task.result()
-        ended = self._event(Kind.ANSWER, request.actor, str(raw.status))
-        self._answers.append(self._read(request, raw, ended))
+        ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
+        self._record.answers.append(self._read(request, raw, ended))
 
     def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
         answers = self._world.target.answers
@@ -285,7 +276,7 @@ class Drive:
             ended=ended,
             created=raw.status == answers.created,
             duplicate=raw.status == answers.duplicate,
-            incarnations=tuple(dict.fromkeys(request.incarnations)) or (len(self._snapshots),),
+            incarnations=tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,),
             body=raw.body.decode("utf-8", "replace"),
             error=raw.error,
         )
@@ -297,15 +288,15 @@ class Drive:
         if move.actor == "clock":
             await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
             self._second = int(time.time())
-            self._event(Kind.ENVIRONMENT, "clock", "clock")
+            self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
         asked = commands(self._world.target, move.actor, self._fingerprint, self._fresh)
         before = await self._observe(move.actor)
         replies = await self._world.ask(asked)
         after = await self._observe()
-        self._event(Kind.ENVIRONMENT, move.actor, move.actor)
+        self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
         if ends_incarnation(before, after, replies):
-            self._snapshots.append(before)
+            self._record.snapshots.append(before)
         for replica in self._world.replicas.values():
             await self._take_in(replica)
 
@@ -328,7 +319,7 @@ class Drive:
         try:
             for number in range(1, self._world.scenario.before + 1):
                 request = Request(f"before{number}", first.replica, first.client)
-                request.started = self._event(Kind.START, request.actor, START)
+                request.started = self._record.event(Kind.START, request.actor, START)
                 request.task = asyncio.create_task(
                     self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
                 )
@@ -373,7 +364,7 @@ class Drive:
         if int(time.time()) != self._second:
             if self._world.target.second == "matters":
                 raise Crossed
-            self._crossed = self._crossed if self._crossed is not None else len(self._moves) - 1
+            self._record.crossing()
             self._second = int(time.time())
 
     def _faulty(self) -> bool:
@@ -389,38 +380,6 @@ class Drive:
             + " show neither a step nor an answer"
         )
 
-    def _event(self, kind: Kind, actor: str, command: str, frame: Frame | None = None) -> int:
-        step = frame.step if frame is not None else None
-        touches: tuple[Touch, ...] = step.touches if step else ()
-        event = Event(
-            index=len(self._events),
-            kind=kind,
-            actor=actor,
-            command=command,
-            object=step.move.object if step else "",
-            text=step.text if step else command,
-            reply=shown(frame.replies, self._attribution.named) if frame else "",
-            touches=touches,
-            incarnation=len(self._snapshots),
-            parked=frame.parked_at - self._begun if frame else None,
-            released=frame.released_at - self._begun if frame and frame.released_at else None,
-            replied=(frame.replied_at if frame and frame.replied_at else time.perf_counter()) - self._begun,
-        )
-        self._events.append(event)
-        return event.index
-
     def _trace(self) -> Trace:
-        states = tuple(self._snapshots) or (Snapshot(None, None),)
-        told = Details(tuple(self._answers), states, tuple(self._events))
-        details = with_told_hits(self._world.target, told)
-        return Trace(
-            world="wire",
-            fresh=self._fresh,
-            fingerprint=self._fingerprint,
-            requests=self._world.scenario.before + self._world.scenario.concurrent,
-            moves=tuple(self._moves),
-            details=lambda: details,
-            fault=self._fault,
-            seconds=time.perf_counter() - self._begun,
-            crossed_second=self._crossed,
-        )
+        world, names = self._world, (self._fresh, self._fingerprint)
+        return self._record.trace(world.scenario, world.target, names, self._fault)
