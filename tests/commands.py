@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -59,15 +60,24 @@ def command(*args: object) -> list[str]:
 
 @contextlib.contextmanager
 def nothing_left(folder: Path) -> Iterator[None]:
-    """Compare what there is before and after: our children, our open files, and temporary files."""
+    """Compare what there is before and after: our children, our open files, and temporary files.
+
+    Nor may the event loop complain: on a terminal that is a traceback.
+    """
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
     before = (children(), descriptors())
     tempfile.tempdir = str(temporary)
+    complaints: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("asyncio").addHandler(handler)
     try:
         yield
     finally:
         tempfile.tempdir = None
+        logging.getLogger("asyncio").removeHandler(handler)
+    assert complaints == []
     assert (children(), descriptors()) == before
     assert [path.name for path in temporary.iterdir() if "bug" not in path.name] == []
 

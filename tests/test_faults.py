@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import click
 import pytest
 from aiohttp import web
-from click.testing import CliRunner
 from commands import BAD, children, command, nothing_left, own_files, report, stress
 from conftest import scenario_of, target_of
 from redis import Redis
 
 from stress.batch import Batch, Budget, Job, Where
-from stress.cli import Commands, await_it
+from stress.cli import await_it
 from stress.errors import Unavailable
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.walk import Walk
@@ -512,74 +508,3 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     assert done.stdout == "inconclusive: two-at-once on own: interrupted\n"  # no table: it did not wait for the end
     folders = {path for path in Path("/proc").glob("[0-9]*/cwd") if cwd(path) == str(tmp_path)}
     assert folders == set()
-
-
-# --- a disk that refuses, and our own bugs -----------------------------------------------------------
-
-
-def test_a_full_disk_exits_74_and_tells_the_verdict(tmp_path: Path) -> None:
-    """No file may grow beyond 100 bytes: each report is named, and the table still says what was found."""
-    run = own_files(tmp_path, "well")
-    scenario = tmp_path / "two.yaml"
-    scenario.write_text(scenario.read_text().replace(", one_created_answer", ""))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        said = stress(tmp_path, *run)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert said.code == 74
-    told = said.err.splitlines()
-    assert [line.partition(": ")[0] for line in told] == ["the report can't be written"] * 2
-    assert all(
-        line.endswith("(raise the limit of a file's size (ulimit -f), or write elsewhere with --reports FOLDER)")
-        for line in told
-    )
-    assert "two-at-once" in said.out
-    assert "holds" in said.out
-
-
-def test_a_race_outweighs_a_report_that_can_not_be_written(tmp_path: Path) -> None:
-    """A file stands where the reports go: exit 1, and the race is told with its order."""
-    (tmp_path / "reports").write_text("")
-    said = stress(tmp_path, *own_files(tmp_path, "well"))
-    assert said.code == 1
-    assert "the report can't be written: reports/" in said.err
-    assert "RACE one_created_answer: two-at-once on own" in said.out
-
-
-def test_worlds_that_disagree_are_our_own_bug(tmp_path: Path) -> None:
-    """The wire does not show what the model does: exit 70 and one line that names a file with the run's events."""
-    (tmp_path / "blind.yaml").write_text(
-        "name: blind\nprotocol: redis-read-modify-write\nbackground: {redis: [EXISTS, HELLO, CLIENT]}\n"
-    )
-    said = stress(tmp_path, "run", "atomic-hit-count", "--target", "blind.yaml", "--seconds", "5")
-    match = re.fullmatch(
-        r"a bug of gateway-stress: the worlds disagree: (.*) \(please report it with (\S+)\)", said.err.strip()
-    )
-    assert said.code == 70
-    assert match is not None, said.err
-    assert match[1].startswith("DIVERGED at step 2: expected A EXISTS gw:dedup:{fingerprint}, saw ")
-    details = Path(match[2]).read_text()
-    assert "stress.errors.OwnBug: the worlds disagree" in details
-    assert details.splitlines()[-1] == "A start"
-
-
-@pytest.mark.parametrize("room", [True, False])
-def test_an_unforeseen_error_is_our_own_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, room: bool) -> None:
-    """Whatever is not foreseen exits 70 in one line, which names a file with the traceback if there is room for one."""
-
-    @click.group(cls=Commands)
-    def group() -> None:
-        """Hold a command."""
-
-    @group.command()
-    def broken() -> None:
-        raise LookupError("no such thing")
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if room else tmp_path / "gone"))
-    done = CliRunner().invoke(group, ["broken"])
-    files = list(tmp_path.glob("gateway-stress-bug-*.txt"))
-    where = f"please report it with {files[0]}" if files else "and no room to write down where"
-    assert (done.exit_code, done.output) == (70, f"a bug of gateway-stress: no such thing ({where})\n")
-    assert [" in broken\n" in file.read_text() for file in files] == [True] * room

@@ -202,6 +202,7 @@ class WireWorld:
                 answers = work.result()
         except TimeoutError:
             work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
         else:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
         await self.site.store.clear(names.written)
