@@ -16,7 +16,7 @@ import click
 
 from stress import again
 from stress.batch import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE, Batch, Budget, Job, Where
-from stress.errors import OwnBug, Unavailable, UsageFault
+from stress.errors import Fault, OwnBug, Place, Unavailable, UsageFault
 from stress.formats import bundled, find
 from stress.gateways.protocols import PROTOCOLS
 from stress.gateways.serve import serve
@@ -26,7 +26,7 @@ from stress.scenario import Scenario
 from stress.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
 QUICK_SECONDS = 16.0
 OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
@@ -182,10 +182,11 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     stress-gateway replay order.txt --target my-fixed-gateway.yaml
     """
     try:
-        order = parse(order_file.read_text(), str(order_file))
+        text = order_file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{order_file} can't be read: {error}") from None
-    job = _job_of(order, target)
+    order = parse(text, str(order_file))
+    job = _job_of(order, target, str(order_file), text.splitlines())
     return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts)), reports))
 
 
@@ -195,20 +196,48 @@ async def _replay(order: Order, job: Job, times: int, where: Where, reports: Pat
     return told.code
 
 
-def _job_of(order: Order, target: str | None) -> Job:
-    """Find the files of an order: by their path or bundled name, else as they are attached to it."""
+def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -> Job:
+    """Find the files of an order: by their path or bundled name, else as they are attached to it.
+
+    Raises:
+        UsageFault: when one is not there or wrong; one that is named or attached in the order's ``file`` is told by its
+            line there.
+
+    """
+    begins: dict[str, int] = {}  # the lines of the order's file before that of a name or an attachment
     attached = {kind: (path, text) for (kind, _, path), text in ((n.partition(" "), t) for n, t in order.attachments)}
     with TemporaryDirectory() as folder:
         names = {"scenario": order.head.scenario, "target": target or order.head.target}
-        for kind, (path, text) in attached.items():
+        for kind in ("scenario", "target"):
             if kind == "target" and target is not None:
                 continue
-            names[kind] = path
-            if not Path(path).is_file():
+            begins[names[kind]] = _line(lines, f"{kind}:")
+            path, text = attached.get(kind, ("", ""))
+            if Path(path).is_file():
+                names[kind] = path
+            elif path:
                 names[kind] = str(Path(folder) / f"{kind}.yaml")
                 Path(names[kind]).write_text(text)
-        job = Job.load(names["scenario"], names["target"])
+                begins[names[kind]] = _line(lines, f"--- {kind} {path}") + 1
+        try:
+            job = Job.load(names["scenario"], names["target"])
+        except UsageFault as fault:
+            raise UsageFault([_moved(one, file, begins) for one in fault.faults]) from None
         return job if job.folder != Path(folder) else job._replace(folder=Path.cwd())
+
+
+def _line(lines: Sequence[str], begin: str) -> int:
+    """Count the lines before the first that begins so."""
+    return next((number for number, line in enumerate(lines) if line.startswith(begin)), 0)
+
+
+def _moved(fault: Fault, file: str, begins: Mapping[str, int]) -> Fault:
+    """Tell a fault of what stands in an order's file by its line there."""
+    path, line, column = fault.place
+    if path not in begins:
+        return fault
+    message = fault.message if Path(path).is_absolute() else f"{path}: {fault.message}"
+    return Fault(Place(file, begins[path] + line, column), message, fault.hint)
 
 
 @main.command("list")

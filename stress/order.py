@@ -136,8 +136,9 @@ def _parse_head(lines: list[str], path: str, faults: list[Fault]) -> tuple[dict[
             )
         else:
             values[key] = value.strip()
-    faults.append(Fault(Place(path, len(lines), 1), "no moves", "a line `---` must stand between head and moves"))
-    return values, len(lines)
+    # Without that line every move is unknown to the head: the first of them is where it is missed.
+    place = faults[0].place if faults else Place(path, len(lines), 1)
+    raise UsageFault([Fault(place, "no moves", "a line `---` must stand between head and moves")])
 
 
 def _parse_moves(lines: list[str], start: int, path: str, faults: list[Fault]) -> tuple[list[Move], int]:
