@@ -95,15 +95,34 @@ def await_it(work: Coroutine[Any, Any, int]) -> int:
     return asyncio.run(cancellable())
 
 
+def _examples(*lines: str) -> str:
+    """Give examples for the end of a help text, each on its line: click wraps a paragraph anew unless it is marked."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 WORLD = click.option(
     "--world", type=click.Choice(["wire", "model", "both"]), help="Default: both for a bundled target, else wire."
 )
 ALLOW = click.option(
     "--allow-host", "hosts", multiple=True, metavar="HOST", help="Allow a target or store on another host than this."
 )
+REPORTS = click.option(
+    "--reports",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="The folder that reports are written to.",
+)
 
 
-@main.command("run")
+@main.command(
+    "run",
+    epilog=_examples(
+        "stress-gateway run",
+        "stress-gateway run concurrent-duplicates --target redis-named-by-second",
+        "stress-gateway run --target my-gateway.yaml",
+    ),
+)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @click.option(
     "--target",
@@ -111,13 +130,19 @@ ALLOW = click.option(
     multiple=True,
     help="A bundled target or a file; default: those the scenario names.",
 )
-@click.option("--profile", type=click.Choice(["quick", "nightly"]), default="quick", show_default=True)
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "nightly"]),
+    default="quick",
+    show_default=True,
+    help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together; nightly: for each pair what its scenario says.",
+)
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
 @WORLD
 @ALLOW
-@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
+@REPORTS
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     scenarios: tuple[str, ...],
@@ -131,13 +156,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     reports: Path,
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
-    r"""Search scenarios for races.
-
-    \b
-    stress-gateway run
-    stress-gateway run concurrent-duplicates --target redis-named-by-second
-    stress-gateway run --target my-gateway.yaml
-    """
+    """Search scenarios for races."""
     jobs = _jobs(scenarios, targets)
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
@@ -163,23 +182,24 @@ def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
     return found
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "stress-gateway replay reports/latest/atomic-hit-count-redis-read-modify-write/order.txt --times 100",
+        "stress-gateway replay order.txt --target my-fixed-gateway.yaml",
+    )
+)
 @click.argument("order_file", type=click.Path(path_type=Path))
 @click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
-@click.option("--times", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
 @WORLD
 @ALLOW
-@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
+@REPORTS
 def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     order_file: Path, target: str | None, times: int, world: str | None, hosts: tuple[str, ...], reports: Path
 ) -> int:
-    r"""Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
+    """Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
 
     When the Gateway has changed and no longer allows the order, its scenario is searched instead.
-
-    \b
-    stress-gateway replay reports/latest/atomic-hit-count-redis-read-modify-write/order.txt --times 100
-    stress-gateway replay order.txt --target my-fixed-gateway.yaml
     """
     try:
         text = order_file.read_text()
@@ -240,41 +260,37 @@ def _moved(fault: Fault, file: str, begins: Mapping[str, int]) -> Fault:
     return Fault(Place(file, begins[path] + line, column), message, fault.hint)
 
 
-@main.command("list")
+@main.command("list", epilog=_examples("stress-gateway list"))
 def list_command() -> None:
-    r"""List the bundled scenarios, the races and targets of each.
-
-    \b
-    stress-gateway list
-    """
+    """List the bundled scenarios, the races and targets of each."""
     for path in sorted(bundled("").glob("*.yaml")):
         scenario = Scenario.load(path)
         click.echo(f"{scenario.name}: {scenario.story} [{', '.join(scenario.expect)}]")
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "stress-gateway schema scenario",
+        "stress-gateway schema target > target.schema.json",
+    )
+)
 @click.argument("kind", type=click.Choice(["scenario", "target"]))
 def schema(kind: str) -> None:
-    r"""Print the JSON Schema of a file format.
-
-    \b
-    stress-gateway schema scenario
-    stress-gateway schema target > target.schema.json
-    """
+    """Print the JSON Schema of a file format."""
     model = Scenario if kind == "scenario" else Target
     click.echo(json.dumps(model.model_json_schema(), indent=2, sort_keys=True))
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "stress-gateway gateway --protocol redis-atomic --redis redis://127.0.0.1:6379/0 --port 8080",
+    )
+)
 @click.option("--protocol", type=click.Choice(PROTOCOLS), required=True)
 @click.option("--redis", required=True, help="The store's URL.")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
 def gateway(protocol: str, redis: str, port: int) -> None:
-    r"""Run a bundled Gateway.
-
-    \b
-    stress-gateway gateway --protocol redis-atomic --redis redis://127.0.0.1:6379/0 --port 8080
-    """
+    """Run a bundled Gateway."""
     asyncio.run(serve(protocol, redis, port))
 
 
