@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -55,13 +56,18 @@ class Commands(click.Group):
         except ReportUnwritable as error:
             click.echo(f"the report can't be written: {error}", err=True)
             code = REPORT
-        except BrokenPipeError:  # whoever read us is gone; what is still to be written goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = REPORT
         except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
             click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)
             code = OWN_BUG
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the signature of click
+        """Run a command; a reader that is gone must not look like a race, as the exit code of click does."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # what is still to be written goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(REPORT) from None
 
 
 def _saved(error: Exception) -> str:
@@ -157,6 +163,8 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
     """Search scenarios for races."""
+    if seconds is not None and math.isnan(seconds):
+        raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
     jobs = _jobs(scenarios, targets)
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)

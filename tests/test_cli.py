@@ -12,23 +12,29 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from commands import children, command, own_files, report, stress
+
+from stress.formats import bundled
+from stress.order import parse
 
 OWN = Path(__file__).parent / "gateways" / "lock_gateway.py"
 
 
-def stress(*args: str, folder: Path, code: int = 0) -> str:
+def real(*args: object, folder: Path, code: int) -> str:
     """Run a command in its own process; give both outputs."""
-    command = [sys.executable, "-m", "stress.cli", *args]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command(*args), cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     output = done.stdout + done.stderr
     assert done.returncode == code, output
     assert "Traceback" not in output
     return output
 
 
+# --- run and replay ----------------------------------------------------------------------------------
+
+
 def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     """Run finds the lost hit as expected, writes every file, and its order file replays it 20 of 20."""
-    output = stress("run", "atomic-hit-count", folder=tmp_path)
+    output = real("run", "atomic-hit-count", folder=tmp_path, code=0)
     assert "RACE hits_equal_answers, distinct_counts: atomic-hit-count on redis-read-modify-write" in output
     assert "expected 3 hits of rr-{fingerprint:16}; observed 2" in output
     folder = tmp_path / "reports" / "latest" / "atomic-hit-count-redis-read-modify-write"
@@ -37,125 +43,209 @@ def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     assert len((folder / "trace.ndjson").read_text().splitlines()) == 12 + 3 + 1
     suite = ET.parse(tmp_path / "reports" / "latest" / "junit.xml").getroot()  # noqa: S314 - our own file
     assert [(case.get("name"), len(case)) for case in suite] == [("redis-read-modify-write", 0), ("redis-atomic", 0)]
-    again = stress("replay", str(folder / "order.txt"), "--times", "20", folder=tmp_path, code=1)
+    again = real("replay", folder / "order.txt", "--times", "20", folder=tmp_path, code=1)
     assert again.strip() == "STILL FAILING 20/20"
 
 
 def test_a_fixed_target_has_no_such_order_any_more(tmp_path: Path) -> None:
-    """Replayed on the twin, the order does not exist; the twin is searched and holds."""
-    stress("run", "atomic-hit-count", "--target", "redis-read-modify-write", folder=tmp_path)
-    order = tmp_path / "reports" / "latest" / "atomic-hit-count-redis-read-modify-write" / "order.txt"
-    output = stress("replay", str(order), "--target", "redis-atomic", folder=tmp_path)
-    assert output.startswith("FIXED (the order no longer exists; holds: exhausted 2 of 2")
-    text = order.read_text().replace("A HGET gw:dedup", "A HGET other")
-    order.write_text(text)
-    output = stress("replay", str(order), folder=tmp_path, code=2)
-    assert output.startswith("DIVERGED at step 3: expected A HGET other:{fingerprint}, saw A HGET gw:dedup")
+    """Replayed on the twin, the order does not exist; the twin is searched in both worlds and holds."""
+    stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
+    order = tmp_path / "reports" / "latest" / "order.txt"
+    said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "both")
+    assert said.code == 0
+    assert said.out.startswith("FIXED (the order no longer exists; holds: exhausted 2 of 2; exhausted 2 of 2, assuming")
 
 
 def test_a_target_of_ones_own_is_searched_for_both_tests(tmp_path: Path) -> None:
     """A target file is all it takes; a race that nobody expected exits 1."""
-    target = tmp_path / "mine.yaml"
-    command = json.dumps([sys.executable, str(OWN), "{port}", "{redis_port}", "racy"])
-    target.write_text(f"name: mine\nstart: {{command: {command}, ready: {{path: /ready}}}}\n")
-    output = stress("run", "--target", str(target), "--seconds", "5", folder=tmp_path, code=1)
-    assert "concurrent-duplicates on mine" in output
-    assert "atomic-hit-count on mine" in output
-    data = json.loads(
-        stress(
-            "run", "concurrent-duplicates", "--target", str(target), "--json", "--seconds", "5", folder=tmp_path, code=1
-        )
-    )
+    words = json.dumps([sys.executable, str(OWN), "{port}", "{redis_port}", "racy"])
+    (tmp_path / "mine.yaml").write_text(f"name: mine\nstart: {{command: {words}, ready: {{path: /ready}}}}\n")
+    said = stress(tmp_path, "run", "--target", "mine.yaml", "--seconds", "5")
+    assert said.code == 1
+    assert "RACE one_created_answer: concurrent-duplicates on mine" in said.out
+    assert "atomic-hit-count on mine" in said.out
+    said = stress(tmp_path, "run", "concurrent-duplicates", "--target", "mine.yaml", "--json", "--seconds", "5")
+    data = json.loads(said.out)
+    assert (said.code, said.err) == (1, "")
     assert [one["violations"][0]["invariant"] for one in data] == ["one_created_answer"]
-    assert data[0]["notes"] == ["not checked: hits_equal_answers (the target does not say how to observe it)"]
+    assert "not checked: hits_equal_answers (the target does not say how to observe it)" in data[0]["notes"]
 
 
-def test_an_expected_race_that_is_not_found_exits_3(tmp_path: Path) -> None:
-    """One order is not enough to find the race that the scenario expects."""
-    stress("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--orders", "1", folder=tmp_path, code=3)
+def test_run_alone_runs_every_bundled_pair(tmp_path: Path) -> None:
+    """Without arguments every scenario is searched on each target that it expects something of."""
+    stress(tmp_path, "run", "--world", "model", "--orders", "1")
+    pairs = [(one["scenario"], one["target"]) for one in results(tmp_path)]
+    listed = re.findall(r"(?m)^([a-z0-9-]+): .* \[(.*)\]$", stress(tmp_path, "list").out)
+    wanted = [(name, target) for name, targets in listed for target in targets.split(", ")]
+    assert sorted(pairs) == sorted(wanted)
+    assert len(listed) == len(list(bundled("").glob("*.yaml")))
+
+
+def results(folder: Path) -> list[dict[str, object]]:
+    """Read what the last run came to."""
+    found: list[dict[str, object]] = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+    return found
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    ("words", "world", "evidence"),
     [
-        (("run", "no-such"), "no such file or bundled name"),
-        (("run", "missing.yaml"), "missing.yaml:1:1: can't be read: No such file or directory"),
-        (("run", "--orders", "0"), "0 is not in the range"),
-        (("replay", "none.txt"), "none.txt can't be read"),
-        (("frobnicate",), "No such command 'frobnicate'"),
+        ((), "both", ["model", "wire"]),
+        (("--world", "wire"), "wire", ["wire"]),
+        (("--world", "model"), "model", ["model"]),
     ],
 )
-def test_bad_use_is_one_clear_line(tmp_path: Path, args: tuple[str, ...], message: str) -> None:
-    """A wrong name, file, option or command exits 64 without a traceback."""
-    assert message in stress(*args, folder=tmp_path, code=64)
+def test_a_pair_is_searched_in_the_worlds_asked_for(
+    tmp_path: Path, words: tuple[str, ...], world: str, evidence: list[str]
+) -> None:
+    """A bundled target in both unless told otherwise; the evidence says which."""
+    assert stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-atomic", *words).code == 0
+    result, _ = report(tmp_path)
+    assert (result["world"], [one["world"] for one in result["search"]["evidence"]]) == (world, evidence)
 
 
-def test_a_gateway_that_is_not_there_exits_69(tmp_path: Path) -> None:
-    """A start command that can't be run ends before the first order."""
-    (tmp_path / "t.yaml").write_text("name: t\nstart: {command: [no-such-gateway]}\n")
-    output = stress("run", "atomic-hit-count", "--target", "t.yaml", folder=tmp_path, code=69)
-    assert output.startswith("unavailable: Gateway 1 does not start: no-such-gateway")
+def test_json_is_valid_and_alone_whatever_happens(tmp_path: Path) -> None:
+    """A target that is not there, one that hangs, Ctrl-C: standard output is a list of results, and nothing else."""
+    run = own_files(tmp_path, "silent")
+    (tmp_path / "none.yaml").write_text("name: none\nstart: {command: [no-program]}\n")
+    said = stress(tmp_path, *run, "--target", "none.yaml", "--json")
+    assert said.code == 69
+    assert [(one["verdict"], bool(one["faults"])) for one in json.loads(said.out)] == [("inconclusive", True)] * 2
+    assert said.err.startswith("unavailable: Gateway 1 does not start: no-program")
+    for mode, faults in (("SIGINT-1", []), ("SIGTERM-6", [["interrupted"]])):
+        said = stress(tmp_path, *own_files(tmp_path, mode), "--json")
+        assert said.code == 130
+        assert [one["faults"] for one in json.loads(said.out)] == faults
 
 
-def test_a_report_that_can_not_be_written_exits_74(tmp_path: Path) -> None:
-    """A file where the report folder should be is named."""
-    (tmp_path / "reports").write_text("")
-    output = stress("run", "atomic-hit-count", "--target", "redis-atomic", folder=tmp_path, code=74)
-    assert "the report can't be written: reports/" in output
+def test_the_same_seed_draws_the_same_orders(tmp_path: Path) -> None:
+    """A random walk repeats with its seed, as its failing order shows; another seed finds another."""
+    scenario = (bundled("") / "t2-one-then-three.yaml").read_text() + "search: {explorer: walk}\n"
+    (tmp_path / "walk.yaml").write_text(re.sub(r"(?m)^search:.*\n(?=[^s])", "", scenario))
+    found = []
+    for seed in ("7", "7", "8"):
+        words = ("--target", "redis-read-modify-write", "--world", "model", "--seed", seed)
+        stress(tmp_path, "run", "walk.yaml", *words)
+        order = parse((tmp_path / "reports" / "latest" / "order.txt").read_text())
+        assert (order.head.seed, report(tmp_path)[0]["seed"]) == (int(seed), int(seed))
+        found.append(order.actors)
+    assert found[0] == found[1] != found[2]
 
 
-def test_list_and_schema_tell_what_there_is(tmp_path: Path) -> None:
-    """List names every bundled scenario; the schemas name the keys."""
-    assert re.findall(r"^[a-z0-9-]+(?=:)", stress("list", folder=tmp_path), re.MULTILINE) == [
-        "atomic-hit-count",
-        "concurrent-duplicates",
-        "expiry",
-        "pseudo-lock",
-        "store-overwrite",
-        "t1-five-at-once-cleanup",
-        "t1-five-at-once",
-        "t2-one-then-three-cleanup",
-        "t2-one-then-three",
-    ]
-    assert "concurrent" in json.loads(stress("schema", "scenario", folder=tmp_path))["properties"]
-    assert "patience" in json.loads(stress("schema", "target", folder=tmp_path))["properties"]
-
-
-def test_a_bundled_gateway_needs_its_store(tmp_path: Path) -> None:
-    """Without a store the Gateway exits 69 and says so."""
-    output = stress(
-        "gateway",
-        "--protocol",
-        "redis-atomic",
-        "--redis",
-        "redis://127.0.0.1:1/0",
-        "--port",
-        "1",
-        folder=tmp_path,
-        code=69,
-    )
-    assert output.startswith("unavailable: the store does not answer")
+def test_a_search_may_be_cut_by_orders_and_by_seconds(tmp_path: Path) -> None:
+    """One order is not enough for the expected race (exit 3); a millisecond ends a search of thousands of orders."""
+    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
+    assert stress(tmp_path, *words, "--orders", "1").code == 3
+    assert report(tmp_path)[0]["search"]["orders"] == 1
+    words = ("run", "t1-five-at-once", "--target", "redis-optimistic", "--world", "model")
+    assert stress(tmp_path, *words, "--seconds", "0.001").code == 2
+    result, _ = report(tmp_path)
+    assert (result["verdict"], result["search"]["exhausted"]) == ("inconclusive", False)
+    assert result["reason"].startswith("not exhausted: ")
 
 
 def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     """Interrupted in a search, the command exits 130 and leaves no process behind."""
-    command = [
-        sys.executable,
-        "-m",
-        "stress.cli",
-        "run",
-        "concurrent-duplicates",
-        "--target",
-        "redis-named-by-second",
-        "--seconds",
-        "60",
-    ]
-    process = subprocess.Popen([*command, "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(pids := children.read_text().split()) < 2:
+    words = command("run", "concurrent-duplicates", "--target", "redis-named-by-second", "--seconds", "60", "--json")
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while len(pids := children(process.pid)) < 2:
         assert process.poll() is None
         os.sched_yield()
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
-    assert (process.returncode, b"Traceback" in output) == (130, False), output
+    output, told = process.communicate(timeout=20)
+    assert (process.returncode, told) == (130, "interrupted: what was found until then is in reports\n")
+    assert isinstance(json.loads(output), list)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    """What is printed goes into a pipe that nobody reads any more: exit 74 without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command("schema", "target"), cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (74, "")
+
+
+# --- bad use -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run no-such", "no-such:1:1: no such file or bundled name (known: "),
+        ("run atomic-hit", "atomic-hit:1:1: no such file or bundled name (did you mean 'atomic-hit-count'?)"),
+        ("run missing.yaml", "missing.yaml:1:1: can't be read: No such file or directory (check the path)"),
+        ("run two.yaml", "Error: no target: the scenario expects nothing of a bundled one, so name one with --target"),
+        ("run two.yaml --target redis-atomics", "redis-atomics:1:1: no such file or bundled name (did you mean "),
+        (
+            "run two.yaml --target own.yaml --world model",
+            "own.yaml:1:7: own has no model world: only a bundled `protocol`",
+        ),
+        (
+            "run two.yaml --target own.yaml --world both",
+            "own.yaml:1:7: own has no model world: only a bundled `protocol`",
+        ),
+        ("run --world moon", "Error: Invalid value for '--world': 'moon' is not one of 'wire', 'model', 'both'."),
+        ("run --orders 0", "Error: Invalid value for '--orders': 0 is not in the range x>=1."),
+        ("run --seconds 0", "Error: Invalid value for '--seconds': 0.0 is not in the range x>0."),
+        ("run --seconds nan", "Error: Invalid value for --seconds: nan is no number of seconds"),
+        ("run --seed x", "Error: Invalid value for '--seed': 'x' is not a valid integer."),
+        ("run --profile slow", "Error: Invalid value for '--profile': 'slow' is not one of 'quick', 'nightly'."),
+        ("run --frob", "Error: No such option '--frob'."),
+        ("replay", "Error: Missing argument 'ORDER_FILE'."),
+        ("replay order.txt --times 0", "Error: Invalid value for '--times': 0 is not in the range x>=1."),
+        ("replay two.yaml", "two.yaml:1:1: not an order file (its first line must be `gateway-stress order 1`)"),
+        ("schema order", "Error: Invalid value for '{scenario|target}': 'order' is not one of 'scenario', 'target'."),
+        ("gateway --protocol redis-atomic --port 8080", "Error: Missing option '--redis'."),
+        ("frobnicate", "Error: No such command 'frobnicate'."),
+    ],
+)
+def test_bad_use_is_one_clear_line(tmp_path: Path, words: str, message: str) -> None:
+    """A wrong name, file, value, option or command exits 64 and says what would be right; nothing is started."""
+    own_files(tmp_path, "well")
+    said = stress(tmp_path, *words.split())
+    lines = [line for line in said.err.splitlines() if line and not line.startswith(("Usage: ", "Try "))]
+    assert (said.code, said.out, len(lines)) == (64, "", 1)
+    assert lines[0].startswith(message)
+
+
+def test_every_wrong_file_is_told_once(tmp_path: Path) -> None:
+    """Two scenarios and two targets that are not there: a line for each, however many pairs they make."""
+    said = stress(tmp_path, "run", "a.yaml", "b.yaml", "--target", "c.yaml", "--target", "d.yaml")
+    assert said.code == 64
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == ["a.yaml", "b.yaml"]
+
+
+# --- the other commands ------------------------------------------------------------------------------
+
+
+def test_list_and_schema_tell_what_there_is(tmp_path: Path) -> None:
+    """List names every bundled scenario with its story and targets; the schemas name the keys."""
+    listed = stress(tmp_path, "list").out
+    names = sorted(path.stem for path in bundled("").glob("*.yaml"))
+    assert sorted(re.findall(r"^([a-z0-9-]+): .+ \[[a-z, -]+\]$", listed, re.MULTILINE)) == names
+    assert "concurrent" in json.loads(stress(tmp_path, "schema", "scenario").out)["properties"]
+    assert "patience" in json.loads(stress(tmp_path, "schema", "target").out)["properties"]
+
+
+@pytest.mark.parametrize("name", ["run", "replay", "list", "schema", "gateway"])
+def test_the_help_of_each_command_ends_with_examples(tmp_path: Path, name: str) -> None:
+    """Each example stands on a line of its own, to be copied."""
+    said = stress(tmp_path, name, "--help")
+    text, _, examples = said.out.partition("  Examples:\n")
+    lines = examples.splitlines()
+    assert (said.code, "\b" in said.out, r"\b" in said.out) == (0, False, False)
+    assert text.startswith("Usage: ")
+    assert lines != []
+    assert [line for line in lines if not line.startswith(f"    stress-gateway {name}")] == []
+
+
+def test_a_bundled_gateway_needs_its_store(tmp_path: Path) -> None:
+    """Without a store the Gateway exits 69 and says so."""
+    words = ("gateway", "--protocol", "redis-atomic", "--redis", "redis://127.0.0.1:1/0", "--port", "1")
+    said = stress(tmp_path, *words)
+    assert said.code == 69
+    assert said.err.startswith("unavailable: the store does not answer")

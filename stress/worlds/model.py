@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stress.errors import UsageFault
+from stress.errors import Fault, UsageFault
 from stress.explore.base import Diverged
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming, Outcome
@@ -52,6 +52,9 @@ class ModelWorld:
     def __init__(self, scenario: Scenario, target: Target) -> None:
         """Run what comes before the concurrent requests, once."""
         faults = misfits(scenario, target)
+        if target.protocol is None:
+            message = f"{target.name} has no model world: only a bundled `protocol` has one"
+            faults = [*faults, Fault(target.place("name"), message, "search it with --world wire")]
         if faults or target.protocol is None:
             raise UsageFault(faults)
         self.scenario, self.target = scenario, target
