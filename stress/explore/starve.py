@@ -1,0 +1,150 @@
+"""An adversary for retries: whenever its victim is about to write what it has read, somebody else writes that first.
+
+Code that reads, then writes only if nothing has changed, tries again when it lost, and gives up after some attempts.
+An attempt is lost only where another write falls between its read and its write, each time; drawn orders practically
+never do that, and an adversary always can: such a loop is not wait-free (Herlihy, TOPLAS 1991). Race R6 of the Gateway:
+four attempts, five writers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.explore.base import is_environment, keep_going
+from stress.step import WHOLE, Access
+from stress.trace import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from stress.step import Move, Touch
+    from stress.trace import Event, Trace
+
+_Step = tuple[str, str]
+"""A command and the objects that it touches, whoever's step it is."""
+
+
+class Starve:
+    """Runs all requests one after another to learn what they do, then starves one of them in each order.
+
+    Who reads an object and writes it in a later step can be a victim. Victims that did the same as one before come
+    last, as identical requests do. So there are at most as many orders as requests, after the first. ``victim`` is who
+    is starved now. What steps read and write is learned from every trace.
+    """
+
+    name = "starve"
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.victim: str | None = None
+        self.orders = 0
+        self._victims: list[str] = []
+        self._reads: dict[_Step, set[str]] = {}
+        self._writes: dict[_Step, set[str]] = {}
+        self._plans: dict[str, list[_Step]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin an order: ``_fresh`` is what the victim read and nobody wrote since, ``_wanted`` what to write."""
+        self._current: str | None = None
+        self._wanted: set[str] = set()
+        self._fresh: set[str] = set()
+        self._taken: dict[str, list[_Step]] = {}
+
+    def more(self) -> bool:
+        """Take the next victim, if one is left; the first order has none."""
+        self._begin()
+        if not self.orders:
+            return True
+        self.victim = self._victims.pop(0) if self._victims else None
+        return self.victim is not None
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Let the victim go on until it is about to write what it has read, then one who will write the same."""
+        if done:
+            return None
+        move = self._next(moves)
+        step = (move.command, move.object)
+        self._taken.setdefault(move.actor, []).append(step)
+        self._current = move.actor
+        written = self._writes.get(step, set())
+        self._fresh = {one for one in self._fresh if not _meet({one}, written)}
+        if move.actor == self.victim:
+            self._fresh |= self._reads.get(step, set())
+        if _meet(self._wanted, written):
+            self._wanted = set()
+        return move
+
+    def learn(self, trace: Trace) -> None:
+        """Take in what each step reads and writes, and what each request did; find the victims in the first order."""
+        plans: dict[str, list[_Step]] = {}
+        for event in trace.events:
+            if event.kind is Kind.STEP:
+                self._note(event)
+                plans.setdefault(event.actor, []).append((event.command, event.object))
+        if not self.orders:
+            self._begin()
+            self._plans = plans
+            able = [actor for actor in plans if self._starvable(actor)]
+            first = {tuple(plans[actor]): actor for actor in reversed(able)}
+            self._victims = sorted(able, key=lambda actor: first[tuple(plans[actor])] != actor)
+        self.orders += 1
+
+    def _note(self, event: Event) -> None:
+        step = (event.command, event.object)
+        self._reads.setdefault(step, set()).update(_objects(event.touches, writes=False))
+        self._writes.setdefault(step, set()).update(_objects(event.touches, writes=True))
+
+    def _starvable(self, actor: str) -> bool:
+        """Tell whether an actor reads something, then writes it in a later step, and another actor writes it too."""
+        read: set[str] = set()
+        for step in self._plans[actor]:
+            both = _common(read, self._writes[step])
+            if any(other != actor and self._left(other, both) for other in self._plans):
+                return True
+            read |= self._reads[step]
+        return False
+
+    def _left(self, actor: str, objects: set[str]) -> bool:
+        """Tell whether an actor, as far as is known, has yet to write one of the objects."""
+        plan, taken = (
+            sum(_meet(objects, self._writes.get(step, set())) for step in steps)
+            for steps in (self._plans.get(actor, []), self._taken.get(actor, []))
+        )
+        return plan > taken
+
+    def _next(self, moves: Sequence[Move]) -> Move:
+        ranked = keep_going(moves, self._current)
+        own = [move for move in moves if move.actor == self.victim]
+        if not own:
+            return ranked[0]
+        if self._wanted and ranked[0].actor == self._current != self.victim:
+            return ranked[0]  # on its way to the write
+        for move in own:
+            self._wanted = _common(self._fresh, self._writes.get((move.command, move.object), set()))
+            if not self._wanted:
+                return move
+        others = [
+            move
+            for move in ranked
+            if move.actor != self.victim and not is_environment(move) and self._left(move.actor, self._wanted)
+        ]
+        if others:
+            return others[0]
+        self._wanted = set()
+        return own[0]
+
+
+def _objects(touches: Iterable[Touch], *, writes: bool) -> set[str]:
+    return {touch.object for touch in touches if (touch.access is not Access.READ) is writes}
+
+
+def _common(some: set[str], others: set[str]) -> set[str]:
+    """Give what two sets of objects have in common; the whole store has everything."""
+    if WHOLE in some or WHOLE in others:
+        return some | others if some and others else set()
+    return some & others
+
+
+def _meet(some: set[str], others: set[str]) -> bool:
+    return bool(_common(some, others))
