@@ -37,6 +37,7 @@ class Names:
         self._now = now
         self._seconds = seconds
         self._numbers: dict[tuple[str, str], int] = {}
+        self._replaced: dict[str, str] = {}
         for kind, word in known:
             self._number(kind, word)
 
@@ -47,10 +48,12 @@ class Names:
 
     def replace(self, text: str) -> str:
         """Give the text with its made-up names replaced: ``rr-{fingerprint:12}-{time:1}``."""
-        parts = _parts(text, self._fingerprint, self._fresh)
-        if len(parts) == 1:
-            return parts[0][1]
-        return "".join(word if kind == "text" else self._name(kind, word) for kind, word in parts)
+        known = self._replaced.get(text)
+        if known is None:
+            parts = _parts(text, self._fingerprint, self._fresh)
+            known = "".join(word if kind == "text" else self._name(kind, word) for kind, word in parts)
+            self._replaced[text] = known
+        return known
 
     def _name(self, kind: str, word: str) -> str:
         if kind in ("unix", "stamp"):

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stress.gate.acknowledge import acknowledge
 from stress.gate.commands import Awaited, Command, ConnectionState, Effect, Unit, background, pushed
@@ -157,8 +157,7 @@ class RedisChannel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connect on to the server."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes stream transports
-        self._client = transport
+        self._client = cast("asyncio.Transport", transport)  # of a stream; uvloop's is of no class of asyncio
         self.proxy.channels.add(self)
         self.gate.connect(self)
         self._task = asyncio.get_running_loop().create_task(self._connect())

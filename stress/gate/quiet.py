@@ -70,6 +70,8 @@ class ProcessWatch:
         """Open the accounts of all threads of ``pid``."""
         self.pid = pid
         self._accounts: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self._folders: dict[int, int] = {}
+        self._seen: list[bytes] = []
         self._since: dict[int, tuple[bytes, float]] = {}
         self._refresh()
         if not self._accounts:
@@ -80,6 +82,9 @@ class ProcessWatch:
         """Close all files."""
         for thread in list(self._accounts):
             self._forget(thread)
+        for folder in self._folders.values():
+            os.close(folder)
+        self._folders.clear()
 
     def quiet(self) -> Sleep | None:
         """Prove that the process is quiet now, or give None; costs about 5 microseconds a thread and pass."""
@@ -125,8 +130,23 @@ class ProcessWatch:
             return None
         return readings
 
+    def _as_before(self) -> bool:
+        """Tell whether there are as many threads as are known, and no child that is not.
+
+        All that are known are read right before and after: where one had ended, that would have failed. The links of
+        a task folder are its threads, itself and the folder above (proc_task_getattr in Linux fs/proc/base.c).
+        """
+        try:
+            threads = sum(os.fstat(folder).st_nlink - 2 for folder in self._folders.values())
+            seen = [os.pread(children, 4096, 0) for _, _, children in self._accounts.values()]
+        except OSError:
+            return False
+        return threads == len(self._accounts) and seen == self._seen
+
     def _refresh(self) -> bool:
         """Follow threads and child processes that come and go; tell whether any did."""
+        if self._accounts and self._as_before():
+            return False
         alive: set[tuple[int, int]] = set()
         family, changed = [self.pid], False
         for pid in family:
@@ -144,7 +164,19 @@ class ProcessWatch:
         for gone in self._accounts.keys() - alive:
             changed = True
             self._forget(gone)
+        self._remember({pid for pid, _ in alive})
         return changed
+
+    def _remember(self, family: set[int]) -> None:
+        """Keep what tells at little cost that nothing has changed."""
+        for gone in self._folders.keys() - family:
+            os.close(self._folders.pop(gone))
+        try:
+            for pid in family - self._folders.keys():
+                self._folders[pid] = os.open(f"/proc/{pid}/task", os.O_RDONLY | os.O_DIRECTORY)
+            self._seen = [os.pread(children, 4096, 0) for _, _, children in self._accounts.values()]
+        except OSError:  # it ended a moment ago: the next look is a whole one
+            self._seen = []
 
     def _open(self, key: tuple[int, int]) -> bool:
         """Open the accounts of a thread: what it has run, where it is, what it has started."""

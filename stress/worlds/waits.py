@@ -41,7 +41,7 @@ class Waits:
             await asyncio.sleep(GLANCE_SECONDS)
             return
         deadline = time.perf_counter() + self.patience
-        while time.perf_counter() < deadline and not replica.death:
+        while time.perf_counter() < deadline:  # who has died has no threads, and is quiet
             seen = signal.count
             sleep = replica.watch.quiet()
             await asyncio.sleep(0)
