@@ -49,6 +49,10 @@ class Awaited(NamedTuple):
     number: int = 0
 
 
+_ONE = Awaited(1)
+"""What most commands are owed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One request and what it means at its place in the stream.
@@ -75,11 +79,15 @@ class Unit:
     @property
     def effects(self) -> tuple[Effect, ...]:
         """The commands whose keys it touches."""
+        if len(self.commands) == 1:
+            return self.commands[0].effects
         return tuple(effect for command in self.commands for effect in command.effects)
 
     @property
     def watched(self) -> tuple[Effect, ...]:
         """The commands whose keys it also reads."""
+        if len(self.commands) == 1:
+            return self.commands[0].watched
         return tuple(effect for command in self.commands for effect in command.watched)
 
     @property
@@ -219,8 +227,11 @@ class ConnectionState:
 
     def follow(self, request: Request, rules: Sequence[str]) -> Command:
         """Take in one request; give what it means here."""
-        passes = self.passes((request,), rules)
-        args, name = request.args, verb(request.args)
+        args = request.args
+        if self.plain(args):
+            passes = background(args, rules)
+            return Command(request, passes, False, _ONE, () if passes else (Effect(args, self.database),))  # noqa: FBT003 - hot path
+        passes, name = self.passes((request,), rules), verb(args)
         awaited = self._await(name, args)
         if self._queued is not None and name not in (b"EXEC", b"DISCARD", b"RESET"):
             if name not in (b"MULTI", b"WATCH"):  # the server refuses these inside a transaction
