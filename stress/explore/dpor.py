@@ -1,0 +1,358 @@
+"""One order of each class: optimal dynamic partial order reduction, with source sets and wakeup trees.
+
+After Abdulla, Aronis, Jonsson and Sagonas, Optimal dynamic partial order reduction, POPL 2014, and Source sets: a
+foundation for optimal dynamic partial order reduction, JACM 2017. The names of the parts are theirs: a race is two
+dependent moves that could have come the other way round; it is answered by a wakeup sequence that lets them; what was
+explored at a point sleeps there until a move that depends on it wakes it.
+
+The explorer does no I/O: it proposes moves, is told what they did, and proposes the next order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.explore.base import Diverged, is_environment
+from stress.explore.dependence import Table, effects, is_request
+from stress.explore.symmetry import Symmetry, of_actor
+from stress.step import START
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.explore.dependence import Dependence, Effect
+    from stress.explore.symmetry import Histories
+    from stress.step import Move
+    from stress.trace import Trace
+
+
+class _Absorbed(NamedTuple):
+    """A wakeup sequence that was left out at a depth because a branch leads to all that it leads to."""
+
+    depth: int
+    sequence: list[int]
+
+
+class _Branch:
+    """One move of a wakeup tree (None ends the run), what it is expected to do, and what comes after it."""
+
+    __slots__ = ("absorbed", "children", "explored", "move", "number")
+
+    def __init__(self, move: Move | None, number: int) -> None:
+        self.move, self.number = move, number
+        self.children: list[_Branch] = []
+        self.absorbed: list[_Absorbed] = []
+        self.explored = False
+
+
+class _Level:
+    """One point of the current order.
+
+    ``offered`` are the moves that were possible, ``tree`` the branches to take here, the first of which is being
+    explored, ``sleep`` the moves that need not be (by their number, what they do). ``number`` is what the move that was
+    taken did, ``before`` has a bit for each earlier level that happens before it, ``races`` are the levels that it is
+    in a race with, and ``withdrawn`` the moves that were possible before it and not after, with their races.
+    """
+
+    __slots__ = ("before", "done", "epoch", "histories", "number", "offered", "races", "sleep", "tree", "withdrawn")
+
+    def __init__(self, offered: tuple[Move, ...], tree: list[_Branch], *, done: bool) -> None:
+        self.offered, self.tree, self.done = offered, tree, done
+        self.sleep: dict[int, int] = {}
+        self.number = self.before = self.epoch = 0
+        self.races: list[int] = []
+        self.withdrawn: list[tuple[Move, int, list[int]]] = []
+        self.histories: Histories = {}
+
+
+class Dpor:
+    """Runs one order of each class of the ``dependence`` between moves.
+
+    ``alike`` names requests that are identical: then one order of each class up to their names is enough, and
+    ``rename`` gives an effect as another of them would have it. ``read`` gives what each move of a trace did.
+
+    A world must offer a move until it is taken, unless another actor's move that depends on it withdraws it (a lock;
+    for the clock, the end of the last request).
+
+    ``orders`` counts runs, ``redundant`` those of them that asked for a move which turned out to be blocked: they are
+    no class of their own. ``clock_orders`` are those in which the clock moved.
+    """
+
+    name = "dpor"
+
+    def __init__(
+        self,
+        dependence: Dependence,
+        *,
+        alike: Sequence[str] = (),
+        rename: Callable[[Effect, str], Effect] = of_actor,
+        read: Callable[[Trace], Sequence[Effect]] = effects,
+    ) -> None:
+        """Begin with the empty order."""
+        self._read = read
+        self._table = Table(dependence)
+        self._symmetry = (
+            Symmetry(alike, self._table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
+        )
+        self._levels: list[_Level] = []
+        self._fixed = self._depth = 0
+        self._begun = self._running = self._lost = False
+        self._absorbed: list[_Absorbed] = []
+        self.orders = self.redundant = self.clock_orders = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether an order of every class has been run to its end."""
+        return self._begun and not self._running and not self._levels
+
+    @property
+    def explored(self) -> int:
+        """How many classes have been run: each order but the redundant ones is a class of its own."""
+        return self.orders - self.redundant
+
+    def more(self) -> bool:
+        """Go back to the last point with a branch that is still to be taken."""
+        self._depth = 0
+        if not self._begun:
+            self._begun = self._running = True
+            return True
+        levels = self._levels
+        while levels:
+            level = levels[-1]
+            if level.tree:
+                self._fall_asleep(level, level.tree.pop(0))
+            if level.tree:
+                self._fixed, self._running = len(levels) - 1, True
+                return True
+            levels.pop()
+        return False
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Follow the levels that stand, then a wakeup sequence, then whoever can go on."""
+        depth, levels = self._depth, self._levels
+        self._depth = depth + 1
+        if depth < len(levels):
+            move = levels[depth].tree[0].move
+            if move is None or move in moves:
+                return move
+            raise Diverged(depth + 1, str(move), moves)
+        if self._lost:
+            return self._first(moves, done=done)
+        tree = levels[-1].tree[0].children if levels else []
+        asked = bool(tree)
+        for branch in [one for one in tree if not _possible(one, moves, done=done)]:
+            self._absorbed += _all_absorbed(branch)
+            tree.remove(branch)
+        if not tree:
+            move = self._first(moves, done=done)
+            if asked:
+                self._lost = True
+                return move
+            tree.append(_Branch(move, 0))
+        levels.append(_Level(tuple(moves), tree, done=done))
+        return tree[0].move
+
+    def learn(self, trace: Trace) -> None:
+        """Find the races of the order, and note for each of them what lets it come the other way round."""
+        self._running = False
+        self.orders += 1
+        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        self._take_in(self._read(trace))
+        if self._lost:
+            self._lost = False
+            self.redundant += 1
+        else:
+            for level in self._levels:
+                level.tree[0].explored = True
+            self._answer_races()
+        while self._absorbed:
+            depth, sequence = self._absorbed.pop()
+            self._insert(depth, sequence)
+
+    def _first(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Let the current actor go on.
+
+        Where actors are interchangeable all are started, so that their histories are equal, and the lowest goes first.
+        """
+        if done:
+            return None
+        if self._symmetry is not None:
+            return next((move for move in moves if move.command == START), moves[0])
+        if self._levels and (last := self._levels[-1].tree[0].move) is not None:
+            for move in moves:
+                if move.actor == last.actor and not is_environment(move):
+                    return move
+        return moves[0]
+
+    def _fall_asleep(self, level: _Level, branch: _Branch) -> None:
+        """Note that all which begins with a branch has been explored, and drop what needs no exploring any more."""
+        if not branch.explored:
+            return
+        table = self._table
+        asleep = [level.number]
+        if self._symmetry is not None:
+            asleep += self._symmetry.images(level.number, level.histories)
+        for number in asleep:
+            level.sleep[table.moves[number]] = number
+        if len(asleep) > 1:
+            level.tree[:] = [one for one in level.tree if table.moves[one.number] not in level.sleep]
+
+    def _take_in(self, done: Sequence[Effect]) -> None:
+        """Number what the new moves did, and find what happened before them and which races they are in."""
+        levels, table, symmetry = self._levels, self._table, self._symmetry
+        for depth in range(self._fixed, len(levels)):
+            level = levels[depth]
+            branch = level.tree[0]
+            if depth > self._fixed:
+                above = levels[depth - 1]
+                waking = table.dependent[above.number]
+                level.sleep = {move: number for move, number in above.sleep.items() if not waking >> number & 1}
+            if symmetry is not None:
+                if depth == 0:
+                    level.histories = symmetry.beginning
+                elif depth > self._fixed:
+                    level.histories, level.epoch = symmetry.after(above.histories, above.epoch, done[depth - 1])
+            level.number = branch.number = 0 if branch.move is None else table.number(done[depth])
+            level.before, level.races = self._races(depth, branch.move, level.number)
+        for depth in range(self._fixed, len(levels)):
+            level = levels[depth]
+            after: Sequence[Move] = levels[depth + 1].offered if depth + 1 < len(levels) else ()
+            taken = level.tree[0].move
+            gone = [move for move in level.offered if move is not taken and move not in after and move != taken]
+            level.withdrawn = [
+                (move, number, self._races(depth + 1, move, number)[1])
+                for move in gone
+                for number in (table.expected(move),)
+            ]
+
+    def _races(self, depth: int, move: Move | None, number: int) -> tuple[int, list[int]]:
+        """Give what happens before a move at a depth, and which of it could as well have come after it.
+
+        Of one actor only moves that were possible at the same time are in a race. The end of a run is in a race with
+        what the environment does, as it can't come before the end of a request.
+        """
+        levels, dependent = self._levels, self._table.dependent[number]
+        actor = "" if move is None else move.actor
+        before, races = 0, []
+        for earlier in range(depth - 1, -1, -1):
+            if before >> earlier & 1:
+                continue
+            level = levels[earlier]
+            if dependent >> level.number & 1:
+                before |= level.before | 1 << earlier
+                other = level.tree[0].move
+                if move is None:
+                    if other is not None and not is_request(other.actor):
+                        races.append(earlier)
+                elif other is None or other.actor != actor or move in level.offered:
+                    races.append(earlier)
+        return before, races
+
+    def _answer_races(self) -> None:
+        levels = self._levels
+        for depth, level in enumerate(levels):
+            for earlier in level.races:
+                self._reverse(earlier, len(levels), level.tree[0].move, level.number)
+            for move, number, races in level.withdrawn:
+                for earlier in races:
+                    self._reverse(earlier, self._until(depth, move), move, number)
+
+    def _until(self, depth: int, move: Move) -> int:
+        """Tell up to where the order says what comes before a move that was withdrawn at a depth: all, or a part."""
+        taken = any(level.tree[0].move == move for level in self._levels[depth + 1 :])
+        return depth + 1 if taken else len(self._levels)
+
+    def _reverse(self, earlier: int, until: int, move: Move | None, number: int) -> None:
+        """Insert what lets a move come before the one at an earlier level: all that does not happen after that."""
+        levels, moves = self._levels, self._table.moves
+        this = moves[number]
+        sequence = [
+            level.number
+            for level in levels[earlier + 1 : until]
+            if not level.before >> earlier & 1 and moves[level.number] != this
+        ]
+        offered = move in levels[earlier].offered
+        if not offered and not self._enabled(sequence, move, number):
+            return
+        sequence.append(number)
+        self._insert(earlier, sequence)
+
+    def _enabled(self, sequence: list[int], move: Move | None, number: int) -> bool:
+        """Tell whether a sequence may make a move possible that was not before it."""
+        if move is None:
+            return True
+        table = self._table
+        return any(
+            table.effects[other].move.actor == move.actor or table.dependent[number] >> other & 1 for other in sequence
+        )
+
+    def _insert(self, depth: int, sequence: list[int]) -> None:
+        """Insert a wakeup sequence at a depth, unless what is explored or planned there leads to the same."""
+        table, whole = self._table, _Absorbed(depth, sequence)
+        while sequence and depth < len(self._levels):
+            level = self._levels[depth]
+            if self._symmetry is not None:
+                sequence = self._symmetry.canonical(sequence, level.histories)
+            if any(_without(sequence, number, table) is not None for number in level.sleep.values()):
+                return
+            rest = _without(sequence, level.number, table)
+            if rest is None:
+                if _possible(_branch(sequence[0], table), level.offered, done=level.done):
+                    _graft(level.tree, sequence, table, whole)
+                return
+            sequence, depth = rest, depth + 1
+
+
+def _possible(branch: _Branch, moves: Sequence[Move], *, done: bool) -> bool:
+    """Tell whether a branch can be taken; made-up names may change with the order, then the actor tells it."""
+    if branch.move is None:
+        return done
+    if branch.move in moves:
+        return True
+    own = [move for move in moves if move.actor == branch.move.actor]
+    if len(own) == 1 and is_request(own[0].actor):
+        branch.move = own[0]
+        return True
+    return False
+
+
+def _without(sequence: list[int], number: int, table: Table) -> list[int] | None:
+    """Give what is left of a sequence after a move that it may begin with (a weak initial of it), else None."""
+    this, dependent, moves = table.moves[number], table.dependent[number], table.moves
+    for place, other in enumerate(sequence):
+        if moves[other] == this:
+            return sequence[:place] + sequence[place + 1 :]
+        if dependent >> other & 1:
+            return None
+    return sequence
+
+
+def _graft(tree: list[_Branch], sequence: list[int], table: Table, whole: _Absorbed) -> None:
+    """Put a sequence into a wakeup tree, past the branch that is being explored."""
+    begin = 1
+    while sequence:
+        for branch in tree[begin:]:
+            rest = _without(sequence, branch.number, table)
+            if rest is not None:
+                break
+        else:
+            break
+        if not rest or not branch.children:
+            branch.absorbed.append(whole)
+            return
+        tree, sequence, begin = branch.children, rest, 0
+    for number in sequence:
+        branch = _branch(number, table)
+        tree.append(branch)
+        tree = branch.children
+
+
+def _branch(number: int, table: Table) -> _Branch:
+    return _Branch(table.effects[number].move if number else None, number)
+
+
+def _all_absorbed(branch: _Branch) -> list[_Absorbed]:
+    found = list(branch.absorbed)
+    for child in branch.children:
+        found += _all_absorbed(child)
+    return found

@@ -1,0 +1,92 @@
+"""Identical requests are interchangeable until something tells them apart: what each of them did and was told.
+
+Where two identical requests have the same history, whatever one of them may do next the other may do as well, and it
+leads to the same up to their names. So only one of them needs to be explored there (Clarke, Jha, Enders and Filkorn,
+Exploiting symmetry in temporal logic model checking, 1996).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.explore.dependence import is_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.explore.dependence import Effect, Table
+
+Histories = dict[str, int]
+"""A number for the history of each interchangeable actor; equal numbers mean equal histories."""
+
+
+def of_actor(effect: Effect, actor: str) -> Effect:
+    """Give the same effect of another actor, on the same objects."""
+    return effect._replace(move=effect.move._replace(actor=actor))
+
+
+class Symmetry:
+    """Which of the actors ``alike`` are interchangeable where; with ``real_time`` answers tell them apart too.
+
+    ``rename`` gives what another actor's effect is in place of one's: needed where an object has its actor's name.
+    """
+
+    def __init__(
+        self, alike: Sequence[str], table: Table, rename: Callable[[Effect, str], Effect], *, real_time: bool
+    ) -> None:
+        """Begin with all of them interchangeable."""
+        self._table, self._rename, self._real_time = table, rename, real_time
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._renamed: dict[tuple[int, str], int] = {}
+        self._first = min(alike)
+        self.beginning: Histories = dict.fromkeys(sorted(alike), 0)
+
+    def after(self, histories: Histories, epoch: int, effect: Effect) -> tuple[Histories, int]:
+        """Give the histories after one more effect, and the epoch: how much has happened that all may notice.
+
+        What the environment does is part of the history of each request that moves later: it reads another time,
+        and finds another incarnation. So, with ``real_time``, are the answers that were given before.
+        """
+        move = effect.move
+        told = epoch
+        if not is_request(move.actor) or (self._real_time and effect.answered):
+            epoch += 1
+        if move.actor in histories:
+            entry = (histories[move.actor], self._rename(effect, self._first), told)
+            number = self._numbers.setdefault(entry, len(self._numbers) + 1)
+            histories = {**histories, move.actor: number}
+        return histories, epoch
+
+    def images(self, number: int, histories: Histories) -> list[int]:
+        """Give the same effect of each other actor with the same history."""
+        actor = self._table.effects[number].move.actor
+        mine = histories.get(actor)
+        if mine is None:
+            return []
+        return [self._of(number, one) for one, other in histories.items() if other == mine and one != actor]
+
+    def canonical(self, sequence: list[int], histories: Histories) -> list[int]:
+        """Rename the actors of a sequence: of those with the same history, the lowest moves first."""
+        names: dict[str, str] = {}
+        free: dict[int, list[str]] = {}
+        for number in sequence:
+            actor = self._table.effects[number].move.actor
+            if actor in histories and actor not in names:
+                mine = histories[actor]
+                if mine not in free:
+                    free[mine] = [one for one, other in histories.items() if other == mine]
+                names[actor] = free[mine].pop(0)
+        if all(actor == name for actor, name in names.items()):
+            return sequence
+        return [
+            self._of(number, names[actor]) if actor in names else number
+            for number in sequence
+            for actor in (self._table.effects[number].move.actor,)
+        ]
+
+    def _of(self, number: int, actor: str) -> int:
+        """Give the number of the same effect of another actor."""
+        found = self._renamed.get((number, actor))
+        if found is None:
+            found = self._renamed[number, actor] = self._table.number(self._rename(self._table.effects[number], actor))
+        return found

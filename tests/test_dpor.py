@@ -1,0 +1,239 @@
+"""One order of each class: counts known beforehand, brute force on random programs, and every rule of dependence."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import (
+    NOW,
+    Op,
+    Program,
+    count,
+    delete,
+    everything,
+    get,
+    listing,
+    move_over,
+    put,
+    put_new,
+    up_to_names,
+    wait_for,
+)
+
+from stress.explore.dependence import Dependence, Effect
+from stress.explore.dpor import Dpor
+from stress.step import Touch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    Code = Generator[Op, Any, Any]
+    Actor = Callable[[Program], Code]
+
+PROGRAMS = 2000 if os.environ.get("STRESS_NIGHTLY") == "1" else 200
+
+
+def get_set(_: Program) -> Code:
+    """Read, then write what was read and one more."""
+    found = yield get("k")
+    yield put("k", (found or 0) + 1)
+
+
+def get_set_if_missing(_: Program) -> Code:
+    """Write only what is not there."""
+    if (yield get("k")) is None:
+        yield put("k", 1)
+
+
+def create_or_count(_: Program) -> Code:
+    """Create what is not there; count a hit if another was faster, or if it was there."""
+    if (yield get("k")) is not None or not (yield put_new("k", 1)):
+        yield count("k")
+
+
+def count_seen(_: Program) -> Code:
+    """Count, and look at the reply."""
+    yield count("k")
+
+
+def count_blind(_: Program) -> Code:
+    """Count, and look at nothing."""
+    yield count("k", blind=True)
+
+
+def writer(_: Program) -> Code:
+    """Write."""
+    yield put("k", 1)
+
+
+def reader(_: Program) -> Code:
+    """Read."""
+    yield get("k")
+
+
+def own_key(name: str) -> Actor:
+    """Read and write a key of one's own."""
+
+    def code(_: Program) -> Code:
+        yield get(f"k{name}")
+        yield put(f"k{name}", 1)
+
+    return code
+
+
+def private_writes(name: str) -> Actor:
+    """Write eight times to a key of one's own, then read and write a common one."""
+
+    def code(program: Program) -> Code:
+        for number in range(8):
+            yield put(f"p{name}", number)
+        yield from get_set(program)
+
+    return code
+
+
+def of(actors: Sequence[Actor]) -> dict[str, Actor]:
+    """Name actors A, B, C, …."""
+    return dict(zip("ABCDEF", actors, strict=False))
+
+
+def own_object(effect: Effect, actor: str) -> Effect:
+    """Rename an effect, and the objects that hold its actor's name."""
+    change = str.maketrans(effect.move.actor, actor)
+    touches = tuple(Touch(touch.object.translate(change), touch.access) for touch in effect.touches)
+    move = effect.move._replace(actor=actor, object=effect.move.object.translate(change))
+    return effect._replace(move=move, touches=touches)
+
+
+def blind(one: Effect, other: Effect) -> bool:
+    """Tell that both are increments at whose replies nobody looks."""
+    return one.move.command == other.move.command == "INCR"
+
+
+TABLE = [
+    ("GET SET", of([get_set] * 2), 6, 4, 2),
+    ("GET SET", of([get_set] * 3), 90, 36, 6),
+    ("GET SET", of([get_set] * 4), 2520, 576, 24),
+    ("GET, SET if nil", of([get_set_if_missing] * 2), 6, 4, 2),
+    ("GET, SET if nil", of([get_set_if_missing] * 3), 66, 21, 4),
+    ("GET, SET if nil", of([get_set_if_missing] * 4), 1176, 148, 8),
+    ("create or count", of([create_or_count] * 2), 6, 4, 2),
+    ("create or count", of([create_or_count] * 3), 198, 66, 11),
+    ("INCR", of([count_seen] * 2), 2, 2, 1),
+    ("INCR", of([count_seen] * 3), 6, 6, 1),
+    ("INCR", of([count_seen] * 4), 24, 24, 1),
+    ("INCR not observed", of([count_blind] * 2), 2, 1, 1),
+    ("INCR not observed", of([count_blind] * 3), 6, 1, 1),
+    ("INCR not observed", of([count_blind] * 4), 24, 1, 1),
+    ("one SET, five GET", of([writer, *[reader] * 5]), 720, 32, 6),
+    ("own keys", of([own_key(name) for name in "ABC"]), 90, 1, 1),
+    ("private writes", of([private_writes(name) for name in "AB"]), None, 4, 2),
+]
+
+
+@pytest.mark.parametrize(("name", "actors", "orders", "classes", "renamed"), TABLE)
+def test_one_order_of_each_class_is_run(
+    name: str, actors: dict[str, Actor], orders: int | None, classes: int, renamed: int
+) -> None:
+    """The orders by brute force, the classes by DPOR, and the classes up to names are as counted beforehand."""
+    program = Program(actors)
+    dependence = Dependence(fused=True, commute=blind) if "not observed" in name else Dependence(fused=True)
+    alike = [actor for actor in actors if actors[actor] is not writer]
+    dpor = Dpor(dependence)
+    found = everything(program, dependence, dpor, alike)
+    assert (found.orders, len(found.classes), dpor.exhausted, dpor.redundant) == (classes, classes, True, 0)
+    assert up_to_names(found.classes, alike) == renamed
+    if orders is not None:
+        every = everything(program, dependence, alike=alike)
+        assert (every.orders, every.classes, every.finals) == (orders, found.classes, found.finals)
+    symmetric = Dpor(dependence, alike=alike, rename=own_object)
+    fewer = everything(program, dependence, symmetric, alike)
+    assert fewer.orders <= 1.5 * renamed
+    assert fewer.renamed_finals == found.renamed_finals
+
+
+Spec = tuple[tuple[str, ...], ...]
+
+
+def step(program: Program, told: Any, command: str, keys: Sequence[str]) -> Op:  # noqa: ANN401 - any reply
+    """Make a step of a drawn text; what it writes may depend on what its actor was last told, and on the time."""
+    first, second = keys
+    return {
+        "get": lambda: get(first),
+        "put": lambda: put(first, (told or 0) + 1),
+        "new": lambda: put_new(first, 7),
+        "del": lambda: delete(first),
+        "incr": lambda: count(first),
+        "copy": lambda: move_over(first, second),
+        "wait": lambda: wait_for(first),
+        "scan": lambda: listing("x", "y", "z"),
+        "time": lambda: put(first, 100 + program.now),
+    }[command]()
+
+
+def coded(spec: Spec) -> Actor:
+    """Make an actor of a drawn text: ``unless`` leaves out the next step if there was something to be told."""
+
+    def code(program: Program) -> Code:
+        told, skip = None, False
+        for command, *keys in spec:
+            if command == "unless":
+                skip = bool(told)
+            elif skip:
+                skip = False
+            else:
+                told = yield step(program, told, command, keys)
+
+    return code
+
+
+def specs(*commands: str, most: int) -> st.SearchStrategy[Spec]:
+    """Draw the text of an actor."""
+    key = st.sampled_from("xyz")
+    return st.lists(st.tuples(st.sampled_from(commands), key, key), min_size=1, max_size=most).map(tuple)
+
+
+PLAIN = ("get", "get", "put", "put", "new", "incr", "copy", "unless", "scan")
+
+
+def tick(values: dict[str, Any]) -> None:
+    """Let a second pass."""
+    values[NOW] += 1
+
+
+@st.composite
+def random_programs(draw: st.DrawFn) -> tuple[Program, list[str]]:
+    """Draw two or three actors of a few steps, sometimes identical ones, with a clock, or with steps that wait."""
+    kind = draw(st.sampled_from(["plain", "plain", "wait", "clock"]))
+    number = draw(st.integers(2, 3))
+    most = {2: 4, 3: 2}[number] - (kind == "clock")
+    commands = {"plain": (*PLAIN, "del"), "wait": (*PLAIN, "wait", "wait"), "clock": (*PLAIN, "time", "time")}[kind]
+    drawn = [draw(specs(*commands, most=most)) for _ in range(number)]
+    same = draw(st.integers(0, number))
+    drawn[:same] = [drawn[0]] * same
+    actors = of([coded(one) for one in drawn])
+    alike = list(actors)[:same]
+    if kind == "clock":
+        return Program(actors, {"clock": tick}, starts=number == 2), alike
+    return Program(actors), alike
+
+
+@settings(max_examples=PROGRAMS)
+@given(random_programs())
+def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, list[str]]) -> None:
+    """DPOR runs as many orders as brute force has classes, and both leave the same behind, up to names if asked."""
+    program, alike = drawn
+    dependence = Dependence(fused=True)
+    every = everything(program, dependence, alike=alike)
+    dpor = Dpor(dependence)
+    found = everything(program, dependence, dpor, alike)
+    assert found.classes == every.classes
+    assert found.finals == every.finals
+    assert (dpor.explored, dpor.exhausted) == (len(every.classes), True)
+    symmetric = everything(program, dependence, Dpor(dependence, alike=alike), alike)
+    assert symmetric.renamed_finals == every.renamed_finals
+    assert symmetric.orders <= found.orders
