@@ -168,8 +168,9 @@ async def test_an_interrupted_search_keeps_the_run_under_way() -> None:
     """Who interrupts a search gets its trace so far, and no verdict."""
     scenario, target = scenario_of("concurrent-duplicates"), target_of("redis-named-by-second")
     async with WireWorld(scenario, target) as wire:
+        warm = wire._drive
         task = asyncio.create_task(Pair(None, wire, LIMITS).result())
-        while wire._drive is None:  # noqa: ASYNC110 - it begins a run within a few turns of the loop
+        while wire._drive is warm:  # noqa: ASYNC110 - it begins a run within a few turns of the loop
             await asyncio.sleep(0)
         task.cancel()
         result = await task

@@ -348,13 +348,21 @@ class Drive:
         return self._faulty()
 
     async def _rest(self) -> None:
-        """Let everything through and wait for the answers, so that the next run begins at rest."""
-        self._gate.reopen()
+        """Let everything through and wait for the answers, so that the next run begins at rest.
+
+        What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
+        """
         tasks = [
             request.task for request in self._requests.values() if request.task is not None and not request.task.done()
         ]
+        lost = self._gate.fault or self._death()
+        if lost or not tasks:
+            self._gate.reopen()
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._world.patience)
+            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._world.patience))
+            if not lost:
+                await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
+            _, late = await answers
             for task in late:
                 task.cancel()
                 with suppress(asyncio.CancelledError):

@@ -167,8 +167,12 @@ class WireWorld:
                     await self.keys.learn(frame.effects, names.named, partial(self.gate.release, frame, _STORE_SECONDS))
                 if not heads:
                     await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
-        finally:
+        except asyncio.CancelledError:
+            raise  # the gate stays closed: who interrupts wants nothing more to be written
+        except BaseException:
             self.gate.reopen()
+            raise
+        self.gate.reopen()
 
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
@@ -201,11 +205,13 @@ class WireWorld:
                 await self._usher(work, names, together=True)
                 answers = work.result()
         except TimeoutError:
+            self.gate.reopen()
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
         else:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
-        await self.site.store.clear(names.written)
+        finally:
+            await self.site.store.clear(names.written)
         if why:
             await self.ask([("PING",)])  # where the store is lost, that is the reason
             message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
