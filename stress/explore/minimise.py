@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Rank = tuple[int, int, tuple[int, ...], tuple[str, ...]]
 Word = tuple["Move", ...]
+_MOST_RUNS = 200
 _Candidates = Callable[[Word], "list[Word]"]
 
 
@@ -65,37 +66,39 @@ def rank(moves: Sequence[Move]) -> Rank:
     return len(places), len(tangled(moves)), tuple(sorted(places + acts)), tuple(move.actor for move in moves)
 
 
-def minimise(moves: Sequence[Move], wanted: frozenset[str]) -> Generator[Loose, Ran | None, Word]:
-    """Give the smallest order found that breaks all ``wanted`` invariants, as ``moves`` does.
+def minimise(
+    moves: Sequence[Move], wanted: frozenset[str], most: int = _MOST_RUNS
+) -> Generator[Loose, Ran | None, Word]:
+    """Give the smallest order found in ``most`` runs that breaks all ``wanted`` invariants, as ``moves`` does.
 
     Each explorer that is yielded is to be run once. What it made and broke is sent back, or None where it could not be
     run. Messages are not compared: a record of another name is the same failure.
     """
-    search = _Search(tuple(moves), wanted)
+    search = _Search(tuple(moves), wanted, most)
     before = None
     while before != search.best:
         before = search.best
-        yield from search.try_all(_with_fewer_actors)
-        yield from search.try_all(_with_one_switch)
-        yield from search.try_all(_with_one_switch_less)
-        yield from search.try_all(_environment_elsewhere)
-        yield from search.try_all(_tidied)
-        yield from search.try_all(_earlier)
+        for candidates in (_with_few_switches, _with_fewer_actors, _with_one_switch_less, _environment_elsewhere):
+            yield from search.try_all(candidates)
+    yield from search.try_all(_tidied)
+    yield from search.try_all(_earlier)
     return search.best
 
 
 class _Search:
     """The smallest failing order so far, and what was tried."""
 
-    def __init__(self, moves: Word, wanted: frozenset[str]) -> None:
+    def __init__(self, moves: Word, wanted: frozenset[str], most: int) -> None:
         self.best = moves
+        self._left = most
         self._wanted = wanted
         self._tried = {_actors(moves)}
 
     def attempt(self, word: Word) -> Generator[Loose, Ran | None, bool]:
         """Run an order that promises to be smaller; keep it if it is and still fails."""
-        if _actors(word) in self._tried or rank(word) >= rank(self.best):
+        if not self._left or _actors(word) in self._tried or rank(word) >= rank(self.best):
             return False
+        self._left -= 1
         self._tried.add(_actors(word))
         ran = yield Loose(word)
         if ran is None or not self._wanted <= ran.broken or rank(ran.moves) >= rank(self.best):
@@ -145,9 +148,11 @@ def _going_on(moves: Word, targets: Mapping[tuple[str, int], str], current: str)
     return tuple(found)
 
 
-def _with_one_switch(moves: Word) -> list[Word]:
+def _with_few_switches(moves: Word) -> list[Word]:
+    """Keep no switch, or one, or those away from one actor, as a retry is exhausted by the others in turn."""
     kept = [switch for _, switch in switches(moves)]
-    return [word for some in [[], *([one] for one in kept)] for word in _keeping(moves, some)]
+    alone = [[one for one in kept if one.actor == actor] for actor in dict.fromkeys(one.actor for one in kept)]
+    return [word for some in [[], *([one] for one in kept), *alone] for word in _keeping(moves, some)]
 
 
 def _with_one_switch_less(moves: Word) -> list[Word]:
@@ -189,11 +194,12 @@ def _renamed(moves: Word) -> Word:
 
 
 def _earlier(moves: Word) -> list[Word]:
-    """Let a switch come some moves earlier."""
+    """Let a switch come one move earlier; what it must come after is where that no longer fails."""
     kept = [switch for _, switch in switches(moves)]
+    taken = {(one.actor, one.made) for one in kept}
     return [
         word
         for index, one in enumerate(kept)
-        for made in range(1, one.made)
-        for word in _keeping(moves, [*kept[:index], one._replace(made=made), *kept[index + 1 :]])
+        if one.made > 1 and (one.actor, one.made - 1) not in taken
+        for word in _keeping(moves, [*kept[:index], one._replace(made=one.made - 1), *kept[index + 1 :]])
     ]

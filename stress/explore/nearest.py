@@ -40,20 +40,21 @@ class Nearest(NamedTuple):
 
     def __str__(self) -> str:
         """Say what breaks it: ``A HGET k before B HSET k``."""
-        return f"{self.first} before {self.second}" if self.second else f"{self.first} at any time"
+        first, second = (move.actor if move and is_environment(move) else move for move in (self.first, self.second))
+        return f"{first} before {second}" if second else f"{first} at any time"
 
 
 def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Loose, Ran | None, Nearest | None]:
-    """Find the nearest passing order of a failing one; None where none was found within ``most`` runs.
+    """Find the nearest passing order of a failing one; None where ``most`` runs did not find one.
 
-    Each explorer that is yielded is to be run once. What it made and broke is sent back, or None where it could not be
-    run. An order passes that breaks no invariant at all.
+    A few runs more may confirm that the two steps make the difference. Each explorer that is yielded is to be run once.
+    What it made and broke is sent back, or None where it could not be run. An order passes that breaks no invariant.
     """
     search = _Search(tuple(moves), most)
     frontier: list[Places] = [tuple(range(len(moves)))]
     for moved in range(1, len(moves)):
         frontier = search.beyond(frontier)
-        for word in frontier:
+        for word in frontier[: search.left]:
             if (yield from search.passes(word)):
                 closest, ran = yield from search.closest(word)
                 second, first = search.pair(closest)
@@ -64,7 +65,7 @@ def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Loose, R
                 ran_without = yield from search.run([*moves[:at], *moves[at + 1 :]])
             if ran_without is not None:
                 return Nearest(ran_without.moves, moved, move, None)
-        if not search.left or not frontier:
+        if search.left <= 0 or not frontier:
             break
     return None
 
@@ -103,9 +104,7 @@ class _Search:
         return True
 
     def run(self, moves: Sequence[Move]) -> Generator[Loose, Ran | None, Ran | None]:
-        """Run an order as long as that is allowed; give what became of it if it passes."""
-        if not self.left:
-            return None
+        """Run an order; give what became of it if it passes."""
         self.left -= 1
         ran = yield Loose(moves)
         return None if ran is None or ran.broken else ran
