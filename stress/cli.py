@@ -22,7 +22,6 @@ from stress.formats import bundled, find
 from stress.gateways.protocols import PROTOCOLS
 from stress.gateways.serve import serve
 from stress.order import Order, parse
-from stress.report.folder import ReportUnwritable
 from stress.scenario import Scenario
 from stress.target import Target
 
@@ -53,9 +52,6 @@ class Commands(click.Group):
         except Unavailable as error:
             click.echo(f"unavailable: {error}", err=True)
             code = UNAVAILABLE
-        except ReportUnwritable as error:
-            click.echo(f"the report can't be written: {error}", err=True)
-            code = REPORT
         except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
             click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)
             code = OWN_BUG

@@ -282,6 +282,23 @@ def test_a_store_killed_at_any_step_is_inconclusive(
     assert f"inconclusive: two-at-once on own: {line}" in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize("moves", [0, 1, 3, 5])
+def test_a_store_of_ones_own_killed_at_a_step_is_inconclusive(tmp_path: Path, moves: int) -> None:
+    """Its process is not ours to watch: what is asked of it shows that it is lost, and the Gateway is not blamed."""
+    server = Valkey()
+    try:
+        job = own_job(tmp_path, "well", more=f"stores: {{redis: {{url: '{server.url}'}}}}\n")
+        assert sabotaged(tmp_path, job, moves, partial(kill, "valkey")) == 2
+    finally:
+        server.close()
+    result, events = report(tmp_path)
+    assert (result["verdict"], [fault.partition(":")[0] for fault in result["faults"]]) == (
+        "inconclusive",
+        ["store lost"],
+    )
+    assert events[:moves] == until(OWN, moves)[:moves]
+
+
 class Killer(Terminal):
     """A terminal that kills the store when the first pair is done."""
 
