@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from conftest import scenario_of, target_of
+from hypothesis import given
+from hypothesis import strategies as st
 from test_starve import bounded
 from test_starve import world_of as exhausted
 
@@ -15,6 +17,7 @@ from stress.explore.exhaustive import Exhaustive
 from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise, rank
 from stress.explore.nearest import Nearest, nearest
+from stress.explore.nearest import _Search as Nearby
 from stress.explore.starve import Starve
 from stress.explore.walk import Walk
 from stress.step import START, Move
@@ -252,6 +255,55 @@ def test_nothing_is_near_an_order_that_always_fails() -> None:
     assert judged(nearest(ORDER, 2), [None]) == (None, 2)
     timed = (*ORDER[:2], Move("clock", "clock", ""), *ORDER[2:])
     assert judged(nearest(timed, 2), [None])[0] is None
+
+
+MADE = tuple(Move(actor, "SET", key, at) for at, (actor, key) in enumerate(["Ak", "Bm", "Am", "Ck", "Ak", "Bk", "Cm"]))
+
+
+def conflicts(moves: Sequence[Move]) -> frozenset[tuple[Move, Move]]:
+    """Give each two moves on one object by two actors, in their order."""
+    pairs = ((one, other) for place, one in enumerate(moves) for other in moves[place + 1 :])
+    return frozenset(pair for pair in pairs if pair[0].object == pair[1].object and pair[0].actor != pair[1].actor)
+
+
+@given(st.data())
+def test_the_pair_alone_makes_the_difference(data: st.DataObject) -> None:
+    """Whatever classes of orders pass: the given order does, and with its two steps exchanged back it does not."""
+    passing: dict[frozenset[tuple[Move, Move]], bool] = {conflicts(MADE): False}
+
+    def passes(order: frozenset[tuple[Move, Move]]) -> bool:
+        if order not in passing:
+            passing[order] = data.draw(st.sampled_from([False, False, False, True]))
+        return passing[order]
+
+    steps = nearest(MADE)
+    try:
+        asked = next(steps)
+        while True:
+            asked = steps.send(Ran(asked.moves, frozenset() if passes(conflicts(asked.moves)) else frozenset({HITS})))
+    except StopIteration as stop:
+        found = stop.value
+    if found is not None:
+        assert passing[conflicts(found.moves)]
+        assert found.second is not None
+        back = conflicts(found.moves) - {(found.second, found.first)} | {(found.first, found.second)}
+        assert passing.get(back) is False
+        assert distance(MADE, found.moves) <= found.moved
+
+
+@given(st.permutations([move.actor for move in MADE]))
+def test_one_exchange_is_undone_and_no_other(turns: list[str]) -> None:
+    """From any order, exchanging the pair back leaves every other two steps on one object as they were."""
+    left = {actor: [place for place, move in enumerate(MADE) if move.actor == actor] for actor in "ABC"}
+    word = tuple(left[actor].pop(0) for actor in turns)
+    order = [MADE[place] for place in word]
+    if conflicts(order) != conflicts(MADE):
+        search = Nearby(MADE, 0)
+        first, second = search.pair(word)
+        back = [MADE[place] for place in search._undone(word, first, second)]
+        pair = (MADE[first], MADE[second])
+        assert conflicts(order) - conflicts(back) == {pair}
+        assert conflicts(back) - conflicts(order) == {pair[::-1]} <= conflicts(MADE)
 
 
 def test_a_loose_order_is_followed_as_far_as_it_goes() -> None:
