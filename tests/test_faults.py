@@ -299,6 +299,20 @@ def test_a_store_of_ones_own_killed_at_a_step_is_inconclusive(tmp_path: Path, mo
     assert events[:moves] == until(OWN, moves)[:moves]
 
 
+def test_a_gateway_that_asks_a_lost_store_nothing_is_not_to_blame(tmp_path: Path) -> None:
+    """It knows by itself that its store is gone and answers 500: before it is blamed the store is asked."""
+    server = Valkey()
+    try:
+        job = own_job(tmp_path, f"careful-{server.port}", more=f"stores: {{redis: {{url: '{server.url}'}}}}\n")
+        assert sabotaged(tmp_path, job, 0, partial(kill, "valkey")) == 2
+    finally:
+        server.close()
+    result, events = report(tmp_path)
+    told = f"store lost: the store at 127.0.0.1:{server.port} does not take our connection: "
+    assert (result["verdict"], result["faults"][0][: len(told)]) == ("inconclusive", told)
+    assert events == ["A start", "A 500", "B start", "B 500"]
+
+
 class Killer(Terminal):
     """A terminal that kills the store when the first pair is done."""
 

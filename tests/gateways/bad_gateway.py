@@ -2,7 +2,8 @@
 
     python bad_gateway.py PORT STORE_PORT MODE
 
-A mode such as `SIGINT-3` sends that signal to the command that started it, when its third request comes.
+A mode such as `SIGINT-3` sends that signal to the command that started it, when its third request comes; `careful-6379`
+looks first whether its store listens there, and answers 500 when it does not.
 Those that are served well are of the warm-up, which asks for two orders; every order has a fingerprint of its own.
 """
 
@@ -108,6 +109,16 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
+async def listens(port: int) -> bool:
+    """Whether the store is there, seen past whatever stands before it."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 def is_bad() -> bool:
     """Whether enough was served well."""
     return len(SEEN) > WELL
@@ -123,6 +134,8 @@ async def answer(body: bytes) -> bytes:
     name, _, number = MODE.partition("-")
     if name in signal.Signals.__members__ and len(REQUESTS) == int(number):
         os.kill(os.getppid(), signal.Signals[name])
+    if name == "careful" and not await listens(int(number)):
+        return ANSWERS["500"]
     if not is_bad():
         return await deduplicate(fingerprint, bad=False)
     if MODE in ANSWERS:
