@@ -90,7 +90,9 @@ def listing(*keys: str) -> Op:
 class Program:
     """Actors, and an environment that may act: what each of its actors does to the state, and how often.
 
-    ``starts`` makes the start of each request a move. The clock is possible from the first move to the last answer.
+    ``starts`` makes the start of each request a move. ``threads`` names the actor of each code that is a part of one,
+    so that this actor shows several steps at once. The clock is possible from the first move of a request to the last
+    answer.
     """
 
     def __init__(
@@ -100,8 +102,10 @@ class Program:
         *,
         starts: bool = False,
         at_most: int = 1,
+        threads: Mapping[str, str] | None = None,
     ) -> None:
         """Take the actors."""
+        self.threads = threads or {}
         self.actors, self.environment, self.starts, self.at_most = actors, environment or {}, starts, at_most
         self.values: Values = {}
 
@@ -125,7 +129,7 @@ class Run:
         self.program = program
         self.values = program.values = {NOW: 0}
         self.code = {name: actor(program) for name, actor in program.actors.items()}
-        self.pending: dict[str, tuple[Move, Op | None]] = {}
+        self.pending: dict[Move, tuple[str, Op | None]] = {}
         self.left = dict.fromkeys(program.environment, program.at_most)
         self.results: dict[str, Any] = {}
         self.told: dict[str, list[Any]] = {name: [] for name in program.actors}
@@ -134,7 +138,7 @@ class Run:
         self.seen: dict[tuple[str, str, str], int] = {}
         for name in program.actors:
             if program.starts:
-                self.pending[name] = (Move(name, START, ""), None)
+                self.show(name, Move(name, START, ""), None)
             else:
                 self.resume(name, None)
 
@@ -146,17 +150,21 @@ class Run:
             self.results[name] = stop.value
             return True
         keys = " ".join(touch.object for touch in op.touches)
-        occurrence = self.seen[name, op.command, keys] = self.seen.get((name, op.command, keys), 0) + 1
-        self.pending[name] = (Move(name, op.command, keys, occurrence), op)
+        actor = self.program.threads.get(name, name)
+        occurrence = self.seen[actor, op.command, keys] = self.seen.get((actor, op.command, keys), 0) + 1
+        self.show(name, Move(actor, op.command, keys, occurrence), op)
         return False
+
+    def show(self, name: str, move: Move, op: Op | None) -> None:
+        """Let a code wait with its next move."""
+        self.pending[move] = name, op
 
     def moves(self) -> list[Move]:
         """List what is possible."""
-        found = [move for move, op in self.pending.values() if op is None or op.possible(self.values)]
-        found.sort()
+        found = sorted(move for move, (_, op) in self.pending.items() if op is None or op.possible(self.values))
         unfinished = len(self.results) < len(self.code)
         for name, left in self.left.items():
-            if left and (name != "clock" or (unfinished and self.taken)):
+            if left and (name != "clock" or (unfinished and any(move.actor not in self.left for move in self.taken))):
                 found.append(Move(name, name, "", self.program.at_most - left + 1))
         return found
 
@@ -172,13 +180,13 @@ class Run:
                 self.program.environment[move.actor](self.values)
                 self.events.append((Kind.ENVIRONMENT, move, (), ""))
                 continue
-            op = self.pending.pop(move.actor)[1]
+            name, op = self.pending.pop(move)
             reply = None if op is None else op.run(self.values)
             if op is not None:
-                self.told[move.actor].append(reply)
+                self.told[name].append(reply)
             kind = Kind.START if op is None else Kind.STEP
             self.events.append((kind, move, () if op is None else op.touches, repr(reply)))
-            if self.resume(move.actor, reply):
+            if self.resume(name, reply):
                 self.events.append((Kind.ANSWER, move, (), ""))
 
     def trace(self) -> Trace:

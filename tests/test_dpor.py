@@ -26,7 +26,7 @@ from programs import (
 
 from stress.explore.dependence import Dependence, Effect
 from stress.explore.dpor import Dpor
-from stress.step import Touch
+from stress.step import Move, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -94,6 +94,11 @@ def private_writes(name: str) -> Actor:
         yield from get_set(program)
 
     return code
+
+
+def nobody(move: Move) -> bool:  # noqa: ARG001 - an answer for every move
+    """Say of every move that nobody reads the time after it."""
+    return False
 
 
 def of(actors: Sequence[Actor]) -> dict[str, Actor]:
@@ -205,21 +210,30 @@ def tick(values: dict[str, Any]) -> None:
     values[NOW] += 1
 
 
+def clean(values: dict[str, Any]) -> None:
+    """Delete two keys."""
+    values.pop("x", None)
+    values.pop("y", None)
+
+
 @st.composite
 def random_programs(draw: st.DrawFn) -> tuple[Program, list[str]]:
     """Draw two or three actors of a few steps, sometimes identical ones, with a clock, or with steps that wait."""
-    kind = draw(st.sampled_from(["plain", "plain", "wait", "clock"]))
+    kind = draw(st.sampled_from(["plain", "plain", "wait", "clock", "cleanup"]))
     number = draw(st.integers(2, 3))
-    most = {2: 4, 3: 2}[number] - (kind == "clock")
-    commands = {"plain": (*PLAIN, "del"), "wait": (*PLAIN, "wait", "wait"), "clock": (*PLAIN, "time", "time")}[kind]
+    most = {2: 4, 3: 2}[number] - (kind in ("clock", "cleanup"))
+    more = {"plain": ("del",), "wait": ("wait", "wait"), "clock": ("time", "time"), "cleanup": ("del",)}[kind]
+    commands = (*PLAIN, *more)
     drawn = [draw(specs(*commands, most=most)) for _ in range(number)]
     same = draw(st.integers(0, number))
     drawn[:same] = [drawn[0]] * same
     actors = of([coded(one) for one in drawn])
     alike = list(actors)[:same]
-    if kind == "clock":
-        return Program(actors, {"clock": tick}, starts=number == 2), alike
-    return Program(actors), alike
+    environment: dict[str, Callable[[dict[str, Any]], None]] = {
+        "clock": {"clock": tick},
+        "cleanup": {"cleanup": clean},
+    }.get(kind, {})
+    return Program(actors, environment, starts=kind == "clock" and number == 2), alike
 
 
 @settings(max_examples=PROGRAMS)
@@ -227,7 +241,7 @@ def random_programs(draw: st.DrawFn) -> tuple[Program, list[str]]:
 def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, list[str]]) -> None:
     """DPOR runs as many orders as brute force has classes, and both leave the same behind, up to names if asked."""
     program, alike = drawn
-    dependence = Dependence(fused=True)
+    dependence = Dependence(fused=True, writes={"cleanup": ("x", "y")})
     every = everything(program, dependence, alike=alike)
     dpor = Dpor(dependence)
     found = everything(program, dependence, dpor, alike)
@@ -237,3 +251,120 @@ def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, li
     symmetric = everything(program, dependence, Dpor(dependence, alike=alike), alike)
     assert symmetric.renamed_finals == every.renamed_finals
     assert symmetric.orders <= found.orders
+
+
+def stamp(program: Program) -> Code:
+    """Write the time at which the start was answered for."""
+    yield put("k", program.now)
+
+
+def count_for(name: str) -> Actor:
+    """Read after another actor wrote, where no step shows it."""
+
+    def code(program: Program) -> Code:
+        yield get("k")
+        yield put("k", program.values.get(name))
+
+    return code
+
+
+def first_come(program: Program) -> Code:
+    """Be served in the order of arrival at the process; no step shows it."""
+    number = program.values["arrived"] = program.values.get("arrived", 0) + 1
+    yield get("k")
+    return number
+
+
+def sees_answers(program: Program) -> Code:
+    """Read, and note how many were answered before this one was sent."""
+    before = program.values.get("answered", 0)
+    yield get("k")
+    program.values["answered"] = program.values.get("answered", 0) + 1
+    return before
+
+
+def mark(name: str) -> Callable[[dict[str, Any]], None]:
+    """Make an actor of the environment that leaves a mark."""
+    return lambda values: values.update({name: True})
+
+
+def write_read(_: Program) -> Code:
+    """Write, then read."""
+    yield put("k", 1)
+    yield get("k")
+
+
+def remove(values: dict[str, Any]) -> None:
+    """Delete the key."""
+    values.pop("k", None)
+
+
+FUSED = Dependence(fused=True)
+RULES = [
+    ("clock", Program({"A": stamp}, {"clock": tick}, starts=True), FUSED, Dependence(fused=True, reads_time=nobody)),
+    (
+        "cleanup",
+        Program({"A": write_read}, {"cleanup": remove}),
+        Dependence(fused=True, writes={"cleanup": ["k"]}),
+        Dependence(fused=True, writes={"cleanup": ["other"]}),
+    ),
+    ("expiry", Program({"A": write_read}, {"expiry": remove}), FUSED, Dependence(fused=True, writes={"expiry": []})),
+    (
+        "watch",
+        Program({"A": count_for("seen")}, {"watch:2": mark("seen")}),
+        Dependence(fused=True, replicas={"A": 2}),
+        Dependence(fused=True, replicas={"A": 1}),
+    ),
+    (
+        "client",
+        Program({"A": count_for("gone")}, {"client": mark("gone")}),
+        Dependence(fused=True, clients={"client": "A"}),
+        FUSED,
+    ),
+    ("start", Program({"A": first_come, "B": first_come}, starts=True), Dependence(fused=False), FUSED),
+    (
+        "real time",
+        Program({"A": sees_answers, "B": sees_answers}, starts=True),
+        Dependence(fused=True, real_time=True),
+        FUSED,
+    ),
+    ("replies", Program(of([count_seen] * 2)), FUSED, Dependence(fused=True, commute=blind)),
+]
+
+
+@pytest.mark.parametrize(("name", "program", "rule", "without"), RULES)
+def test_each_rule_of_dependence_is_needed(name: str, program: Program, rule: Dependence, without: Dependence) -> None:
+    """With the rule all that can be left behind is found, one order a class; without it some of it is lost."""
+    del name
+    every = everything(program, rule)
+    found = everything(program, rule, Dpor(rule))
+    assert (found.orders, found.classes, found.finals) == (len(every.classes), every.classes, every.finals)
+    assert everything(program, without, Dpor(without)).finals < every.finals
+
+
+def test_real_time_tells_identical_requests_apart_by_the_answers_before_them() -> None:
+    """With symmetry the same numbers of earlier answers are seen as by brute force."""
+    program = Program(dict.fromkeys("ABC", sees_answers), starts=True)
+    rule = Dependence(fused=True, real_time=True)
+    every = everything(program, rule, alike="ABC")
+    found = everything(program, rule, Dpor(rule, alike="ABC"), alike="ABC")
+    assert found.renamed_finals == every.renamed_finals
+    assert found.orders < len(every.classes)
+
+
+def test_an_actor_may_show_several_steps_at_once() -> None:
+    """Steps that one actor shows together are run in either order, as many as there are classes."""
+
+    def part(key: str) -> Actor:
+        def code(_: Program) -> Code:
+            found = yield get(key)
+            yield put("k", 10 * (found or 1))
+
+        return code
+
+    program = Program({"A": part("k"), "thread": part("x"), "B": get_set}, threads={"thread": "A"})
+    every = everything(program, FUSED)
+    dpor = Dpor(FUSED)
+    found = everything(program, FUSED, dpor)
+    assert (found.classes, found.finals) == (every.classes, every.finals)
+    assert (dpor.orders, every.orders) == (len(every.classes), 90)

@@ -96,7 +96,7 @@ class Dpor:
         )
         self._levels: list[_Level] = []
         self._fixed = self._depth = 0
-        self._begun = self._running = self._lost = False
+        self._begun = self._running = self._lost = self._waiting = False
         self._absorbed: list[_Absorbed] = []
         self.orders = self.redundant = self.clock_orders = 0
 
@@ -119,8 +119,9 @@ class Dpor:
         levels = self._levels
         while levels:
             level = levels[-1]
-            if level.tree:
+            if level.tree and not self._waiting:
                 self._fall_asleep(level, level.tree.pop(0))
+            self._waiting = False
             if level.tree:
                 self._fixed, self._running = len(levels) - 1, True
                 return True
@@ -157,17 +158,25 @@ class Dpor:
         self._running = False
         self.orders += 1
         self.clock_orders += any(move.actor == "clock" for move in trace.moves)
-        self._take_in(self._read(trace))
         if self._lost:
-            self._lost = False
             self.redundant += 1
+            self._give_up()
         else:
-            for level in self._levels:
-                level.tree[0].explored = True
+            self._take_in(self._read(trace))
             self._answer_races()
         while self._absorbed:
             depth, sequence = self._absorbed.pop()
             self._insert(depth, sequence)
+
+    def _give_up(self) -> None:
+        """Drop the wakeup sequence that could not be followed, and wait at the level where it began."""
+        for level in reversed(self._levels[self._fixed :]):
+            branch = level.tree[0]
+            if not branch.children:
+                self._absorbed += branch.absorbed
+                level.tree.pop(0)
+        del self._levels[self._fixed + 1 :]
+        self._lost, self._waiting = False, True
 
     def _first(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Let the current actor go on.
@@ -250,6 +259,8 @@ class Dpor:
 
     def _answer_races(self) -> None:
         levels = self._levels
+        for level in levels:
+            level.tree[0].explored = True
         for depth, level in enumerate(levels):
             for earlier in level.races:
                 self._reverse(earlier, len(levels), level.tree[0].move, level.number)
@@ -288,17 +299,18 @@ class Dpor:
 
     def _insert(self, depth: int, sequence: list[int]) -> None:
         """Insert a wakeup sequence at a depth, unless what is explored or planned there leads to the same."""
-        table, whole = self._table, _Absorbed(depth, sequence)
+        table = self._table
         while sequence and depth < len(self._levels):
             level = self._levels[depth]
             if self._symmetry is not None:
                 sequence = self._symmetry.canonical(sequence, level.histories)
             if any(_without(sequence, number, table) is not None for number in level.sleep.values()):
                 return
-            rest = _without(sequence, level.number, table)
+            waiting = self._waiting and depth == self._fixed
+            rest = None if waiting else _without(sequence, level.number, table)
             if rest is None:
                 if _possible(_branch(sequence[0], table), level.offered, done=level.done):
-                    _graft(level.tree, sequence, table, whole)
+                    _graft(level.tree, 0 if waiting else 1, _Absorbed(depth, sequence), table)
                 return
             sequence, depth = rest, depth + 1
 
@@ -327,9 +339,9 @@ def _without(sequence: list[int], number: int, table: Table) -> list[int] | None
     return sequence
 
 
-def _graft(tree: list[_Branch], sequence: list[int], table: Table, whole: _Absorbed) -> None:
-    """Put a sequence into a wakeup tree, past the branch that is being explored."""
-    begin = 1
+def _graft(tree: list[_Branch], begin: int, whole: _Absorbed, table: Table) -> None:
+    """Put a sequence into the branches of a wakeup tree from ``begin`` on."""
+    sequence = whole.sequence
     while sequence:
         for branch in tree[begin:]:
             rest = _without(sequence, branch.number, table)
