@@ -40,13 +40,13 @@ async def serve(protocol: str, url: str, port: int) -> None:
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=3600, shutdown_timeout=_DRAIN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
+        stop = asyncio.Event()  # whoever sees it listen may end it at once
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError as error:
             remedy = "choose another by --port"
             raise Unavailable(f"port {port} can't be listened on: {error.strerror}", remedy) from None
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await stop.wait()
         app[STOPPING][0] = True
