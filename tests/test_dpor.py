@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import scenario_of, target_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import (
@@ -24,12 +25,19 @@ from programs import (
     wait_for,
 )
 
-from stress.explore.dependence import Dependence, Effect
+from stress.explore.base import Diverged
+from stress.explore.dependence import Dependence, Effect, effects
 from stress.explore.dpor import Dpor
-from stress.step import Move, Touch
+from stress.explore.exhaustive import Exhaustive
+from stress.scenario import EnvironmentActor
+from stress.step import START, Access, Move, Touch
+from stress.trace import Details, Event, Kind, Trace
+from stress.worlds.model import ModelWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+
+    from stress.explore.base import Explorer
 
     Code = Generator[Op, Any, Any]
     Actor = Callable[[Program], Code]
@@ -368,3 +376,162 @@ def test_an_actor_may_show_several_steps_at_once() -> None:
     found = everything(program, FUSED, dpor)
     assert (found.classes, found.finals) == (every.classes, every.finals)
     assert (dpor.orders, every.orders) == (len(every.classes), 90)
+
+
+def waits(key: str, *more: Op) -> Actor:
+    """Wait for a key, then do something more."""
+
+    def code(_: Program) -> Code:
+        yield get("y")
+        yield wait_for(key)
+        yield from more
+
+    return code
+
+
+def writes(*keys: str) -> Actor:
+    """Write to keys."""
+
+    def code(_: Program) -> Code:
+        for key in keys:
+            yield put(key, 1)
+
+    return code
+
+
+def test_a_move_that_is_blocked_is_asked_for_and_no_class_is_lost() -> None:
+    """An order that asks for a step of a waiting actor too early is counted as redundant, beside one of each class."""
+    program = Program({"A": writes("x"), "B": waits("x", put("y", 1)), "C": writes("y")})
+    dpor = Dpor(FUSED)
+    found, every = everything(program, FUSED, dpor), everything(program, FUSED)
+    assert (found.classes, found.finals) == (every.classes, every.finals)
+    assert (dpor.explored, dpor.redundant, dpor.exhausted, len(every.classes)) == (3, 3, True, 3)
+
+
+def test_an_actor_that_waits_for_ever_ends_the_run() -> None:
+    """Nobody writes what it waits for: one class, one order, in which the others are done."""
+    program = Program({"A": waits("x"), "B": writes("z")})
+    dpor = Dpor(FUSED)
+    found = everything(program, FUSED, dpor)
+    assert (found.orders, found.finals, dpor.exhausted) == (1, everything(program, FUSED).finals, True)
+
+
+def test_a_lock_is_taken_by_either_first() -> None:
+    """What takes a step away from a waiting actor is in a race with that step."""
+
+    def locked(_: Program) -> Code:
+        yield wait_for("lock")
+        yield delete("lock")
+        yield put("lock", 1)
+
+    program = Program({"A": locked, "B": locked, "C": writes("lock")})
+    dpor = Dpor(FUSED)
+    found, every = everything(program, FUSED, dpor), everything(program, FUSED)
+    assert (found.classes, found.finals, every.orders) == (every.classes, every.finals, 14)
+    assert (dpor.explored, dpor.redundant) == (8, 0)
+
+
+def test_names_that_are_numbered_by_appearance_may_change_with_the_order() -> None:
+    """A step whose key has another number than in the order before is still known by its actor."""
+
+    def named(program: Program) -> Code:
+        number = program.values["named"] = program.values.get("named", 0) + 1
+        yield put(f"{{id{number}}}", program.now)
+
+    program = Program({"A": named, "B": named}, {"clock": tick}, starts=True)
+    dpor = Dpor(FUSED)
+    found = everything(program, FUSED, dpor)
+    assert found.finals == everything(program, FUSED).finals
+    assert (dpor.redundant, dpor.exhausted) == (0, True)
+
+
+def test_a_world_that_does_not_repeat_itself_is_a_divergence() -> None:
+    """Where the prefix of an order is not possible any more the step is named."""
+    dpor = Dpor(FUSED)
+    assert (dpor.more(), dpor.exhausted) == (True, False)
+    dpor.learn(Program(of([get_set] * 2)).run(dpor))
+    assert (dpor.more(), dpor.exhausted) == (True, False)
+    with pytest.raises(Diverged, match="DIVERGED at step 1: expected A GET k, saw A SET k or B SET k"):
+        Program(of([writer] * 2)).run(dpor)
+
+
+def test_what_each_move_did_is_read_from_the_events() -> None:
+    """Requests that came before are left out; touches, replies and answers go to their moves."""
+    touch = Touch("k", Access.READ)
+    moves = [Move("A", START, ""), Move("A", "GET", "k"), Move("clock", "clock", "")]
+    events = [
+        Event(0, Kind.START, "before1", START),
+        Event(1, Kind.ANSWER, "before1", "201"),
+        Event(2, Kind.START, "A", START),
+        Event(3, Kind.STEP, "A", "GET", "k", reply="1", touches=(touch,)),
+        Event(4, Kind.BLOCKED, "A", "blocked"),
+        Event(5, Kind.ENVIRONMENT, "clock", "clock"),
+        Event(6, Kind.ANSWER, "A", "202"),
+    ]
+    trace = Trace("test", "", "", 2, moves, lambda: Details((), (), events))
+    assert effects(trace) == [
+        Effect(moves[0]),
+        Effect(moves[1], (touch,), "1", answered=True),
+        Effect(moves[2]),
+    ]
+
+
+BUNDLED = [
+    ("redis-atomic", "clock", 12, 12, 6),
+    ("redis-atomic", "cleanup", 8, 8, 4),
+    ("redis-atomic", "expiry", 8, 8, 4),
+    ("redis-atomic", "cleanup expiry", 38, 38, 19),
+    ("redis-optimistic", "clock", 264, 98, 58),
+    ("redis-optimistic", "cleanup", 214, 72, 46),
+    ("redis-optimistic", "expiry", 214, 72, 46),
+    ("redis-read-modify-write", "", 6, 4, 2),
+    ("redis-read-modify-write", "clock", 52, 40, 20),
+    ("redis-read-modify-write", "cleanup", 38, 28, 14),
+    ("redis-read-modify-write", "expiry", 38, 28, 14),
+    ("redis-read-modify-write", "clock cleanup", 382, 270, 135),
+    ("redis-named-by-second", "", 6, 4, 2),
+    ("redis-named-by-second", "clock", 54, 40, 20),
+    ("redis-named-by-second", "cleanup", 40, 28, 14),
+    ("redis-store-overwrite", "", 26, 6, 5),
+    ("redis-store-overwrite", "clock", 302, 94, 61),
+    ("redis-store-overwrite", "cleanup", 230, 70, 51),
+    ("redis-store-overwrite", "expiry", 238, 70, 51),
+    ("redis-pseudo-lock", "clock", 222, 104, 52),
+    ("redis-pseudo-lock", "cleanup", 172, 80, 40),
+    ("redis-pseudo-lock", "expiry", 172, 80, 40),
+]
+
+
+def outcomes(protocol: str, actors: str, explorer: Explorer) -> tuple[set[str], set[str]]:
+    """Run two requests of a bundled protocol in the model; give what came out, as it is and up to names."""
+    changes = {
+        "before": 0,
+        "concurrent": 2,
+        "actors": {name: EnvironmentActor() for name in actors.split()},
+    }
+    world = ModelWorld(scenario_of("t2-one-then-three").model_copy(update=changes), target_of(protocol))
+    found, renamed = set(), set()
+    while explorer.more():
+        trace = world.run(explorer)
+        assert not trace.fault
+        explorer.learn(trace)
+        answers, states = trace.outcome
+        found.add(repr((answers, states)))
+        assert isinstance(answers, tuple)
+        renamed.add(repr((sorted(repr(answer[1:]) for answer in answers), states)))
+    return found, renamed
+
+
+@pytest.mark.parametrize(("protocol", "actors", "orders", "classes", "renamed"), BUNDLED)
+def test_a_bundled_protocol_comes_to_the_same_in_fewer_orders(
+    protocol: str, actors: str, orders: int, classes: int, renamed: int
+) -> None:
+    """Every outcome of every order is found by one order of each class, and up to names by those up to names."""
+    every, dpor = Exhaustive(fused=True), Dpor(FUSED)
+    symmetric = Dpor(FUSED, alike=("A", "B"))
+    expected, found, fewer = (outcomes(protocol, actors, explorer) for explorer in (every, dpor, symmetric))
+    assert (every.orders, dpor.orders, symmetric.orders) == (orders, classes, renamed)
+    assert (dpor.redundant, symmetric.redundant, symmetric.exhausted) == (0, 0, True)
+    assert found == expected
+    assert fewer[1] == expected[1]
+    assert dpor.clock_orders <= every.clock_orders

@@ -283,19 +283,15 @@ class Dpor:
             if not level.before >> earlier & 1 and moves[level.number] != this
         ]
         offered = move in levels[earlier].offered
-        if not offered and not self._enabled(sequence, move, number):
+        if not offered and not self._enabled(sequence, number):
             return
         sequence.append(number)
         self._insert(earlier, sequence)
 
-    def _enabled(self, sequence: list[int], move: Move | None, number: int) -> bool:
-        """Tell whether a sequence may make a move possible that was not before it."""
-        if move is None:
-            return True
-        table = self._table
-        return any(
-            table.effects[other].move.actor == move.actor or table.dependent[number] >> other & 1 for other in sequence
-        )
+    def _enabled(self, sequence: list[int], number: int) -> bool:
+        """Tell whether a sequence may make a move possible that was not before it; the end is always in time."""
+        dependent = self._table.dependent[number]
+        return not number or any(dependent >> other & 1 for other in sequence)
 
     def _insert(self, depth: int, sequence: list[int]) -> None:
         """Insert a wakeup sequence at a depth, unless what is explored or planned there leads to the same."""
