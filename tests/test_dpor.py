@@ -431,18 +431,26 @@ def test_a_lock_is_taken_by_either_first() -> None:
     assert (dpor.explored, dpor.redundant) == (8, 0)
 
 
-def test_names_that_are_numbered_by_appearance_may_change_with_the_order() -> None:
-    """A step whose key has another number than in the order before is still known by its actor."""
+@pytest.mark.parametrize(("starts", "orders", "renamed"), [(True, 60, 38), (False, 34, 24)])
+def test_names_that_are_numbered_by_appearance_may_change_with_the_order(
+    starts: bool,  # noqa: FBT001 - a parameter of the test
+    orders: int,
+    renamed: int,
+) -> None:
+    """A step whose key has another number than in the order before is still known by its actor and command."""
 
     def named(program: Program) -> Code:
+        yield get("k")
         number = program.values["named"] = program.values.get("named", 0) + 1
         yield put(f"{{id{number}}}", program.now)
+        yield put("k", 1)
 
-    program = Program({"A": named, "B": named}, {"clock": tick}, starts=True)
-    dpor = Dpor(FUSED)
-    found = everything(program, FUSED, dpor)
-    assert found.finals == everything(program, FUSED).finals
-    assert (dpor.redundant, dpor.exhausted) == (0, True)
+    program = Program({"A": named, "B": named}, {"clock": tick}, starts=starts)
+    every = everything(program, FUSED, alike="AB")
+    dpor, symmetric = Dpor(FUSED), Dpor(FUSED, alike="AB")
+    assert everything(program, FUSED, dpor).finals == every.finals
+    assert everything(program, FUSED, symmetric, "AB").renamed_finals == every.renamed_finals
+    assert (dpor.orders, dpor.redundant, symmetric.orders, symmetric.redundant) == (orders, 0, renamed, 0)
 
 
 def test_a_world_that_does_not_repeat_itself_is_a_divergence() -> None:

@@ -133,10 +133,10 @@ class Dpor:
         depth, levels = self._depth, self._levels
         self._depth = depth + 1
         if depth < len(levels):
-            move = levels[depth].tree[0].move
-            if move is None or move in moves:
-                return move
-            raise Diverged(depth + 1, str(move), moves)
+            branch = levels[depth].tree[0]
+            if _possible(branch, moves, done=done):
+                return branch.move
+            raise Diverged(depth + 1, str(branch.move), moves)
         if self._lost:
             return self._first(moves, done=done)
         tree = levels[-1].tree[0].children if levels else []
@@ -305,8 +305,13 @@ class Dpor:
             waiting = self._waiting and depth == self._fixed
             rest = None if waiting else _without(sequence, level.number, table)
             if rest is None:
-                if _possible(_branch(sequence[0], table), level.offered, done=level.done):
-                    _graft(level.tree, 0 if waiting else 1, _Absorbed(depth, sequence), table)
+                begin = _branch(sequence[0], table)
+                if not _possible(begin, level.offered, done=level.done):
+                    return
+                if begin.move is not None and begin.move != table.effects[sequence[0]].move:
+                    sequence = [table.expected(begin.move), *sequence[1:]]
+                    continue
+                _graft(level.tree, 0 if waiting else 1, _Absorbed(depth, sequence), table)
                 return
             sequence, depth = rest, depth + 1
 
@@ -317,7 +322,7 @@ def _possible(branch: _Branch, moves: Sequence[Move], *, done: bool) -> bool:
         return done
     if branch.move in moves:
         return True
-    own = [move for move in moves if move.actor == branch.move.actor]
+    own = [move for move in moves if (move.actor, move.command) == (branch.move.actor, branch.move.command)]
     if len(own) == 1 and is_request(own[0].actor):
         branch.move = own[0]
         return True
