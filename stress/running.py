@@ -58,9 +58,13 @@ def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
     return world.run(replay, order.head.fresh or None, frozenset(acting - world.scenario.actors.keys()))
 
 
-async def follow(order: Order | Interleaving, world: World) -> Trace:
-    """Run one order in either world."""
-    trace = run(order, world)
+async def follow(order: Order | Explorer, world: World) -> Trace:
+    """Run one order, or what an explorer makes of one, in either world."""
+    if isinstance(order, Order):
+        trace = run(order, world)
+    else:
+        order.more()
+        trace = world.run(order)
     return trace if isinstance(trace, Trace) else await trace
 
 

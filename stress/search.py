@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stress.checks import cause, not_checked, run_checks
 from stress.draw import Draw
+from stress.explore.base import Explorer
 from stress.explore.exhaustive import Exhaustive
+from stress.explore.loose import Ran
+from stress.explore.minimise import minimise
+from stress.explore.pct import Pct
+from stress.explore.starve import Starve
+from stress.explore.urw import Urw
 from stress.explore.walk import Walk
 from stress.result import Finding, Happening, Progress, Started
 from stress.running import doubt, follow, order_of
@@ -21,7 +27,6 @@ from stress.verdict import Evidence
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stress.explore.base import Explorer
     from stress.order import Order
     from stress.running import World
     from stress.verdict import Violation
@@ -32,6 +37,12 @@ CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
 INTERRUPTED = "interrupted"
 """The fault of a search that its user ended."""
+
+
+class Sampler(Explorer, Protocol):
+    """An explorer that draws; ``orders`` counts what it has drawn."""
+
+    orders: int
 
 
 class Limits(NamedTuple):
@@ -51,6 +62,17 @@ class Covered:
     fault: str = ""
     last: Trace | None = None
     notes: list[str] = field(default_factory=list)
+
+
+def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
+    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk."""
+    makers: dict[str, Callable[[], Sampler]] = {
+        "pct": lambda: Pct(seed, skip=skip),
+        "starve": Starve,
+        "surw": lambda: Urw(seed, selective=True, skip=skip),
+        "urw": lambda: Urw(seed, skip=skip),
+    }
+    return makers.get(name, lambda: Walk(seed, skip=skip))()
 
 
 def expected_of(world: World) -> tuple[str, ...]:
@@ -97,6 +119,8 @@ class Search:
             clock_apart=world.name == "wire",
             clock_turn=lambda: self._spent(_CLOCK_SHARE),
         )
+        skip = frozenset({"clock"}) if world.name == "wire" else frozenset[str]()
+        sampler = sampler_named(kind, self._limits.seed, skip)
         sampled = replayed = 0
         try:
             for order in first:
@@ -108,10 +132,11 @@ class Search:
                 await self._explore(exhaustive)
             if kind == "hypothesis":
                 sampled = await self._draw()
-            elif kind == "walk" or (kind == "auto" and not exhaustive.exhausted):
-                walk = Walk(self._limits.seed, skip=frozenset({"clock"}) if world.name == "wire" else frozenset())
-                await self._explore(walk)
-                sampled = walk.orders
+            elif kind not in ("auto", "exhaustive") or (kind == "auto" and not exhaustive.exhausted):
+                known = set(self._found)
+                await self._explore(sampler)
+                sampled = sampler.orders
+                await self._minimise(frozenset(self._found.keys() - known))
         except asyncio.CancelledError:
             self._fault = INTERRUPTED
             self._last = getattr(world, "abandoned", lambda _: None)(INTERRUPTED) or self._last
@@ -167,6 +192,28 @@ class Search:
                 break
             await self._take(trace)
         return self._ran - before
+
+    async def _minimise(self, names: frozenset[str]) -> None:
+        """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest."""
+        drawn = {self._found[name].order.moves: self._found[name] for name in names}
+        for finding in drawn.values():
+            steps = minimise(finding.order.moves, frozenset(finding.invariants))
+            asked = next(steps, None)
+            smallest = finding.order.moves
+            while asked is not None and not self._fault:
+                trace = await follow(asked, self._world)
+                broken = () if trace.fault else run_checks(self._world.scenario.invariants, trace)
+                ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
+                try:
+                    asked = steps.send(None if trace.fault else ran)
+                except StopIteration as stop:
+                    smallest, asked = stop.value, None
+            trace = await follow(replace(finding.order, moves=smallest), self._world)
+            violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
+            if set(finding.invariants) <= {one.invariant for one in violations}:
+                order = order_of(trace, self._world, self._limits.seed, violations)
+                small = Finding(order, trace, violations, cause(violations), self._world.name)
+                self._found |= dict.fromkeys([name for name in names if self._found[name] is finding], small)
 
     async def _take(self, trace: Trace) -> None:
         """Judge one run."""
