@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from stress.gate.acknowledge import acknowledge
-from stress.gate.commands import Awaited, Command, ConnectionState, Effect, Unit, background, pushed
+from stress.gate.commands import Command, ConnectionState, Effect, background, pushed
+from stress.gate.debts import Debts, RedisFrame
 from stress.gate.gate import Frame
 from stress.gate.replies import Reply, ReplyError, ReplyParser
 from stress.gate.resp import ProtocolFault, Request, RequestParser
@@ -27,30 +27,6 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 5.0
 _EARLY_BYTES = 1024 * 1024
-_NO_UNIT = Unit((), parked=True)
-
-
-@dataclass(slots=True, eq=False)
-class RedisFrame(Frame):
-    """A frame of commands or a message; ``unit`` is what the commands are (none for a message)."""
-
-    unit: Unit = _NO_UNIT
-
-
-@dataclass(slots=True)
-class _Owed:
-    """Replies that the server owes: ``left`` of them, to a parked frame or (None) to what passed.
-
-    ``command`` is a command that waits at the server although the gate was open when it came.
-    """
-
-    left: int
-    frame: RedisFrame | None
-    awaited: Awaited
-    command: Command | None = None
-
-
-_PLAIN = Awaited(1)
 
 
 class RedisChannel(asyncio.Protocol):
@@ -71,7 +47,7 @@ class RedisChannel(asyncio.Protocol):
         self._requests = RequestParser()
         self._replies = ReplyParser()
         self._state = ConnectionState()
-        self._owed: deque[_Owed] = deque()
+        self._owed = Debts()
         self._early: list[bytes] = []
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
@@ -88,8 +64,7 @@ class RedisChannel(asyncio.Protocol):
     @property
     def listens(self) -> bool:
         """Whether the server may say something unasked, or owes the reply of a command that waits."""
-        waits = any(owed.command is not None or (owed.frame is not None and owed.frame.waiting) for owed in self._owed)
-        return waits or self._state.listens
+        return self._owed.waits or self._state.listens
 
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time, as units; a unit with no effect of its own passes when its turn is."""
@@ -203,40 +178,22 @@ class RedisChannel(asyncio.Protocol):
             if passing is not None:
                 command = self._state.follow(request, self.proxy.background)
                 passing.append(command)
-                self._note(command)
+                self._owed.passed(command)
             elif plain(request.args):
-                self._owe(1)
+                self._owed.plain()
             else:
-                self._note(self._state.follow(request, self.proxy.background))
+                self._owed.passed(self._state.follow(request, self.proxy.background))
         if requests:
             self._write(requests[0].raw if len(requests) == 1 else b"".join([request.raw for request in requests]))
 
     def _pass(self, commands: Sequence[Command]) -> None:
         for command in commands:
-            self._note(command)
+            self._owed.passed(command)
         self._write(b"".join([command.request.raw for command in commands]))
-
-    def _note(self, command: Command) -> None:
-        """Note what the server will owe to a command that passes."""
-        if command.awaited == _PLAIN and not command.blocking:
-            self._owe(1)
-        elif command.awaited is not None:
-            self._owed.append(
-                _Owed(command.awaited.replies, None, command.awaited, command if command.blocking else None)
-            )
-
-    def _owe(self, replies: int) -> None:
-        last = self._owed[-1] if self._owed else None
-        if last is not None and last.frame is None and last.awaited is _PLAIN:
-            last.left += replies
-        else:
-            self._owed.append(_Owed(replies, None, _PLAIN))
 
     def _transmit(self, frame: RedisFrame) -> None:
         """Send a parked frame to the server."""
-        for command in frame.unit.commands:
-            if command.awaited is not None:
-                self._owed.append(_Owed(command.awaited.replies, frame, command.awaited))
+        self._owed.released(frame)
         self._write(frame.raw)
         if not frame.replies_left:
             self._replied(frame)
@@ -299,7 +256,7 @@ class RedisChannel(asyncio.Protocol):
 
     def _step_of(self, reply: Reply) -> RedisFrame | None:
         """Take in one reply; give the frame that it is if it must be held."""
-        owed = self._owed[0] if self._owed else None
+        owed = self._owed.first
         if self._state.unasked(reply, owed.awaited if owed is not None else None):
             message = pushed(reply)
             return None if message is None else self._announce(reply, message)
@@ -308,9 +265,7 @@ class RedisChannel(asyncio.Protocol):
         if owed.awaited.name:
             self._state.replied(owed.awaited, reply.value)
             count = owed.left if isinstance(reply.value, ReplyError) else 1  # an error ends a SUBSCRIBE of many
-        owed.left -= count
-        if not owed.left:
-            self._owed.popleft()
+        self._owed.paid(count)
         frame = owed.frame
         if frame is None:
             return self._announce(reply, owed.command.effects[0]) if owed.command is not None else None
@@ -403,7 +358,7 @@ class RedisChannel(asyncio.Protocol):
         """The server hung up: hang up on the Gateway too, as the server would have."""
         if self._client is None or self._client.is_closing():
             return
-        if self._owed and self._owed[0].awaited.name == b"SHUTDOWN":
+        if self._owed.first is not None and self._owed.first.awaited.name == b"SHUTDOWN":
             self.gate.fail("store lost: a SHUTDOWN of the Gateway ended it")
         elif (self._owed or self.parked or self.held) and not self._ended:
             self.gate.fail("store lost: it closed the connection while a command was on its way")
