@@ -36,13 +36,12 @@ class _Absorbed(NamedTuple):
 class _Branch:
     """One move of a wakeup tree (None ends the run), what it is expected to do, and what comes after it."""
 
-    __slots__ = ("absorbed", "children", "explored", "move", "number")
+    __slots__ = ("absorbed", "children", "move", "number")
 
     def __init__(self, move: Move | None, number: int) -> None:
         self.move, self.number = move, number
         self.children: list[_Branch] = []
         self.absorbed: list[_Absorbed] = []
-        self.explored = False
 
 
 class _Level:
@@ -120,7 +119,8 @@ class Dpor:
         while levels:
             level = levels[-1]
             if level.tree and not self._waiting:
-                self._fall_asleep(level, level.tree.pop(0))
+                level.tree.pop(0)
+                self._fall_asleep(level)
             self._waiting = False
             if level.tree:
                 self._fixed, self._running = len(levels) - 1, True
@@ -193,10 +193,8 @@ class Dpor:
                     return move
         return moves[0]
 
-    def _fall_asleep(self, level: _Level, branch: _Branch) -> None:
-        """Note that all which begins with a branch has been explored, and drop what needs no exploring any more."""
-        if not branch.explored:
-            return
+    def _fall_asleep(self, level: _Level) -> None:
+        """Note that all that begins with the move of a level has been explored, and drop what leads to the same."""
         table = self._table
         asleep = [level.number]
         if self._symmetry is not None:
@@ -259,8 +257,6 @@ class Dpor:
 
     def _answer_races(self) -> None:
         levels = self._levels
-        for level in levels:
-            level.tree[0].explored = True
         for depth, level in enumerate(levels):
             for earlier in level.races:
                 self._reverse(earlier, len(levels), level.tree[0].move, level.number)
@@ -298,8 +294,6 @@ class Dpor:
         table = self._table
         while sequence and depth < len(self._levels):
             level = self._levels[depth]
-            if self._symmetry is not None:
-                sequence = self._symmetry.canonical(sequence, level.histories)
             if any(_without(sequence, number, table) is not None for number in level.sleep.values()):
                 return
             waiting = self._waiting and depth == self._fixed

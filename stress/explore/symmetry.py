@@ -65,25 +65,6 @@ class Symmetry:
             return []
         return [self._of(number, one) for one, other in histories.items() if other == mine and one != actor]
 
-    def canonical(self, sequence: list[int], histories: Histories) -> list[int]:
-        """Rename the actors of a sequence: of those with the same history, the lowest moves first."""
-        names: dict[str, str] = {}
-        free: dict[int, list[str]] = {}
-        for number in sequence:
-            actor = self._table.effects[number].move.actor
-            if actor in histories and actor not in names:
-                mine = histories[actor]
-                if mine not in free:
-                    free[mine] = [one for one, other in histories.items() if other == mine]
-                names[actor] = free[mine].pop(0)
-        if all(actor == name for actor, name in names.items()):
-            return sequence
-        return [
-            self._of(number, names[actor]) if actor in names else number
-            for number in sequence
-            for actor in (self._table.effects[number].move.actor,)
-        ]
-
     def _of(self, number: int, actor: str) -> int:
         """Give the number of the same effect of another actor."""
         found = self._renamed.get((number, actor))
