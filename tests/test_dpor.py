@@ -417,7 +417,7 @@ def test_an_actor_that_waits_for_ever_ends_the_run() -> None:
 
 
 def test_a_lock_is_taken_by_either_first() -> None:
-    """What takes a step away from a waiting actor is in a race with that step."""
+    """What takes a step away from a waiting actor is in a race with that step; nothing is called exhausted then."""
 
     def locked(_: Program) -> Code:
         yield wait_for("lock")
@@ -428,7 +428,7 @@ def test_a_lock_is_taken_by_either_first() -> None:
     dpor = Dpor(FUSED)
     found, every = everything(program, FUSED, dpor), everything(program, FUSED)
     assert (found.classes, found.finals, every.orders) == (every.classes, every.finals, 14)
-    assert (dpor.explored, dpor.redundant) == (8, 0)
+    assert (dpor.explored, dpor.redundant, dpor.doubtful, dpor.exhausted) == (8, 0, True, False)
 
 
 @pytest.mark.parametrize(("starts", "orders", "renamed"), [(True, 60, 38), (False, 34, 24)])

@@ -70,11 +70,12 @@ class Dpor:
     ``alike`` names requests that are identical: then one order of each class up to their names is enough, and
     ``rename`` gives an effect as another of them would have it. ``read`` gives what each move of a trace did.
 
-    A world must offer a move until it is taken, unless another actor's move that depends on it withdraws it (a lock;
-    for the clock, the end of the last request).
+    A world must offer a move until it is taken, but for the clock, which ends with the last request. Where another
+    actor takes a request's step away again (a lock) the search is ``doubtful``: a request that comes while the lock is
+    taken shows nothing that tells of it, so that a class may be missed, and nothing is called exhausted.
 
-    ``orders`` counts runs, ``redundant`` those of them that asked for a move which turned out to be blocked: they are
-    no class of their own. ``clock_orders`` are those in which the clock moved.
+    ``orders`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
+    turned out to be blocked. ``clock_orders`` are those in which the clock moved.
     """
 
     name = "dpor"
@@ -98,11 +99,12 @@ class Dpor:
         self._begun = self._running = self._lost = self._waiting = False
         self._absorbed: list[_Absorbed] = []
         self.orders = self.redundant = self.clock_orders = 0
+        self.doubtful = False
 
     @property
     def exhausted(self) -> bool:
         """Whether an order of every class has been run to its end."""
-        return self._begun and not self._running and not self._levels
+        return self._begun and not self._running and not self._levels and not self.doubtful
 
     @property
     def explored(self) -> int:
@@ -163,10 +165,16 @@ class Dpor:
             self._give_up()
         else:
             self._take_in(self._read(trace))
+            self.redundant += self._sleepwalked()
             self._answer_races()
         while self._absorbed:
             depth, sequence = self._absorbed.pop()
             self._insert(depth, sequence)
+
+    def _sleepwalked(self) -> bool:
+        """Tell whether the order took a move that slept: then its class was explored before."""
+        moves = self._table.moves
+        return any(moves[level.number] in level.sleep for level in self._levels[self._fixed + 1 :])
 
     def _give_up(self) -> None:
         """Drop the wakeup sequence that could not be followed, and wait at the level where it began."""
@@ -226,6 +234,7 @@ class Dpor:
             after: Sequence[Move] = levels[depth + 1].offered if depth + 1 < len(levels) else ()
             taken = level.tree[0].move
             gone = [move for move in level.offered if move is not taken and move not in after and move != taken]
+            self.doubtful = self.doubtful or any(is_request(move.actor) for move in gone)
             level.withdrawn = [
                 (move, number, self._races(depth + 1, move, number)[1])
                 for move in gone
