@@ -251,7 +251,7 @@ def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, li
     program, alike = drawn
     dependence = Dependence(fused=True, writes={"cleanup": ("x", "y")})
     every = everything(program, dependence, alike=alike)
-    dpor = Dpor(dependence)
+    dpor = Dpor(dependence, stays=True)
     found = everything(program, dependence, dpor, alike)
     assert found.classes == every.classes
     assert found.finals == every.finals
@@ -402,18 +402,21 @@ def writes(*keys: str) -> Actor:
 def test_a_move_that_is_blocked_is_asked_for_and_no_class_is_lost() -> None:
     """An order that asks for a step of a waiting actor too early is counted as redundant, beside one of each class."""
     program = Program({"A": writes("x"), "B": waits("x", put("y", 1)), "C": writes("y")})
-    dpor = Dpor(FUSED)
+    dpor = Dpor(FUSED, stays=True)
     found, every = everything(program, FUSED, dpor), everything(program, FUSED)
     assert (found.classes, found.finals) == (every.classes, every.finals)
     assert (dpor.explored, dpor.redundant, dpor.exhausted, len(every.classes)) == (3, 3, True, 3)
 
 
-def test_an_actor_that_waits_for_ever_ends_the_run() -> None:
-    """Nobody writes what it waits for: one class, one order, in which the others are done."""
-    program = Program({"A": waits("x"), "B": writes("z")})
-    dpor = Dpor(FUSED)
+@pytest.mark.parametrize("more", [writes("z"), writes("x")])
+def test_who_is_seen_to_wait_makes_the_search_doubtful(more: Actor) -> None:
+    """Whether it waits in vain or is let go on: a lock would hide an order, unless what it waits for stays."""
+    program = Program({"A": waits("x"), "B": more})
+    dpor, sure = Dpor(FUSED), Dpor(FUSED, stays=True)
     found = everything(program, FUSED, dpor)
-    assert (found.orders, found.finals, dpor.exhausted) == (1, everything(program, FUSED).finals, True)
+    assert found == everything(program, FUSED, sure)
+    assert (found.finals, dpor.explored) == (everything(program, FUSED).finals, 1)
+    assert (dpor.doubtful, dpor.exhausted, sure.doubtful, sure.exhausted) == (True, False, False, True)
 
 
 def test_a_lock_is_taken_by_either_first() -> None:

@@ -70,9 +70,10 @@ class Dpor:
     ``alike`` names requests that are identical: then one order of each class up to their names is enough, and
     ``rename`` gives an effect as another of them would have it. ``read`` gives what each move of a trace did.
 
-    A world must offer a move until it is taken, but for the clock, which ends with the last request. Where another
-    actor takes a request's step away again (a lock) the search is ``doubtful``: a request that comes while the lock is
-    taken shows nothing that tells of it, so that a class may be missed, and nothing is called exhausted.
+    A world must offer a move until it is taken, but for the clock, which ends with the last request. A request that
+    waits for another shows nothing that tells of it. Where what it waits for may go away again (a lock) a class may
+    be missed: the search is ``doubtful`` as soon as one is seen to wait, and nothing is called exhausted. It is not
+    where ``stays``: what was waited for is there for good (a reply that the store has sent).
 
     ``orders`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
     turned out to be blocked. ``clock_orders`` are those in which the clock moved.
@@ -86,10 +87,11 @@ class Dpor:
         *,
         alike: Sequence[str] = (),
         rename: Callable[[Effect, str], Effect] = of_actor,
+        stays: bool = False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
     ) -> None:
         """Begin with the empty order."""
-        self._read = read
+        self._read, self._stays = read, stays
         self._table = Table(dependence)
         self._symmetry = (
             Symmetry(alike, self._table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
@@ -235,6 +237,8 @@ class Dpor:
             taken = level.tree[0].move
             gone = [move for move in level.offered if move is not taken and move not in after and move != taken]
             self.doubtful = self.doubtful or any(is_request(move.actor) for move in gone)
+            if taken is not None and not self._stays:
+                self.doubtful = self.doubtful or _waits(taken.actor, level.offered, after, done[depth])
             level.withdrawn = [
                 (move, number, self._races(depth + 1, move, number)[1])
                 for move in gone
@@ -317,6 +321,13 @@ class Dpor:
                 _graft(level.tree, 0 if waiting else 1, _Absorbed(depth, sequence), table)
                 return
             sequence, depth = rest, depth + 1
+
+
+def _waits(actor: str, before: Sequence[Move], after: Sequence[Move], effect: Effect) -> bool:
+    """Tell whether an actor that was let go waits for another, or lets another go on that waited."""
+    if is_request(actor) and not effect.answered and all(move.actor != actor for move in after):
+        return True
+    return any(move.actor != actor and is_request(move.actor) and move not in before for move in after)
 
 
 def _possible(branch: _Branch, moves: Sequence[Move], *, done: bool) -> bool:
