@@ -192,6 +192,8 @@ class WireWorld:
             await self.waits.rest(replica, self.gate.signal)
         # One order without a switch shows what a request does next when it is alone (DESIGN section 4).
         await self.run(Interleaving(()))
+        if self.site.death:
+            raise Unavailable(self.site.death, "send it one signal by hand to see why")
 
     async def _send_to_warm(self) -> Sequence[Raw]:
         fresh = uuid.uuid4().hex[:12]
