@@ -59,7 +59,8 @@ def mask_text(text: str) -> str:
     return _PAIR.sub(rf"\g<keep>{MASK}", text)
 
 
-def mask_command(args: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def mask_command(args: tuple[str, ...]) -> tuple[str, ...]:
     """Give a Redis command without its secrets: of AUTH, HELLO, CONFIG SET, ACL SETUSER, MIGRATE and SENTINEL SET.
 
     Every other argument goes through `mask_text`.

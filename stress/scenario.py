@@ -50,7 +50,7 @@ class Search(Part):
     """How to search each target, and for how long in the nightly profile."""
 
     explorer: Literal["auto", "exhaustive", "walk", "pct", "urw", "surw", "starve", "hypothesis"] = Field(
-        default="auto", description="how orders are chosen; auto: exhaustive, then walk while the budget lasts (see explore/)"
+        default="auto", description="how orders are chosen; auto: exhaustive, then walk while the budget lasts"
     )
     orders: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many orders")
     seconds: float = Field(default=20, gt=0, le=86_400, description="at most so many seconds")

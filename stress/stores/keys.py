@@ -29,6 +29,10 @@ _HEAR_ANY = frozenset(b"PSUBSCRIBE PUNSUBSCRIBE".split())
 Released = TypeVar("Released")
 
 
+_Called = tuple[tuple[str, ...], int]
+"""A command, named, and the number of the database that it works in."""
+
+
 class Found(NamedTuple):
     """What commands touch, each object once with its strongest access.
 
@@ -58,30 +62,43 @@ class KeyFinder:
         self._refused = refused
         self._scripts = scripts
         self._known: dict[tuple[str, ...], tuple[Touch, ...]] = {}
+        self._found: dict[tuple[tuple[_Called, ...], tuple[_Called, ...]], Found] = {}
         self._learned: dict[tuple[int, tuple[str, ...]], dict[str, Access]] = {}
 
     async def touches(
         self, effects: Sequence[Effect], watched: Sequence[Effect], naming: Callable[[str], str]
     ) -> Found:
         """Give what commands touch; objects are called as ``naming`` calls their keys."""
+        called = tuple((named(effect.args, naming), effect.database) for effect in effects)
+        read = tuple((named(effect.args, naming), effect.database) for effect in watched)
+        known = self._found.get((called, read))
+        if known is None:
+            known = await self._find(effects, watched, called, read)
+            if not any(is_script(effect.args) for effect in effects):  # of those more is learned
+                if len(self._found) >= _REMEMBERED:
+                    self._found.clear()
+                self._found[called, read] = known
+        return known
+
+    async def _find(
+        self, effects: Sequence[Effect], watched: Sequence[Effect], called: Sequence[_Called], read: Sequence[_Called]
+    ) -> Found:
         found: dict[str, Access] = {}
         undeclared: dict[str, Access] = {}
-        first: tuple[str, ...] = ()
-        for effect in effects:
-            words = named(effect.args, naming)
-            first = first or words
-            _add(found, effect.database, await self._touched(words, effect.args))
+        for effect, (words, database) in zip(effects, called, strict=True):
+            _add(found, database, await self._touched(words, effect.args))
             if is_script(effect.args):
-                seen = self._learned.get((effect.database, words))
+                seen = self._learned.get((database, words))
                 undeclared |= {WHOLE: _script_access(effect.args)} if seen is None else seen
-        for effect in watched:
-            touched = await self._touched(named(effect.args, naming), effect.args)
-            _add(found, effect.database, [Touch(name, Access.READ) for name, _ in touched])
+        for effect, (words, database) in zip(watched, read, strict=True):
+            touched = await self._touched(words, effect.args)
+            _add(found, database, [Touch(name, Access.READ) for name, _ in touched])
         objects = tuple(found) or ((WHOLE,) if undeclared else ())
         for name, access in undeclared.items():
             if found.get(name) in (None, Access.READ):
                 found[name] = access
-        return Found(tuple(Touch(name, access) for name, access in found.items()), objects, first)
+        touches = tuple(Touch(name, access) for name, access in found.items())
+        return Found(touches, objects, called[0][0] if called else ())
 
     async def learn(
         self, effects: Sequence[Effect], naming: Callable[[str], str], release: Callable[[], Awaitable[Released]]

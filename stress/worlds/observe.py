@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stress.placeholders import fill
@@ -25,11 +26,16 @@ def snapshot(
     observe = target.observe
     if observe is None or observe.records is None:
         return Snapshot(None, None, ended_by)
-    replies = yield [fill(observe.records.redis, fingerprint=fingerprint, fresh=fresh)]
+    words = observe.hits.redis if isinstance(observe.hits, Hits) else ()
+    alike = bool(words) and not any("{record}" in word for word in words)
+    # Hits that are asked for in the same way for each record are asked for at once.
+    first = [observe.records.redis, *([words] if alike else [])]
+    replies = yield [fill(command, fingerprint=fingerprint, fresh=fresh) for command in first]
     names = sorted(set(texts(replies[0])))
     hits: dict[str, int | None] | None = None
-    if isinstance(observe.hits, Hits):
-        words = observe.hits.redis
+    if alike:
+        hits = dict.fromkeys(map(naming, names), number(replies[1]))
+    elif words:
         asked = [fill(words, fingerprint=fingerprint, fresh=fresh, record=name) for name in names]
         hits = {naming(name): number(reply) for name, reply in zip(names, (yield asked) if asked else (), strict=True)}
     return Snapshot(tuple(naming(name) for name in names), hits, ended_by)
@@ -60,15 +66,19 @@ def with_told_hits(target: Target, details: Details) -> Details:
 
 def field(body: str | bytes, path: str | None) -> object:
     """Read a dotted path in a JSON body; None where it is not there."""
-    if not path:
-        return None
+    value = _parsed(body)
+    for word in path.split(".") if path else ():
+        value = value.get(word) if isinstance(value, dict) else None
+    return value if path else None
+
+
+@lru_cache(maxsize=8)
+def _parsed(body: str | bytes) -> object:
+    """Read a JSON body, once for all the paths that are looked for in it; None where it is none."""
     try:
-        value: object = json.loads(body)
+        return json.loads(body)
     except ValueError:
         return None
-    for word in path.split("."):
-        value = value.get(word) if isinstance(value, dict) else None
-    return value
 
 
 def texts(reply: object) -> list[str]:
