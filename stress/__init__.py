@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stress.checks import run_checks
-    from stress.explore.interleavings import Interleaving, interleavings
+    from stress.explore.interleaving import Interleaving
+    from stress.explore.interleavings import interleavings
     from stress.running import run
     from stress.scenario import Scenario
     from stress.target import Target
@@ -29,7 +30,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Interleaving": "stress.explore.interleavings",
+    "Interleaving": "stress.explore.interleaving",
     "ModelWorld": "stress.worlds.model",
     "Scenario": "stress.scenario",
     "Target": "stress.target",

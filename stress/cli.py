@@ -29,7 +29,7 @@ from stress.target import Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-QUICK_SECONDS = 16.0
+QUICK_SECONDS = 15.0
 OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
 """The scenarios of the two failing tests, which a target of the user's own is run on."""
 

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import HypothesisException
 
 from stress.checks import run_checks
-from stress.explore.interleavings import Interleaving, interleavings
+from stress.explore.interleavings import interleavings
 from stress.running import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from stress.explore.interleaving import Interleaving
     from stress.running import World
     from stress.trace import Trace
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from stress.result import Happening
     from stress.running import World
+    from stress.step import Move
     from stress.trace import Trace
     from stress.verdict import Violation
     from stress.worlds.model import ModelWorld
@@ -46,6 +47,7 @@ class Pair:
         """Take the worlds, the wire entered, and what may be spent on both together."""
         self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
         self._begun = time.monotonic()
+        self._modelled: set[tuple[Move, ...]] = set()
 
     async def result(self) -> Result:
         """Search, confirm, judge.
@@ -59,6 +61,7 @@ class Pair:
         if self._model is not None:
             covered.append(await self._search_model(self._model))
             findings = _distinct(covered[0])
+            self._modelled = {one.order.moves for one in findings} if self._wire is not None else set()
         if self._wire is not None and not any(one.fault for one in covered):
             covered.append(await self._search_wire(self._wire, findings))
             findings = _distinct(covered[-1])
@@ -109,9 +112,12 @@ class Pair:
         return ""
 
     async def _confirm(self, world: World, finding: Finding) -> Finding:
-        """Replay a failing order; a race is reported only when it fails the same way each time."""
-        good = 0
-        for _ in range(CONFIRMATIONS):
+        """Replay a failing order; a race is reported only when it fails the same way each time.
+
+        What the model found and the wire followed has been replayed once.
+        """
+        good = done = 1 if finding.order.moves in self._modelled else 0
+        for _ in range(CONFIRMATIONS - done):
             trace = await follow(finding.order, world)
             again: list[Violation] = [] if trace.fault else run_checks(world.scenario.invariants, trace)
             good += {one.invariant for one in again} == set(finding.invariants)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, overload
 
 from stress.checks import check_named, undecided
 from stress.explore.base import ENVIRONMENT
-from stress.explore.interleavings import Interleaving
+from stress.explore.interleaving import Interleaving
 from stress.explore.replay import Replay
 from stress.order import Head, Order
 from stress.trace import Trace

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stress.checks import cause, not_checked, run_checks
-from stress.draw import Draw
 from stress.explore.base import Explorer
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.loose import Ran
@@ -182,6 +181,8 @@ class Search:
 
     async def _draw(self) -> int:
         """Let hypothesis draw and shrink orders, once for each invariant that may break; give how many were run."""
+        from stress.draw import Draw  # noqa: PLC0415 - hypothesis takes half a second to import
+
         before = self._ran
         while not self._enough():
             missing = [name for name in self._expected if name not in self._found]

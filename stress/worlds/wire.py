@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from stress.errors import Unavailable, UsageFault
-from stress.explore.interleavings import Interleaving
+from stress.explore.interleaving import Interleaving
 from stress.step import letters
 from stress.worlds.attribution import Attribution
 from stress.worlds.client import Client, Form, Raw
