@@ -41,7 +41,7 @@ async def _blocked(target: Target, folder: Path) -> Figure:
 
 def figures() -> Iterator[Figure]:
     """Measure Python, and node and Go where they are installed."""
-    start = {"command": [sys.executable, str(_GATEWAYS / "lock_gateway.py"), "{port}", "{redis_port}", "lock"]}
+    start = {"command": [sys.executable, str(_GATEWAYS / "lock_gateway.py"), "{port}", "{redis_port}", "locked"]}
     target = Target.model_validate({"name": "python", "start": {**start, "ready": {"path": "/ready"}}})
     yield asyncio.run(_blocked(target, _GATEWAYS))
     for language, build in _BUILD.items():
