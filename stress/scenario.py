@@ -49,7 +49,7 @@ class EnvironmentActor(Part):
 class Search(Part):
     """How to search each target, and for how long in the nightly profile."""
 
-    explorer: Literal["auto", "exhaustive", "walk", "pct", "urw", "surw", "starve", "hypothesis"] = Field(
+    explorer: Literal["auto", "exhaustive", "dpor", "walk", "pct", "urw", "surw", "starve", "hypothesis"] = Field(
         default="auto", description="how orders are chosen; auto: exhaustive, then walk while the budget lasts"
     )
     orders: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many orders")

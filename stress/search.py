@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.base import Explorer
+from stress.explore.dependence import Dependence
+from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.loose import Ran
 from stress.explore.minimise import minimise
@@ -74,6 +76,13 @@ def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
     return makers.get(name, lambda: Walk(seed, skip=skip))()
 
 
+def dependence_of(world: World) -> Dependence:
+    """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
+    return Dependence(
+        fused=world.target.protocol is not None, real_time="linearizable_hits" in world.scenario.invariants
+    )
+
+
 def expected_of(world: World) -> tuple[str, ...]:
     """Name the invariants that the scenario expects this target to break; none where it must hold."""
     expected = world.scenario.expect.get(world.target.name, "holds")
@@ -120,6 +129,7 @@ class Search:
         )
         skip = frozenset({"clock"}) if world.name == "wire" else frozenset[str]()
         sampler = sampler_named(kind, self._limits.seed, skip)
+        dpor = Dpor(dependence_of(world)) if kind == "dpor" else None
         sampled = replayed = 0
         try:
             for order in first:
@@ -127,36 +137,41 @@ class Search:
                 # A machine that stood still for a moment is no disagreement: whoever can't follow is asked twice.
                 await self._take(await follow(order, world) if trace.fault.startswith("DIVERGED") else trace)
                 replayed += 1
-            if kind in ("auto", "exhaustive"):
+            known = set(self._found)
+            if dpor is not None:
+                await self._explore(dpor)
+                await self._minimise(frozenset(self._found.keys() - known))
+            elif kind in ("auto", "exhaustive"):
                 await self._explore(exhaustive)
             if kind == "hypothesis":
                 sampled = await self._draw()
-            elif kind not in ("auto", "exhaustive") or (kind == "auto" and not exhaustive.exhausted):
-                known = set(self._found)
+            elif kind not in ("auto", "exhaustive", "dpor") or (kind == "auto" and not exhaustive.exhausted):
                 await self._explore(sampler)
                 sampled = sampler.orders
                 await self._minimise(frozenset(self._found.keys() - known))
         except asyncio.CancelledError:
             self._fault = INTERRUPTED
             self._last = getattr(world, "abandoned", lambda _: None)(INTERRUPTED) or self._last
-        return Covered(self._evidence(exhaustive, sampled, replayed), self._found, self._fault, self._last, self._notes)
+        evidence = self._evidence(dpor or exhaustive, sampled, replayed)
+        return Covered(evidence, self._found, self._fault, self._last, self._notes)
 
-    def _evidence(self, exhaustive: Exhaustive, sampled: int, replayed: int) -> Evidence:
+    def _evidence(self, explorer: Exhaustive | Dpor, sampled: int, replayed: int) -> Evidence:
         world = self._world
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
-            orders=exhaustive.orders,
+            orders=explorer.orders,
             seconds=time.monotonic() - self._begun,
-            exhausted=exhaustive.exhausted,
-            total=exhaustive.orders if exhaustive.exhausted else None,
-            bound=exhaustive.bound,
+            exhausted=explorer.exhausted,
+            total=explorer.orders if explorer.exhausted else None,
+            classes=explorer.explored if isinstance(explorer, Dpor) else None,
+            bound=None if isinstance(explorer, Dpor) else explorer.bound,
             sampled=sampled,
             replayed=replayed,
             stopped=bool(self._found),
             outcomes=len(self._outcomes),
-            clock_orders=exhaustive.clock_orders,
-            clock_cut=exhaustive.clock_cut,
+            clock_orders=explorer.clock_orders,
+            clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut,
             shared_only=True,
             not_checked=not_checked(world.scenario.invariants, self._last) if self._last else (),
         )
@@ -198,6 +213,8 @@ class Search:
         """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest."""
         drawn = {self._found[name].order.moves: self._found[name] for name in names}
         for finding in drawn.values():
+            if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
+                continue  # each run would take a second
             steps = minimise(finding.order.moves, frozenset(finding.invariants))
             asked = next(steps, None)
             smallest = finding.order.moves

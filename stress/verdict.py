@@ -51,7 +51,8 @@ class Evidence:
     """How much of the space of orders one search covered in one world.
 
     ``total`` is the number of orders that exist, known only once ``exhausted``; ``bound`` is the largest b
-    such that every order with at most b context switches was run (None: not even b = 0). ``cut_off`` says
+    such that every order with at most b context switches was run (None: not even b = 0). ``classes`` counts the
+    equivalence classes that were run, where one order of each is enough (None: orders were counted). ``cut_off`` says
     why the search stopped before its end (empty: it ended by itself). ``clock_orders`` counts the orders
     run in which the clock moved; ``clock_cut`` tells that some of those were left out although every
     order without the clock was run. ``sampled`` counts orders drawn at random, ``replayed`` those that another world
@@ -65,6 +66,7 @@ class Evidence:
     seconds: float
     exhausted: bool = False
     total: int | None = None
+    classes: int | None = None
     bound: int | None = None
     sampled: int = 0
     replayed: int = 0
@@ -86,6 +88,10 @@ class Evidence:
             return ", ".join(told)
         if self.exhausted:
             words = f"exhausted {self.orders} of {self.total}"
+            if self.classes is not None:
+                words = f"exhausted {self.classes} of {self.classes} classes ({counted(self.orders, 'order')})"
+        elif self.classes is not None:
+            words = f"{counted(self.classes, 'class')} of orders, not all"
         elif self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
@@ -103,7 +109,7 @@ class Evidence:
 
 def counted(number: int, noun: str) -> str:
     """Write a number of things: ``1 order``, ``2 switches``."""
-    plural = noun + ("es" if noun.endswith("ch") else "s")
+    plural = noun + ("es" if noun.endswith(("ch", "ss")) else "s")
     return f"{number} {noun if number == 1 else plural}"
 
 

@@ -73,7 +73,7 @@ async def test_worlds_that_disagree_are_our_own_bug() -> None:
             await pair.result()
 
 
-@pytest.mark.parametrize("explorer", ["hypothesis", "walk", "pct", "urw", "surw", "starve"])
+@pytest.mark.parametrize("explorer", ["hypothesis", "dpor", "walk", "pct", "urw", "surw", "starve"])
 def test_every_explorer_finds_the_lost_hit_and_makes_its_order_small(explorer: str) -> None:
     """Whatever order is drawn first, the smallest is reported; a seed draws the same orders each time."""
     scenario = with_explorer("atomic-hit-count", explorer)
@@ -87,6 +87,26 @@ def test_every_explorer_finds_the_lost_hit_and_makes_its_order_small(explorer: s
     first, second = asyncio.run(search()), asyncio.run(search())
     assert first == second
     assert first[1] == ("A A A B B B B A",)
+
+
+@pytest.mark.asyncio
+async def test_one_order_of_each_class_is_proof_in_both_worlds() -> None:
+    """The twin's 20 orders are 6 classes, in the model as on the wire; one order of each exhausts them."""
+    result = await in_both(with_explorer("atomic-hit-count", "dpor"), target_of("redis-optimistic"))
+    assert str(result.verdict.ruling) == "holds"
+    assert [(one.world, one.orders, one.classes, one.exhausted) for one in result.verdict.evidence] == [
+        ("model", 6, 6, True),
+        ("wire", 6, 6, True),
+    ]
+    assert result.verdict.evidence[0].covered == "exhausted 6 of 6 classes (6 orders)"
+
+
+def test_a_cut_off_search_by_classes_is_no_proof() -> None:
+    """Three of six classes are inconclusive, and the report says how many were run."""
+    world = ModelWorld(with_explorer("atomic-hit-count", "dpor"), target_of("redis-optimistic"))
+    result = asyncio.run(Pair(world, None, Limits(20.0, 3)).result())
+    assert str(result.verdict.ruling) == "inconclusive"
+    assert result.verdict.evidence[0].covered == "3 classes of orders, not all"
 
 
 def test_hypothesis_finds_nothing_in_a_twin() -> None:

@@ -85,7 +85,7 @@ def _search(result: Result) -> dict[str, Any]:
     return {
         "explorer": ", ".join(dict.fromkeys(one.explorer for one in evidence)),
         "orders": sum(one.orders + one.sampled for one in evidence),
-        "classes": max((one.total for one in evidence if one.total is not None), default=None),
+        "classes": max((one.classes or one.total for one in evidence if one.total is not None), default=None),
         "exhausted": any(one.exhausted for one in evidence),
         "bound": max((one.bound for one in evidence if one.bound is not None), default=None),
         "seconds": round(result.seconds or sum(one.seconds for one in evidence), 3),
