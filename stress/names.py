@@ -50,7 +50,8 @@ class Names:
         """Give the text with its made-up names replaced: ``rr-{fingerprint:12}-{time:1}``."""
         known = self._replaced.get(text)
         if known is None:
-            parts = _parts(text, self._fingerprint, self._fresh)
+            chosen = text.replace(self._fresh, "{fresh}") if self._fresh else text
+            parts = _parts(_name_fingerprint(chosen, self._fingerprint))
             known = "".join(word if kind == "text" else self._name(kind, word) for kind, word in parts)
             self._replaced[text] = known
         return known
@@ -70,10 +71,8 @@ class Names:
 
 
 @lru_cache(maxsize=16_384)
-def _parts(text: str, fingerprint: str, fresh: str) -> tuple[tuple[str, str], ...]:
-    if fresh:
-        text = text.replace(fresh, "{fresh}")
-    text = _name_fingerprint(text, fingerprint)
+def _parts(text: str) -> tuple[tuple[str, str], ...]:
+    """Split a text, the same in every order once what we chose is named, into plain text and made-up names."""
     found: list[tuple[str, str]] = []
     at = 0
     for match in _MADE_UP.finditer(text):
@@ -93,7 +92,7 @@ def _name_fingerprint(text: str, fingerprint: str) -> str:
         return text
     at = text.find(short)
     while at >= 0:
-        length = _SHORTEST_PREFIX
+        length = len(fingerprint) if text.startswith(fingerprint, at) else _SHORTEST_PREFIX
         while length < len(fingerprint) and text[at + length : at + length + 1] == fingerprint[length]:
             length += 1
         name = "{fingerprint}" if length == len(fingerprint) else f"{{fingerprint:{length}}}"

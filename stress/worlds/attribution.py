@@ -113,9 +113,13 @@ class Attribution:
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
         expected = self._world.expected
         if len(able) == 1:
-            only = able[0]
-            seen = expected.setdefault(tuple(only.history), Counter())
-            seen[signature] = max(seen[signature], only.showing[signature] + 1)
+            only, history = able[0], tuple(able[0].history)
+            seen = expected.get(history)
+            if seen is None:
+                seen = expected[history] = Counter()
+            shown = only.showing.get(signature, 0) + 1
+            if seen.get(signature, 0) < shown:
+                seen[signature] = shown
             return only
         carried = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
         if len(carried) == 1:
