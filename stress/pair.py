@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from stress.checks import run_checks
 from stress.errors import OwnBug
+from stress.explore.nearest import nearest
 from stress.explore.replay import Replay
 from stress.result import Finding, Result
 from stress.running import follow
-from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
+from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, driven, expected_of
 from stress.trace import Kind
 from stress.verdict import judge
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _MODEL_SHARE = 0.5
 """The part of the budget that the model may spend when the wire is searched too."""
+
+_NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
+"""What may be spent on finding out what a failing order turns on."""
 
 
 class Pair:
@@ -68,6 +72,7 @@ class Pair:
         if not covered[-1].fault:
             try:
                 findings = [await self._confirm(self._world, one) for one in findings]
+                covered[-1].notes += [told for one in findings for told in await self._breaks(one)]
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         return self._conclude(covered, findings)
@@ -110,6 +115,15 @@ class Pair:
             if wire != model:
                 raise OwnBug(f"the worlds disagree: the wire shows {wire}, the model {model}", trace)
         return ""
+
+    async def _breaks(self, finding: Finding) -> list[str]:
+        """Say which two steps a failing order turns on: exchanged, and nothing else, it passes."""
+        world = self._model or self._world
+        slow = world.name == "wire" and finding.trace.seconds * _NEAREST_RUNS > _NEAREST_SECONDS
+        if slow:  # such as with the clock, which takes up to a second a run
+            return []
+        found = await driven(nearest(finding.order.moves, _NEAREST_RUNS), world)
+        return [f"{', '.join(finding.invariants)}: what breaks it: {found}"] if found is not None else []
 
     async def _confirm(self, world: World, finding: Finding) -> Finding:
         """Replay a failing order; a race is reported only when it fails the same way each time.

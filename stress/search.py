@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.base import Explorer
 from stress.explore.dependence import Dependence
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
-from stress.explore.loose import Ran
+from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
 from stress.explore.pct import Pct
 from stress.explore.starve import Starve
@@ -26,7 +26,7 @@ from stress.trace import Trace
 from stress.verdict import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from stress.order import Order
     from stress.running import World
@@ -38,6 +38,9 @@ CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
 INTERRUPTED = "interrupted"
 """The fault of a search that its user ended."""
+
+
+Found = TypeVar("Found")
 
 
 class Sampler(Explorer, Protocol):
@@ -63,6 +66,20 @@ class Covered:
     fault: str = ""
     last: Trace | None = None
     notes: list[str] = field(default_factory=list)
+
+
+async def driven(steps: Generator[Loose, Ran | None, Found], world: World) -> Found:
+    """Run the orders that ``steps`` asks for, tell it what each broke, and give what it finds."""
+    try:
+        asked = next(steps)
+        while True:
+            trace = await follow(asked, world)
+            broken = () if trace.fault else run_checks(world.scenario.invariants, trace)
+            ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
+            asked = steps.send(None if trace.fault else ran)
+    except StopIteration as stop:
+        found: Found = stop.value
+        return found
 
 
 def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
@@ -215,17 +232,7 @@ class Search:
         for finding in drawn.values():
             if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
                 continue  # each run would take a second
-            steps = minimise(finding.order.moves, frozenset(finding.invariants))
-            asked = next(steps, None)
-            smallest = finding.order.moves
-            while asked is not None and not self._fault:
-                trace = await follow(asked, self._world)
-                broken = () if trace.fault else run_checks(self._world.scenario.invariants, trace)
-                ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
-                try:
-                    asked = steps.send(None if trace.fault else ran)
-                except StopIteration as stop:
-                    smallest, asked = stop.value, None
+            smallest = await driven(minimise(finding.order.moves, frozenset(finding.invariants)), self._world)
             trace = await follow(replace(finding.order, moves=smallest), self._world)
             violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
             if set(finding.invariants) <= {one.invariant for one in violations}:

@@ -50,6 +50,10 @@ async def test_what_the_model_finds_is_confirmed_on_the_wire() -> None:
     assert [(finding.world, finding.replays) for finding in result.findings] == [("wire", (3, 3)), ("wire", (3, 3))]
     model, wire = result.verdict.evidence
     assert (model.covered, wire.orders, wire.replayed) == ("stopped at a race after 8 orders", 0, 2)
+    assert [note.partition(": what breaks it: ")[2] for note in result.notes] == [
+        "A SMEMBERS gw:active:{fingerprint} before B EVAL gw:active:{fingerprint} gw:hits:{fingerprint}",
+        "B SMEMBERS gw:active:{fingerprint} before A EVAL gw:active:{fingerprint} gw:hits:{fingerprint}",
+    ]
 
 
 @pytest.mark.asyncio
@@ -73,6 +77,12 @@ async def test_worlds_that_disagree_are_our_own_bug() -> None:
             await pair.result()
 
 
+BREAKS = (
+    "hits_equal_answers, distinct_counts: what breaks it: "
+    "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint}"
+)
+
+
 @pytest.mark.parametrize("explorer", ["hypothesis", "dpor", "walk", "pct", "urw", "surw", "starve"])
 def test_every_explorer_finds_the_lost_hit_and_makes_its_order_small(explorer: str) -> None:
     """Whatever order is drawn first, the smallest is reported; a seed draws the same orders each time."""
@@ -81,7 +91,7 @@ def test_every_explorer_finds_the_lost_hit_and_makes_its_order_small(explorer: s
     async def search() -> tuple[int, tuple[str, ...]]:
         world = ModelWorld(scenario, target_of("redis-read-modify-write"))
         result = await Pair(world, None, LIMITS).result()
-        assert result.notes == ("found in the model alone: nothing was run on the wire",)
+        assert result.notes == ("found in the model alone: nothing was run on the wire", BREAKS)
         return result.verdict.evidence[0].sampled, tuple(finding.order.actors for finding in result.findings)
 
     first, second = asyncio.run(search()), asyncio.run(search())
