@@ -71,7 +71,7 @@ class _Replays:
                 failed += bool(run_checks(self._world.scenario.invariants, trace))
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            self._last = getattr(self._world, "abandoned", lambda _: None)(INTERRUPTED) or self._last
+            self._last = self._world.abandoned(INTERRUPTED) or self._last
             return self._ended(f"{INTERRUPTED}: failed {failed} of {self._done}", INTERRUPT)
         return self._counted(failed, len(stories))
 

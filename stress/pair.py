@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from stress.checks import run_checks
 from stress.errors import OwnBug
 from stress.explore.nearest import nearest
 from stress.explore.replay import Replay
-from stress.result import Finding, Result
+from stress.result import Result
 from stress.running import follow
 from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, driven, expected_of
 from stress.trace import Kind
@@ -20,7 +21,7 @@ from stress.verdict import judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stress.result import Happening
+    from stress.result import Finding, Happening
     from stress.running import World
     from stress.step import Move
     from stress.trace import Trace
@@ -135,14 +136,7 @@ class Pair:
             trace = await follow(finding.order, world)
             again: list[Violation] = [] if trace.fault else run_checks(world.scenario.invariants, trace)
             good += {one.invariant for one in again} == set(finding.invariants)
-        return Finding(
-            finding.order,
-            finding.trace,
-            finding.violations,
-            finding.cause,
-            finding.world,
-            replays=(good, CONFIRMATIONS),
-        )
+        return replace(finding, confirmed=self._wire is not None, replays=(good, CONFIRMATIONS))
 
     def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
         world = self._world

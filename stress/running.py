@@ -35,6 +35,9 @@ class World(Protocol):
     ) -> Trace | Coroutine[None, None, Trace]:
         """Run one order that the explorer chooses; ``also`` may act although the scenario does not name them."""
 
+    def abandoned(self, reason: str) -> Trace | None:
+        """Give the trace so far of the run that is under way, for a user who interrupts it (None: nothing is)."""
+
 
 @overload
 def run(order: Order | Interleaving, world: ModelWorld) -> Trace: ...

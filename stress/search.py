@@ -168,7 +168,7 @@ class Search:
                 await self._minimise(frozenset(self._found.keys() - known))
         except asyncio.CancelledError:
             self._fault = INTERRUPTED
-            self._last = getattr(world, "abandoned", lambda _: None)(INTERRUPTED) or self._last
+            self._last = world.abandoned(INTERRUPTED) or self._last
         evidence = self._evidence(dpor or exhaustive, sampled, replayed)
         return Covered(evidence, self._found, self._fault, self._last, self._notes)
 

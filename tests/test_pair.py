@@ -48,6 +48,7 @@ async def test_what_the_model_finds_is_confirmed_on_the_wire() -> None:
     assert (str(result.verdict.ruling), result.world, result.as_expected) == ("race", "both", True)
     assert [finding.order.actors for finding in result.findings] == ["A A B B B A A", "A A clock B B B A"]
     assert [(finding.world, finding.replays) for finding in result.findings] == [("wire", (3, 3)), ("wire", (3, 3))]
+    assert [finding.confirmed for finding in result.findings] == [True, True]
     model, wire = result.verdict.evidence
     assert (model.covered, wire.orders, wire.replayed) == ("stopped at a race after 8 orders", 0, 2)
     assert [note.partition(": what breaks it: ")[2] for note in result.notes] == [
@@ -92,6 +93,7 @@ def test_every_explorer_finds_the_lost_hit_and_makes_its_order_small(explorer: s
         world = ModelWorld(scenario, target_of("redis-read-modify-write"))
         result = await Pair(world, None, LIMITS).result()
         assert result.notes == ("found in the model alone: nothing was run on the wire", BREAKS)
+        assert [finding.confirmed for finding in result.findings] == [False]
         return result.verdict.evidence[0].sampled, tuple(finding.order.actors for finding in result.findings)
 
     first, second = asyncio.run(search()), asyncio.run(search())

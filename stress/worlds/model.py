@@ -110,6 +110,9 @@ class ModelWorld:
             fault=fault,
         )
 
+    def abandoned(self, reason: str) -> None:
+        """Give no trace: a run is over before anybody can interrupt it."""
+
     def _details(self, run: _Run) -> Details:
         """Put a run into words, as the wire would."""
         names = self._names(run.known)
