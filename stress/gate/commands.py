@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.gate.replies import ReplyError
@@ -160,12 +161,23 @@ def creates_if_absent(args: Sequence[bytes]) -> bool:
     return name in _CREATES or (name == b"SET" and any(arg.upper() == b"NX" for arg in args[3:]))
 
 
-def background(args: Sequence[bytes], rules: Sequence[str]) -> bool:
+def background(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
     """Tell whether a command is never gated: rules are names (``PING``) or two words (``SCRIPT LOAD``)."""
     if not args:
         return True
-    name = args[0].decode("latin-1").upper()
-    return name in rules or (len(args) > 1 and f"{name} {args[1].decode('latin-1').upper()}" in rules)
+    seconds = _seconds_by_first(rules).get(args[0].upper(), frozenset())
+    return seconds is None or (len(args) > 1 and bool(seconds) and args[1].upper() in seconds)
+
+
+@lru_cache(maxsize=64)
+def _seconds_by_first(rules: tuple[str, ...]) -> dict[bytes, frozenset[bytes] | None]:
+    """Give for each first word the second ones that a rule names; None where one names the first word alone."""
+    pairs = [rule.encode("latin-1").partition(b" ")[::2] for rule in rules]
+    alone = {first for first, second in pairs if not second}
+    return {
+        first: None if first in alone else frozenset(second for other, second in pairs if other == first)
+        for first, _ in pairs
+    }
 
 
 class ConnectionState:
@@ -196,7 +208,7 @@ class ConnectionState:
         usual = self._queued is None and self._replies and not self._skip_next
         return usual and bool(args) and args[0].upper() not in _NOT_PLAIN
 
-    def passes(self, requests: Iterable[Request], rules: Sequence[str]) -> bool:
+    def passes(self, requests: Iterable[Request], rules: tuple[str, ...]) -> bool:
         """Tell whether none of these requests is a step: background, or queued by an open MULTI."""
         open_multi = self._queued is not None
         for request in requests:
@@ -208,7 +220,7 @@ class ConnectionState:
                 return False
         return True
 
-    def units(self, requests: Sequence[Request], rules: Sequence[str]) -> list[Unit]:
+    def units(self, requests: Sequence[Request], rules: tuple[str, ...]) -> list[Unit]:
         """Split what arrived together into units.
 
         Leading commands without an effect of their own pass. What follows is one unit: a pipeline sent at once, with
@@ -225,7 +237,7 @@ class ConnectionState:
             groups[-1].append(command)
         return [Unit(tuple(group), parked=not group[0].passes) for group in groups]
 
-    def follow(self, request: Request, rules: Sequence[str]) -> Command:
+    def follow(self, request: Request, rules: tuple[str, ...]) -> Command:
         """Take in one request; give what it means here."""
         args = request.args
         if self.plain(args):

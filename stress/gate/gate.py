@@ -200,14 +200,14 @@ class Gate:
 
     def unsettled(self, replica: int) -> bool:
         """Tell whether anything of a replica arrived that is not parked as a frame yet."""
-        return any(channel.unsettled for channel in self._channels if channel.replica == replica)
+        return any(channel.replica == replica and channel.unsettled for channel in self._channels)
 
     def settle(self, replica: int) -> list[Frame]:
         """Park what a replica has shown; to be called while the replica is quiet. Gives the new frames."""
         fresh: list[Frame] = []
         for channel in [one for one in self._channels if one.replica == replica and one.unsettled]:
             fresh += channel.settle()
-        return sorted(fresh, key=lambda frame: frame.parked_at)
+        return fresh if len(fresh) < 2 else sorted(fresh, key=lambda frame: frame.parked_at)  # noqa: PLR2004 - of several
 
     def heads(self) -> Iterator[Frame]:
         """Give the frames that can be released now: the head of each channel, unless it waits for its store."""

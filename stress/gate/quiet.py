@@ -14,6 +14,7 @@ import platform
 import struct
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WAITS_IN_MILLISECONDS = {"x86_64": {232: 3, 281: 3, 7: 2}, "aarch64": {22: 3}}
 """System calls whose argument at this index is a timeout in milliseconds: epoll_wait, epoll_pwait, poll."""
@@ -99,15 +100,11 @@ class ProcessWatch:
         due: dict[int, float] = {}
         unknown: dict[int, float] = {}
         for thread, account, where in readings:
-            words = where.split()
-            number = int(words[0]) if words[0].lstrip(b"-").isdigit() else -1
-            if number in _MILLISECONDS:
-                raw = int(words[1 + _MILLISECONDS[number]], 16) & 0xFFFFFFFF
-                (milliseconds,) = struct.unpack("<i", struct.pack("<I", raw))
-                if milliseconds >= 0:
-                    due[thread] = self._first_seen(thread, account, now) + milliseconds / 1000
-            elif number in _UNKNOWN and int(words[1 + _UNKNOWN[number]], 16):
+            timeout = _timeout(where)
+            if timeout is None:
                 unknown[thread] = self._first_seen(thread, account, now)
+            elif timeout >= 0:
+                due[thread] = self._first_seen(thread, account, now) + timeout
         return Sleep(due, unknown)
 
     def _first_seen(self, thread: int, account: bytes, now: float) -> float:
@@ -200,6 +197,18 @@ class ProcessWatch:
         self._since.pop(key[1], None)
         for file in self._accounts.pop(key):
             os.close(file)
+
+
+@lru_cache(maxsize=1024)
+def _timeout(where: bytes) -> float | None:
+    """Read from the system call that a thread sleeps in for how many seconds; less than 0: for ever, None: unknown."""
+    words = where.split()
+    number = int(words[0]) if words[0].lstrip(b"-").isdigit() else -1
+    if number in _MILLISECONDS:
+        raw = int(words[1 + _MILLISECONDS[number]], 16) & 0xFFFFFFFF
+        (milliseconds,) = struct.unpack("<i", struct.pack("<I", raw))
+        return float(milliseconds) / 1000
+    return None if number in _UNKNOWN and int(words[1 + _UNKNOWN[number]], 16) else -1.0
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from stress.gate.quiet import descendants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -69,27 +69,29 @@ def ending(process: subprocess.Popen[bytes]) -> str:
 
 
 class Ends:
-    """Tells at the price of one system call whether any of several children has ended (pidfd_open(2), poll(2))."""
+    """Tells at no price whether any of several children has ended: the event loop is told (pidfd_open(2))."""
 
-    def __init__(self) -> None:
-        """Watch nobody yet."""
-        self._poll = select.poll()
+    def __init__(self, notify: Callable[[], None]) -> None:
+        """Watch nobody yet; ``notify`` is called for each that ends."""
+        self.any = False
+        self._notify = notify
         self._files: list[int] = []
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Watch a child that lives."""
+        """Watch a child that lives, in the running event loop."""
         file = os.pidfd_open(process.pid)
         self._files.append(file)
-        self._poll.register(file, select.POLLIN)
+        asyncio.get_running_loop().add_reader(file, self._ended, file)
 
-    def any(self) -> bool:
-        """Tell whether one of them has ended."""
-        return bool(self._poll.poll(0))
+    def _ended(self, file: int) -> None:
+        self.any = True
+        asyncio.get_running_loop().remove_reader(file)
+        self._notify()
 
     def close(self) -> None:
         """Watch nobody any more."""
         for file in self._files:
-            self._poll.unregister(file)
+            asyncio.get_running_loop().remove_reader(file)
             os.close(file)
         self._files.clear()
 

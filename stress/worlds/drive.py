@@ -14,7 +14,7 @@ from stress.step import START, Move, letters
 from stress.trace import Answer, Kind, Snapshot, Trace
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
-from stress.worlds.observe import snapshot
+from stress.worlds.observe import at_once, snapshot
 from stress.worlds.record import Record
 from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
@@ -62,6 +62,7 @@ class Drive:
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
+        self._passed: list[Passed] = []
         self._record = Record(self._attribution.named)
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
@@ -88,16 +89,17 @@ class Drive:
         return self._attribution.written
 
     async def _follow(self) -> None:
-        await self._before()
-        self._gate.close()
         try:
+            await self._before()
+            self._gate.close()
             await self._loop()
+            self._fault = self._fault or self._death()
         except Diverged as divergence:
             self._fault = str(divergence)
         finally:
             await self._rest()
         if not self._fault:
-            self._record.snapshots.append(await self._observe())
+            self._record.snapshots.append(await self._observe(forget=True))
             if not all(answer.accepted for answer in self._record.answers):
                 await self._world.ask([("PING",)])  # a Gateway whose store is lost is not to blame
 
@@ -113,6 +115,7 @@ class Drive:
                     return
                 continue
             move = self._explorer.choose(moves, done=done)
+            self._fault = self._fault or self._death()  # who died a moment ago may not have been noticed yet
             if move is None or self._faulty():
                 return
             await self._apply(move)
@@ -126,15 +129,15 @@ class Drive:
     def moves(self) -> list[Move]:
         """List what is possible now: requests by name, then the environment."""
         found = []
-        heads = {id(frame) for frame in self._gate.heads()}
+        steps = [frame for frame in self._frames if any(head is frame for head in frame.channel.heads())]
         for request in self._requests.values():
             if request.task is None:
                 found.append(Move(request.actor, START, ""))
-            found += [
-                frame.step.move
-                for frame in self._frames
-                if frame.actor == request.actor and frame.step and id(frame) in heads
-            ]
+            for frame in steps:
+                if frame.actor == request.actor and frame.step is not None:
+                    found.append(frame.step.move)  # noqa: PERF401 - a loop, as it is asked at every step
+        if not self._left:
+            return found
         unfinished = any(not request.answered for request in self._requests.values())
         for name, left in self._left.items():
             # The clock matters only between the first start and the last answer.
@@ -156,6 +159,8 @@ class Drive:
     async def _start(self, request: Request) -> None:
         request.started = self._record.event(Kind.START, request.actor, START)
         request.task = self._send(request)
+        await asyncio.sleep(0)  # now it is sent, and the Gateway has work to do
+        await self._note_passed()
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
@@ -300,13 +305,20 @@ class Drive:
         for replica in self._world.replicas.values():
             await self._take_in(replica)
 
-    async def _observe(self, ended_by: str = "") -> Snapshot:
+    async def _observe(self, ended_by: str = "", *, forget: bool = False) -> Snapshot:
+        """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
+        world = self._world
         reading: Generator[Sequence[tuple[str, ...]], list[object], Snapshot]
-        reading = snapshot(self._world.target, self._fingerprint, self._fresh, self._attribution.named, ended_by)
+        reading = snapshot(world.target, self._fingerprint, self._fresh, self._attribution.named, ended_by)
         try:
             asked = next(reading)
             while True:
-                asked = reading.send(await self._world.ask(asked))
+                if forget and at_once(world.target):
+                    replies = await world.site.store.read_and_forget(asked, self.written)
+                    self.written.clear()
+                else:
+                    replies = await world.ask(asked)
+                asked = reading.send(replies)
         except StopIteration as stop:
             found: Snapshot = stop.value
             return found
@@ -314,8 +326,7 @@ class Drive:
     async def _before(self) -> None:
         """Send the requests that come before the concurrent ones, one after another, the gate open."""
         first = next(iter(self._requests.values()))
-        passed: list[Passed] = []
-        self._gate.passing = passed
+        self._gate.passing = self._passed
         try:
             for number in range(1, self._world.scenario.before + 1):
                 request = Request(f"before{number}", first.replica, first.client)
@@ -328,8 +339,12 @@ class Drive:
                 self._answer(request)
         finally:
             self._gate.passing = None
-            for command in passed:
-                await self._attribution.note(command.effects, command.watched)
+
+    async def _note_passed(self) -> None:
+        """Remember what the requests wrote that came before."""
+        for command in self._passed:
+            await self._attribution.note(command.effects, command.watched)
+        self._passed.clear()
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
@@ -352,6 +367,7 @@ class Drive:
 
         What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
         """
+        await self._note_passed()
         tasks = [
             request.task for request in self._requests.values() if request.task is not None and not request.task.done()
         ]
@@ -376,7 +392,8 @@ class Drive:
             self._second = int(time.time())
 
     def _faulty(self) -> bool:
-        self._fault = self._fault or self._death() or self._gate.fault
+        if not self._fault and (self._gate.fault or self._world.site.hurt):
+            self._fault = self._death() or self._gate.fault
         return bool(self._fault)
 
     def _death(self) -> str:

@@ -27,7 +27,7 @@ def snapshot(
     if observe is None or observe.records is None:
         return Snapshot(None, None, ended_by)
     words = observe.hits.redis if isinstance(observe.hits, Hits) else ()
-    alike = bool(words) and not any("{record}" in word for word in words)
+    alike = bool(words) and at_once(target)
     # Hits that are asked for in the same way for each record are asked for at once.
     first = [observe.records.redis, *([words] if alike else [])]
     replies = yield [fill(command, fingerprint=fingerprint, fresh=fresh) for command in first]
@@ -39,6 +39,12 @@ def snapshot(
         asked = [fill(words, fingerprint=fingerprint, fresh=fresh, record=name) for name in names]
         hits = {naming(name): number(reply) for name, reply in zip(names, (yield asked) if asked else (), strict=True)}
     return Snapshot(tuple(naming(name) for name in names), hits, ended_by)
+
+
+def at_once(target: Target) -> bool:
+    """Tell whether the state is read in one go: no hits that are asked for record by record."""
+    hits = target.observe.hits if target.observe is not None else None
+    return not isinstance(hits, Hits) or not any("{record}" in word for word in hits.redis)
 
 
 def with_told_hits(target: Target, details: Details) -> Details:

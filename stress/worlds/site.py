@@ -49,7 +49,7 @@ class Site:
         self.store = Store(target.stores.redis)
         self.replicas: dict[int, Replica] = {}
         self._proxies: list[RedisProxy] = []
-        self._ends = Ends()
+        self._ends = Ends(self.gate.signal.notify)
 
     async def __aenter__(self) -> Self:
         """Start everything."""
@@ -78,10 +78,13 @@ class Site:
         await self.store.close()
 
     @property
+    def hurt(self) -> bool:
+        """Whether the event loop knows that a process that was started here has ended; costs nothing to ask."""
+        return self._ends.any
+
+    @property
     def death(self) -> str:
         """Say whether the store that was started here or a Gateway has ended and how, or nothing while all live."""
-        if not self._ends.any() and not any(replica.lost for replica in self.replicas.values()):
-            return ""
         lost = f"store lost: {self.store.death}" if self.store.death else ""
         told = (lost, *(replica.death for replica in self.replicas.values()))
         return next((death for death in told if death), "")

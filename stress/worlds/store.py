@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _USUAL_PORT = 6379
 
+Command = tuple[str, ...]
 Written = tuple[int, str]
 """A key that a Gateway wrote: the number of the database, and its name."""
 
@@ -75,18 +76,31 @@ class Store:
         login = parts.netloc.rpartition("@")[0]
         return f"redis://{login + '@' if login else ''}127.0.0.1:{port}/{self.database}"
 
-    async def ask(self, commands: Sequence[tuple[str, ...]], database: int | None = None) -> list[object]:
-        """Run commands, in the target's database unless told otherwise.
+    async def ask(self, commands: Sequence[Command], database: int | None = None) -> list[object]:
+        """Run commands in one go, in the target's database unless told otherwise.
 
         Raises:
             StoreLost: when it does not answer.
+            ResponseError: the first error reply of any, once all were run.
 
         """
-        link = self._link(self.database if database is None else database)
-        try:
-            return await link.ask(commands)
-        except (NoConnection, NoReply, OSError) as error:
-            raise self._lost(error) from None
+        return _checked(await self._run(commands, self.database if database is None else database))
+
+    async def read_and_forget(self, commands: Sequence[Command], keys: Collection[Written]) -> list[object]:
+        """Run commands and delete keys, in one go where they are in the target's database.
+
+        Raises:
+            StoreLost: when it does not answer.
+            ResponseError: the first error reply to any of the commands.
+            Unavailable: when it refuses to delete.
+
+        """
+        here = {name for at, name in keys if at == self.database}
+        replies = await self._run([*commands, *_deleting(here)], self.database)
+        found = _checked(replies[: len(commands)])
+        _deleted(replies[len(commands) :])
+        await self.forget([key for key in keys if key[0] != self.database])
+        return found
 
     async def forget(self, keys: Collection[Written]) -> None:
         """Delete keys. A store that is lost keeps them: that it is lost is told elsewhere.
@@ -96,12 +110,8 @@ class Store:
 
         """
         with suppress(StoreLost):
-            try:
-                for database in sorted({database for database, _ in keys}):
-                    await self.ask([("DEL", *sorted(name for at, name in keys if at == database))], database)
-            except ResponseError as error:
-                message = f"the store does not let us delete what the Gateway wrote: {error}"
-                raise Unavailable(message, "allow DEL to the user of stores.redis.url") from None
+            for database in sorted({database for database, _ in keys}):
+                _deleted(await self._run(_deleting({name for at, name in keys if at == database}), database))
 
     async def clear(self, keys: Collection[Written]) -> None:
         """Delete everything if the server was started here, else these keys."""
@@ -116,6 +126,13 @@ class Store:
             await link.close()
         if self.valkey is not None:
             self.valkey.close()
+
+    async def _run(self, commands: Sequence[Command], database: int) -> list[object]:
+        """Run commands; an error reply stands among the replies."""
+        try:
+            return await self._link(database).ask(commands)
+        except (NoConnection, NoReply, OSError) as error:
+            raise self._lost(error) from None
 
     def _lost(self, error: Exception) -> StoreLost:
         """Say what is wrong with the store, and what to do."""
@@ -142,14 +159,8 @@ class _Link:
         self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         self._turn = asyncio.Lock()
 
-    async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
-        """Run commands in one go.
-
-        Raises:
-            ResponseError: the first error reply of any, once all were run.
-
-        """
-        failed: ResponseError | None = None
+    async def ask(self, commands: Sequence[Command]) -> list[object]:
+        """Run commands in one go; an error reply stands among the replies."""
         replies: list[object] = []
         async with self._turn:
             await self._connection.send_packed_command(self._connection.pack_commands(commands))
@@ -157,11 +168,28 @@ class _Link:
                 try:
                     replies.append(await self._connection.read_response())
                 except ResponseError as error:
-                    failed = failed or error
-        if failed is not None:
-            raise failed
+                    replies.append(error)
         return replies
 
     async def close(self) -> None:
         """Disconnect."""
         await self._connection.disconnect()
+
+
+def _deleting(names: Collection[str]) -> list[Command]:
+    return [("DEL", *sorted(names))] if names else []
+
+
+def _checked(replies: list[object]) -> list[object]:
+    failed = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
+    if failed is not None:
+        raise failed
+    return replies
+
+
+def _deleted(replies: list[object]) -> None:
+    try:
+        _checked(replies)
+    except ResponseError as error:
+        message = f"the store does not let us delete what the Gateway wrote: {error}"
+        raise Unavailable(message, "allow DEL to the user of stores.redis.url") from None
