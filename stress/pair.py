@@ -72,8 +72,7 @@ class Pair:
             findings = _distinct(covered[-1])
         if not covered[-1].fault:
             try:
-                findings = [await self._confirm(self._world, one) for one in findings]
-                covered[-1].notes += [told for one in findings for told in await self._breaks(one)]
+                findings = [await self._beside(await self._confirm(self._world, one)) for one in findings]
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         return self._conclude(covered, findings)
@@ -117,14 +116,13 @@ class Pair:
                 raise OwnBug(f"the worlds disagree: the wire shows {wire}, the model {model}", trace)
         return ""
 
-    async def _breaks(self, finding: Finding) -> list[str]:
-        """Say which two steps a failing order turns on: exchanged, and nothing else, it passes."""
+    async def _beside(self, finding: Finding) -> Finding:
+        """Find the nearest passing order of a failing one, and with it the two steps that it turns on."""
         world = self._model or self._world
         slow = world.name == "wire" and finding.trace.seconds * _NEAREST_RUNS > _NEAREST_SECONDS
         if slow:  # such as with the clock, which takes up to a second a run
-            return []
-        found = await driven(nearest(finding.order.moves, _NEAREST_RUNS), world)
-        return [f"{', '.join(finding.invariants)}: what breaks it: {found}"] if found is not None else []
+            return finding
+        return replace(finding, nearest=await driven(nearest(finding.order.moves, _NEAREST_RUNS), world))
 
     async def _confirm(self, world: World, finding: Finding) -> Finding:
         """Replay a failing order; a race is reported only when it fails the same way each time.
@@ -160,6 +158,9 @@ class Pair:
         wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
         notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
+        notes += [
+            f"{', '.join(one.invariants)}: what breaks it: {one.nearest}" for one in findings if one.nearest is not None
+        ]
         notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
         return Result(
             scenario=world.scenario,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from stress.order import Order
+    from stress.outcomes import Row
     from stress.scenario import Scenario
+    from stress.step import Move
     from stress.target import Target
     from stress.trace import Trace
     from stress.verdict import Cause, Verdict, Violation
@@ -36,12 +38,34 @@ class Progress:
     left: float
 
 
+class Nearest(NamedTuple):
+    """The order ``moves`` passes, and differs from the failing one by as few ``moved`` steps as possible.
+
+    Where ``first`` comes before ``second`` the order fails; with these two exchanged, and nothing else, it passes.
+    Both are steps of the failing order. Without a ``second``, it passes where ``first``, of the environment, never
+    comes, and fails wherever else that comes.
+    """
+
+    moves: tuple[Move, ...]
+    moved: int
+    first: Move
+    second: Move | None
+
+    def __str__(self) -> str:
+        """Say what breaks it: ``A HGET k before B HSET k``; a move of the environment is called by its actor."""
+        first, second = (
+            move.actor if move and move.command == move.actor else move for move in (self.first, self.second)
+        )
+        return f"{first} before {second}" if second else f"{first} at any time"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One failing order: the minimal one for its first invariant, with the trace of its last run.
 
     ``confirmed`` tells that it was run on the wire (or that the target has no other world). ``replays``
-    is how many runs of the order gave the same violations, of how many.
+    is how many runs of the order gave the same violations, of how many. ``nearest`` is the passing order that differs
+    least from it (None: not looked for, or not found within the runs that it may take).
     """
 
     order: Order
@@ -51,6 +75,7 @@ class Finding:
     world: str
     confirmed: bool = True
     replays: tuple[int, int] = (1, 1)
+    nearest: Nearest | None = None
 
     @property
     def invariants(self) -> tuple[str, ...]:
@@ -65,6 +90,7 @@ class Result:
     ``expected`` is ``holds`` or ``race: a, b``. ``missing`` are expected invariants never seen broken,
     ``unexpected`` those broken although not expected. ``last_trace`` is the trace of the run in which a
     fault ended the search, if one did. ``notes`` are lines for the user (checks not run, digest changed).
+    ``outcomes`` is the outcome map of the world that saw most orders: the outcome that most orders lead to comes first.
     """
 
     scenario: Scenario
@@ -79,6 +105,7 @@ class Result:
     faults: tuple[str, ...] = ()
     last_trace: Trace | None = None
     notes: tuple[str, ...] = ()
+    outcomes: tuple[Row, ...] = ()
     seed: int = 0
     seconds: float = 0.0
     unavailable: bool = False

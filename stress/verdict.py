@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,32 @@ class Violation:
         return f"{self.invariant}: expected {self.expected}; observed {self.observed}"
 
 
+class Sampled(NamedTuple):
+    """What one sampler drew: ``orders``, how many of them broke an invariant, and how many distinct classes they were.
+
+    ``bound`` is the least probability with which one order of PCT meets a race of ``depth``, 1/(n k^(d-1)), with the n
+    ``actors`` and k ``steps`` that were measured (None: this sampler has no such bound).
+    """
+
+    explorer: str
+    orders: int
+    failing: int
+    classes: int
+    bound: float | None = None
+    actors: int = 0
+    steps: int = 0
+    depth: int = 0
+
+    def __str__(self) -> str:
+        """Say in words what was drawn and what it showed."""
+        told = f"{self.explorer}: {self.failing} of {counted(self.orders, 'order')} fail"
+        told += f", {counted(self.classes, 'class')} seen"
+        if self.bound is None:
+            return told
+        where = f"(n = {self.actors}, k = {self.steps})"
+        return f"{told}, each meets a race of depth {self.depth} with probability >= {self.bound:.2g} {where}"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """How much of the space of orders one search covered in one world.
@@ -58,6 +84,8 @@ class Evidence:
     order without the clock was run. ``sampled`` counts orders drawn at random, ``replayed`` those that another world
     had found. ``outcomes`` is the number of distinct outcomes seen. ``stopped`` tells that the search ended with a
     race, long before it had covered anything. ``shared_only`` marks an assumption: requests share only the store.
+    ``repeated`` counts those of the ``orders`` whose class had been run before. ``renamed`` tells that classes are
+    counted up to the names of identical requests. ``draws`` tells what each sampler drew, the plain random walk last.
     """
 
     world: str
@@ -77,6 +105,9 @@ class Evidence:
     cut_off: str = ""
     shared_only: bool = False
     not_checked: tuple[str, ...] = ()
+    repeated: int = 0
+    renamed: bool = False
+    draws: tuple[Sampled, ...] = ()
 
     @property
     def covered(self) -> str:

@@ -8,10 +8,11 @@ sent.
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stress.explore.base import is_environment
 from stress.explore.loose import Loose, Ran
+from stress.result import Nearest
 from stress.step import START, WHOLE
 
 if TYPE_CHECKING:
@@ -23,25 +24,6 @@ Places = tuple[int, ...]
 """A word over the moves of the failing order, each named by where it stands there."""
 
 _MOST_RUNS = 200
-
-
-class Nearest(NamedTuple):
-    """The order ``moves`` passes, and differs from the failing one by as few ``moved`` steps as possible.
-
-    Where ``first`` comes before ``second`` the order fails; with these two exchanged, and nothing else, it passes.
-    Both are steps of the failing order. Without a ``second``, it passes where ``first``, of the environment, never
-    comes, and fails wherever else that comes.
-    """
-
-    moves: tuple[Move, ...]
-    moved: int
-    first: Move
-    second: Move | None
-
-    def __str__(self) -> str:
-        """Say what breaks it: ``A HGET k before B HSET k``."""
-        first, second = (move.actor if move and is_environment(move) else move for move in (self.first, self.second))
-        return f"{first} before {second}" if second else f"{first} at any time"
 
 
 def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Loose, Ran | None, Nearest | None]:
