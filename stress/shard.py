@@ -1,0 +1,70 @@
+"""Splitting the pairs of a run for several CI jobs: each pair in exactly one shard, and all shards about as heavy."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+
+class Shard(NamedTuple):
+    """One of ``of`` shards, counted from 1."""
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``2/3``: the second of three.
+
+        Raises:
+            ValueError: when that is no shard, with a line for the user.
+
+        """
+        match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if match is None:
+            raise ValueError(f"{text!r} is no shard: write NUMBER/OF, such as 1/3")
+        number, of = int(match[1]), int(match[2])
+        if not of:
+            raise ValueError("there are no 0 shards: write NUMBER/OF, such as 1/3")
+        if not 1 <= number <= of:
+            raise ValueError(f"there is no shard {number} of {of}: they are 1/{of} to {of}/{of}")
+        return cls(number, of)
+
+    def __str__(self) -> str:
+        """Give what a user writes."""
+        return f"{self.number}/{self.of}"
+
+
+def places(weights: Sequence[int], groups: Sequence[Hashable], shards: int) -> list[int]:
+    """Say for each pair in which shard it is, counted from 1, by its weight and its group (its target).
+
+    The heaviest pair that is left goes to the shard that is the lightest so far, so that no shard is heavier than
+    another by more than one pair (Graham, Bounds on multiprocessing timing anomalies, 1969). That alone says how many
+    pairs of each weight a shard has; which ones they are is chosen so that those of a group stay together, as they
+    share its processes.
+    """
+    loads = [0] * shards
+    free: dict[int, Counter[int]] = {}
+    for weight in sorted(weights, reverse=True):
+        shard = loads.index(min(loads))
+        loads[shard] += weight
+        free.setdefault(weight, Counter())[shard] += 1
+    found = [0] * len(weights)
+    homes: dict[Hashable, set[int]] = {}
+    for weight, slots in free.items():
+        members: dict[Hashable, list[int]] = {}
+        for at, group in enumerate(groups):
+            if weights[at] == weight:
+                members.setdefault(group, []).append(at)
+        for group, pairs in sorted(members.items(), key=lambda one: -len(one[1])):
+            home = homes.setdefault(group, set())
+            for at in pairs:
+                shard = min((shard for shard in slots if slots[shard]), key=lambda s: (s not in home, -slots[s], s))
+                slots[shard] -= 1
+                home.add(shard)
+                found[at] = shard + 1
+    return found
