@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import click
 
 from stress.errors import Unavailable, UsageFault
+from stress.examples import Nothing
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
@@ -21,6 +22,7 @@ from stress.report.terminal import Terminal
 from stress.result import Finished, Result
 from stress.scenario import Scenario
 from stress.search import INTERRUPTED, Limits
+from stress.shard import places
 from stress.sites import Shared
 from stress.target import Target
 from stress.verdict import judge
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stress.errors import Fault
+    from stress.examples import Examples
     from stress.result import Happening
+    from stress.shard import Shard
 
 RACE, INCONCLUSIVE, NOT_FOUND, USAGE, UNAVAILABLE, OWN_BUG, REPORT, INTERRUPT = 1, 2, 3, 64, 69, 70, 74, 130
 """Exit codes; 0 is `as expected`. Those from 64 on are of sysexits(3), 130 is 128 + SIGINT."""
@@ -104,11 +108,13 @@ def _weight(job: Job) -> int:
 class Where(NamedTuple):
     """Where pairs are searched: ``world`` is wire, model, both, or empty (both where the target has both).
 
-    ``allow`` are hosts other than this machine that traffic may go to.
+    ``allow`` are hosts other than this machine that traffic may go to. ``lanes`` is how many orders run at the same
+    time through one Gateway (None: as many as were measured to be best).
     """
 
     world: str = ""
     allow: frozenset[str] = frozenset()
+    lanes: int | None = None
 
     def wanted(self, job: Job) -> str:
         """Name the world or worlds that a pair is searched in."""
@@ -137,13 +143,18 @@ class Kept(NamedTuple):
 
 @dataclass
 class Batch:
-    """Searches pairs and reports them, one target after another, so that its pairs share its processes."""
+    """Searches pairs and reports them, one target after another, so that its pairs share its processes.
+
+    ``examples`` is where failing orders are kept; with ``fresh`` no search that was interrupted goes on.
+    """
 
     jobs: Sequence[Job]
     budget: Budget
     where: Where
     reports: Path
     as_json: bool = False
+    examples: Examples = field(default_factory=Nothing)
+    fresh: bool = False
     kept: list[Kept] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     terminal: Terminal = field(default_factory=Terminal)
@@ -199,10 +210,19 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
-                return job.attached_to(await Pair(model, world, limits, self._tell).result())
+                result = job.attached_to(await Pair(model, world, limits, self._tell).result())
+            self._remember(job, result)
         except Unavailable as error:
             self._say(f"unavailable: {error}")
             return self._unavailable(job, str(error))
+        return result
+
+    def _remember(self, job: Job, result: Result) -> None:
+        """Keep the orders that failed. A folder that refuses them changes nothing about what was found."""
+        try:
+            self.examples.keep(job, [one.order for one in result.findings])
+        except OSError as error:
+            self._say(f"failing orders can't be kept: {error} (write elsewhere with --examples FOLDER)")
 
     def _unavailable(self, job: Job, error: str) -> Result:
         return Result(
@@ -254,10 +274,21 @@ class Batch:
         click.echo(line, err=True)
 
 
+def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
+    """Give the pairs of one shard: all shards of the same pairs together have each of them once."""
+    found = places([_weight(job) for job in jobs], [_group(job) for job in jobs], shard.of)
+    return [job for job, place in zip(jobs, found, strict=True) if place == shard.number]
+
+
+def _group(job: Job) -> tuple[Path, str]:
+    """Name what pairs must have in common to share processes."""
+    return job.folder, job.target.digest
+
+
 def _by_target(jobs: Sequence[Job]) -> list[list[Job]]:
     groups: dict[tuple[Path, str], list[Job]] = {}
     for job in jobs:
-        groups.setdefault((job.folder, job.target.digest), []).append(job)
+        groups.setdefault(_group(job), []).append(job)
     return list(groups.values())
 
 

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from stress import again
-from stress.batch import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE, Batch, Budget, Job, Where
+from stress.batch import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE, Batch, Budget, Job, Where, part_of
 from stress.errors import Fault, OwnBug, Place, Unavailable, UsageFault
+from stress.examples import Folder, Nothing
 from stress.formats import bundled, find
 from stress.gateways.protocols import PROTOCOLS
 from stress.gateways.serve import serve
 from stress.order import Order, parse
 from stress.scenario import Scenario
+from stress.shard import Shard
 from stress.target import Target
 
 if TYPE_CHECKING:
@@ -125,6 +127,20 @@ REPORTS = click.option(
     show_default=True,
     help="The folder that reports are written to.",
 )
+LANES = click.option(
+    "--lanes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many orders at the same time through one Gateway; default: what was measured to be best.",
+)
+
+
+def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Shard | None:
+    """Read the value of --shard."""
+    try:
+        return None if text is None else Shard.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @main.command(
@@ -152,8 +168,21 @@ REPORTS = click.option(
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
+@click.option(
+    "--shard", callback=_shard_named, metavar="I/N", help="Only part I of N, which together have each pair once."
+)
+@click.option(
+    "--examples",
+    type=click.Path(path_type=Path),
+    default=Path(".gateway-stress/examples"),
+    show_default=True,
+    help="The folder of orders that failed, which are tried first, and of searches that were interrupted.",
+)
+@click.option("--no-examples", is_flag=True, help="Try and keep no such orders, and go on with no search.")
+@click.option("--fresh", is_flag=True, help="Begin each search anew, also one that was interrupted.")
 @WORLD
 @ALLOW
+@LANES
 @REPORTS
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -163,18 +192,35 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     orders: int | None,
     seconds: float | None,
     seed: int,
+    shard: Shard | None,
+    examples: Path,
+    no_examples: bool,  # noqa: FBT001 - an option of the command line
+    fresh: bool,  # noqa: FBT001 - an option of the command line
     world: str | None,
     hosts: tuple[str, ...],
+    lanes: int | None,
     reports: Path,
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
     """Search scenarios for races."""
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
-    jobs = _jobs(scenarios, targets)
+    jobs = _sharded(_jobs(scenarios, targets), shard)
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
-    return await_it(Batch(jobs, budget, Where(world or "", frozenset(hosts)), reports, as_json=as_json).run())
+    where = Where(world or "", frozenset(hosts), lanes)
+    kept = Nothing() if no_examples else Folder(examples)
+    return await_it(Batch(jobs, budget, where, reports, as_json=as_json, examples=kept, fresh=fresh).run())
+
+
+def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
+    """Give the pairs of a shard; say so where it has none."""
+    if shard is None:
+        return jobs
+    own = part_of(jobs, shard)
+    if not own:
+        click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
+    return own
 
 
 def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
@@ -207,9 +253,16 @@ def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
 @WORLD
 @ALLOW
+@LANES
 @REPORTS
 def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    order_file: Path, target: str | None, times: int, world: str | None, hosts: tuple[str, ...], reports: Path
+    order_file: Path,
+    target: str | None,
+    times: int,
+    world: str | None,
+    hosts: tuple[str, ...],
+    lanes: int | None,
+    reports: Path,
 ) -> int:
     """Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
 
@@ -221,7 +274,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise click.UsageError(f"{order_file} can't be read: {error}") from None
     order = parse(text, str(order_file))
     job = _job_of(order, target, str(order_file), text.splitlines())
-    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts)), reports))
+    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts), lanes), reports))
 
 
 async def _replay(order: Order, job: Job, times: int, where: Where, reports: Path) -> int:

@@ -16,9 +16,12 @@ from commands import own_files, stress
 from conftest import scenario_of, target_of
 from made import RACE, TWO_RACES, result
 
-from stress.batch import Batch, Budget, Job, Where, code_of
+from stress.batch import Batch, Budget, Job, Where, code_of, part_of
 from stress.cli import Commands, await_it
+from stress.formats import bundled
+from stress.scenario import Scenario
 from stress.search import Limits
+from stress.shard import Shard
 
 if TYPE_CHECKING:
     from stress.result import Result
@@ -124,6 +127,24 @@ def test_seconds_and_orders_may_be_given_for_each_pair() -> None:
     assert Budget(None, 3.0, 9, 0).share([plain, plain], 100.0) == Limits(3.0, 9, 0)
     search = plain.scenario.search
     assert Budget(None, None, None, 0).share([plain], 100.0) == Limits(search.seconds, search.orders, 0)
+
+
+# --- a part of a run ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 4, 7, 40])
+def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None:
+    """Together they are the run, each in its order; of four, a pair that takes real seconds has one for itself."""
+    scenarios = [Scenario.load(path) for path in sorted(bundled("").glob("*.yaml"))]
+    jobs = [Job(one, target_of(name), Path()) for one in scenarios for name in one.expect]
+    names = [(one.scenario.name, one.target.name) for one in jobs]
+    shards = [
+        [names.index((j.scenario.name, j.target.name)) for j in part_of(jobs, Shard(i + 1, of))] for i in range(of)
+    ]
+    assert sorted(at for shard in shards for at in shard) == list(range(len(jobs)))
+    assert all(shard == sorted(shard) for shard in shards)
+    heavy = names.index(("concurrent-duplicates", "redis-named-by-second"))
+    assert ([heavy] in shards) == (of >= 4)
 
 
 # --- a disk that refuses, and our own bugs -----------------------------------------------------------

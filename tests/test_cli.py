@@ -86,6 +86,31 @@ def results(folder: Path) -> list[dict[str, object]]:
     return found
 
 
+def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
+    """Four pairs in two shards: the one that takes real seconds is alone, the three others are run in the other."""
+    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
+    parts = []
+    for shard in ("1/2", "2/2"):
+        stress(tmp_path, *words, "--shard", shard)
+        parts.append([(one["scenario"], one["target"]) for one in results(tmp_path)])
+    assert parts == [
+        [("concurrent-duplicates", "redis-named-by-second")],
+        [
+            ("concurrent-duplicates", "redis-atomic"),
+            ("atomic-hit-count", "redis-read-modify-write"),
+            ("atomic-hit-count", "redis-atomic"),
+        ],
+    ]
+
+
+def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
+    """Two pairs in three shards: the third says so, exits 0, and leaves the reports of no pair."""
+    said = stress(tmp_path, "run", "atomic-hit-count", "--shard", "3/3", "--json")
+    assert (said.code, json.loads(said.out)) == (0, [])
+    assert said.err == "nothing to do: shard 3/3 has none of the pairs, of which there are 2\n"
+    assert results(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("words", "world", "evidence"),
     [
@@ -191,6 +216,10 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         ("run --orders 0", "Error: Invalid value for '--orders': 0 is not in the range x>=1."),
         ("run --seconds 0", "Error: Invalid value for '--seconds': 0.0 is not in the range x>0."),
         ("run --seconds nan", "Error: Invalid value for --seconds: nan is no number of seconds"),
+        ("run --shard 0/3", "Error: Invalid value for '--shard': there is no shard 0 of 3: they are 1/3 to 3/3"),
+        ("run --shard 4/3", "Error: Invalid value for '--shard': there is no shard 4 of 3: they are 1/3 to 3/3"),
+        ("run --shard x/y", "Error: Invalid value for '--shard': 'x/y' is no shard: write NUMBER/OF, such as 1/3"),
+        ("run --lanes 0", "Error: Invalid value for '--lanes': 0 is not in the range x>=1."),
         ("run --seed x", "Error: Invalid value for '--seed': 'x' is not a valid integer."),
         ("run --profile slow", "Error: Invalid value for '--profile': 'slow' is not one of 'quick', 'nightly'."),
         ("run --frob", "Error: No such option '--frob'."),

@@ -1,0 +1,144 @@
+"""The example database: orders that failed are kept, and tried first the next time, as hypothesis does it.
+
+A pair of scenario and target has a folder of order files, which `stress-gateway replay` follows too. An order is kept
+as long as it fails. Its target may change, as that is what somebody mends; its scenario may not, as an order of another
+one may have moves that this one does not allow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from stress.errors import UsageFault
+from stress.mask import mask_text
+from stress.order import parse
+from stress.report.words import masked_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stress.order import Order
+    from stress.scenario import Scenario
+    from stress.target import Target
+
+_LONGEST = 80
+"""How much of a name goes into the name of a folder; file systems take 255 bytes."""
+
+
+class Searched(Protocol):
+    """What has examples: one scenario on one target."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario."""
+
+    @property
+    def target(self) -> Target:
+        """The target."""
+
+
+class Examples(Protocol):
+    """Where failing orders are kept. An order that is given out is judged like any other: it proves nothing by itself.
+
+    Whatever writes raises OSError when the disk refuses.
+    """
+
+    def orders(self, pair: Searched) -> list[Order]:
+        """Give the orders to try first, those with the fewest switches before others."""
+
+    def keep(self, pair: Searched, orders: Sequence[Order]) -> None:
+        """Keep orders that failed."""
+
+    def drop(self, pair: Searched, orders: Sequence[Order]) -> None:
+        """Remove orders that can't be followed any more, or pass."""
+
+    def journal(self, pair: Searched) -> Path | None:
+        """Give the file for the runs of a search that may be interrupted (None: they are not kept)."""
+
+
+class Nothing:
+    """Keeps nothing."""
+
+    def orders(self, pair: Searched) -> list[Order]:  # noqa: ARG002 - the interface
+        """Give no order."""
+        return []
+
+    def keep(self, pair: Searched, orders: Sequence[Order]) -> None:
+        """Keep none."""
+
+    def drop(self, pair: Searched, orders: Sequence[Order]) -> None:
+        """Remove none."""
+
+    def journal(self, pair: Searched) -> Path | None:  # noqa: ARG002 - the interface
+        """Keep no runs."""
+        return None
+
+
+class Folder:
+    """Keeps orders below a folder, in ``<scenario>-<target>/``, each in a file that is named by its moves.
+
+    Order files that were put there by hand are tried too. What is no order file is left alone.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder; it is made when there is something to keep."""
+        self._root = root
+
+    def orders(self, pair: Searched) -> list[Order]:
+        """Give the orders to try first, and remove those that another version of the scenario left."""
+        found = []
+        for path, order in self._files(pair):
+            if order.head.scenario_digest == pair.scenario.digest:
+                found.append(order)
+            else:
+                with suppress(OSError):  # a folder that may only be read
+                    path.unlink()
+        return sorted(found, key=lambda order: (order.switches(), len(order.moves), order.moves))
+
+    def keep(self, pair: Searched, orders: Sequence[Order]) -> None:
+        """Write each order that is not there yet under another name first, so that it is whole or not there."""
+        known = {order.moves for _, order in self._files(pair)} if orders else set()
+        for order in orders:
+            if order.moves in known:
+                continue
+            folder = self._of(pair)
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{_name(order)}.txt"
+            beside = folder / f".{_name(order)}.{os.getpid()}"
+            try:
+                beside.write_text(masked_lines(order.text()), errors="backslashreplace")
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+
+    def drop(self, pair: Searched, orders: Sequence[Order]) -> None:
+        """Remove the files of orders."""
+        gone = {order.moves for order in orders}
+        for path, order in self._files(pair) if gone else ():
+            if order.moves in gone:
+                path.unlink(missing_ok=True)
+
+    def journal(self, pair: Searched) -> Path:
+        """Give the file beside the orders."""
+        return self._of(pair) / "search.ndjson"
+
+    def _of(self, pair: Searched) -> Path:
+        names = (mask_text(pair.scenario.name), mask_text(pair.target.name))
+        return self._root / "-".join(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names)
+
+    def _files(self, pair: Searched) -> list[tuple[Path, Order]]:
+        found = []
+        for path in sorted(self._of(pair).glob("*.txt")):
+            with suppress(OSError, UnicodeDecodeError, UsageFault):
+                found.append((path, parse(path.read_text(), str(path))))
+        return found
+
+
+def _name(order: Order) -> str:
+    return hashlib.sha256("\n".join(map(str, order.moves)).encode()).hexdigest()[:12]
