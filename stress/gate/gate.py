@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stress.step import Step
 
@@ -107,16 +107,23 @@ class Passed(Protocol):
 
 
 class Signal:
-    """Something happened: whoever waits looks again. Any number of notices between two looks are one."""
+    """Something happened: whoever waits looks again. Any number of notices between two looks are one.
 
-    def __init__(self) -> None:
+    A ``listener`` is called at each notice. Who waits stays ``awake`` at first, unless others have work to do.
+    """
+
+    def __init__(self, *, awake: bool = True) -> None:
         """Begin with nothing to see."""
         self._waiter: asyncio.Future[None] | None = None
+        self._awake = awake
+        self.listener: Callable[[], None] | None = None
         self.count = 0
 
     def notify(self) -> None:
         """Wake who waits."""
         self.count += 1
+        if self.listener is not None:
+            self.listener()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -124,8 +131,8 @@ class Signal:
         """Wait until something happened after notice ``seen``, at most ``seconds``; tell whether it did."""
         if self.count != seen:
             return True
-        spin = time.perf_counter() + min(seconds, SPIN_SECONDS)
-        while time.perf_counter() < spin:
+        spin = time.perf_counter() + min(seconds, SPIN_SECONDS) if self._awake else 0.0
+        while self._awake and time.perf_counter() < spin:
             os.sched_yield()
             await asyncio.sleep(0)
             if self.count != seen:
@@ -141,9 +148,9 @@ class Signal:
         return self.count != seen
 
 
-async def within(future: asyncio.Future[None], seconds: float) -> bool:
-    """Wait for a future that will be given no exception, awake at first; tell whether it is done in time."""
-    spin = time.perf_counter() + min(seconds, SPIN_SECONDS)
+async def within(future: asyncio.Future[None], seconds: float, *, awake: bool = True) -> bool:
+    """Wait for a future that will be given no exception, ``awake`` at first; tell whether it is done in time."""
+    spin = time.perf_counter() + min(seconds, SPIN_SECONDS) if awake else 0.0
     while not future.done() and time.perf_counter() < spin:
         os.sched_yield()
         await asyncio.sleep(0)
@@ -230,7 +237,8 @@ class Gate:
         frame.released_at = time.perf_counter()
         silent = not frame.replies_left
         frame.channel.forward(frame)
-        done = await within(frame.done, seconds)
+        # Where someone listens several orders are under way: there is work to do meanwhile.
+        done = await within(frame.done, seconds, awake=self.signal.listener is None)
         if silent:
             await frame.channel.catch_up()
         await self.catch_up()

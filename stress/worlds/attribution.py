@@ -32,8 +32,9 @@ _IN_DATABASE = re.compile(r"db(\d+):")
 class Request:
     """One request in flight and what is known of it.
 
-    ``history`` are its own steps so far, ``showing`` counts what it has shown since the last of them. ``sent_as`` is
-    the actor that it was sent as: two that nothing told apart may exchange their names later.
+    ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
+    it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
+    actor that it was sent as: two that nothing told apart may exchange their names later.
     """
 
     actor: str
@@ -44,8 +45,10 @@ class Request:
     answered: bool = False
     blocked: bool = False
     history: list[Signature] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     showing: Counter[Signature] = field(default_factory=Counter)
     incarnations: list[int] = field(default_factory=list)
+    told: tuple[int, str | None, int | None] | None = None
     sent_as: str = ""
 
     def __post_init__(self) -> None:
@@ -54,7 +57,7 @@ class Request:
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        for name in ("actor", "blocked", "history", "showing", "incarnations"):
+        for name in ("actor", "blocked", "history", "done", "showing", "incarnations"):
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)
             setattr(other, name, mine)

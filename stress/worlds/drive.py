@@ -1,63 +1,123 @@
-"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next."""
+"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next.
+
+How it is seen that an actor has shown everything differs: `alone` or in a `lane`, beside other orders.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stress.explore.base import Diverged
 from stress.step import START, Move, letters
 from stress.trace import Answer, Kind, Snapshot, Trace
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import commands, ends_incarnation
+from stress.worlds.habits import plain
 from stress.worlds.observe import at_once, snapshot
 from stress.worlds.record import Record
 from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from stress.explore.base import Explorer
-    from stress.gate.gate import Frame, Passed
-    from stress.gate.quiet import Sleep
-    from stress.worlds.client import Raw
+    from stress.gate.gate import Frame, Passed, Signal
+    from stress.worlds.client import Client, Raw
     from stress.worlds.replicas import Replica
     from stress.worlds.store import Written
     from stress.worlds.wire import WireWorld
 
-_STORE_SECONDS = 5.0
-_LOOKS = 3
+STORE_SECONDS = 5.0
+"""How long the store may take to reply."""
+CROSSINGS = 5
+"""How often an order is run at most that crosses a second unasked where the second matters."""
+LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
+
+
+def new_fresh() -> str:
+    """Make a value of ``{fresh}`` that no other order has."""
+    return uuid.uuid4().hex[:12]
 
 
 class Crossed(Exception):
     """The wall clock went into another second unasked, on a target whose names depend on the second."""
 
 
-class Drive:
+class Asked(NamedTuple):
+    """An order to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
+
+    ``also`` are environment actors that may act once although the scenario does not name them.
+    """
+
+    explorer: Explorer
+    fresh: str = ""
+    also: frozenset[str] = frozenset()
+
+
+class Memory:
+    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        """Remember nothing yet of an explorer that is about to choose."""
+        self.name = explorer.name
+        self._explorer = explorer
+        self._chosen: list[Move | Diverged | None] = []
+        self._at = 0
+
+    def again(self) -> None:
+        """Begin from the first choice."""
+        self._at = 0
+
+    def more(self) -> bool:
+        """Begin; there is one order."""
+        return True
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Choose as before, then as the explorer does.
+
+        Raises:
+            Diverged: when the explorer does, or when what it chose before is not possible now.
+
+        """
+        if self._at == len(self._chosen):
+            try:
+                self._chosen.append(self._explorer.choose(moves, done=done))
+            except Diverged as divergence:
+                self._chosen.append(divergence)
+        self._at += 1
+        chosen = self._chosen[self._at - 1]
+        if isinstance(chosen, Diverged):
+            raise chosen
+        if chosen is not None and chosen not in moves:
+            raise Diverged(self._at, str(chosen), moves)
+        return chosen
+
+    def learn(self, trace: Trace) -> None:
+        """Let the explorer learn."""
+        self._explorer.learn(trace)
+
+
+class Drive(ABC):
     """The state of one run. ``run`` follows an explorer to the end and gives the trace."""
 
-    def __init__(
-        self,
-        world: WireWorld,
-        explorer: Explorer,
-        fresh: str,
-        fingerprint: str,
-        also: frozenset[str] = frozenset(),
-    ) -> None:
-        """Prepare a run on a world that is at rest."""
-        scenario = world.scenario
-        self._world, self._explorer, self._fresh, self._fingerprint = world, explorer, fresh, fingerprint
+    def __init__(self, world: WireWorld, asked: Asked, clients: Mapping[str, Client], signal: Signal) -> None:
+        """Prepare a run in which requests go down these ``clients``; ``signal`` tells that something happened to it."""
+        scenario, also = world.scenario, asked.also
+        self._world, self._explorer, self._fresh, self._signal = world, asked.explorer, asked.fresh, signal
+        self._fingerprint = world.marks.fingerprint(asked.fresh)
         self._gate = world.gate
-        self._attribution = Attribution(world, fresh, fingerprint)
+        self._attribution = Attribution(world, self._fresh, self._fingerprint)
         places = scenario.replicas or [1] * scenario.concurrent
         self._requests = {
-            actor: Request(actor, place, world.clients[actor])
+            actor: Request(actor, place, clients[actor])
             for actor, place in zip(letters(scenario.concurrent), places, strict=True)
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
@@ -91,7 +151,6 @@ class Drive:
     async def _follow(self) -> None:
         try:
             await self._before()
-            self._gate.close()
             await self._loop()
             self._fault = self._fault or self._death()
         except Diverged as divergence:
@@ -164,11 +223,12 @@ class Drive:
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
-        task = asyncio.create_task(self._world.send(request.client, self._fresh, self._fingerprint, request.actor))
+        sending = self._world.send(request.client, self._fresh, self._fingerprint, request.actor)
+        task = asyncio.create_task(sending)
 
         def finished(_: asyncio.Task[Raw]) -> None:
             self._finished.append(request)
-            self._gate.signal.notify()
+            self._signal.notify()
 
         task.add_done_callback(finished)
         return task
@@ -176,7 +236,7 @@ class Drive:
     async def _release(self, request: Request, move: Move) -> None:
         frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
         self._frames.remove(frame)
-        release = partial(self._gate.release, frame, _STORE_SECONDS)
+        release = partial(self._gate.release, frame, STORE_SECONDS)
         released = await self._world.keys.learn(frame.effects, self._attribution.named, release)
         if not released or frame.replied_at is None:
             gone = self._death() or f"store lost: no reply to {move}"
@@ -185,57 +245,29 @@ class Drive:
         request.history.append((move.command, move.object))
         request.showing.clear()
         request.incarnations.append(self._record.incarnation)
-        self._record.event(Kind.STEP, move.actor, move.command, frame)
+        event = self._record.events[self._record.event(Kind.STEP, move.actor, move.command, frame)]
+        request.done.append(plain(f"{event.text} -> {event.reply}"))
         await self._until_shown(request)
 
+    @abstractmethod
+    async def _before(self) -> None:
+        """Send the requests that come before the concurrent ones, one after another, and let them through."""
+
+    @abstractmethod
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
-        actor, replica = request.actor, self._world.replicas[request.replica]
-        request.blocked = False
-        begun = time.perf_counter()
-        before = self._world.waits.last(replica)
-        looks = 0
-        while not self._faulty():
-            seen = self._gate.signal.count
-            if self._finished or self._gate.unsettled(request.replica):
-                await self._world.waits.calm(replica, self._gate.signal)
-                await self._take_in(replica)
-                request = self._requests[actor]
-                # A message that it caused says nothing of what it does next itself.
-                if request.answered or any(one.actor == request.actor and not one.pushed for one in self._frames):
-                    return
-                continue
-            if await self._gate.signal.wait(seen, GLANCE_SECONDS):
-                looks = 0
-                continue
-            waited = time.perf_counter() - begun
-            looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
-            if looks >= _LOOKS or waited > self._world.patience * (1 if replica.watch is None else _STORE_SECONDS):
-                if not request.answered and all(one.actor != request.actor for one in self._frames):
-                    self._block(request, waited)
-                return
 
-    def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
-        replica, so_far = (
-            self._world.replicas[request.replica],
-            (tuple(self._record.moves), self._record.done_by(request.actor)),
-        )
-        return not request.client.answering and self._world.waits.asleep(replica, until, before, *so_far)
-
-    def _block(self, request: Request, waited: float) -> None:
-        request.blocked = True
-        self._world.waits.blocked(waited, tuple(self._record.moves), self._record.done_by(request.actor))
-        self._record.event(Kind.BLOCKED, request.actor, "blocked")
-
+    @abstractmethod
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
-        for frame in self._gate.settle(replica.number):
-            await self._own(frame)
-        if any(frame.waiting for frame in self._frames):  # is its reply here already, or does it wait?
-            await self._gate.catch_up()
-        self._recognise()
-        while self._finished:
-            self._answer(self._finished.pop(0))
+
+    @abstractmethod
+    async def _wake(self) -> bool:
+        """Everyone who is left is blocked: wait, up to the patience, for one of them to go on; tell whether it did."""
+
+    @abstractmethod
+    async def _rest(self) -> None:
+        """Let everything through and wait for the answers, so that nothing of this run comes later."""
 
     async def _own(self, frame: Frame) -> None:
         fault = await self._attribution.own(frame, self._requests.values(), self._running)
@@ -247,16 +279,6 @@ class Drive:
             for part in parts:
                 await self._own(part)
 
-    def _recognise(self) -> None:
-        """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""
-        one = self._running
-        if one is None or one.answered or one in self._finished:
-            return
-        for other in [done for done in self._finished if self._attribution.alike(one, done)][:1]:
-            one.exchange(other)
-            self._requests[one.actor], self._requests[other.actor] = one, other
-            self._running = other
-
     def _answer(self, request: Request) -> None:
         assert request.task is not None  # noqa: S101 - only sent requests finish
         request.answered, request.blocked = True, False
@@ -264,7 +286,8 @@ class Drive:
             self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
         raw = request.task.result()
         ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
-        self._record.answers.append(self._read(request, raw, ended))
+        self._record.answers.append(answer := self._read(request, raw, ended))
+        request.told = (answer.status, answer.record, answer.count)
 
     def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
         answers = self._world.target.answers
@@ -323,66 +346,11 @@ class Drive:
             found: Snapshot = stop.value
             return found
 
-    async def _before(self) -> None:
-        """Send the requests that come before the concurrent ones, one after another, the gate open."""
-        first = next(iter(self._requests.values()))
-        self._gate.passing = self._passed
-        try:
-            for number in range(1, self._world.scenario.before + 1):
-                request = Request(f"before{number}", first.replica, first.client)
-                request.started = self._record.event(Kind.START, request.actor, START)
-                request.task = asyncio.create_task(
-                    self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
-                )
-                await asyncio.wait([request.task])
-                await self._world.waits.calm(self._world.replicas[request.replica], self._gate.signal)
-                self._answer(request)
-        finally:
-            self._gate.passing = None
-
     async def _note_passed(self) -> None:
         """Remember what the requests wrote that came before."""
         for command in self._passed:
             await self._attribution.note(command.effects, command.watched)
         self._passed.clear()
-
-    async def _wake(self) -> bool:
-        """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
-        deadline = time.perf_counter() + self._world.patience
-        self._running = None
-        while time.perf_counter() < deadline and not self._faulty():
-            seen = self._gate.signal.count
-            if any(move.actor in self._requests for move in self.moves()):
-                return True  # the store has answered one that waited there
-            for replica in self._world.replicas.values():
-                if self._finished or self._gate.unsettled(replica.number):
-                    await self._world.waits.calm(replica, self._gate.signal)
-                    await self._take_in(replica)
-                    return True
-            await self._gate.signal.wait(seen, deadline - time.perf_counter())
-        return self._faulty()
-
-    async def _rest(self) -> None:
-        """Let everything through and wait for the answers, so that the next run begins at rest.
-
-        What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
-        """
-        await self._note_passed()
-        tasks = [
-            request.task for request in self._requests.values() if request.task is not None and not request.task.done()
-        ]
-        lost = self._gate.fault or self._death()
-        if lost or not tasks:
-            self._gate.reopen()
-        if tasks:
-            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._world.patience))
-            if not lost:
-                await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
-            _, late = await answers
-            for task in late:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
 
     def _note_second(self) -> None:
         if int(time.time()) != self._second:

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from stress.errors import Unavailable, UsageFault
 from stress.explore.interleaving import Interleaving
 from stress.step import letters
+from stress.worlds.alone import Alone
 from stress.worlds.attribution import Attribution
 from stress.worlds.client import Client, Form, Raw
-from stress.worlds.drive import Crossed, Drive
+from stress.worlds.drive import CROSSINGS, Asked, Crossed, Memory, new_fresh
 from stress.worlds.environment import misfits
 from stress.worlds.fingerprint import Marks
+from stress.worlds.habits import Habits
 from stress.worlds.site import Site
 from stress.worlds.waits import Waits
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from stress.explore.base import Explorer
     from stress.scenario import Scenario
-    from stress.step import Move
     from stress.target import Target
     from stress.trace import Trace
+    from stress.worlds.drive import Drive
     from stress.worlds.store import Written
 
 Answered = TypeVar("Answered")
+Begun = TypeVar("Begun", bound="Drive")
 
-_CROSSINGS = 5
 _ANSWER_SECONDS = 30.0
 _WARM_PATIENCES = 10
 _MEND_PATIENCES = 2
@@ -84,6 +85,9 @@ class WireWorld:
         self.fingerprint_field = self.marks.field
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self._drive: Drive | None = None
+        self._crew: list[dict[str, Client]] = []
+        self._ready = (target.start.ready.path if target.start else None) or "/ready"
+        self.habits = Habits(self._unfit())
 
     async def __aenter__(self) -> Self:
         """Start store, gate and Gateways; warm every connection."""
@@ -91,9 +95,8 @@ class WireWorld:
             if self._own is not None:
                 await self._own.__aenter__()
             self.keys = self.site.keys
-            places = self.scenario.replicas or [1] * self.scenario.concurrent
-            for actor, place in zip(letters(self.scenario.concurrent), places, strict=True):
-                self.clients[actor] = Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            self.clients |= self._connect()
+            self._crew.append(self.clients)
             await self._warm()
         except BaseException:
             await self.__aexit__()
@@ -102,8 +105,9 @@ class WireWorld:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
-        for client in self.clients.values():
-            await client.close()
+        for crew in self._crew:
+            for client in crew.values():
+                await client.close()
         if self._own is not None:
             await self._own.__aexit__()
 
@@ -113,17 +117,36 @@ class WireWorld:
         ``also`` are environment actors that may act once although the scenario does not name them. On a target where
         the second matters a run that crosses one unasked is repeated with the same choices.
         """
-        memory = _Memory(explorer)
-        for _ in range(_CROSSINGS):
-            chosen = fresh or uuid.uuid4().hex[:12]
-            self._drive = drive = Drive(self, memory, chosen, self.marks.fingerprint(chosen), also)
+        memory = Memory(explorer)
+        return await self.alone(Asked(memory, fresh or "", also), memory)
+
+    def begun(self, drive: Begun) -> Begun:
+        """Remember a run that is about to begin, for a user who interrupts it."""
+        self._drive = drive
+        return drive
+
+    async def alone(self, asked: Asked, memory: Memory) -> Trace:
+        """Run one order, chosen by a ``memory``, while no other runs; see `run`."""
+        for _ in range(CROSSINGS):
+            drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
                 return await drive.run()
             except Crossed:
                 memory.again()
             finally:
                 await self.forget(drive.written)
-        return drive.abandoned(f"the run crossed a second unasked {_CROSSINGS} times")
+        return drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")
+
+    async def crew(self, lanes: int) -> Sequence[Mapping[str, Client]]:
+        """Give the clients of so many orders at once, every connection warmed; the first are the world's own."""
+        added = [self._connect() for _ in range(lanes - len(self._crew))]
+        self._crew += added
+        if added:
+            clients = [client for crew in added for client in crew.values()]
+            for client in clients:
+                await client.warm(self._ready)
+            await self._send_to_warm([pair for crew in self._crew for pair in crew.items()])
+        return self._crew
 
     def abandoned(self, reason: str) -> Trace | None:
         """Give the trace so far of the run that is under way, for a user who interrupts it."""
@@ -174,19 +197,34 @@ class WireWorld:
             raise
         self.gate.reopen()
 
+    def _connect(self) -> dict[str, Client]:
+        """Make one client for each request of an order."""
+        places = self.scenario.replicas or [1] * self.scenario.concurrent
+        return {
+            actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
+        }
+
+    def _unfit(self) -> str:
+        """Say why orders can't run beside each other here, as far as that is known from the start."""
+        if self.target.url is not None:
+            return "its process can't be watched"
+        one, other = (self.marks.fingerprint(new_fresh()) for _ in range(2))
+        return "each order has the same fingerprint" if one == other else ""
+
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
 
         What this writes is deleted. A Gateway that runs already may need a while to find its store again.
         """
-        path = (self.target.start.ready.path if self.target.start else None) or "/ready"
         for client in self.clients.values():
-            await client.warm(path)
+            await client.warm(self._ready)
         deadline = time.monotonic() + _MEND_PATIENCES * self.patience
-        answers = await self._send_to_warm()
+        own = list(self.clients.items())
+        answers = await self._send_to_warm(own)
         while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
             await asyncio.sleep(_TOGETHER_SECONDS)
-            answers = await self._send_to_warm()
+            answers = await self._send_to_warm(own)
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
@@ -195,10 +233,10 @@ class WireWorld:
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
 
-    async def _send_to_warm(self) -> Sequence[Raw]:
-        fresh = uuid.uuid4().hex[:12]
+    async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
+        fresh = new_fresh()
         fingerprint = self.marks.fingerprint(fresh)
-        work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in self.clients.items()))
+        work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in clients))
         answers: Sequence[Raw] = ()
         names = Attribution(self, fresh, fingerprint)
         why = "in time"
@@ -219,29 +257,3 @@ class WireWorld:
             message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
             raise Unavailable(message, "send it one signal by hand to see why")
         return answers
-
-
-class _Memory:
-    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices."""
-
-    def __init__(self, explorer: Explorer) -> None:
-        self.name = explorer.name
-        self._explorer = explorer
-        self._chosen: list[Move | None] = []
-        self._at = 0
-
-    def again(self) -> None:
-        """Begin from the first choice."""
-        self._at = 0
-
-    def more(self) -> bool:
-        return True
-
-    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        if self._at == len(self._chosen):
-            self._chosen.append(self._explorer.choose(moves, done=done))
-        self._at += 1
-        return self._chosen[self._at - 1]
-
-    def learn(self, trace: Trace) -> None:
-        self._explorer.learn(trace)

@@ -1,0 +1,148 @@
+"""One order alone on the wire: who was let go has shown everything when its process is quiet (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from stress.step import START
+from stress.trace import Kind
+from stress.worlds.attribution import Request
+from stress.worlds.drive import LOOKS, STORE_SECONDS, Drive
+from stress.worlds.habits import marks_of
+from stress.worlds.waits import GLANCE_SECONDS
+
+if TYPE_CHECKING:
+    from stress.gate.quiet import Sleep
+    from stress.worlds.drive import Asked
+    from stress.worlds.replicas import Replica
+    from stress.worlds.wire import WireWorld
+
+
+class Alone(Drive):
+    """A run beside which nothing else happens on its world, which is at rest before and after."""
+
+    def __init__(self, world: WireWorld, asked: Asked) -> None:
+        """Prepare a run on the world's own connections."""
+        super().__init__(world, asked, world.clients, world.gate.signal)
+        self._marks = marks_of(world.marks, self._fresh)
+
+    async def _until_shown(self, request: Request) -> None:
+        """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
+        actor, replica = request.actor, self._world.replicas[request.replica]
+        request.blocked = False
+        begun = time.perf_counter()
+        before = self._world.waits.last(replica)
+        looks = 0
+        while not self._faulty():
+            seen = self._signal.count
+            if self._finished or self._gate.unsettled(request.replica):
+                await self._world.waits.calm(replica, self._signal)
+                await self._take_in(replica)
+                request = self._requests[actor]
+                # A message that it caused says nothing of what it does next itself.
+                if request.answered or any(one.actor == request.actor and not one.pushed for one in self._frames):
+                    self._world.habits.learn(request)
+                    return
+                continue
+            if await self._signal.wait(seen, GLANCE_SECONDS):
+                looks = 0
+                continue
+            waited = time.perf_counter() - begun
+            looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
+            if looks >= LOOKS or waited > self._world.patience * (1 if replica.watch is None else STORE_SECONDS):
+                if not request.answered and all(one.actor != request.actor for one in self._frames):
+                    self._block(request, waited)
+                return
+
+    def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
+        replica, so_far = (
+            self._world.replicas[request.replica],
+            (tuple(self._record.moves), tuple(request.done)),
+        )
+        return not request.client.answering and self._world.waits.asleep(replica, until, before, *so_far)
+
+    def _block(self, request: Request, waited: float) -> None:
+        request.blocked = True
+        self._world.waits.blocked(waited, tuple(self._record.moves), tuple(request.done))
+        self._world.habits.waited()
+        self._record.event(Kind.BLOCKED, request.actor, "blocked")
+
+    async def _take_in(self, replica: Replica) -> None:
+        """Give every new frame its actor, and write down every new answer."""
+        for frame in self._gate.settle(replica.number):
+            await self._own(frame)
+            self._world.habits.saw(frame, self._marks)
+        if any(frame.waiting for frame in self._frames):  # is its reply here already, or does it wait?
+            await self._gate.catch_up()
+        self._recognise()
+        while self._finished:
+            self._answer(self._finished.pop(0))
+
+    def _recognise(self) -> None:
+        """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""
+        one = self._running
+        if one is None or one.answered or one in self._finished:
+            return
+        for other in [done for done in self._finished if self._attribution.alike(one, done)][:1]:
+            one.exchange(other)
+            self._requests[one.actor], self._requests[other.actor] = one, other
+            self._running = other
+
+    async def _before(self) -> None:
+        """Send the requests that come before the concurrent ones, one after another, the gate open."""
+        first = next(iter(self._requests.values()))
+        self._gate.passing = self._passed
+        try:
+            for number in range(1, self._world.scenario.before + 1):
+                request = Request(f"before{number}", first.replica, first.client)
+                request.started = self._record.event(Kind.START, request.actor, START)
+                request.task = asyncio.create_task(
+                    self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
+                )
+                await asyncio.wait([request.task])
+                await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
+                self._answer(request)
+        finally:
+            self._gate.passing = None
+        self._gate.close()
+
+    async def _wake(self) -> bool:
+        """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
+        deadline = time.perf_counter() + self._world.patience
+        self._running = None
+        while time.perf_counter() < deadline and not self._faulty():
+            seen = self._signal.count
+            if any(move.actor in self._requests for move in self.moves()):
+                return True  # the store has answered one that waited there
+            for replica in self._world.replicas.values():
+                if self._finished or self._gate.unsettled(replica.number):
+                    await self._world.waits.calm(replica, self._signal)
+                    await self._take_in(replica)
+                    return True
+            await self._signal.wait(seen, deadline - time.perf_counter())
+        return self._faulty()
+
+    async def _rest(self) -> None:
+        """Let everything through and wait for the answers, so that the next run begins at rest.
+
+        What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
+        """
+        await self._note_passed()
+        tasks = [
+            request.task for request in self._requests.values() if request.task is not None and not request.task.done()
+        ]
+        lost = self._gate.fault or self._death()
+        if lost or not tasks:
+            self._gate.reopen()
+        if tasks:
+            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._world.patience))
+            if not lost:
+                await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
+            _, late = await answers
+            for task in late:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task

@@ -1,0 +1,201 @@
+"""Several orders at once through one Gateway, each on a fingerprint of its own.
+
+    orders --> [ lane 1 | lane 2 | ... ] --HTTP--> Gateway --frames--> gate --by what they carry--> lanes
+
+An order runs beside others as long as its requests do what they were seen to do alone (`habits`). Where one does not,
+or where that is not known yet, all lanes end what they are at, and that order runs alone. So the trace of an order
+never depends on the orders beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from stress.worlds.drive import CROSSINGS, STORE_SECONDS, Crossed, Memory, new_fresh
+from stress.worlds.lane import Doubt, Lane
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+
+    from stress.gate.gate import Frame
+    from stress.trace import Trace
+    from stress.worlds.client import Client
+    from stress.worlds.drive import Asked
+    from stress.worlds.wire import WireWorld
+
+_AHEAD = 4
+"""How many orders for each lane may be under way or done before the first of them is told."""
+_FEW, _SHARE = 20, 0.25
+"""From so many orders on, lanes are given up where more than this share of them had to be run again alone."""
+_WAITED = 2
+
+
+class _Order:
+    """One order that was asked for: under way, waiting to run alone, or done."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.memory = Memory(asked.explorer)
+        self.asked = asked._replace(explorer=self.memory)
+        self.trace: Trace | None = None
+
+
+class Lanes:
+    """Runs orders on a world that has been entered, at most ``most`` at once. One `run` at a time."""
+
+    def __init__(self, world: WireWorld, most: int) -> None:
+        """Begin with no lane in use."""
+        self._world, self._most = world, most
+        self._free = list(range(most))
+        self._lanes: set[Lane] = set()
+        self._under_way: dict[asyncio.Task[None], _Order] = {}
+        self._alone: deque[_Order] = deque()
+        self._strays: set[asyncio.Task[bool]] = set()
+        self._begun = self._doubted = self._waited = 0
+        self._taught = -1
+        self._heard = False
+
+    @property
+    def reason(self) -> str:
+        """Say why orders run one after another; empty where they do not."""
+        return self._world.habits.reason
+
+    async def run(self, orders: Iterable[Asked]) -> AsyncGenerator[Trace]:
+        """Give the trace of each order, in the order in which they are given, each as `WireWorld.run` gives it.
+
+        The next order is asked for when a lane is free, which may be before the traces of those before it are given.
+        A fresh value that an order has is used where it runs alone: beside each other no two orders may have the same.
+        """
+        todo, waiting = iter(orders), deque[_Order]()
+        try:
+            while True:
+                while waiting and (trace := waiting[0].trace) is not None:
+                    waiting.popleft()
+                    yield trace
+                while self._room(len(waiting)) and (asked := next(todo, None)) is not None:
+                    waiting.append(order := _Order(asked))
+                    await self._begin(order)
+                if self._under_way:
+                    await self._ended()
+                elif self._alone:
+                    await self._run_alone(self._alone.popleft())
+                else:
+                    return
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await self._shut()
+
+    def _room(self, ahead: int) -> bool:
+        """Tell whether one more order may begin: after one that runs alone none does."""
+        return not self._alone and len(self._under_way) < self._most and ahead < _AHEAD * self._most
+
+    async def _begin(self, order: _Order) -> None:
+        habits = self._world.habits
+        if self._most == 1 or habits.reason or habits.taught != self._taught:
+            self._alone.append(order)
+            return
+        crew = await self._world.crew(self._most)
+        if self._world.gate.signal.listener is None:
+            self._world.gate.close()
+            self._world.gate.signal.listener = self._hear
+        self._begun += 1
+        self._under_way[asyncio.create_task(self._run_beside(order, crew))] = order
+
+    async def _ended(self) -> None:
+        """Wait until an order that is under way has ended."""
+        done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            order = self._under_way.pop(task)
+            task.result()
+            if order.trace is None:
+                self._alone.append(order)
+
+    async def _run_alone(self, order: _Order) -> None:
+        await self._shut()
+        self._taught = self._world.habits.taught
+        order.trace = await self._world.alone(order.asked, order.memory)
+
+    async def _run_beside(self, order: _Order, crew: Sequence[Mapping[str, Client]]) -> None:
+        """Run one order in a lane; it has no trace then if it must run alone."""
+        place = self._free.pop()
+        try:
+            for _ in range(CROSSINGS):
+                lane = self._world.begun(Lane(self._world, order.asked._replace(fresh=new_fresh()), crew[place]))
+                self._lanes.add(lane)
+                try:
+                    trace = await lane.run()
+                    if not trace.fault or self._world.gate.fault or self._world.site.hurt:
+                        order.trace = trace
+                        return
+                    break
+                except Crossed:
+                    order.memory.again()
+                except Doubt as doubt:
+                    self._note(doubt)
+                    break
+                finally:
+                    self._lanes.discard(lane)
+                    await self._world.forget(lane.written)
+        finally:
+            order.memory.again()
+            self._free.append(place)
+
+    def _note(self, doubt: Doubt) -> None:
+        """Count an order that must run again, and give lanes up where that happens often."""
+        self._doubted += 1
+        self._waited += doubt.waited
+        if self._waited >= _WAITED:
+            self._give_up("requests of several orders wait for each other inside the Gateway")
+        elif self._begun >= _FEW and self._doubted > _SHARE * self._begun:
+            self._give_up(f"too often an order had to run alone ({doubt})")
+
+    def _give_up(self, reason: str) -> None:
+        self._world.habits.reason = self._world.habits.reason or reason
+
+    # --- whose frame it is ----------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        """Something happened at the gate: look at it once all that is here by now was read."""
+        if not self._heard:
+            self._heard = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._heard = False
+        gate = self._world.gate
+        if gate.signal.listener is None:
+            return
+        for number in self._world.replicas:
+            for frame in gate.settle(number):
+                self._give(frame)
+        if gate.fault or self._world.site.hurt:
+            for lane in self._lanes:
+                lane.look()
+
+    def _give(self, frame: Frame) -> None:
+        owners = [lane for lane in self._lanes if lane.owns(frame)]
+        head = next(iter(frame.channel.heads()), None)
+        if len(owners) == 1 and (head is frame or (head is not None and owners[0].owns(head))):
+            owners[0].take(frame)
+            return
+        if not owners:
+            self._give_up(f"{frame.command} came that belongs to no order under way")
+        else:
+            self._give_up("one connection serves requests of several orders at once")
+        for lane in self._lanes:
+            lane.doubt = self.reason
+            lane.look()
+        stray = asyncio.create_task(self._world.gate.release(frame, STORE_SECONDS))
+        self._strays.add(stray)
+        stray.add_done_callback(self._strays.discard)
+
+    async def _shut(self) -> None:
+        """Give the gate back as it is between orders: open."""
+        gate = self._world.gate
+        if gate.signal.listener is not None:
+            gate.signal.listener = None
+            gate.reopen()
+            await asyncio.gather(*self._strays)
