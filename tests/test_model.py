@@ -10,21 +10,24 @@ from conftest import scenario_of, target_of
 
 from stress.checks import cause, run_checks
 from stress.errors import UsageFault
+from stress.explore.dependence import Dependence, effects
+from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.formats import bundled
 from stress.gateways.protocols import PROTOCOLS
 from stress.scenario import ASSERTIONS, INVARIANTS, EnvironmentActor, Race, Scenario
-from stress.worlds.model import ModelWorld
+from stress.trace import Details, Trace
+from stress.worlds.model import ModelWorld, effects_of
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from stress.explore.dependence import Effect
     from stress.step import Move
     from stress.target import Target
-    from stress.trace import Trace
     from stress.verdict import Violation
 
 TWINS = ("redis-atomic", "redis-optimistic")
@@ -299,6 +302,51 @@ def test_only_a_bundled_protocol_has_a_model(here: object) -> None:
     del here
     with pytest.raises(UsageFault, match=r"environment.expiry is missing"):
         ModelWorld(situation("expiry"), target_of("redis-named-by-second"))
+
+
+SURROUNDED = situation("clock", "cleanup", before=1)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_each_move_did_is_told_without_words(protocol: str) -> None:
+    """Moves, touched objects and answers are those of the events, and replies are equal only where events say so."""
+    scenario = SURROUNDED if protocol in TWINS else situation("clock")
+    world, walk = ModelWorld(scenario, target_of(protocol)), Walk(0, 50)
+    while walk.more():
+        trace = world.run(walk)
+        walk.learn(trace)
+        lean, told = effects_of(trace), effects(trace)
+        assert [one._replace(reply="") for one in lean] == [one._replace(reply="") for one in told]
+        assert len({one.reply for one in lean}) == len(
+            {(one.reply, other.reply) for one, other in zip(lean, told, strict=True)}
+        )
+
+
+@pytest.mark.parametrize("alike", [(), ("A", "B")])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_search_is_the_same_without_words(protocol: str, alike: Sequence[str]) -> None:
+    """DPOR asks for the same orders whether it reads the events or what the run says by itself."""
+
+    def orders(read: Callable[[Trace], Sequence[Effect]]) -> list[str]:
+        world, dpor = (
+            ModelWorld(situation("clock"), target_of(protocol)),
+            Dpor(Dependence(fused=True), alike=alike, read=read),
+        )
+        found = []
+        while dpor.more():
+            trace = world.run(dpor)
+            dpor.learn(trace)
+            found.append(word(trace))
+        assert dpor.exhausted
+        return found
+
+    assert orders(effects_of) == orders(effects)
+
+
+def test_a_trace_of_the_wire_has_to_be_read_by_its_events() -> None:
+    """Only the model tells what a move did without words."""
+    with pytest.raises(TypeError, match="a trace of the model was expected, not one of wire"):
+        effects_of(Trace("wire", "", "", 0, (), lambda: Details((), ())))
 
 
 @pytest.mark.asyncio

@@ -6,11 +6,13 @@ and the code after it, up to the next call, or finds in a tree what that code di
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stress.errors import Fault, UsageFault
 from stress.explore.base import Diverged
+from stress.explore.dependence import Effect
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming, Outcome
 from stress.names import Names
@@ -37,6 +39,36 @@ _CREATED, _DUPLICATE, _ERROR = 201, 202, 500
 
 Did = tuple[Node | End | str, Any]
 """A thing that happened: a start or step and its reply, an end, or an environment actor and the state it ended."""
+
+
+@dataclass
+class ModelTrace(Trace):
+    """The record of a run in the model; ``did`` is what it says before it is put into words."""
+
+    did: list[Did] = field(default_factory=list, repr=False)
+
+
+def effects_of(trace: Trace) -> list[Effect]:
+    """Read what each move of a run in the model did: as `effects` does, without putting the run into words.
+
+    A reply is written as Python writes it, with the names that a Gateway made up: two are equal when they are the same.
+
+    Raises:
+        TypeError: for a trace of another world.
+
+    """
+    if not isinstance(trace, ModelTrace):
+        raise TypeError(f"a trace of the model was expected, not one of {trace.world}")
+    found: list[Effect] = []
+    for what, reply in trace.did:
+        if isinstance(what, Node):
+            last = what, reply
+            found.append(what.effect(reply))
+        elif isinstance(what, End):  # it follows the last move of its actor
+            found[-1] = last[0].effect(last[1], answered=True)
+        else:
+            found.append(Effect(trace.moves[len(found)]))
+    return found
 
 
 class ModelWorld:
@@ -100,7 +132,7 @@ class ModelWorld:
             run.follow(explorer.choose)
         except Diverged as divergence:
             fault = str(divergence)
-        return Trace(
+        return ModelTrace(
             world="model",
             fresh=_FRESH,
             fingerprint=self._fingerprint,
@@ -108,6 +140,7 @@ class ModelWorld:
             moves=run.taken,
             details=partial(self._details, run),
             fault=fault,
+            did=run.did,
         )
 
     def abandoned(self, reason: str) -> None:

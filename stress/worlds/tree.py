@@ -11,6 +11,7 @@ import types
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stress.explore.dependence import Effect
 from stress.step import START, Access, Move, Touch
 from stress.stores.memory import Memory, touches
 
@@ -85,7 +86,7 @@ class Node:
     ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched.
     """
 
-    __slots__ = ("arguments", "handler", "known", "move", "next", "seen", "text", "touches")
+    __slots__ = ("arguments", "effects", "handler", "known", "move", "next", "seen", "text", "touches")
 
     def __init__(self, move: Move, command: tuple[Any, ...], known: Known) -> None:
         """Know how to run a command; a start has none."""
@@ -95,6 +96,16 @@ class Node:
         self.text = move.command
         self.seen: dict[Any, Any] = {}
         self.next: dict[tuple[object, float, Known], Node | End] = {}
+        self.effects: dict[tuple[object, bool], Effect] = {}
+
+    def effect(self, reply: object, *, answered: bool = False) -> Effect:
+        """Give what the step did, if this was the reply, and whether its request was answered then."""
+        which = key(reply), answered
+        found = self.effects.get(which)
+        if found is None:
+            told = "" if self.move.command == START else repr(reply)
+            found = self.effects[which] = Effect(self.move, self.touches, told, answered)
+        return found
 
 
 class End(NamedTuple):
