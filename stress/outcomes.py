@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.order import Order
 
 if TYPE_CHECKING:
     from stress.step import Move
     from stress.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one client was told: the HTTP status (0: nothing), and the record and the count (None: not told)."""
+
+    actor: str
+    status: int
+    record: str | None
+    count: int | None
+
+
+class Left(NamedTuple):
+    """What one incarnation left in the store: active records, and hits by name (None: not observed, not a number)."""
+
+    records: tuple[str, ...] | None
+    hits: tuple[tuple[str, int | None], ...] | None
 
 
 class Row(NamedTuple):
@@ -24,6 +42,16 @@ class Row(NamedTuple):
     sampled: int
     share: float | None
     example: tuple[Move, ...]
+
+    @property
+    def answers(self) -> tuple[Told, ...]:
+        """What each client was told, by name of the request."""
+        return tuple(Told(*one) for one in cast("tuple[tuple[str, int, str | None, int | None], ...]", self.outcome[0]))
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """What each incarnation left, the last being the final state."""
+        return tuple(Left(*one) for one in cast("tuple[Left, ...]", self.outcome[1]))
 
 
 class Outcomes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from known import NAME, hostile_search, nearest_of_race, searched
 from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, found, hand_made, hostile, result, trace_of
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,6 +26,7 @@ from stress.order import parse
 from stress.report import disk, terminal, words
 from stress.report.columns import columns
 from stress.report.folder import ReportUnwritable, document, write, write_summary
+from stress.report.junit import junit
 from stress.report.race import details, race
 from stress.report.story import between, conflicting, story
 from stress.report.summary import literal, summary
@@ -205,6 +207,9 @@ def test_columns_fit_80_places_for_any_number_of_actors(actors: int) -> None:
     assert all(chr(ord("A") + n) in "".join(rows) for n in range(actors))
 
 
+BREAKS = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint}"
+
+
 def test_a_race_tells_its_cause_and_the_command_that_replays_it() -> None:
     """The environment's fault is said as such; the replay command works when pasted, whatever the path."""
     finding = dataclasses.replace(found(*CLEANUP)[0], confirmed=False)
@@ -292,6 +297,49 @@ def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
     assert max(len(line) for line in text.splitlines() if "expected" not in line) <= 80
     shown.handle(Finished(result(HOLDS, fault="no Gateway", unavailable=True)))
     assert output.getvalue() == text
+
+
+def test_how_it_ends_stands_below_the_races_of_a_pair() -> None:
+    """The outcome map, then what each sampler drew, the plain random walk last, in 80 columns of plain text."""
+    shown, output = console()
+    shown.handle(Finished(searched(), "reports/r"))
+    lines = output.getvalue().splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("  replay: "))
+    assert lines[at + 1 :] == [
+        "",
+        "     how it ends, up to the names of requests (> as above)        orders   share",
+        "     1 record, 3 hits; A 202 count 2, B 202 count 3                   14    50 %",
+        "  >  1 record, 2 hits; A 202 count 2, B 202 count 2                    6    50 %",
+        "",
+        "  pct: 50 of 200 orders fail, 18 classes seen, each meets a race of depth 2 with",
+        "    probability >= 0.071 (n = 2, k = 7)",
+        "  walk: 50 of 100 orders fail, 16 classes seen",
+        "",
+    ]
+    assert max(len(line) for line in lines[1:] if "expected" not in line) <= 80
+
+
+def test_what_samplers_drew_without_a_race_is_told_in_a_line_each() -> None:
+    """Where nothing failed there is no map; with two worlds each line says which."""
+    one = searched()
+    evidence = one.verdict.evidence[0]
+    drew = dataclasses.replace(one.verdict, evidence=(evidence, dataclasses.replace(evidence, world="wire")))
+    shown, output = console()
+    shown.handle(Finished(dataclasses.replace(one, findings=(), verdict=drew)))
+    where = "sampled: atomic-hit-count on redis-read-modify-write"
+    assert [line[: len(where) + 24] for line in output.getvalue().splitlines()] == [
+        f"{where}: model: pct: 50 of 200 ",
+        f"{where}: model: walk: 50 of 100",
+        f"{where}: wire: pct: 50 of 200 o",
+        f"{where}: wire: walk: 50 of 100 ",
+    ]
+
+
+def test_the_table_says_how_many_orders_were_run_twice() -> None:
+    """One short figure beside what was covered."""
+    shown, output = console(120)
+    shown.table([searched()])
+    assert "exhausted 23 of 23; 3 run twice" in output.getvalue()
 
 
 def test_without_a_folder_no_replay_command_is_shown() -> None:
@@ -414,6 +462,38 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
     }
     assert (content["findings"][0]["order_file"], content["findings"][0]["switches"]) == ("order.txt", 1)
     assert content["findings"][0]["story"].startswith(LOST_HIT)
+
+
+def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
+    """The nearest passing order with its lines, every outcome unmerged with readable keys, and what was drawn."""
+    content = document(searched())
+    assert json.loads(json.dumps(content)) == content
+    order = [str(move) for move in nearest_of_race().moves]
+    assert content["findings"][0]["nearest"] == {"moved": 1, "breaks": BREAKS, "order": order}
+    assert document(result(RACE))["findings"][0]["nearest"] is None
+    assert [(one["outcome"], one["orders"], one["sampled"], one["share"]) for one in content["outcomes"]] == [
+        ("1 record, 3 hits; A 202 count 2, B 202 count 3", 9, 30, 0.3),
+        ("1 record, 2 hits; A 202 count 2, B 202 count 2", 6, 50, 0.5),
+        ("1 record, 3 hits; A 202 count 3, B 202 count 2", 5, 20, 0.2),
+    ]
+    first = content["outcomes"][0]
+    assert first["answers"][1:] == [
+        {"actor": "B", "status": 202, "record": NAME, "count": 3},
+        {"actor": "before1", "status": 201, "record": NAME, "count": None},
+    ]
+    assert first["incarnations"] == [{"records": [NAME], "hits": {NAME: 3}}]
+    assert first["example"] == ["A start", "A GET k"]
+    assert content["search"]["evidence"][0]["repeated"] == 3
+    assert content["search"]["evidence"][0]["draws"][0] == {
+        "explorer": "pct",
+        "orders": 200,
+        "failing": 50,
+        "classes": 18,
+        "bound": 1 / 14,
+        "actors": 2,
+        "steps": 7,
+        "depth": 2,
+    }
 
 
 def test_a_search_in_two_worlds_is_summed_up() -> None:
@@ -652,7 +732,7 @@ def test_a_full_disk_is_named_and_no_file_is_half_written(tmp_path: Path) -> Non
 
 def test_a_credential_is_in_no_file(tmp_path: Path) -> None:
     """The password of a store's URL, wherever it came from, is masked in every file and on the terminal."""
-    secret = hostile("redis://me:hunter2@127.0.0.1:6379/0")
+    secret = hostile_search("redis://me:hunter2@127.0.0.1:6379/0")
     order = secret.findings[0].order
     order = dataclasses.replace(order, attachments=(("target", "stores: {redis: {url: redis://me:hunter2@h:1}}"),))
     secret = dataclasses.replace(secret, findings=(dataclasses.replace(secret.findings[0], order=order),))
@@ -699,6 +779,15 @@ def test_junit_tells_an_error_from_a_failure_from_a_pass(tmp_path: Path) -> None
     assert failure.get("type") == "race"
 
 
+def test_a_failure_says_what_breaks_it_and_how_it_ends() -> None:
+    """Who sees nothing but the JUnit file of a CI run is told as much as the terminal tells."""
+    content = junit([dataclasses.replace(searched(), as_expected=False)])
+    told = (ET.fromstring(content)[0][0].text or "").splitlines()  # noqa: S314 - our own file
+    assert f"what breaks it: {BREAKS} (nearest passing order: 1" in " ".join(" ".join(told).split())
+    assert ">  1 record, 2 hits; A 202 count 2, B 202 count 2                      6    50 %" in told
+    assert told[-1] == "walk: 50 of 100 orders fail, 16 classes seen"
+
+
 def test_junit_holds_any_text(tmp_path: Path) -> None:
     """Control characters, halves of surrogates and markup are legal XML once written; an emoji stays."""
     content = (write(hostile("\x00\x1b]0;\ud800<b>&\uffff😀"), tmp_path) / "junit.xml").read_bytes()
@@ -723,10 +812,30 @@ def test_the_summary_has_a_table_then_each_race() -> None:
     assert lines[-1] == "**inconclusive**: atomic-hit-count on redis-atomic: Gateway 1 died"
 
 
+def test_the_summary_says_how_likely_each_race_is() -> None:
+    """Below a race: what breaks it, a table of outcomes in which its own is bold, and what was drawn."""
+    lines = summary([searched()], ["r"]).splitlines()
+    assert "what breaks it: B HGET gw:dedup:{fingerprint} before A HSET" in lines
+    assert "| atomic-hit-count | redis-read-modify-write | race | yes | exhausted 23 of 23; 3 run twice |" in lines
+    at = lines.index("| how it ends, up to the names of requests | orders | share of random orders |")
+    assert lines[at - 2 : at] == ["```", ""]
+    bound = r"each meets a race of depth 2 with probability \>= 0.071 (n = 2, k = 7)"
+    assert lines[at + 1 :] == [
+        "| --- | ---: | ---: |",
+        "| 1 record, 3 hits; A 202 count 2, B 202 count 3 | 14 | 50 % |",
+        "| **1 record, 2 hits; A 202 count 2, B 202 count 2** | 6 | 50 % |",
+        "",
+        f"pct: 50 of 200 orders fail, 18 classes seen, {bound}",
+        "",
+        "walk: 50 of 100 orders fail, 16 classes seen",
+    ]
+    assert "how it ends" not in summary([dataclasses.replace(searched(), findings=())], ["r"])
+
+
 def test_markdown_in_a_name_stays_text() -> None:
     """Neither a table cell nor a code block can be left by what a Gateway answers."""
     assert literal("a|b <img> `c` [d](e) *f*") == r"a\|b \<img\> \`c\` \[d\](e) \*f\*"
-    fenced = summary([hostile("````")], ["r"])
+    fenced = summary([hostile_search("````")], ["r"])
     assert [line for line in fenced.splitlines() if line.startswith("`````")] == ["`````text", "`````"]
 
 

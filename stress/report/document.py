@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from stress.report.endings import lines_of, listing
 from stress.report.story import story
 from stress.report.words import plain
 
@@ -33,6 +34,7 @@ def document(result: Result) -> dict[str, Any]:
             "search": _search(result),
             "order_file": order_name(1) if result.findings else None,
             "findings": [_finding(number, one) for number, one in enumerate(result.findings, start=1)],
+            "outcomes": listing(result.outcomes),
             "faults": result.faults,
             "notes": result.notes,
             "seed": result.seed,
@@ -76,7 +78,15 @@ def _finding(number: int, finding: Finding) -> dict[str, Any]:
         "failed_again": finding.replays[0],
         "replays": finding.replays[1],
         "switches": finding.order.switches(),
+        "nearest": _nearest(finding),
     }
+
+
+def _nearest(finding: Finding) -> dict[str, Any] | None:
+    nearest = finding.nearest
+    if nearest is None:
+        return None
+    return {"moved": nearest.moved, "breaks": str(nearest), "order": lines_of(nearest.moves)}
 
 
 def _search(result: Result) -> dict[str, Any]:
@@ -99,6 +109,12 @@ def covered(evidence: Sequence[Evidence]) -> str:
     if len(evidence) == 1:
         return evidence[0].covered
     return "; ".join(f"{one.world}: {one.covered}" for one in evidence)
+
+
+def repeated(evidence: Sequence[Evidence]) -> str:
+    """Say how many orders were run although their class had been, to stand beside what was covered; or nothing."""
+    count = sum(one.repeated for one in evidence)
+    return f"; {count} run twice" if count else ""
 
 
 def unchecked(evidence: Sequence[Evidence]) -> str:

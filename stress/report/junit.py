@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from stress.report.columns import WIDTH
 from stress.report.document import order_path
+from stress.report.endings import told_below
 from stress.report.race import race, title
 from stress.report.words import clean
 
@@ -60,6 +62,8 @@ def _lines(result: Result, folder: str) -> list[str]:
     lines: list[str] = []
     for number, finding in enumerate(result.findings, start=1):
         lines += [title(result, finding), *race(finding, order_path(folder, number)), ""]
+    if told := told_below(result, WIDTH):
+        lines += [*told, ""]
     lines += [clean(f"inconclusive: {fault}") for fault in result.faults]
     lines += [clean(f"expected but not found: {name}") for name in result.missing]
     lines += [clean(f"note: {note}") for note in result.notes]

@@ -1,10 +1,11 @@
-"""What is told of one race, in lines: the story, the order as columns, what was observed, the cause, the replay."""
+"""What is told of one race, in lines: story, order as columns, what breaks it, what was observed, cause, replay."""
 
 from __future__ import annotations
 
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from stress.report.beside import comparison
 from stress.report.columns import WIDTH, columns
 from stress.report.story import ASSERTION, story
 from stress.report.words import clean, replay_command
@@ -36,7 +37,7 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
     """Tell all of a race but its story: the order, what was observed, the cause and the replay command."""
     good, of = finding.replays
     switches = finding.order.switches()
-    lines = [*columns(finding.trace, finding.violations, width), ""]
+    lines = [*columns(finding.trace, finding.violations, width), "", *comparison(finding, width)]
     lines += [
         clean(f"{one.invariant}: expected {one.expected}; observed {one.observed}{_where(finding, one)}")
         for one in finding.violations

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 _NOTHING = ("", "nil", "[]", "0")
 _REFUSED = ("nil", "[]")
 _BEFORE = "before"
-_ACTS = {
+ACTS = {
     "clock": "moves on to the next second",
     "cleanup": "deletes the records",
     "expiry": "lets a key run out",
 }
+"""What an actor of the environment does, in words."""
 ASSERTION = "test_"
 """How the name of a check begins that is what a test asserts; what the Gateway itself broke says more."""
 
@@ -257,5 +258,5 @@ def said(event: Event) -> str:
     if event.kind is Kind.BLOCKED:
         return "is blocked"
     if event.kind is Kind.ENVIRONMENT:
-        return _ACTS.get(event.actor, "acts")
+        return ACTS.get(event.actor, "acts")
     return short(event.command, event.object, event.text)

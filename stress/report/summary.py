@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from stress.report.document import covered, order_path, unchecked
+from stress.report.document import covered, order_path, repeated, unchecked
+from stress.report.endings import draws, endings, percent
 from stress.report.race import details, title
 from stress.report.story import story
 from stress.report.words import clean
@@ -33,7 +34,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             result.target.name,
             str(result.verdict.ruling),
             "yes" if result.as_expected else "NO",
-            covered(result.verdict.evidence) + unchecked(result.verdict.evidence),
+            "".join(tell(result.verdict.evidence) for tell in (covered, repeated, unchecked)),
         )
         rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
     for result, folder in zip(results, folders, strict=True):
@@ -41,10 +42,24 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             told = story(finding.trace, finding.violations)
             rows += ["", f"### {literal(title(result, finding))}", "", literal(told), ""]
             rows += _fenced(details(finding, order_path(folder, number)))
+        rows += _outcomes(result)
+        rows += [line for drew in draws(result.verdict.evidence) for line in ("", literal(drew))]
         for fault in result.faults:
             rows += ["", f"**inconclusive**: {literal(result.scenario.name)} on {literal(result.target.name)}: "]
             rows[-1] += literal(fault)
     return "\n".join(rows) + "\n"
+
+
+def _outcomes(result: Result) -> list[str]:
+    """Give the outcome map as a table; how a race ends is in bold letters. Nothing for a pair without a race."""
+    if not result.findings or not result.outcomes:
+        return []
+    found = endings(result)
+    rows = ["", f"| {found.heading} | orders | share of random orders |", "| --- | ---: | ---: |"]
+    for one in (*found.shown, *([found.rest] if found.rest else [])):
+        told = f"**{literal(one.told)}**" if one.raced else literal(one.told)
+        rows.append(f"| {told} | {one.orders} | {literal(percent(one.share))} |")
+    return rows
 
 
 def literal(text: str) -> str:

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.report.document import covered, order_path, unchecked
+from stress.report.document import covered, order_path, repeated, unchecked
+from stress.report.endings import draws, told_below
 from stress.report.race import race, title
 from stress.report.words import clean, program
 from stress.result import Finished, Progress
@@ -68,6 +69,8 @@ class Terminal:
             result = happening.result
             self._races(result, happening.folder)
             where = f"{result.scenario.name} on {result.target.name}"
+            for drew in () if result.findings else draws(result.verdict.evidence):
+                self._console.print(Text(clean(f"sampled: {where}: {drew}")))
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
             # Who can't even begin has been told why on standard error.
@@ -82,12 +85,12 @@ class Terminal:
         table.add_column("as expected", width=_EXPECTED)
         table.add_column("covered", overflow="fold", ratio=4)
         for result in results:
-            expected = "yes" if result.as_expected else "NO"
+            expected, evidence = "yes" if result.as_expected else "NO", result.verdict.evidence
             table.add_row(
                 Text(f"{clean(result.scenario.name)}\non {clean(result.target.name)}"),
                 Text(clean(str(result.verdict.ruling))),
                 Text(expected, style=_COLOURS[expected]),
-                Text(clean(f"{covered(result.verdict.evidence)}{unchecked(result.verdict.evidence)}")),
+                Text(clean(f"{covered(evidence)}{repeated(evidence)}{unchecked(evidence)}")),
             )
         self._clear()
         self._console.print(table, soft_wrap=False, width=min(self._console.width, _WIDEST))
@@ -106,5 +109,9 @@ class Terminal:
         for number, finding in enumerate(result.findings, start=1):
             self._console.print(Text(title(result, finding), style="bold" if result.as_expected else "bold red"))
             for line in race(finding, order_path(folder, number), self._program, self._console.width - 2):
+                self._console.print(Text(f"  {line}" if line else ""))
+            self._console.print()
+        if told := told_below(result, self._console.width - 2):
+            for line in told:
                 self._console.print(Text(f"  {line}" if line else ""))
             self._console.print()
