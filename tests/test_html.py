@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
-from made import CLEANUP, HOLDS, RACE, TWO_RACES, hostile, result
+from known import counted_row, hostile_search, searched
+from made import CLEANUP, HOLDS, RACE, TWO_RACES, result
 
 from stress.report.folder import write, write_summary
 from stress.report.page import overview_page, pair_page
@@ -70,7 +72,8 @@ def pages() -> list[tuple[str, Result]]:
         ("holds", result(HOLDS)),
         ("environment", result(CLEANUP)),
         ("inconclusive", result(HOLDS, fault="Gateway 1 died", missing=("x",), notes=("a note",))),
-        ("hostile", hostile(ATTACK)),
+        ("hostile", hostile_search(ATTACK)),
+        ("searched", searched()),
     ]
 
 
@@ -106,6 +109,58 @@ def test_the_page_of_a_race_tells_it_all() -> None:
     for told in ("before1", "created", "duplicate", "rr-{fingerprint:16}", "[2, 2]", "exhausted 20 of 20"):
         assert told in page.texts
     assert "gateway. An invariant is broken: the Gateway must change." in page.texts
+
+
+def test_the_page_shows_the_nearest_passing_order_beside() -> None:
+    """Each of the two steps is highlighted in both orders, further to the right for B; what was moved stands alone."""
+    text = pair_page(searched(), "r")
+    page = Page(text)
+    breaks = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint} (nearest passing order: 1 step moved)"
+    assert breaks in page.texts
+    rows = text.split('<table class="order beside">')[1].split("</table>")[0].split("<tr")[2:]
+    told = [
+        [cell.count("event"), cell.count("told"), cell.count('"in"')] for row in rows for cell in row.split("<td")[1:]
+    ]
+    assert [told[at : at + 2] for at in range(8, len(told), 2)] == [
+        [[1, 0, 1], [1, 0, 1]],
+        [[0, 0, 0], [1, 1, 0]],
+        [[1, 1, 1], [1, 1, 1]],
+        [[1, 0, 1], [1, 0, 1]],
+        [[1, 1, 0], [0, 0, 0]],
+    ]
+    assert [at for at, row in enumerate(rows) if 'class="moved"' in row] == [5, 8]
+    assert "What breaks it" not in Page(pair_page(result(RACE), "r")).texts
+
+
+def test_the_page_shows_how_it_ends_as_bars() -> None:
+    """Orders and share of each outcome as figures and bars; the race's own is marked; an example can be opened."""
+    text = pair_page(searched(), "r")
+    page = Page(text)
+    assert page.classes["figure"] == ["14", "50 %", "6", "50 %"]
+    assert re.findall(r'class="(orders|share)"[^>]* width="([\d.]+%)"', text) == [
+        ("orders", "70.0%"),
+        ("share", "50.0%"),
+        ("orders", "30.0%"),
+        ("share", "50.0%"),
+    ]
+    assert re.findall("<summary>(.*?)</summary><pre>(.*?)</pre>", text, re.DOTALL) == [
+        ("1 record, 3 hits; A 202 count 2, B 202 count 3", "A start\nA GET k"),
+        ('1 record, 2 hits; A 202 count 2, B 202 count 2 <b class="tag">race</b>', "A start\nA GET k"),
+    ]
+    assert page.texts.count("of the random ones") == 1
+    assert "walk: 50 of 100 orders fail, 16 classes seen" in page.texts
+
+
+def test_where_nothing_was_drawn_there_are_no_shares() -> None:
+    """Orders alone are shown, and what is left out is counted."""
+    one = searched(drawn=False)
+    page = Page(pair_page(one, "r"))
+    assert (page.classes["figure"], "of the random ones" in page.texts) == (["14", "6"], False)
+    many = tuple(counted_row(2, 2, hits) for hits in range(3, 48))
+    page = Page(pair_page(dataclasses.replace(one, outcomes=many), "r"))
+    assert len(page.classes["figure"]) == 40
+    assert "and 5 other outcomes: 5 orders" in page.texts
+    assert "How it ends" not in Page(pair_page(result(RACE), "r")).texts
 
 
 def test_a_column_belongs_to_one_actor() -> None:
@@ -171,7 +226,7 @@ def test_a_browser_shows_hostile_texts_as_text(tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium on PATH")
-    one = hostile(ATTACK)
+    one = hostile_search(ATTACK)
     folder = write(one, tmp_path / "reports")
     write_summary([one], [folder], tmp_path / "reports")
     options = [

@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stress.report.document import covered, order_name, unchecked
+from stress.report.beside import beside, breaks
+from stress.report.document import covered, order_name, repeated, unchecked
+from stress.report.endings import draws, endings, lines_of, percent
 from stress.report.race import CAUSES
 from stress.report.story import between, conflicting, said, shown, story
-from stress.report.words import clean, replay_command
+from stress.report.words import clean, masked_lines, replay_command
+from stress.verdict import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stress.report.endings import Ending
     from stress.result import Finding, Result
+    from stress.step import Move
     from stress.trace import Trace
     from stress.verdict import Violation
 
+_MOST = 40
+"""How many outcomes a page shows; result.json has all."""
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -40,7 +47,9 @@ def pair_page(result: Result, folder: str) -> str:
         result=result,
         findings=findings,
         last=last,
-        covered=covered(result.verdict.evidence),
+        covered=covered(result.verdict.evidence) + repeated(result.verdict.evidence),
+        draws=draws(result.verdict.evidence),
+        map=_map(result),
         unchecked=unchecked(result.verdict.evidence).removeprefix("; "),
     )
 
@@ -51,7 +60,7 @@ def overview_page(results: Sequence[Result], links: Sequence[str]) -> str:
         {
             "result": result,
             "link": link,
-            "covered": covered(result.verdict.evidence) + unchecked(result.verdict.evidence),
+            "covered": "".join(tell(result.verdict.evidence) for tell in (covered, repeated, unchecked)),
             "stories": [story(one.trace, one.violations) for one in result.findings],
         }
         for result, link in zip(results, links, strict=True)
@@ -75,8 +84,46 @@ def _finding(number: int, finding: Finding, folder: str) -> dict[str, Any]:
         "switches": finding.order.switches(),
         "world": finding.world,
         "confirmed": finding.confirmed,
+        "breaks": breaks(finding.nearest) if finding.nearest else "",
+        "beside": beside(finding.order.moves, finding.nearest) if finding.nearest else [],
+        "movers": list(dict.fromkeys(move.actor for move in _moves(finding))),
         **_trace(finding.trace, finding.violations),
     }
+
+
+def _moves(finding: Finding) -> list[Move]:
+    """List the moves of the failing order, and of the nearest passing one if there is one."""
+    return [*finding.order.moves, *(finding.nearest.moves if finding.nearest else ())]
+
+
+def _map(result: Result) -> dict[str, Any]:
+    """Give the outcome map as rows: what it is in words, two figures and how long their bars are, and an example."""
+    found = endings(result, _MOST)
+    total = sum(row.orders for row in result.outcomes)
+    rows = [
+        {
+            "told": one.told,
+            "race": one.raced,
+            "orders": one.orders,
+            "share": percent(one.share),
+            "orders_bar": f"{100 * one.orders / total:.1f}%",
+            "share_bar": f"{100 * (one.share or 0):.1f}%",
+            "example": masked_lines("\n".join(lines_of(one.example))),
+        }
+        for one in found.shown
+    ]
+    return {
+        "rows": rows,
+        "renamed": found.renamed,
+        "races": found.raced,
+        "drawn": any(row.share is not None for row in result.outcomes),
+        "rest": _rest(found.rest) if found.rest else "",
+    }
+
+
+def _rest(rest: Ending) -> str:
+    told = f"and {rest.told}: {counted(rest.orders, 'order')}"
+    return told if rest.share is None else f"{told}, share {percent(rest.share)}"
 
 
 def _trace(trace: Trace, violations: Sequence[Violation]) -> dict[str, Any]:
