@@ -150,6 +150,8 @@ def test_requests_of_different_replicas_do_not_change_places() -> None:
     apart = dataclasses.replace(one, scenario=one.scenario.model_copy(update={"replicas": [1, 2]}))
     found = endings(apart)
     assert ([row.orders for row in found.shown], found.renamed, found.heading) == ([9, 6, 5], False, "how it ends")
+    together = dataclasses.replace(one, scenario=one.scenario.model_copy(update={"replicas": [2, 2]}))
+    assert [row.orders for row in endings(together).shown] == [14, 6]
 
 
 def test_eight_outcomes_are_shown_and_the_others_counted() -> None:

@@ -320,9 +320,9 @@ def test_how_it_ends_stands_below_the_races_of_a_pair() -> None:
 
 
 def test_what_samplers_drew_without_a_race_is_told_in_a_line_each() -> None:
-    """Where nothing failed there is no map; with two worlds each line says which."""
+    """Where nothing failed there is no map; with two worlds each line says which; where all is proven there is none."""
     one = searched()
-    evidence = one.verdict.evidence[0]
+    evidence = dataclasses.replace(one.verdict.evidence[0], exhausted=False)
     drew = dataclasses.replace(one.verdict, evidence=(evidence, dataclasses.replace(evidence, world="wire")))
     shown, output = console()
     shown.handle(Finished(dataclasses.replace(one, findings=(), verdict=drew)))
@@ -333,6 +333,9 @@ def test_what_samplers_drew_without_a_race_is_told_in_a_line_each() -> None:
         f"{where}: wire: pct: 50 of 200 o",
         f"{where}: wire: walk: 50 of 100 ",
     ]
+    shown, output = console()
+    shown.handle(Finished(dataclasses.replace(one, findings=())))
+    assert output.getvalue() == ""
 
 
 def test_the_table_says_how_many_orders_were_run_twice() -> None:

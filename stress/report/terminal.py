@@ -69,7 +69,8 @@ class Terminal:
             result = happening.result
             self._races(result, happening.folder)
             where = f"{result.scenario.name} on {result.target.name}"
-            for drew in () if result.findings else draws(result.verdict.evidence):
+            proven = any(one.exhausted for one in result.verdict.evidence)
+            for drew in () if result.findings or proven else draws(result.verdict.evidence):
                 self._console.print(Text(clean(f"sampled: {where}: {drew}")))
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
