@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -12,12 +12,15 @@ from stress.checks import run_checks
 from stress.pair import Pair
 from stress.report.folder import ReportUnwritable, write
 from stress.result import Result
-from stress.running import doubt, follow
-from stress.search import INTERRUPTED, Limits
+from stress.running import doubt, follow, follow_each
+from stress.search import CONFIRMATIONS, INTERRUPTED, Limits
 from stress.verdict import judge
 from stress.worlds.identity import UNKNOWN
+from stress.worlds.lanes import LANES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection
+
     from stress.batch import Job
     from stress.order import Order
     from stress.running import World
@@ -43,15 +46,16 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
     async with wire or nullcontext() as world:
-        told = await _Replays(order, world or cast("World", model), times, reports).told()
+        told = await _Replays(order, world or cast("World", model), times, reports, where.lanes or LANES).told()
     return told if told is not None else await _search_instead(job, where, reports)
 
 
 class _Replays:
     """Follows one order several times in one world."""
 
-    def __init__(self, order: Order, world: World, times: int, reports: Path) -> None:
+    def __init__(self, order: Order, world: World, times: int, reports: Path, lanes: int) -> None:
         self._order, self._world, self._times, self._reports = order, world, times, reports
+        self._lanes = lanes
         self._last: Trace | None = None
         self._done = 0
 
@@ -59,21 +63,40 @@ class _Replays:
         """Count how often the order fails; None when a Gateway that has changed no longer allows it."""
         failed, stories = 0, set[object]()
         try:
-            for _ in range(self._times):
-                self._last = trace = await follow(self._order, self._world)
-                fault = trace.fault or doubt(trace, self._world)
-                if fault.startswith("DIVERGED"):
-                    return self._ended(fault, INCONCLUSIVE) if self._same else None
-                if fault:
-                    return self._ended(f"inconclusive: {fault}", INCONCLUSIVE)
-                self._done += 1
-                stories.add(trace.signature)
-                failed += bool(run_checks(self._world.scenario.invariants, trace))
-                await asyncio.sleep(0)
+            async with aclosing(self._traces(stories)) as traces:
+                async for trace in traces:
+                    self._last = trace
+                    fault = trace.fault or doubt(trace, self._world)
+                    if fault.startswith("DIVERGED"):
+                        return self._ended(fault, INCONCLUSIVE) if self._same else None
+                    if fault:
+                        return self._ended(f"inconclusive: {fault}", INCONCLUSIVE)
+                    self._done += 1
+                    stories.add(trace.signature)
+                    failed += bool(run_checks(self._world.scenario.invariants, trace))
+                    await asyncio.sleep(0)
         except asyncio.CancelledError:
             self._last = self._world.abandoned(INTERRUPTED) or self._last
             return self._ended(f"{INTERRUPTED}: failed {failed} of {self._done}", INTERRUPT)
         return self._counted(failed, len(stories))
+
+    async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
+        """Follow the order alone at first; where all told one of the ``stories``, the others beside each other.
+
+        Beside others it has another fresh value each time. Where that tells something else, it is followed alone.
+        """
+        for _ in range(min(self._times, CONFIRMATIONS)):
+            yield await follow(self._order, self._world)
+        left = self._times - CONFIRMATIONS
+        alone = left if len(stories) > 1 else 0
+        async with aclosing(follow_each([self._order] * (left - alone), self._world, self._lanes)) as traces:
+            async for trace in traces:
+                if trace.signature in stories and not trace.fault:
+                    yield trace
+                else:
+                    alone += 1
+        for _ in range(alone):
+            yield await follow(self._order, self._world)
 
     def _counted(self, failed: int, stories: int) -> Told:
         times = self._times

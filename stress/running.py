@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, overload
 
 from stress.checks import check_named, undecided
 from stress.explore.base import ENVIRONMENT
-from stress.explore.interleaving import Interleaving
 from stress.explore.replay import Replay
 from stress.order import Head, Order
 from stress.trace import Trace
+from stress.worlds.drive import Asked
+from stress.worlds.lanes import Lanes
+from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable
 
     from stress.explore.base import Explorer
+    from stress.explore.interleaving import Interleaving
     from stress.scenario import Scenario
     from stress.target import Target
     from stress.verdict import Violation
     from stress.worlds.model import ModelWorld
-    from stress.worlds.wire import WireWorld
 
 
 class World(Protocol):
@@ -52,23 +55,41 @@ def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
 
     A trace with a ``fault`` did not follow the order to its end.
     """
-    if isinstance(order, Interleaving):
-        order.more()
-        return world.run(order)
-    replay = Replay(order.moves)
-    replay.more()
-    acting = {move.actor for move in order.moves if move.actor in ENVIRONMENT}
-    return world.run(replay, order.head.fresh or None, frozenset(acting - world.scenario.actors.keys()))
+    asked = _asked(order, world)
+    return world.run(asked.explorer, asked.fresh or None, asked.also)
 
 
 async def follow(order: Order | Explorer, world: World) -> Trace:
     """Run one order, or what an explorer makes of one, in either world."""
-    if isinstance(order, Order):
-        trace = run(order, world)
-    else:
-        order.more()
-        trace = world.run(order)
+    asked = _asked(order, world)
+    trace = world.run(asked.explorer, asked.fresh or None, asked.also)
     return trace if isinstance(trace, Trace) else await trace
+
+
+async def follow_each(orders: Iterable[Order | Explorer], world: World, lanes: int = 1) -> AsyncGenerator[Trace]:
+    """Run many orders and give their traces in the same order; on the wire up to ``lanes`` of them at once.
+
+    Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. On the
+    wire an order may be asked for before the traces of the ``lanes`` before it are given, and its own fresh value is
+    used only where no other order runs beside it.
+    """
+    if isinstance(world, WireWorld) and lanes > 1:
+        async with aclosing(Lanes(world, lanes).run(_asked(order, world) for order in orders)) as traces:
+            async for trace in traces:
+                yield trace
+    else:
+        for order in orders:
+            yield await follow(order, world)
+
+
+def _asked(order: Order | Explorer, world: World) -> Asked:
+    """Ask for one order; an order of a file may need actors that the scenario does not name."""
+    explorer = Replay(order.moves) if isinstance(order, Order) else order
+    explorer.more()
+    if not isinstance(order, Order):
+        return Asked(explorer)
+    acting = {move.actor for move in order.moves if move.actor in ENVIRONMENT}
+    return Asked(explorer, order.head.fresh, frozenset(acting - world.scenario.actors.keys()))
 
 
 def doubt(trace: Trace, world: World) -> str:

@@ -148,9 +148,19 @@ class Signal:
         return self.count != seen
 
 
-async def within(future: asyncio.Future[None], seconds: float, *, awake: bool = True) -> bool:
-    """Wait for a future that will be given no exception, ``awake`` at first; tell whether it is done in time."""
-    spin = time.perf_counter() + min(seconds, SPIN_SECONDS) if awake else 0.0
+async def due(future: asyncio.Future[None], seconds: float) -> bool:
+    """Wait for a future that will be given no exception; it is done when ``seconds`` are over. Tell whether before."""
+    timer = asyncio.get_running_loop().call_later(seconds, _expire, future)
+    try:
+        await future
+    finally:
+        timer.cancel()
+    return asyncio.get_running_loop().time() < timer.when()
+
+
+async def within(future: asyncio.Future[None], seconds: float) -> bool:
+    """Wait for a future that will be given no exception, awake at first; tell whether it is done in time."""
+    spin = time.perf_counter() + min(seconds, SPIN_SECONDS)
     while not future.done() and time.perf_counter() < spin:
         os.sched_yield()
         await asyncio.sleep(0)
@@ -229,7 +239,7 @@ class Gate:
         """Let one head through and wait until its reply came; False if none came within ``seconds``.
 
         When it returns, everything that the store said because of it is here too: replies to commands that waited,
-        and messages.
+        and messages. Where someone listens to the gate, that may come later.
         """
         if all(head is not frame for head in frame.channel.heads()):
             return False  # its connection is gone
@@ -237,8 +247,9 @@ class Gate:
         frame.released_at = time.perf_counter()
         silent = not frame.replies_left
         frame.channel.forward(frame)
-        # Where someone listens several orders are under way: there is work to do meanwhile.
-        done = await within(frame.done, seconds, awake=self.signal.listener is None)
+        if self.signal.listener is not None:  # several orders are under way: there is work to do meanwhile
+            return await due(frame.done, seconds)
+        done = await within(frame.done, seconds)
         if silent:
             await frame.channel.catch_up()
         await self.catch_up()

@@ -14,7 +14,6 @@ from stress.trace import Kind
 from stress.worlds.attribution import Request
 from stress.worlds.drive import LOOKS, STORE_SECONDS, Drive
 from stress.worlds.habits import habit_of, marks_of
-from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
     from stress.worlds.drive import Asked
     from stress.worlds.replicas import Replica
     from stress.worlds.wire import WireWorld
+
+
+_GLANCE_SECONDS = 0.02
+"""How long a request may take before it is looked at whether it waits: beside others it is served later than alone."""
 
 
 class Doubt(Exception):
@@ -103,7 +106,7 @@ class Lane(Drive):
                 if not self._fault and habit_of(request) != habit:
                     raise Doubt("a request shows what it never did")
                 return
-            if await self._signal.wait(seen, GLANCE_SECONDS):
+            if await self._signal.wait(seen, _GLANCE_SECONDS):
                 looks = 0
                 continue
             waited = time.perf_counter() - begun

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stress.worlds.drive import Asked
     from stress.worlds.wire import WireWorld
 
+LANES = 4
+"""How many orders run at once where nothing else is said: measured (`bench`)."""
 _AHEAD = 4
 """How many orders for each lane may be under way or done before the first of them is told."""
 _FEW, _SHARE = 20, 0.25
@@ -83,10 +85,16 @@ class Lanes:
                 else:
                     return
         finally:
-            for task in self._under_way:
-                task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
-            await self._shut()
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End what is under way; its keys are deleted."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        self._under_way.clear()
+        self._alone.clear()
+        await self._shut()
 
     def _room(self, ahead: int) -> bool:
         """Tell whether one more order may begin: after one that runs alone none does."""
@@ -127,9 +135,8 @@ class Lanes:
                 self._lanes.add(lane)
                 try:
                     trace = await lane.run()
-                    if not trace.fault or self._world.gate.fault or self._world.site.hurt:
-                        order.trace = trace
-                        return
+                    # Whose fault it is may not be known; who has died is dead for all.
+                    order.trace = trace if not trace.fault or self._world.site.hurt else None
                     break
                 except Crossed:
                     order.memory.again()
