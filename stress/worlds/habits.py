@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stress.worlds.attribution import Request, Signature
     from stress.worlds.fingerprint import Marks
 
+_REMEMBERED = 50_000
 _NUMBER = re.compile(r":\d+\}")
 
 
@@ -52,13 +53,17 @@ class Habits:
         """Give what a request shows next; None where that is not known, or not always the same."""
         return self._known.get(tuple(request.done))
 
+    def varies(self, request: Request) -> bool:
+        """Tell whether a request was seen to go on in two ways from where it is."""
+        return tuple(request.done) in self._known and self.after(request) is None
+
     def learn(self, request: Request) -> None:
         """Remember what a request has shown that was let go alone, and whose process is quiet now."""
         history, habit = tuple(request.done), habit_of(request)
-        if history not in self._known:
+        if history not in self._known and len(self._known) < _REMEMBERED:
             self._known[history] = habit
             self.taught += 1
-        elif self._known[history] not in (habit, None):
+        elif self._known.get(history) not in (habit, None):
             self._known[history] = None
             self.taught += 1
 

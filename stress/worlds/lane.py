@@ -16,7 +16,7 @@ from stress.worlds.drive import LOOKS, STORE_SECONDS, Drive
 from stress.worlds.habits import habit_of, marks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stress.gate.gate import Frame
     from stress.step import Move
@@ -34,24 +34,30 @@ _GLANCE_SECONDS = 0.02
 class Doubt(Exception):
     """A run beside others can't be trusted, or not be gone on with: the order must run alone.
 
-    ``waited`` where a request did not show what it does when it is alone, although its process was quiet.
+    ``usual`` where that is no sign of anything wrong, ``waited`` where a request showed nothing and its process slept.
     """
 
-    def __init__(self, why: str, *, waited: bool = False) -> None:
+    def __init__(self, why: str, *, usual: bool = False, waited: bool = False) -> None:
         """Say why."""
-        self.waited = waited
+        self.usual, self.waited = usual, waited
         super().__init__(why)
 
 
 class Lane(Drive):
     """A run whose frames are told apart from those of other orders by what they carry; `take` is given them.
 
-    ``doubt`` is set from outside when something happened that may concern every order that is under way.
+    ``doubt`` is set from outside when something happened that may concern every order that is under way. ``idle`` while
+    it waits for the clock.
     """
 
-    def __init__(self, world: WireWorld, asked: Asked, clients: Mapping[str, Client]) -> None:
-        """Prepare a run on connections of its own, with a fresh value that no other order has now."""
+    def __init__(self, world: WireWorld, asked: Asked, clients: Mapping[str, Client], idle: Callable[[], None]) -> None:
+        """Prepare a run on connections of its own, with a fresh value that no other order has now.
+
+        ``idle`` is called when it begins to wait for the clock, and does nothing until then.
+        """
         super().__init__(world, asked, clients, Signal(awake=False))
+        self.idle = False
+        self._begin_idle = idle
         self._marks = marks_of(world.marks, asked.fresh)
         self.doubt = ""
         self._arrived: list[Frame] = []
@@ -90,11 +96,19 @@ class Lane(Drive):
         self._expect_nothing()
         await super()._apply(move)
 
+    async def _act(self, move: Move) -> None:
+        if move.actor == "clock":
+            self.idle = True
+            self._begin_idle()
+        await super()._act(move)
+        self.idle = False
+
     async def _until_shown(self, request: Request) -> None:
         replica, habits = self._world.replicas[request.replica], self._world.habits
         habit = habits.after(request)
         if habit is None:
-            raise Doubt("what a request does next is not known")
+            varies = habits.varies(request)
+            raise Doubt("a request goes on in several ways from one point" if varies else "", usual=not varies)
         frames, ends = habit.frames, habit.answer is not None
         begun, looks = time.perf_counter(), 0
         while not self._faulty():

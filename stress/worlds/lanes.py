@@ -17,7 +17,7 @@ from stress.worlds.drive import CROSSINGS, STORE_SECONDS, Crossed, Memory, new_f
 from stress.worlds.lane import Doubt, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Mapping
 
     from stress.gate.gate import Frame
     from stress.trace import Trace
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 LANES = 4
 """How many orders run at once where nothing else is said: measured (`bench`)."""
-_AHEAD = 4
+_AHEAD = 8
 """How many orders for each lane may be under way or done before the first of them is told."""
+_CLIENTS = 64
+"""How many requests may be under way while orders wait for the clock: all that wait go on at the same second."""
 _FEW, _SHARE = 20, 0.25
 """From so many orders on, lanes are given up where more than this share of them had to be run again alone."""
 _WAITED = 2
@@ -49,12 +51,13 @@ class Lanes:
     def __init__(self, world: WireWorld, most: int) -> None:
         """Begin with no lane in use."""
         self._world, self._most = world, most
-        self._free = list(range(most))
+        self._free: list[Mapping[str, Client]] = []
+        self._changed = asyncio.Event()
         self._lanes: set[Lane] = set()
         self._under_way: dict[asyncio.Task[None], _Order] = {}
         self._alone: deque[_Order] = deque()
         self._strays: set[asyncio.Task[bool]] = set()
-        self._begun = self._doubted = self._waited = 0
+        self._begun = self._odd = self._waited = 0
         self._taught = -1
         self._heard = False
 
@@ -98,24 +101,36 @@ class Lanes:
 
     def _room(self, ahead: int) -> bool:
         """Tell whether one more order may begin: after one that runs alone none does."""
-        return not self._alone and len(self._under_way) < self._most and ahead < _AHEAD * self._most
+        at_work = len(self._under_way) - sum(lane.idle for lane in self._lanes)
+        if self._under_way and not self._free:
+            return False
+        return not self._alone and at_work < self._most and ahead < _AHEAD * self._most
 
     async def _begin(self, order: _Order) -> None:
         habits = self._world.habits
         if self._most == 1 or habits.reason or habits.taught != self._taught:
             self._alone.append(order)
             return
-        crew = await self._world.crew(self._most)
         if self._world.gate.signal.listener is None:
+            self._free = list(await self._world.crew(self._crowd(order.asked)))
             self._world.gate.close()
             self._world.gate.signal.listener = self._hear
         self._begun += 1
-        self._under_way[asyncio.create_task(self._run_beside(order, crew))] = order
+        task = asyncio.create_task(self._run_beside(order, self._free.pop()))
+        self._under_way[task] = order
+        task.add_done_callback(lambda _: self._changed.set())
+
+    def _crowd(self, asked: Asked) -> int:
+        """Say how many orders may be under way: more than are at work where some may wait for the clock."""
+        scenario = self._world.scenario
+        timed = "clock" in scenario.actors or "clock" in asked.also
+        return max(self._most, min(_AHEAD * self._most, _CLIENTS // scenario.concurrent)) if timed else self._most
 
     async def _ended(self) -> None:
-        """Wait until an order that is under way has ended."""
-        done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
+        """Wait until an order that is under way has ended, or waits for the clock."""
+        await self._changed.wait()
+        self._changed.clear()
+        for task in [one for one in self._under_way if one.done()]:
             order = self._under_way.pop(task)
             task.result()
             if order.trace is None:
@@ -126,12 +141,12 @@ class Lanes:
         self._taught = self._world.habits.taught
         order.trace = await self._world.alone(order.asked, order.memory)
 
-    async def _run_beside(self, order: _Order, crew: Sequence[Mapping[str, Client]]) -> None:
+    async def _run_beside(self, order: _Order, clients: Mapping[str, Client]) -> None:
         """Run one order in a lane; it has no trace then if it must run alone."""
-        place = self._free.pop()
         try:
             for _ in range(CROSSINGS):
-                lane = self._world.begun(Lane(self._world, order.asked._replace(fresh=new_fresh()), crew[place]))
+                asked = order.asked._replace(fresh=new_fresh())
+                lane = self._world.begun(Lane(self._world, asked, clients, self._changed.set))
                 self._lanes.add(lane)
                 try:
                     trace = await lane.run()
@@ -148,15 +163,15 @@ class Lanes:
                     await self._world.forget(lane.written)
         finally:
             order.memory.again()
-            self._free.append(place)
+            self._free.append(clients)
 
     def _note(self, doubt: Doubt) -> None:
         """Count an order that must run again, and give lanes up where that happens often."""
-        self._doubted += 1
+        self._odd += not doubt.usual
         self._waited += doubt.waited
         if self._waited >= _WAITED:
             self._give_up("requests of several orders wait for each other inside the Gateway")
-        elif self._begun >= _FEW and self._doubted > _SHARE * self._begun:
+        elif self._begun >= _FEW and self._odd > _SHARE * self._begun:
             self._give_up(f"too often an order had to run alone ({doubt})")
 
     def _give_up(self, reason: str) -> None:
