@@ -105,6 +105,10 @@ class Journal:
         self.back(begin)
         return found
 
+    def forget(self) -> None:
+        """Use nothing of what is there."""
+        self.back((0, (0, 0)))
+
     def part(self) -> int:
         """Count the explorers of the search, which come one after another."""
         self._parts += 1

@@ -456,6 +456,19 @@ def test_the_ends_are_the_first_and_the_last_run(tmp_path: Path) -> None:
     journal.close(finished=True)
 
 
+def test_what_is_forgotten_is_replaced(tmp_path: Path) -> None:
+    """Nothing is fed, and the file has the runs of the new search alone."""
+    path = tmp_path / "journal"
+    interrupted(path, 5, MAKERS["walk"])
+    journal = Journal(path, ORIGIN)
+    journal.forget()
+    recorder = Recorder(MAKERS["walk"], journal)
+    assert list(recorder.feed()) == []
+    run(recorder, 2)
+    journal.close(finished=False)
+    assert len(resumed(path, MAKERS["walk"])[0]) == 2
+
+
 def test_whoever_stops_taking_in_runs_loses_none(tmp_path: Path) -> None:
     """A search that ends while it is fed leaves the file as it was, unless it runs something else."""
     path = tmp_path / "journal"
