@@ -87,12 +87,12 @@ class Pair:
     async def _search_model(self, model: ModelWorld) -> Covered:
         share = _MODEL_SHARE if self._wire is not None else 1.0
         limits = self._limits._replace(seconds=self._limits.seconds * share)
-        return await Search(model, limits, tell=self._tell).run()
+        return await Search(model, limits, tell=self._tell, baseline=True).run()
 
     async def _search_wire(self, world: World, found: list[Finding]) -> Covered:
         left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
         limits = self._limits._replace(seconds=left)
-        search = Search(world, limits, tell=self._tell, compare=self._compare)
+        search = Search(world, limits, tell=self._tell, compare=self._compare, baseline=self._model is None)
         return await search.run([finding.order.with_head(fresh="") for finding in found])
 
     def _compare(self, trace: Trace) -> str:
@@ -158,9 +158,6 @@ class Pair:
         wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
         notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
-        notes += [
-            f"{', '.join(one.invariants)}: what breaks it: {one.nearest}" for one in findings if one.nearest is not None
-        ]
         notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
         return Result(
             scenario=world.scenario,
@@ -174,6 +171,7 @@ class Pair:
             unexpected=unexpected,
             faults=(fault,) if fault else (),
             last_trace=covered[-1].last,
+            outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
             notes=tuple(notes + [note for one in covered for note in one.notes]),
             seed=self._limits.seed,
             seconds=time.monotonic() - self._begun,

@@ -120,13 +120,15 @@ class Evidence:
         if self.exhausted:
             words = f"exhausted {self.orders} of {self.total}"
             if self.classes is not None:
-                words = f"exhausted {self.classes} of {self.classes} classes ({counted(self.orders, 'order')})"
-        elif self.classes is not None:
-            words = f"{counted(self.classes, 'class')} of orders, not all"
+                names = " up to the names of requests" if self.renamed else ""
+                orders = counted(self.orders, "order")
+                words = f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
         elif self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
             words = f"bounded: every order with up to {counted(self.bound, 'switch')} ({counted(self.orders, 'order')})"
+        elif self.classes is not None:
+            words = f"{counted(self.classes, 'class')} of orders, not all"
         elif self.sampled and not self.orders:
             words = f"sampled only: {counted(self.sampled, 'order')}"
         else:

@@ -10,38 +10,21 @@ The explorer does no I/O: it proposes moves, is told what they did, and proposes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stress.explore.base import Diverged, is_environment
 from stress.explore.dependence import Table, effects, is_request
 from stress.explore.symmetry import Symmetry, of_actor
+from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, graft, possible, without
 from stress.step import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from stress.explore.dependence import Dependence, Effect
     from stress.explore.symmetry import Histories
     from stress.step import Move
     from stress.trace import Trace
-
-
-class _Absorbed(NamedTuple):
-    """A wakeup sequence that was left out at a depth because a branch leads to all that it leads to."""
-
-    depth: int
-    sequence: list[int]
-
-
-class _Branch:
-    """One move of a wakeup tree (None ends the run), what it is expected to do, and what comes after it."""
-
-    __slots__ = ("absorbed", "children", "move", "number")
-
-    def __init__(self, move: Move | None, number: int) -> None:
-        self.move, self.number = move, number
-        self.children: list[_Branch] = []
-        self.absorbed: list[_Absorbed] = []
 
 
 class _Level:
@@ -55,7 +38,7 @@ class _Level:
 
     __slots__ = ("before", "done", "epoch", "histories", "number", "offered", "races", "sleep", "tree", "withdrawn")
 
-    def __init__(self, offered: tuple[Move, ...], tree: list[_Branch], *, done: bool) -> None:
+    def __init__(self, offered: tuple[Move, ...], tree: list[Branch], *, done: bool) -> None:
         self.offered, self.tree, self.done = offered, tree, done
         self.sleep: dict[int, int] = {}
         self.number = self.before = self.epoch = 0
@@ -75,6 +58,7 @@ class Dpor:
     be missed: the search is ``doubtful`` as soon as one is seen to wait, and nothing is called exhausted. It is not
     where ``stays``: what was waited for is there for good (a reply that the store has sent).
 
+    ``guide`` tells what to choose where anything may be, by the number of moves with it; missing numbers end the order.
     ``orders`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
     turned out to be blocked. ``clock_orders`` are those in which the clock moved.
     """
@@ -91,17 +75,16 @@ class Dpor:
         read: Callable[[Trace], Sequence[Effect]] = effects,
     ) -> None:
         """Begin with the empty order."""
-        self._read, self._stays = read, stays
-        self._table = Table(dependence)
-        self._symmetry = (
-            Symmetry(alike, self._table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
-        )
+        self.read, self._stays = read, stays
+        self.table = Table(dependence)
+        self._symmetry = Symmetry(alike, self.table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
         self._levels: list[_Level] = []
         self._fixed = self._depth = 0
         self._begun = self._running = self._lost = self._waiting = False
-        self._absorbed: list[_Absorbed] = []
+        self._absorbed: list[Absorbed] = []
         self.orders = self.redundant = self.clock_orders = 0
         self.doubtful = False
+        self.guide: Mapping[int, Move] | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -138,35 +121,57 @@ class Dpor:
         self._depth = depth + 1
         if depth < len(levels):
             branch = levels[depth].tree[0]
-            if _possible(branch, moves, done=done):
+            if possible(branch, moves, done=done):
                 return branch.move
             raise Diverged(depth + 1, str(branch.move), moves)
         if self._lost:
             return self._first(moves, done=done)
         tree = levels[-1].tree[0].children if levels else []
         asked = bool(tree)
-        for branch in [one for one in tree if not _possible(one, moves, done=done)]:
-            self._absorbed += _all_absorbed(branch)
+        for branch in [one for one in tree if not possible(one, moves, done=done)]:
+            self._absorbed += all_absorbed(branch)
             tree.remove(branch)
         if not tree:
             move = self._first(moves, done=done)
             if asked:
                 self._lost = True
                 return move
-            tree.append(_Branch(move, 0))
+            tree.append(Branch(move, 0))
         levels.append(_Level(tuple(moves), tree, done=done))
         return tree[0].move
 
+    @property
+    def wanted(self) -> list[int]:
+        """The moves that the next order begins with, by the numbers of what they did (0: it ends there)."""
+        found = [level.number for level in self._levels[: self._fixed]]
+        tree = self._levels[self._fixed].tree if self._levels else []
+        while tree:
+            found.append(tree[0].number)
+            tree = tree[0].children
+        return found
+
+    def asleep(self, sequence: Sequence[int]) -> bool:
+        """Tell whether an order was explored before, where this one begins otherwise than the last one."""
+        if not self._levels:
+            return False
+        level = self._levels[self._fixed]
+        rest = list(sequence[self._fixed :])
+        return any(without(rest, number, self.table) is not None for number in level.sleep.values())
+
     def learn(self, trace: Trace) -> None:
         """Find the races of the order, and note for each of them what lets it come the other way round."""
+        self.take_in(self.read(trace))
+
+    def take_in(self, done: Sequence[Effect]) -> None:
+        """Learn from what each move of the order did."""
         self._running = False
         self.orders += 1
-        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        self.clock_orders += any(effect.move.actor == "clock" for effect in done)
         if self._lost:
             self.redundant += 1
             self._give_up()
         else:
-            self._take_in(self._read(trace))
+            self._take_in(done)
             self.redundant += self._sleepwalked()
             self._answer_races()
         while self._absorbed:
@@ -175,7 +180,7 @@ class Dpor:
 
     def _sleepwalked(self) -> bool:
         """Tell whether the order took a move that slept: then its class was explored before."""
-        moves = self._table.moves
+        moves = self.table.moves
         return any(moves[level.number] in level.sleep for level in self._levels[self._fixed + 1 :])
 
     def _give_up(self) -> None:
@@ -193,6 +198,8 @@ class Dpor:
 
         Where actors are interchangeable all are started, so that their histories are equal, and the lowest goes first.
         """
+        if self.guide is not None:
+            return self.guide.get(self._depth)
         if done:
             return None
         if self._symmetry is not None:
@@ -205,7 +212,7 @@ class Dpor:
 
     def _fall_asleep(self, level: _Level) -> None:
         """Note that all that begins with the move of a level has been explored, and drop what leads to the same."""
-        table = self._table
+        table = self.table
         asleep = [level.number]
         if self._symmetry is not None:
             asleep += self._symmetry.images(level.number, level.histories)
@@ -216,7 +223,7 @@ class Dpor:
 
     def _take_in(self, done: Sequence[Effect]) -> None:
         """Number what the new moves did, and find what happened before them and which races they are in."""
-        levels, table, symmetry = self._levels, self._table, self._symmetry
+        levels, table, symmetry = self._levels, self.table, self._symmetry
         for depth in range(self._fixed, len(levels)):
             level = levels[depth]
             branch = level.tree[0]
@@ -251,7 +258,7 @@ class Dpor:
         Of one actor only moves that were possible at the same time are in a race. The end of a run is in a race with
         what the environment does, as it can't come before the end of a request.
         """
-        levels, dependent = self._levels, self._table.dependent[number]
+        levels, dependent = self._levels, self.table.dependent[number]
         actor = "" if move is None else move.actor
         before, races = 0, []
         for earlier in range(depth - 1, -1, -1):
@@ -284,7 +291,7 @@ class Dpor:
 
     def _reverse(self, earlier: int, until: int, move: Move | None, number: int) -> None:
         """Insert what lets a move come before the one at an earlier level: all that does not happen after that."""
-        levels, moves = self._levels, self._table.moves
+        levels, moves = self._levels, self.table.moves
         this = moves[number]
         sequence = [
             level.number
@@ -299,26 +306,26 @@ class Dpor:
 
     def _enabled(self, sequence: list[int], number: int) -> bool:
         """Tell whether a sequence may make a move possible that was not before it; the end is always in time."""
-        dependent = self._table.dependent[number]
+        dependent = self.table.dependent[number]
         return not number or any(dependent >> other & 1 for other in sequence)
 
     def _insert(self, depth: int, sequence: list[int]) -> None:
         """Insert a wakeup sequence at a depth, unless what is explored or planned there leads to the same."""
-        table = self._table
+        table = self.table
         while sequence and depth < len(self._levels):
             level = self._levels[depth]
-            if any(_without(sequence, number, table) is not None for number in level.sleep.values()):
+            if any(without(sequence, number, table) is not None for number in level.sleep.values()):
                 return
             waiting = self._waiting and depth == self._fixed
-            rest = None if waiting else _without(sequence, level.number, table)
+            rest = None if waiting else without(sequence, level.number, table)
             if rest is None:
-                begin = _branch(sequence[0], table)
-                if not _possible(begin, level.offered, done=level.done):
+                begin = branch_of(sequence[0], table)
+                if not possible(begin, level.offered, done=level.done):
                     return
                 if begin.move is not None and begin.move != table.effects[sequence[0]].move:
                     sequence = [table.expected(begin.move), *sequence[1:]]
                     continue
-                _graft(level.tree, 0 if waiting else 1, _Absorbed(depth, sequence), table)
+                graft(level.tree, 0 if waiting else 1, Absorbed(depth, sequence), table)
                 return
             sequence, depth = rest, depth + 1
 
@@ -328,58 +335,3 @@ def _waits(actor: str, before: Sequence[Move], after: Sequence[Move], effect: Ef
     if is_request(actor) and not effect.answered and all(move.actor != actor for move in after):
         return True
     return any(move.actor != actor and is_request(move.actor) and move not in before for move in after)
-
-
-def _possible(branch: _Branch, moves: Sequence[Move], *, done: bool) -> bool:
-    """Tell whether a branch can be taken; made-up names may change with the order, then the actor tells it."""
-    if branch.move is None:
-        return done
-    if branch.move in moves:
-        return True
-    own = [move for move in moves if (move.actor, move.command) == (branch.move.actor, branch.move.command)]
-    if len(own) == 1 and is_request(own[0].actor):
-        branch.move = own[0]
-        return True
-    return False
-
-
-def _without(sequence: list[int], number: int, table: Table) -> list[int] | None:
-    """Give what is left of a sequence after a move that it may begin with (a weak initial of it), else None."""
-    this, dependent, moves = table.moves[number], table.dependent[number], table.moves
-    for place, other in enumerate(sequence):
-        if moves[other] == this:
-            return sequence[:place] + sequence[place + 1 :]
-        if dependent >> other & 1:
-            return None
-    return sequence
-
-
-def _graft(tree: list[_Branch], begin: int, whole: _Absorbed, table: Table) -> None:
-    """Put a sequence into the branches of a wakeup tree from ``begin`` on."""
-    sequence = whole.sequence
-    while sequence:
-        for branch in tree[begin:]:
-            rest = _without(sequence, branch.number, table)
-            if rest is not None:
-                break
-        else:
-            break
-        if not rest or not branch.children:
-            branch.absorbed.append(whole)
-            return
-        tree, sequence, begin = branch.children, rest, 0
-    for number in sequence:
-        branch = _branch(number, table)
-        tree.append(branch)
-        tree = branch.children
-
-
-def _branch(number: int, table: Table) -> _Branch:
-    return _Branch(table.effects[number].move if number else None, number)
-
-
-def _all_absorbed(branch: _Branch) -> list[_Absorbed]:
-    found = list(branch.absorbed)
-    for child in branch.children:
-        found += _all_absorbed(child)
-    return found

@@ -106,11 +106,20 @@ class Exhaustive:
         self._node = self._child(first, switches_away(first, offered, self._current))
         return self._take(first)
 
+    @property
+    def prefix(self) -> tuple[Move, ...]:
+        """The moves that the next order begins with."""
+        return tuple(self._prefix)
+
     def learn(self, trace: Trace) -> None:
         """Count the order."""
+        self.count(trace.moves)
+
+    def count(self, moves: Sequence[Move]) -> None:
+        """Count an order by its moves."""
         self._running = False
         self.orders += 1
-        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        self.clock_orders += any(move.actor == "clock" for move in moves)
 
     def _take(self, move: Move) -> Move:
         self._taken.append(move)

@@ -15,7 +15,7 @@ from stress.step import WHOLE, Access
 from stress.trace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from stress.step import Move, Touch
     from stress.trace import Event, Trace
@@ -28,14 +28,15 @@ class Starve:
     """Runs all requests one after another to learn what they do, then starves one of them in each order.
 
     Who reads an object and writes it in a later step can be a victim. Victims that did the same as one before come
-    last, as identical requests do. So there are at most as many orders as requests, after the first. ``victim`` is who
-    is starved now. What steps read and write is learned from every trace.
+    last, as identical requests do. So there are at most as many orders as requests, after the first; of those ``alike``
+    one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace.
     """
 
     name = "starve"
 
-    def __init__(self) -> None:
+    def __init__(self, alike: Collection[str] = ()) -> None:
         """Know nothing yet."""
+        self._alike = alike
         self.victim: str | None = None
         self.orders = 0
         self._victims: list[str] = []
@@ -88,6 +89,8 @@ class Starve:
             able = [actor for actor in plans if self._starvable(actor)]
             first = {tuple(plans[actor]): actor for actor in reversed(able)}
             self._victims = sorted(able, key=lambda actor: first[tuple(plans[actor])] != actor)
+            others = [actor for actor in self._victims if actor in self._alike][1:]
+            self._victims = [actor for actor in self._victims if actor not in others]
         self.orders += 1
 
     def _note(self, event: Event) -> None:

@@ -1,0 +1,168 @@
+"""Hunt, then proof: orders with few preemptions first, then one order of each class that is left.
+
+Where a request is seen to wait for another, orders are not told apart by what they touch alone: then every order is
+run. Orders in which the clock moves come last where each of them costs a real second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.explore.dependence import effects
+from stress.explore.dpor import Dpor
+from stress.explore.exhaustive import Exhaustive
+from stress.explore.hunt import Hunt
+from stress.explore.recall import Recall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from stress.explore.base import Explorer
+    from stress.explore.dependence import Dependence, Effect
+    from stress.step import Move
+    from stress.trace import Trace
+
+
+class Auto:
+    """Runs the hunt's orders, then DPOR's, and no class twice as far as can be told beforehand.
+
+    ``possible`` says how often each actor of the environment may act. With ``clock_apart`` all orders without a move of
+    the clock come first, or as many as there are until ``clock_turn``; then those with it. The other arguments are
+    those of `Hunt` and `Dpor`.
+    """
+
+    name = "auto"
+
+    def __init__(  # noqa: PLR0913 - one keyword for each choice
+        self,
+        dependence: Dependence,
+        *,
+        fused: bool,
+        possible: Mapping[str, int],
+        alike: Sequence[str] = (),
+        clock_apart: bool = False,
+        clock_turn: Callable[[], bool] = lambda: False,
+        read: Callable[[Trace], Sequence[Effect]] = effects,
+    ) -> None:
+        """Begin with the order without a preemption."""
+        self._alike = tuple(alike) if len(alike) > 1 else ()
+        self._possible, self._clock_turn, self._fused = possible, clock_turn, fused
+        self._clock_apart = clock_apart and "clock" in possible
+        self._hunt = Hunt(dependence, fused=fused, alike=self._alike, clock_apart=self._clock_apart, read=read)
+        self._dependence, self._read = dependence, read
+        self._every = Exhaustive(fused=fused, clock_apart=self._clock_apart, clock_turn=clock_turn)
+        self._proof: Recall | None = None
+        self._plain: Recall | None = None
+        self._answered = 0
+        self._now: Explorer = self._hunt
+        self._stages = self._plan()
+        self._over = False
+        self.orders = self.clock_orders = 0
+
+    def waits(self) -> bool:
+        """Whether a request was seen to wait for another, so that every order has to be run."""
+        return self._hunt.waited or any(one.dpor.doubtful for one in (self._plain, self._proof) if one is not None)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every order has been run, or one of its class."""
+        if self.waits():
+            return self._every.exhausted
+        return self._proof is not None and self._proof.dpor.exhausted
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes have been run; None where orders are counted, or they were not told apart yet."""
+        return None if self.waits() or self._proof is None else self._proof.dpor.explored
+
+    @property
+    def total(self) -> int | None:
+        """How many orders there are where all of them had to be run."""
+        return self._every.orders if self.waits() and self._every.exhausted else None
+
+    @property
+    def repeated(self) -> int:
+        """How many orders were run whose class had been run before."""
+        if self.waits():
+            return max(0, self.orders - self._every.orders) if self._every.exhausted else self._hunt.repeated
+        return self.orders - (self.classes or 0) if self.exhausted else self._hunt.repeated
+
+    @property
+    def renamed(self) -> bool:
+        """Whether classes are told apart up to the names of identical requests alone."""
+        return bool(self._alike) and not self.waits()
+
+    @property
+    def bound(self) -> int | None:
+        """The largest b so that every order with at most b switches was run, or one of its class; None: not even 0."""
+        hunted, every = self._hunt.bound, self._every.bound if self.waits() else None
+        return max((one for one in (hunted, every) if one is not None), default=None)
+
+    @property
+    def clock_cut(self) -> bool:
+        """Whether every order without a move of the clock has been run, or one of its class, and some with it not."""
+        if self.exhausted or not self._clock_apart:
+            return False
+        return self._every.clock_cut if self.waits() else self._plain is not None and self._plain.dpor.exhausted
+
+    def more(self) -> bool:
+        """Take the next order of what is going on, or begin with what comes next."""
+        self._over = self._over or next(self._stages, None) is None
+        return not self._over
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Ask what is going on."""
+        if self._now is self._plain:
+            moves = [move for move in moves if move.actor != "clock"]
+        return self._now.choose(moves, done=done)
+
+    def learn(self, trace: Trace) -> None:
+        """Count the order, and let what is going on learn."""
+        self.orders += 1
+        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        self._now.learn(trace)
+
+    def _plan(self) -> Iterator[bool]:
+        """Go from one thing to the next, an order at a time."""
+        yield from self._from(self._hunt, self._timely)
+        if self._clock_apart and not self.waits():
+            without = {name: most for name, most in self._possible.items() if name != "clock"}
+            self._plain = Recall(self._proved(), self._hunt.runs, without, self._alike)
+            yield from self._from(self._plain, self._timely)
+            for self._hunt.timed in (True, False):
+                yield from self._from(self._hunt)
+        if not self.waits():
+            runs = self._hunt.runs + (self._plain.runs if self._plain is not None else [])
+            self._proof = Recall(self._proved(), runs, self._possible, self._alike)
+            yield from self._from(self._proof)
+        if self.waits():
+            self._now = self._every
+            while self._every.more():
+                if not self._answer():
+                    yield True
+
+    def _from(self, explorer: Explorer, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        """Take orders from an explorer until it has no more, there are enough, or a request is seen to wait."""
+        self._now = explorer
+        while not self.waits() and explorer.more():
+            yield True
+            if enough():
+                return
+
+    def _proved(self) -> Dpor:
+        return Dpor(self._dependence, alike=self._alike, read=self._read)
+
+    def _timely(self) -> bool:
+        """Tell whether it is time for orders in which the clock moves, whatever is left of the others."""
+        return self._clock_apart and self._clock_turn()
+
+    def _answer(self) -> bool:
+        """Take an order from the hunt that begins as the next one of all; False where there is none."""
+        ran = self._hunt.orders_from.get(self._every.prefix)
+        if ran is None:
+            return False
+        for point in ran.points:
+            self._every.choose(point.moves, done=point.done)
+        self._every.count(ran.moves)
+        self._answered += 1
+        return True

@@ -1,0 +1,265 @@
+"""Orders with few preemptions, placed only where they can matter: what most races need, before anything is proved.
+
+Most races need one or two preemptions (Musuvathi and Qadeer, PLDI 2007), and a preemption matters only right before a
+move that conflicts with something that another actor does. What conflicts is learned from the runs so far.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.explore.base import ENVIRONMENT, Diverged, fused_starts, is_environment, keep_going, switches_away
+from stress.explore.dependence import Table, effects
+from stress.explore.known import Known, taking
+from stress.explore.starve import Starve
+from stress.explore.symmetry import Symmetry, of_actor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.explore.dependence import Dependence, Effect
+    from stress.explore.symmetry import Histories
+    from stress.step import Move
+    from stress.trace import Trace
+
+PREEMPTIONS = 2
+"""How many preemptions an order of the hunt has at most."""
+_STARVING = 3
+"""From how many requests on one is starved: two lose an attempt to each other with one preemption."""
+
+
+class _Prefix(NamedTuple):
+    """The moves that an order begins with, the preemptions in them, and a number for what each does."""
+
+    moves: tuple[Move, ...]
+    preemptions: int
+    numbers: tuple[int, ...] = ()
+
+
+class Point(NamedTuple):
+    """What was possible at one point of an order, of that what is worth a look, and who could have gone on."""
+
+    moves: tuple[Move, ...]
+    offered: tuple[Move, ...]
+    current: str | None
+    done: bool
+
+
+class Ran(NamedTuple):
+    """What was possible at each point of an order, and the moves that were made."""
+
+    points: tuple[Point, ...]
+    moves: tuple[Move, ...]
+
+
+class Hunt:
+    """Runs orders with 0, 1 and 2 preemptions, each placed at a conflict, fewest first; then, or before two, starves.
+
+    ``dependence`` says which moves conflict. Of actors ``alike`` that have the same history only the first preempts.
+    ``starve`` is the adversary for retries that has its turn after the orders with one preemption. With
+    ``clock_apart`` orders in which the clock moves are run only while ``timed`` is set, and no others then.
+
+    ``orders`` counts runs, ``repeated`` those of them whose class had been run before, ``clock_orders`` those in which
+    the clock moved. ``runs`` are what the moves of each did, and whether the environment could still act at the end.
+    Those where a request showed no move or several before its end are left out: then one has ``waited`` for another.
+    ``orders_from`` are the orders by the moves that they were told to begin with.
+    """
+
+    name = "hunt"
+
+    def __init__(
+        self,
+        dependence: Dependence,
+        *,
+        fused: bool,
+        alike: Sequence[str] = (),
+        clock_apart: bool = False,
+        read: Callable[[Trace], Sequence[Effect]] = effects,
+    ) -> None:
+        """Begin with the order without a preemption."""
+        self._fused, self._read = fused, read
+        self._clock_apart, self.timed = clock_apart, False
+        self._table = Table(dependence)
+        self._alike = frozenset(alike if len(alike) > 1 else ())
+        self._symmetry = Symmetry(alike, self._table, of_actor, real_time=dependence.real_time) if self._alike else None
+        self._plain: dict[int, deque[_Prefix]] = {0: deque([_Prefix((), 0)])}
+        self._timed: dict[int, deque[_Prefix]] = {}
+        self._seen: dict[str, set[int]] = {}
+        self.known = Known(self._table, alike if self._alike else ())
+        self._prefix = _Prefix((), 0)
+        self._points: list[Point] = []
+        self._taken: list[Move] = []
+        self._running = False
+        self.starve = Starve(self._alike)
+        self._starving = False
+        self.orders = self.repeated = self.clock_orders = 0
+        self.waited = False
+        self.runs: list[tuple[Sequence[Effect], bool]] = []
+        self.orders_from: dict[tuple[Move, ...], Ran] = {}
+
+    @property
+    def bound(self) -> int | None:
+        """The largest b so that every order with at most b preemptions was run, or one of its class; None: not even 0.
+
+        The clock counts: with orders of it left the bound is what they leave.
+        """
+        left = {*self._plain, *self._timed} | ({self._prefix.preemptions} if self._running else set())
+        least = min(left, default=PREEMPTIONS + 1)
+        return least - 1 if least else None
+
+    def more(self) -> bool:
+        """Take the next prefix with the fewest preemptions, or the next victim to starve."""
+        self._points, self._taken = [], []
+        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS
+        self._starving = deep and len(self._seen) >= _STARVING and self.starve.more()
+        if self._starving:
+            self._running = True
+            return True
+        queues = self._timed if self.timed else self._plain
+        while queues:
+            level = min(queues)
+            self._prefix = queues[level].popleft()
+            if not queues[level]:
+                del queues[level]
+            if not self.orders or not self._repeats(self._prefix):
+                self._running = True
+                return True
+        return False
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Follow the prefix, then let everyone keep going."""
+        at = len(self._taken)
+        current = self._taken[-1].actor if self._taken else None
+        offered = fused_starts(moves, self._taken) if self._fused else moves
+        self._points.append(Point(tuple(moves), tuple(offered), current, done))
+        if self._starving:
+            move = self.starve.choose(moves, done=done)
+        elif at < len(self._prefix.moves):
+            move = self._prefix.moves[at]
+            if move not in moves:
+                raise Diverged(at + 1, str(move), moves)
+        else:
+            interrupted = next((one.actor for one in reversed(self._taken) if not is_environment(one)), None)
+            move = None if done else keep_going(offered, current, interrupted)[0]
+        if move is not None:
+            self._taken.append(move)
+        return move
+
+    def learn(self, trace: Trace) -> None:
+        """Take in what each move did, and note where another order is worth a run."""
+        done = self._read(trace)
+        first = not self.orders
+        self._running = False
+        self.orders += 1
+        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        numbers = [self._number(effect) for effect in done]
+        if not self._starving:
+            self.orders_from[self._prefix.moves] = Ran(tuple(self._points), tuple(self._taken))
+        if _regular(self._points, done):
+            ended = self._points[-1].done and len(self._points) > len(self._taken)
+            self.repeated += not self.known.add(done, ended=ended)
+            self.runs.append((done, ended))
+        else:
+            self.waited = True
+        if first:
+            self.starve.more()
+        if first or self._starving:
+            self.starve.learn(trace)
+        if not self._starving:
+            self._branch(done, numbers)
+
+    def _number(self, effect: Effect) -> int:
+        """Give the number of an effect; whoever is alike may do the same."""
+        number = self._table.number(effect)
+        actor = effect.move.actor
+        self._seen.setdefault(actor, set()).add(number)
+        if actor in self._alike:
+            for other in self._alike - {actor}:
+                self._seen.setdefault(other, set()).add(self._table.number(of_actor(effect, other)))
+        return number
+
+    def _branch(self, done: Sequence[Effect], numbers: Sequence[int]) -> None:
+        """Note each other choice after the prefix that costs no preemption too many and is placed at a conflict."""
+        histories = self._histories(done)
+        for at in range(len(self._prefix.moves), len(self._points)):
+            point = self._points[at]
+            taken = self._taken[at] if at < len(self._taken) else None
+            tried = {histories[at][taken.actor]} if taken is not None and taken.actor in histories[at] else set()
+            for move in keep_going(point.offered, point.current):
+                if move == taken or self._same(move, histories[at], tried):
+                    continue
+                preempts = switches_away(move, point.offered, point.current)
+                cost = self._prefix.preemptions + preempts
+                if cost <= PREEMPTIONS and (not preempts or self._conflict(move, numbers[at : at + 1])):
+                    begin = (*numbers[:at], self._table.expected(move))
+                    self._note(_Prefix((*self._taken[:at], move), cost, begin))
+
+    def _repeats(self, prefix: _Prefix) -> bool:
+        """Tell whether an order that goes on from a prefix is of a class that was run."""
+        return any(
+            self._keeps_going(prefix.moves[-1].actor, rest) for _, _, rest in self.known.beginning(prefix.numbers)
+        )
+
+    def _keeps_going(self, current: str, rest: list[int] | None) -> bool:
+        """Tell whether a run ends with these moves where everyone keeps going, as an order does after its prefix."""
+        table = self._table
+        while rest and rest != [0]:
+            left = {table.effects[number].move.actor: number for number in reversed(rest) if number}
+            if any(is_environment(table.effects[number].move) for number in rest if number):
+                return False
+            current = current if current in left else min(left)
+            rest = taking(rest, left[current], table)
+        return rest is not None
+
+    def _histories(self, done: Sequence[Effect]) -> list[Histories]:
+        """Give the histories of those alike before each move, and at the end; none where no two are alike."""
+        if self._symmetry is None:
+            return [{}] * (len(done) + 1)
+        histories, epoch = self._symmetry.beginning, 0
+        found = [histories]
+        for effect in done:
+            histories, epoch = self._symmetry.after(histories, epoch, effect)
+            found.append(histories)
+        return found
+
+    def _same(self, move: Move, histories: Histories, tried: set[int]) -> bool:
+        """Tell whether one of those alike, with the same history, was tried here."""
+        mine = histories.get(move.actor)
+        if mine is None:
+            return False
+        known = mine in tried
+        tried.add(mine)
+        return known
+
+    def _conflict(self, move: Move, next_one: Sequence[int]) -> bool:
+        """Tell whether what the actor is about to do conflicts with something that the one who preempts it does."""
+        if not next_one:
+            return True
+        if is_environment(move):
+            return bool(self._table.dependent[next_one[0]] >> self._table.expected(move) & 1)
+        dependent = self._table.dependent[next_one[0]]
+        known = self._seen.get(move.actor)
+        return known is None or any(dependent >> other & 1 for other in known)
+
+    def _note(self, prefix: _Prefix) -> None:
+        clock = self._clock_apart and any(move.actor == "clock" for move in prefix.moves)
+        queues = self._timed if clock else self._plain
+        queues.setdefault(prefix.preemptions, deque()).append(prefix)
+
+
+def _regular(points: Sequence[Point], done: Sequence[Effect]) -> bool:
+    """Tell whether each request showed one move at each point until its last, which brought its answer."""
+    left: dict[str, int] = {}
+    for effect in done:
+        left[effect.move.actor] = left.get(effect.move.actor, 0) + 1
+    last = {effect.move.actor: effect.answered for effect in done if not is_environment(effect.move)}
+    if not points or not all(last.values()):
+        return False
+    for at, point in enumerate(points):
+        shown = [move.actor for move in point.moves if not is_environment(move)]
+        if sorted(shown) != sorted(actor for actor, more in left.items() if more and actor not in ENVIRONMENT):
+            return False
+        if at < len(done):
+            left[done[at].move.actor] -= 1
+    return True
