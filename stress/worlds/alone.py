@@ -99,10 +99,8 @@ class Alone(Drive):
             for number in range(1, self._world.scenario.before + 1):
                 request = Request(f"before{number}", first.replica, first.client)
                 request.started = self._record.event(Kind.START, request.actor, START)
-                request.task = asyncio.create_task(
-                    self._world.send(first.client, self._fresh, self._fingerprint, request.actor)
-                )
-                await asyncio.wait([request.task])
+                await asyncio.wait([self._send(request)])
+                self._finished.clear()
                 await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
                 self._answer(request)
         finally:
@@ -131,9 +129,7 @@ class Alone(Drive):
         What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
         """
         await self._note_passed()
-        tasks = [
-            request.task for request in self._requests.values() if request.task is not None and not request.task.done()
-        ]
+        tasks = self._unanswered
         lost = self._gate.fault or self._death()
         if lost or not tasks:
             self._gate.reopen()

@@ -124,6 +124,7 @@ class Drive(ABC):
         self._frames: list[Frame] = []
         self._passed: list[Passed] = []
         self._record = Record(self._attribution.named)
+        self._sent: list[asyncio.Task[Raw]] = []
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
@@ -217,12 +218,13 @@ class Drive(ABC):
 
     async def _start(self, request: Request) -> None:
         request.started = self._record.event(Kind.START, request.actor, START)
-        request.task = self._send(request)
+        self._send(request)
         await asyncio.sleep(0)  # now it is sent, and the Gateway has work to do
         await self._note_passed()
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
+        """Send a request; it is among the finished when it is answered."""
         sending = self._world.send(request.client, self._fresh, self._fingerprint, request.actor)
         task = asyncio.create_task(sending)
 
@@ -231,7 +233,13 @@ class Drive(ABC):
             self._signal.notify()
 
         task.add_done_callback(finished)
+        request.task = task
+        self._sent.append(task)
         return task
+
+    @property
+    def _unanswered(self) -> list[asyncio.Task[Raw]]:
+        return [task for task in self._sent if not task.done()]
 
     async def _release(self, request: Request, move: Move) -> None:
         frame = next(one for one in self._frames if one.step is not None and one.step.move == move)

@@ -149,8 +149,7 @@ class Lane(Drive):
         for number in range(1, self._world.scenario.before + 1):
             request = Request(f"before{number}", first.replica, first.client)
             request.started = self._record.event(Kind.START, request.actor, START)
-            request.task = self._send(request)
-            await self._usher(request.task)
+            await self._usher(self._send(request))
             self._finished.clear()
             if not self._faulty():
                 self._answer(request)
@@ -169,7 +168,7 @@ class Lane(Drive):
 
     async def _rest(self) -> None:
         await self._note_passed()
-        tasks = [one.task for one in self._requests.values() if one.task is not None and not one.task.done()]
+        tasks = self._unanswered
         self._arrived = self._frames + self._arrived
         self._frames = []
         answers = asyncio.ensure_future(

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stress.worlds.drive import CROSSINGS, STORE_SECONDS, Crossed, Memory, new_fresh
+from stress.worlds.drive import CROSSINGS, Crossed, Memory, new_fresh
 from stress.worlds.lane import Doubt, Lane
+from stress.worlds.store import StoreLost, Written
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -46,25 +48,28 @@ class _Order:
 
 
 class Lanes:
-    """Runs orders on a world that has been entered, at most ``most`` at once. One `run` at a time."""
+    """Runs orders on a ``world`` that has been entered, at most ``most`` at once. One `run` at a time.
+
+    ``begun`` counts the orders that were begun beside others, also those that had to be run again alone.
+    """
 
     def __init__(self, world: WireWorld, most: int) -> None:
         """Begin with no lane in use."""
-        self._world, self._most = world, most
+        self.world, self._most = world, most
         self._free: list[Mapping[str, Client]] = []
         self._changed = asyncio.Event()
         self._lanes: set[Lane] = set()
         self._under_way: dict[asyncio.Task[None], _Order] = {}
         self._alone: deque[_Order] = deque()
-        self._strays: set[asyncio.Task[bool]] = set()
-        self._begun = self._odd = self._waited = 0
+        self._rescue: asyncio.Task[None] | None = None
+        self.begun = self._odd = self._waited = 0
         self._taught = -1
         self._heard = False
 
     @property
     def reason(self) -> str:
         """Say why orders run one after another; empty where they do not."""
-        return self._world.habits.reason
+        return self.world.habits.reason
 
     async def run(self, orders: Iterable[Asked]) -> AsyncGenerator[Trace]:
         """Give the trace of each order, in the order in which they are given, each as `WireWorld.run` gives it.
@@ -107,22 +112,22 @@ class Lanes:
         return not self._alone and at_work < self._most and ahead < _AHEAD * self._most
 
     async def _begin(self, order: _Order) -> None:
-        habits = self._world.habits
+        habits = self.world.habits
         if self._most == 1 or habits.reason or habits.taught != self._taught:
             self._alone.append(order)
             return
-        if self._world.gate.signal.listener is None:
-            self._free = list(await self._world.crew(self._crowd(order.asked)))
-            self._world.gate.close()
-            self._world.gate.signal.listener = self._hear
-        self._begun += 1
+        if self.world.gate.signal.listener is None:
+            self._free = list(await self.world.crew(self._crowd(order.asked)))
+            self.world.gate.close()
+            self.world.gate.signal.listener = self._hear
+        self.begun += 1
         task = asyncio.create_task(self._run_beside(order, self._free.pop()))
         self._under_way[task] = order
         task.add_done_callback(lambda _: self._changed.set())
 
     def _crowd(self, asked: Asked) -> int:
         """Say how many orders may be under way: more than are at work where some may wait for the clock."""
-        scenario = self._world.scenario
+        scenario = self.world.scenario
         timed = "clock" in scenario.actors or "clock" in asked.also
         return max(self._most, min(_AHEAD * self._most, _CLIENTS // scenario.concurrent)) if timed else self._most
 
@@ -138,20 +143,20 @@ class Lanes:
 
     async def _run_alone(self, order: _Order) -> None:
         await self._shut()
-        self._taught = self._world.habits.taught
-        order.trace = await self._world.alone(order.asked, order.memory)
+        self._taught = self.world.habits.taught
+        order.trace = await self.world.alone(order.asked, order.memory)
 
     async def _run_beside(self, order: _Order, clients: Mapping[str, Client]) -> None:
         """Run one order in a lane; it has no trace then if it must run alone."""
         try:
             for _ in range(CROSSINGS):
                 asked = order.asked._replace(fresh=new_fresh())
-                lane = self._world.begun(Lane(self._world, asked, clients, self._changed.set))
+                lane = self.world.begun(Lane(self.world, asked, clients, self._changed.set))
                 self._lanes.add(lane)
                 try:
                     trace = await lane.run()
                     # Whose fault it is may not be known; who has died is dead for all.
-                    order.trace = trace if not trace.fault or self._world.site.hurt else None
+                    order.trace = trace if not trace.fault or self.world.site.hurt else None
                     break
                 except Crossed:
                     order.memory.again()
@@ -160,7 +165,7 @@ class Lanes:
                     break
                 finally:
                     self._lanes.discard(lane)
-                    await self._world.forget(lane.written)
+                    await self.world.forget(lane.written)
         finally:
             order.memory.again()
             self._free.append(clients)
@@ -171,11 +176,11 @@ class Lanes:
         self._waited += doubt.waited
         if self._waited >= _WAITED:
             self._give_up("requests of several orders wait for each other inside the Gateway")
-        elif self._begun >= _FEW and self._odd > _SHARE * self._begun:
+        elif self.begun >= _FEW and self._odd > _SHARE * self.begun:
             self._give_up(f"too often an order had to run alone ({doubt})")
 
     def _give_up(self, reason: str) -> None:
-        self._world.habits.reason = self._world.habits.reason or reason
+        self.world.habits.reason = self.world.habits.reason or reason
 
     # --- whose frame it is ----------------------------------------------------------------------------
 
@@ -187,13 +192,13 @@ class Lanes:
 
     def _look(self) -> None:
         self._heard = False
-        gate = self._world.gate
+        gate = self.world.gate
         if gate.signal.listener is None:
             return
-        for number in self._world.replicas:
+        for number in self.world.replicas:
             for frame in gate.settle(number):
                 self._give(frame)
-        if gate.fault or self._world.site.hurt:
+        if gate.fault or self.world.site.hurt:
             for lane in self._lanes:
                 lane.look()
 
@@ -207,17 +212,34 @@ class Lanes:
             self._give_up(f"{frame.command} came that belongs to no order under way")
         else:
             self._give_up("one connection serves requests of several orders at once")
+        if self._rescue is None:
+            self._rescue = asyncio.create_task(self._let_go())
+
+    async def _let_go(self) -> None:
+        """Let everything through until all orders under way have ended: nobody knows whose frames are whose."""
+        world, fresh, written = self.world, new_fresh(), set[Written]()
+        world.gate.signal.listener = None
         for lane in self._lanes:
             lane.doubt = self.reason
             lane.look()
-        stray = asyncio.create_task(self._world.gate.release(frame, STORE_SECONDS))
-        self._strays.add(stray)
-        stray.add_done_callback(self._strays.discard)
+        ended = asyncio.ensure_future(self._all_ended())
+        with suppress(StoreLost):  # an order that runs alone will tell
+            await world.escort(ended, fresh, world.marks.fingerprint(fresh), written)
+        await ended
+        await world.forget(written)
+
+    async def _all_ended(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way)
 
     async def _shut(self) -> None:
-        """Give the gate back as it is between orders: open."""
-        gate = self._world.gate
-        if gate.signal.listener is not None:
-            gate.signal.listener = None
-            gate.reopen()
-            await asyncio.gather(*self._strays)
+        """Give the gate back as it is between orders: open, and nobody at work behind it."""
+        world, rescue = self.world, self._rescue
+        if rescue is not None:
+            await rescue
+            self._rescue = None
+        if not world.gate.open or rescue is not None:
+            world.gate.signal.listener = None
+            world.gate.reopen()
+            for replica in world.replicas.values():
+                await world.waits.calm(replica, world.gate.signal)
