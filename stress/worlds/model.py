@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from stress.explore.base import Explorer
+    from stress.gateways.protocols import Deduplicate
     from stress.scenario import Scenario
     from stress.target import Target
     from stress.worlds.tree import Edge
@@ -72,7 +73,7 @@ def effects_of(trace: Trace) -> list[Effect]:
 
 
 class ModelWorld:
-    """One scenario on one bundled protocol, in memory.
+    """One scenario on one bundled protocol, in memory; ``protocol`` is what runs in its place.
 
     Raises:
         UsageFault: when the target has no protocol of ours, or can't play the scenario.
@@ -81,7 +82,7 @@ class ModelWorld:
 
     name = "model"
 
-    def __init__(self, scenario: Scenario, target: Target) -> None:
+    def __init__(self, scenario: Scenario, target: Target, protocol: Deduplicate | None = None) -> None:
         """Run what comes before the concurrent requests, once."""
         faults = misfits(scenario, target)
         if target.protocol is None:
@@ -95,7 +96,7 @@ class ModelWorld:
         self._seconds = target.second == "matters"
         signal = Incoming(self._fingerprint, scenario.signal.title, scenario.signal.namespace)
         store = ModelStore(_BEGINNING)
-        self.tree = Tree(protocol_named(target.protocol), signal, self._names, store)
+        self.tree = Tree(protocol or protocol_named(target.protocol), signal, self._names, store)
         actors = letters(scenario.concurrent)
         self.number_of = {actor: number for number, actor in enumerate(actors)}
         self.starts = [self.tree.start(actor) for actor in actors]
