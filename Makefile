@@ -35,7 +35,7 @@ lint: $(VENV)/.dev ## Check style, format, types and the direction of imports
 	@$(VENV)/bin/python -m mypy --strict
 	@$(VENV)/bin/lint-imports
 
-bench: $(VENV)/.run ## Measure the figures that the README quotes
+bench: $(VENV)/.bench ## Measure the figures that the README quotes
 	@$(VENV)/bin/python -m bench
 
 clean: ## Remove the set-up, the caches and the generated reports
@@ -46,8 +46,10 @@ clean: ## Remove the set-up, the caches and the generated reports
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# Two levels of set-up in one .venv: `.run` holds what a run needs, `.dev` adds the tools of `test` and `lint`, so that
-# a first run does not wait for them. Bytecode is written at the first import instead of at install: it is faster.
+# Levels of set-up in one .venv: `.run` holds what a run needs, `.dev` adds the tools of `test` and `lint`, so that a
+# first run does not wait for them. `.bench` adds the peers of `bench` in a folder of their own, as two of them plug into
+# pytest; one that can't be installed is left out, and tried again the next time. Bytecode is written at the first import
+# instead of at install: it is faster.
 install = $(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
 
 $(VENV)/.run: pyproject.toml constraints.txt
@@ -61,6 +63,15 @@ $(VENV)/.dev: $(VENV)/.run
 	@echo 'Adding the tools of test and lint ...'
 	@$(install) -e '.[dev]'
 	@touch $@
+
+peers := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")
+
+$(VENV)/.bench: $(VENV)/.run
+	@echo 'Adding the peers of bench ...'
+	@rm -rf $(VENV)/peers && touch $@
+	@$(VENV)/bin/python -c '$(peers)' | while read -r peer; do \
+		$(install) --no-deps --upgrade --target $(VENV)/peers "$$peer" || { echo "Left out: $$peer"; rm -f $@; }; \
+	done
 
 # A virtual environment survives neither a move of its folder, which `.run` holds, nor the loss of its Python.
 ifeq ($(and $(wildcard $(VENV)/bin/python),$(findstring |$(CURDIR)|,|$(shell cat $(VENV)/.run 2>/dev/null)|)),)

@@ -27,26 +27,26 @@ class GatherStore:
 
     def __init__(self, memory: Memory) -> None:
         """Use one memory."""
-        self._memory = memory
+        self.memory = memory
 
     def now(self) -> float:
         """Give the clock."""
-        return self._memory.now
+        return self.memory.now
 
     async def call(self, *command: str) -> object:
         """Run one command."""
         await asyncio.sleep(0)
-        return self._memory.execute(*command)
+        return self.memory.execute(*command)
 
     async def pipeline(self, *commands: tuple[str, ...]) -> list[object]:
         """Run commands at once."""
         await asyncio.sleep(0)
-        return [self._memory.execute(*command) for command in commands]
+        return [self.memory.execute(*command) for command in commands]
 
     async def script(self, script: object, keys: list[str], arguments: list[str]) -> object:
         """Run a script."""
         await asyncio.sleep(0)
-        return script.python(self._memory.execute, keys, arguments)  # type: ignore[attr-defined]
+        return script.python(self.memory.execute, keys, arguments)  # type: ignore[attr-defined]
 
     async def sleep(self, seconds: float) -> None:
         """Wait no time, as the model does."""

@@ -1,0 +1,37 @@
+"""The smallest racy program: requests that do GET and SET, for the model, for the wire and for the peers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.figure import pair
+from bench.getset_gateway import get_set
+from stress.target import Target
+from stress.worlds.model import ModelWorld
+from stress.worlds.wire import WireWorld
+
+if TYPE_CHECKING:
+    from stress.scenario import Scenario
+
+CLASSES = {2: 4, 3: 36, 4: 576}
+"""How many classes the orders of so many requests have, by brute force."""
+_GATEWAY = Path(__file__).with_name("getset_gateway.py")
+
+
+def _scenario(concurrent: int) -> tuple[Scenario, Target]:
+    scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+    return scenario.model_copy(update={"before": 0, "concurrent": concurrent}), target
+
+
+def in_model(concurrent: int) -> ModelWorld:
+    """Give so many requests in memory."""
+    return ModelWorld(*_scenario(concurrent), get_set)
+
+
+def on_wire(concurrent: int) -> WireWorld:
+    """Give so many requests to a Gateway of its own."""
+    scenario, _ = _scenario(concurrent)
+    start = {"command": [sys.executable, str(_GATEWAY), "{port}", "{redis_port}"], "ready": {"path": "/ready"}}
+    return WireWorld(scenario, Target.model_validate({"name": "get-set", "start": start}), _GATEWAY.parent)

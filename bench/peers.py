@@ -1,0 +1,235 @@
+"""The peers: what one order costs in each tool, how many runs exhaust a program, whether the lost update is found.
+
+All run the same coroutines, n times GET and SET, on the same store in memory; each call of the store suspends once.
+The unit of cost is one plain `asyncio.gather` of those coroutines, measured in the same run. A peer's cost is that of
+its whole search divided by its runs: choosing an order belongs to it. Ours is given both ways. Each cost is the best of
+a few rounds. A peer that is not there is left out in a line that says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from functools import partial
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.figure import Figure, best_of
+from bench.getset import in_model
+from bench.getset_gateway import Named, get_set
+from bench.model import GatherStore
+from stress.explore.dependence import Dependence
+from stress.explore.dpor import Dpor
+from stress.explore.replay import Replay
+from stress.explore.walk import Walk
+from stress.stores.memory import Memory
+from stress.worlds.model import effects_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+AT_ONCE, ROUNDS = (2, 3, 5), 5
+FOLDER = Path(sys.prefix) / "peers"
+"""Where the Makefile puts them: two of them plug into pytest, and must not do so in our own tests."""
+_ORDERS, _COSTLY_ORDERS = 500, 20
+_MOST_RUNS, _MOST_SECONDS = 5000, 20.0
+_SIGNAL = Named("same")
+
+
+class Search(NamedTuple):
+    """What a search of a peer came to: how many runs, in how many seconds, and what it says of itself."""
+
+    runs: int
+    seconds: float
+    found: bool = False
+    said: str = ""
+
+    @property
+    def each(self) -> float:
+        """The seconds of one run."""
+        return self.seconds / self.runs
+
+
+class Peer(NamedTuple):
+    """One peer: its package, and how it searches.
+
+    ``search`` is given how many requests there are, how many orders to run at most, and whether a lost update is a
+    failure (then the first one ends the search). ``exhaust`` runs all orders that the peer can tell apart.
+    """
+
+    name: str
+    search: Callable[[Any, int, int, bool], Search]
+    exhaust: Callable[[Any, int], Search] | None
+    python: tuple[int, int] = (3, 11)
+
+
+def _store() -> GatherStore:
+    return GatherStore(Memory(0.0))
+
+
+def _counted(store: GatherStore, concurrent: int) -> bool:
+    """Tell whether no update was lost."""
+    return store.memory.execute("GET", f"hits:{_SIGNAL.fingerprint}") == str(concurrent)
+
+
+async def _all(concurrent: int, *, strict: bool) -> None:
+    """Send the requests at once."""
+    store = _store()
+    await asyncio.gather(*(get_set(store, _SIGNAL) for _ in range(concurrent)))
+    assert not strict or _counted(store, concurrent)  # noqa: S101 - how a test under a peer fails
+
+
+async def _plainly(concurrent: int) -> None:
+    for _ in range(_ORDERS):
+        await _all(concurrent, strict=False)
+
+
+def _frontrun(frontrun: Any, concurrent: int, orders: int, strict: bool, **more: Any) -> Search:  # noqa: ANN401, FBT001
+    """Let its DPOR search without a bound on preemptions."""
+
+    async def worker(store: GatherStore) -> None:
+        await get_set(store, _SIGNAL)
+
+    async def explore() -> Any:  # noqa: ANN401 - its own type
+        return await frontrun.explore(
+            setup=_store,
+            workers=worker,
+            count=concurrent,
+            invariant=lambda store: not strict or _counted(store, concurrent),
+            preemption_bound=None,
+            max_executions=orders,
+            stop_on_first=strict,
+            reproduce_on_failure=0,
+            **more,
+        )
+
+    begun = time.perf_counter()
+    found = asyncio.run(explore())
+    said = "exhausted" if found.property_holds else str(found.inconclusive_reason or "").partition(". ")[0]
+    return Search(found.num_explored, time.perf_counter() - begun, found.property_holds is False, said)
+
+
+def _frontrun_whole(frontrun: Any, concurrent: int) -> Search:  # noqa: ANN401 - a module
+    return _frontrun(frontrun, concurrent, _MOST_RUNS, strict=False, total_timeout=_MOST_SECONDS)
+
+
+def _detangle(detangle: Any, concurrent: int, orders: int, strict: bool, strategy: str = "auto") -> Search:  # noqa: ANN401, FBT001
+    """Let its default portfolio search, without shrinking and without its database."""
+    begun = time.perf_counter()
+    asked = {"runs": orders, "strategy": strategy, "seed": 0, "shrink": False, "database": False}
+    try:
+        found = detangle.explore(partial(_all, concurrent, strict=strict), max_duration=_MOST_SECONDS, **asked)
+    except detangle.BugFound as bug:
+        return Search(bug.report.runs, time.perf_counter() - begun, found=True)
+    said = f"{found.distinct_schedules} distinct, {'exhausted' if found.exhausted else 'cut off'}"
+    return Search(found.runs, time.perf_counter() - begun, said=said)
+
+
+def _detangle_whole(detangle: Any, concurrent: int) -> Search:  # noqa: ANN401 - a module
+    """Search depth first, with so many delays that they are no bound."""
+    return _detangle(detangle, concurrent, _MOST_RUNS, strict=False, strategy="dfs:1000")
+
+
+def _seedloop(seedloop: Any, concurrent: int, orders: int, strict: bool) -> Search:  # noqa: ANN401, FBT001
+    """Run seed after seed; it keeps the loop's own order, and varies networks and timers, of which there are none."""
+
+    async def scenario(_: object) -> None:
+        await _all(concurrent, strict=strict)
+
+    begun = time.perf_counter()
+    found = seedloop.check(scenario, seeds=orders, on_failure="return")
+    return Search(found.checked, time.perf_counter() - begun, found.failing_seed is not None)
+
+
+PEERS = (
+    Peer("seedloop", _seedloop, None, (3, 12)),
+    Peer("detangle", _detangle, _detangle_whole),
+    Peer("frontrun", _frontrun, _frontrun_whole),
+)
+
+
+def load(peer: Peer) -> tuple[Any, str]:
+    """Import a peer and say which it is, or None and why it is left out."""
+    if sys.version_info < peer.python:
+        ours = ".".join(map(str, sys.version_info[:2]))
+        return None, f"left out: needs Python >= {'.'.join(map(str, peer.python))}, this is {ours}"
+    if str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))
+    try:
+        return import_module(peer.name), f"{peer.name} {version(peer.name)}"
+    except (ImportError, PackageNotFoundError) as error:
+        return None, f"left out: {error}; `make bench` installs it"
+
+
+def _ours(concurrent: int) -> tuple[float, float]:
+    """Give the seconds of one order that is followed, and of one that DPOR chooses."""
+    world = in_model(concurrent)
+    moves = world.run(Walk(0)).moves
+
+    def follow() -> None:
+        replay = Replay(moves, _ORDERS)
+        while replay.more():
+            world.run(replay)
+
+    def explore() -> float:
+        dpor, begun = Dpor(Dependence(fused=True), read=effects_of), time.perf_counter()
+        while dpor.orders < _ORDERS and dpor.more():
+            dpor.learn(world.run(dpor))
+        return (time.perf_counter() - begun) / dpor.orders
+
+    return best_of(ROUNDS, follow) / _ORDERS, min(explore() for _ in range(ROUNDS))
+
+
+def _costs(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
+    with asyncio.Runner() as runner:
+        unit = best_of(ROUNDS, lambda: runner.run(_plainly(concurrent))) / _ORDERS
+    followed, chosen = _ours(concurrent)
+    name = f"gathers that one order costs, n = {concurrent}:"
+    yield Figure(f"{name} gateway-stress", f"{followed / unit:.2f}", "<= 0.33")
+    yield Figure(f"{name} gateway-stress, chosen by DPOR", f"{chosen / unit:.2f}")
+    for peer, module in modules.items():
+        orders = _COSTLY_ORDERS if peer.name == "frontrun" else _ORDERS
+        each = min(one.each for one in islice(_searches(peer, module, concurrent, orders), ROUNDS))
+        yield Figure(f"{name} {peer.name}", f"{each / unit:.1f}")
+
+
+def _searches(peer: Peer, module: Any, concurrent: int, orders: int) -> Iterator[Search]:  # noqa: ANN401 - a module
+    while True:
+        yield peer.search(module, concurrent, orders, False)  # noqa: FBT003 - positional by type
+
+
+def _whole(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
+    name = f"runs until [GET;SET] is exhausted, n = {concurrent}:"
+    dpor, world = Dpor(Dependence(fused=True), read=effects_of), in_model(concurrent)
+    while dpor.more():
+        dpor.learn(world.run(dpor))
+    yield Figure(f"{name} gateway-stress", f"{dpor.orders}, {'exhausted' if dpor.exhausted else 'cut off'}")
+    for peer, module in modules.items():
+        found = None if peer.exhaust is None else peer.exhaust(module, concurrent)
+        value = "it can't: it keeps one order" if found is None else f"{found.runs}, {found.said}"
+        yield Figure(f"{name} {peer.name}", value)
+
+
+def _lost_update(modules: dict[Peer, Any]) -> Iterator[Figure]:
+    for peer, module in modules.items():
+        found = peer.search(module, 2, _MOST_RUNS, True)  # noqa: FBT003 - positional by type
+        yield Figure(f"lost update, n = 2: {peer.name}", f"after {found.runs} runs" if found.found else "not found")
+
+
+def figures() -> Iterator[Figure]:
+    """Measure each peer that is there beside ours."""
+    modules: dict[Peer, Any] = {}
+    for peer in PEERS:
+        module, said = load(peer)
+        yield Figure(f"peer: {peer.name}", said)
+        if module is not None:
+            modules[peer] = module
+    for concurrent in AT_ONCE:
+        yield from _costs(modules, concurrent)
+    for concurrent in (2, 3):
+        yield from _whole(modules, concurrent)
+    yield from _lost_update(modules)
