@@ -20,6 +20,7 @@ from stress.pair import Pair
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.terminal import Terminal
 from stress.result import Finished, Result
+from stress.resume import Earlier
 from stress.scenario import Scenario
 from stress.search import INTERRUPTED, Limits
 from stress.shard import places
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from stress.errors import Fault
     from stress.examples import Examples
+    from stress.order import Order
     from stress.result import Happening
     from stress.shard import Shard
 
@@ -210,16 +212,19 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
-                result = job.attached_to(await Pair(model, world, limits, self._tell).result())
-            self._remember(job, result)
+                earlier = Earlier(self.examples.orders(job), self.examples.journal(job), self.fresh)
+                pair = Pair(model, world, limits, self._tell, earlier)
+                result = job.attached_to(await pair.result())
+            self._remember(job, result, pair.stale)
         except Unavailable as error:
             self._say(f"unavailable: {error}")
             return self._unavailable(job, str(error))
         return result
 
-    def _remember(self, job: Job, result: Result) -> None:
-        """Keep the orders that failed. A folder that refuses them changes nothing about what was found."""
+    def _remember(self, job: Job, result: Result, stale: Sequence[Order]) -> None:
+        """Keep the orders that failed, and no others. A folder that refuses them changes nothing that was found."""
         try:
+            self.examples.drop(job, stale)
             self.examples.keep(job, [one.order for one in result.findings])
         except OSError as error:
             self._say(f"failing orders can't be kept: {error} (write elsewhere with --examples FOLDER)")

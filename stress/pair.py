@@ -13,6 +13,7 @@ from stress.errors import OwnBug
 from stress.explore.nearest import nearest
 from stress.explore.replay import Replay
 from stress.result import Result
+from stress.resume import NOTHING, Earlier, journal_of
 from stress.running import follow
 from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, driven, expected_of
 from stress.trace import Kind
@@ -21,6 +22,7 @@ from stress.verdict import judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stress.order import Order
     from stress.result import Finding, Happening
     from stress.running import World
     from stress.step import Move
@@ -48,8 +50,14 @@ class Pair:
         wire: World | None,
         limits: Limits,
         tell: Callable[[Happening], None] = lambda _: None,
+        earlier: Earlier = NOTHING,
     ) -> None:
-        """Take the worlds, the wire entered, and what may be spent on both together."""
+        """Take the worlds, the wire entered, and what may be spent on both together.
+
+        Examples of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
+        """
+        self._earlier = earlier
+        self.stale: tuple[Order, ...] = ()
         self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
         self._begun = time.monotonic()
         self._modelled: set[tuple[Move, ...]] = set()
@@ -75,6 +83,7 @@ class Pair:
                 findings = [await self._beside(await self._confirm(self._world, one)) for one in findings]
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
+        self.stale = tuple(order for one in covered for order in one.stale)
         return self._conclude(covered, findings)
 
     @property
@@ -87,13 +96,17 @@ class Pair:
     async def _search_model(self, model: ModelWorld) -> Covered:
         share = _MODEL_SHARE if self._wire is not None else 1.0
         limits = self._limits._replace(seconds=self._limits.seconds * share)
-        return await Search(model, limits, tell=self._tell, baseline=True).run()
+        return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.examples)
 
     async def _search_wire(self, world: World, found: list[Finding]) -> Covered:
         left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
         limits = self._limits._replace(seconds=left)
-        search = Search(world, limits, tell=self._tell, compare=self._compare, baseline=self._model is None)
-        return await search.run([finding.order.with_head(fresh="") for finding in found])
+        journal = journal_of(self._earlier, world, limits.seed)
+        search = Search(
+            world, limits, tell=self._tell, compare=self._compare, baseline=self._model is None, journal=journal
+        )
+        examples = self._earlier.examples if self._model is None else ()
+        return await search.run([finding.order.with_head(fresh="") for finding in found], examples)
 
     def _compare(self, trace: Trace) -> str:
         """Run in the model what was run on the wire.

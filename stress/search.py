@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
 from stress.explore.classes import Classes
-from stress.explore.dependence import Dependence, effects
+from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
-from stress.explore.exhaustive import Exhaustive
 from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
-from stress.explore.pct import Pct
-from stress.explore.starve import Starve
-from stress.explore.urw import Urw
 from stress.explore.walk import Walk
+from stress.journal import Recorder
 from stress.outcomes import Outcomes
 from stress.result import Finding, Happening, Progress, Started
-from stress.running import doubt, follow, order_of
+from stress.resume import check
+from stress.running import follow, order_of
 from stress.scenario import Race
-from stress.step import Move, letters
+from stress.strategy import COVERING, Covering, Sampler, covering_of, dependence_of, sampled_by, sampler_named
+from stress.tally import Tally
 from stress.trace import Trace
-from stress.verdict import Evidence, Sampled
+from stress.verdict import Evidence, Sampled, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
+    from stress.journal import Journal
     from stress.order import Order
     from stress.running import World
     from stress.verdict import Violation
@@ -47,16 +48,7 @@ INTERRUPTED = "interrupted"
 
 
 Found = TypeVar("Found")
-
-
-class Sampler(Explorer, Protocol):
-    """An explorer that draws; ``orders`` counts what it has drawn."""
-
-    orders: int
-
-
-Covering = Auto | Exhaustive | Dpor
-"""An explorer that leaves nothing out."""
+Kept = TypeVar("Kept", bound=Explorer)
 
 
 class Limits(NamedTuple):
@@ -77,6 +69,7 @@ class Covered:
     last: Trace | None = None
     notes: list[str] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    stale: list[Order] = field(default_factory=list)
 
 
 async def driven(steps: Generator[Loose, Ran | None, Found], world: World) -> Found:
@@ -93,30 +86,6 @@ async def driven(steps: Generator[Loose, Ran | None, Found], world: World) -> Fo
         return found
 
 
-def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
-    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk."""
-    makers: dict[str, Callable[[], Sampler]] = {
-        "pct": lambda: Pct(seed, skip=skip),
-        "starve": Starve,
-        "surw": lambda: Urw(seed, selective=True, skip=skip),
-        "urw": lambda: Urw(seed, skip=skip),
-    }
-    return makers.get(name, lambda: Walk(seed, skip=skip))()
-
-
-def dependence_of(world: World) -> Dependence:
-    """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
-    return Dependence(
-        fused=world.target.protocol is not None, real_time="linearizable_hits" in world.scenario.invariants
-    )
-
-
-def alike_in(world: World) -> tuple[str, ...]:
-    """Name the requests of which one is as good as another: all are the same, and all go to one replica."""
-    scenario = world.scenario
-    return letters(scenario.concurrent) if len(set(scenario.replicas or [1])) == 1 else ()
-
-
 def expected_of(world: World) -> tuple[str, ...]:
     """Name the invariants that the scenario expects this target to break; none where it must hold."""
     expected = world.scenario.expect.get(world.target.name, "holds")
@@ -127,10 +96,11 @@ class Search:
     """Searches one scenario on one target in one world, within its limits.
 
     ``compare`` is shown every trace and gives what is wrong with it (a world that disagrees with another), or nothing.
-    With ``baseline`` the plain random walk draws orders too, so that one sees how likely each outcome is.
+    With ``baseline`` the plain random walk draws orders too, so that one sees how likely each outcome is. A ``journal``
+    keeps what was run, and closes with the search; what it has is judged again without being run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that some searches have
         self,
         world: World,
         limits: Limits,
@@ -138,74 +108,102 @@ class Search:
         tell: Callable[[Happening], None] = lambda _: None,
         compare: Callable[[Trace], str] = lambda _: "",
         baseline: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         """Take the world, which must have been entered, and the budget."""
-        self._baseline = baseline
-        self._world, self._limits, self._tell, self._compare = world, limits, tell, compare
+        self._baseline, self._journal = baseline, journal
+        self._world, self._limits, self._tell = world, limits, tell
         self._expected = expected_of(world)
-        self._found: dict[str, Finding] = {}
-        self._outcomes = Outcomes()
+        self._tally = Tally(world, limits.seed, compare)
         self._draws: list[Sampled] = []
         self._drawn = 0
-        self._fault = ""
-        self._notes: list[str] = []
-        self._last: Trace | None = None
+        self._stale: list[Order] = []
+        self._fed = self._tried = 0
         self._begun = self._told = time.monotonic()
-        self._ran = 0
+        self._clock_turn = self._late if journal is None else journal.asked(self._late)
 
-    async def run(self, first: Sequence[Order] = ()) -> Covered:
+    async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
         """Search until every expected invariant was seen broken, nothing is left, or the budget is spent.
 
-        The orders ``first`` are run before all others; one that can't be followed is a fault.
+        The orders ``first`` are run before all others; one that can't be followed is a fault. So are ``examples``,
+        which failed in another search: one that can't be followed any more, or passes, is stale, and nothing more.
         """
         world = self._world
         self._tell(Started(world.scenario.name, world.target.name, world.name, self._limits.seconds))
-        covering = self._covering()
-        replayed = 0
+        covering, replayed = self._recorder(lambda: covering_of(self._world, self._clock_turn)), 0
         try:
             for order in first:
-                trace = await follow(order, world)
-                # A machine that stood still for a moment is no disagreement: whoever can't follow is asked twice.
-                await self._take(await follow(order, world) if trace.fault.startswith("DIVERGED") else trace)
+                await self._take(await self._followed(order))
                 replayed += 1
-            known = set(self._found)
+            await self._try(examples)
+            known = set(self._tally.found)
+            if self._journal is not None and not self._enough():
+                self._tally.notes += await self._in_no_time(check(self._journal, world))
             await self._search(covering)
-            if self._baseline and not self._fault:
+            if self._baseline and not self._tally.fault:
                 await self._compare_with_chance()
-            await self._minimise(frozenset(self._found.keys() - known))
+            await self._minimise(frozenset(self._tally.found.keys() - known))
         except asyncio.CancelledError:
-            self._fault = INTERRUPTED
-            self._last = world.abandoned(INTERRUPTED) or self._last
-        evidence = self._evidence(covering, replayed)
-        return Covered(evidence, self._found, self._fault, self._last, self._notes, self._outcomes)
-
-    def _covering(self) -> Covering:
-        """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked."""
-        world, kind = self._world, self._world.scenario.search.explorer
-        # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
-        fused, apart = world.target.protocol is not None, world.name == "wire"
-        if kind == "dpor":
-            return Dpor(dependence_of(world))
-        if kind != "auto":
-            return Exhaustive(fused=fused, clock_apart=apart, clock_turn=lambda: self._spent(_CLOCK_SHARE))
-        return Auto(
-            dependence_of(world),
-            fused=fused,
-            possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
-            alike=alike_in(world),
-            clock_apart=apart,
-            clock_turn=lambda: self._spent(_CLOCK_SHARE),
+            self._tally.fault = INTERRUPTED
+            self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
+        finally:
+            self._close(covering.explorer)
+        evidence = self._evidence(covering.explorer, replayed)
+        return Covered(
+            evidence,
+            self._tally.found,
+            self._tally.fault,
+            self._tally.last,
+            self._tally.notes,
+            self._tally.outcomes,
+            self._stale,
         )
 
-    async def _search(self, covering: Covering) -> None:
+    async def _followed(self, order: Order) -> Trace:
+        """Follow an order; one that can't be followed is tried twice, as a machine may stand still for a moment."""
+        trace = await follow(order, self._world)
+        return await follow(order, self._world) if trace.fault.startswith("DIVERGED") else trace
+
+    async def _try(self, examples: Sequence[Order]) -> None:
+        for order in examples:
+            if self._enough():
+                return
+            trace = await self._followed(order)
+            if trace.fault.startswith("DIVERGED"):
+                self._stale.append(order)
+                continue
+            self._tried += 1
+            if not await self._take(trace) and not self._tally.fault:
+                self._stale.append(order)
+
+    def _recorder(self, make: Callable[[], Kept]) -> Recorder[Kept]:
+        return Recorder(make, self._journal)
+
+    def _close(self, covering: Covering) -> None:
+        """Remove the journal of a search that ended by itself; keep that of one which its time or its user ended.
+
+        Samplers end with their time: the same seed must draw the same orders the next time.
+        """
+        if self._journal is None:
+            return
+        decided = self._tally.ran >= self._limits.orders or (bool(self._tally.found) and self._enough())
+        drawing = self._world.scenario.search.explorer not in COVERING
+        finished = decided or drawing or covering.exhausted or not self._spent()
+        self._journal.close(finished=finished and not self._tally.fault and sys.exception() is None)
+        if self._fed:
+            self._tally.notes.append(f"went on after {counted(self._fed, 'order')} of a search that was interrupted")
+        if self._journal.trouble:
+            self._tally.notes.append(self._journal.trouble)
+
+    async def _search(self, covering: Recorder[Covering]) -> None:
         kind = self._world.scenario.search.explorer
-        if kind in ("auto", "exhaustive", "dpor"):
+        if kind in COVERING:
             await self._explore(covering)
         if kind == "hypothesis":
             self._drawn = drawn = await self._draw()
-            self._draws.append(Sampled(kind, drawn, int(bool(self._found)), len(self._outcomes.rows)))
-        elif kind not in ("auto", "exhaustive", "dpor") or (kind == "auto" and not covering.exhausted):
-            await self._sample(sampler_named(kind, self._limits.seed, self._skip))
+            self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
+        elif kind not in COVERING or (kind == "auto" and not covering.explorer.exhausted):
+            await self._sample(lambda: sampler_named(kind, self._limits.seed, self._skip))
 
     @property
     def _skip(self) -> frozenset[str]:
@@ -218,9 +216,10 @@ class Search:
             return  # it has drawn already
         spent = time.monotonic() - self._begun
         left = max(0.0, self._limits.seconds - spent) * _BASELINE_SHARE
-        most = min(_BASELINE_ORDERS, max(0, self._limits.orders - self._ran))
-        walk = Walk(self._limits.seed, most, skip=self._skip)
-        await self._sample(walk, until=time.monotonic() + left, chance=True)
+        most = min(_BASELINE_ORDERS, max(0, self._limits.orders - self._tally.ran))
+        await self._sample(
+            lambda: Walk(self._limits.seed, most, skip=self._skip), until=time.monotonic() + left, chance=True
+        )
 
     def _evidence(self, explorer: Covering, replayed: int) -> Evidence:
         world = self._world
@@ -238,71 +237,98 @@ class Search:
             bound=None if isinstance(explorer, Dpor) else explorer.bound,
             sampled=self._drawn,
             replayed=replayed,
-            stopped=bool(self._found),
-            outcomes=len(self._outcomes.rows),
+            tried=self._tried,
+            stopped=bool(self._tally.found),
+            outcomes=len(self._tally.outcomes.rows),
             clock_orders=explorer.clock_orders,
             clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut,
             shared_only=True,
-            not_checked=not_checked(world.scenario.invariants, self._last) if self._last else (),
+            not_checked=not_checked(world.scenario.invariants, self._tally.last) if self._tally.last else (),
             repeated=auto.repeated if auto else 0,
             renamed=auto is not None and auto.renamed,
             draws=tuple(self._draws),
         )
 
+    def _late(self) -> bool:
+        return self._spent(_CLOCK_SHARE)
+
     def _spent(self, share: float = 1.0) -> bool:
         return time.monotonic() - self._begun > share * self._limits.seconds
 
     def _enough(self) -> bool:
-        seen = bool(self._expected) and set(self._expected) <= set(self._found)
-        surprised = bool(set(self._found) - set(self._expected))
-        return bool(self._fault) or seen or surprised or self._spent() or self._ran >= self._limits.orders
+        seen = bool(self._expected) and set(self._expected) <= set(self._tally.found)
+        surprised = bool(set(self._tally.found) - set(self._expected))
+        return bool(self._tally.fault) or seen or surprised or self._spent() or self._tally.ran >= self._limits.orders
 
-    async def _explore(self, explorer: Explorer) -> None:
-        run = self._world.run
+    async def _explore(self, recorder: Recorder[Covering]) -> None:
+        for trace in recorder.feed():
+            await self._again(trace)
+        # In the model an order costs so little that one call more for each move would be felt.
+        explorer = recorder.explorer if self._journal is None else recorder
         while not self._enough() and explorer.more():
-            trace = run(explorer)
-            if not isinstance(trace, Trace):
-                trace = await trace
-            await self._take(trace)
-            if not self._fault:
+            await self._take(trace := await self._run(explorer))
+            if not self._tally.fault:
                 explorer.learn(trace)
 
-    async def _sample(self, sampler: Sampler, *, until: float = math.inf, chance: bool = False) -> None:
+    async def _run(self, explorer: Explorer) -> Trace:
+        trace = self._world.run(explorer)
+        return trace if isinstance(trace, Trace) else await trace
+
+    async def _again(self, trace: Trace, **how: bool) -> tuple[Violation, ...]:
+        """Judge a run of a search that was interrupted."""
+        self._fed += 1
+        return await self._in_no_time(self._take(trace, **how))
+
+    async def _in_no_time(self, work: Awaitable[Found]) -> Found:
+        """Do something for which the search has not less time."""
+        begun = time.monotonic()
+        found = await work
+        self._begun += time.monotonic() - begun
+        return found
+
+    async def _sample(self, make: Callable[[], Sampler], *, until: float = math.inf, chance: bool = False) -> None:
         """Draw orders; those that ``chance`` draws are counted even where enough was found, and found no more."""
         classes, failing, drawn = Classes(dependence_of(self._world)), 0, 0
-        while (not self._fault if chance else not self._enough()) and time.monotonic() < until and sampler.more():
-            trace = self._world.run(sampler)
-            if not isinstance(trace, Trace):
-                trace = await trace
-            broken = await self._take(trace, drawn=isinstance(sampler, Walk), news=not (chance and self._found))
-            if self._fault:
-                break
-            sampler.learn(trace)
-            classes.add(effects(trace))
-            failing += bool(broken)
-            drawn += 1
+        recorder = self._recorder(make)
+
+        async def took(trace: Trace, take: Callable[..., Awaitable[tuple[Violation, ...]]]) -> bool:
+            nonlocal failing, drawn
+            broken = await take(trace, drawn=recorder.name == Walk.name, news=not (chance and self._tally.found))
+            if not self._tally.fault:
+                classes.add(effects(trace))
+                failing, drawn = failing + bool(broken), drawn + 1
+            return not self._tally.fault
+
+        for trace in recorder.feed():
+            await took(trace, self._again)
+        while (
+            (not self._tally.fault if chance else not self._enough()) and time.monotonic() < until and recorder.more()
+        ):
+            if await took(trace := await self._run(recorder), self._take):
+                recorder.learn(trace)
         self._drawn += 0 if chance else drawn
         if drawn:
-            self._draws.append(_sampled(sampler, drawn, failing, len(classes)))
+            self._draws.append(sampled_by(recorder.explorer, drawn, failing, len(classes)))
 
     async def _draw(self) -> int:
         """Let hypothesis draw and shrink orders, once for each invariant that may break; give how many were run."""
         from stress.draw import Draw  # noqa: PLC0415 - hypothesis takes half a second to import
 
-        before = self._ran
+        before = self._tally.ran
         while not self._enough():
-            missing = [name for name in self._expected if name not in self._found]
-            draw = Draw(self._world, missing or self._world.scenario.invariants, self._limits.seed + self._ran)
-            trace = await draw.run(self._limits.orders - self._ran, self._begun + self._limits.seconds)
-            self._ran += draw.ran
+            missing = [name for name in self._expected if name not in self._tally.found]
+            draw = Draw(self._world, missing or self._world.scenario.invariants, self._limits.seed + self._tally.ran)
+            trace = await draw.run(self._limits.orders - self._tally.ran, self._begun + self._limits.seconds)
+            self._tally.ran += draw.ran
             if trace is None:
                 break
             await self._take(trace)
-        return self._ran - before
+        return self._tally.ran - before
 
     async def _minimise(self, names: frozenset[str]) -> None:
         """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest."""
-        drawn = {self._found[name].order.moves: self._found[name] for name in names}
+        found = self._tally.found
+        drawn = {found[name].order.moves: found[name] for name in names}
         for finding in drawn.values():
             if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
                 continue  # each run would take a second
@@ -312,50 +338,15 @@ class Search:
             if set(finding.invariants) <= {one.invariant for one in violations}:
                 order = order_of(trace, self._world, self._limits.seed, violations)
                 small = Finding(order, trace, violations, cause(violations), self._world.name)
-                self._found |= dict.fromkeys([name for name in names if self._found[name] is finding], small)
+                self._tally.found |= dict.fromkeys(
+                    [name for name in names if self._tally.found[name] is finding], small
+                )
 
     async def _take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
-        """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
-        self._ran += 1
-        self._last = trace
-        self._fault = self._fault or self._compare(trace) or trace.fault or doubt(trace, self._world)
-        if self._fault:
-            return ()
-        self._outcomes.add(trace, sampled=drawn)
-        violations = tuple(run_checks(self._world.scenario.invariants, trace))
-        if news and any(violation.invariant not in self._found for violation in violations):
-            await self._note(trace, violations)
+        """Judge one run, and show where the search stands."""
+        broken = await self._tally.take(trace, drawn=drawn, news=news)
         await self._progress()
-        return violations
-
-    async def _note(self, trace: Trace, violations: tuple[Violation, ...]) -> None:
-        """Keep the failing order of each invariant that was not seen broken before."""
-        order = order_of(trace, self._world, self._limits.seed, violations)
-        if trace.crossed_second is not None:
-            crossed = await self._without_luck(order, trace.crossed_second)
-            if crossed is None:
-                return
-            order, trace, violations = crossed
-        finding = Finding(order, trace, violations, cause(violations), self._world.name)
-        for name in finding.invariants:
-            self._found.setdefault(name, finding)
-
-    async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
-        """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place."""
-        clock = Move("clock", "clock", "")
-        # The second began before the move in which it was noticed, or while that move was under way.
-        timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in (index, index + 1)]
-        for moves in (order.moves, *timed):
-            trace = await follow(replace(order, moves=moves), self._world)
-            violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
-            if violations and (trace.crossed_second is None or moves is not order.moves):
-                if moves is not order.moves:
-                    self._notes.append("fails only where the clock goes into another second during the run")
-                return order_of(trace, self._world, self._limits.seed, violations), trace, violations
-        self._fault = (
-            "an order failed in a run that crossed a second, and not again, with or without a move of the clock"
-        )
-        return None
+        return broken
 
     async def _progress(self) -> None:
         now = time.monotonic()
@@ -365,13 +356,6 @@ class Search:
         await asyncio.sleep(0)  # in the model nothing else lets Ctrl-C through
         spent, world = now - self._begun, self._world
         left = max(0.0, self._limits.seconds - spent)
-        rate = self._ran / spent
+        rate = self._tally.ran / spent
         names = (world.scenario.name, world.target.name, world.name)
-        self._tell(Progress(*names, self._ran, rate, len(self._outcomes.rows), left))
-
-
-def _sampled(sampler: Sampler, drawn: int, failing: int, classes: int) -> Sampled:
-    if not isinstance(sampler, Pct):
-        return Sampled(sampler.name, drawn, failing, classes)
-    measured = (sampler.bound, sampler.actors, sampler.steps, sampler.depth)
-    return Sampled(sampler.name, drawn, failing, classes, *measured)
+        self._tell(Progress(*names, self._tally.ran, rate, len(self._tally.outcomes.rows), left))

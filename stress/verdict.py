@@ -82,8 +82,9 @@ class Evidence:
     why the search stopped before its end (empty: it ended by itself). ``clock_orders`` counts the orders
     run in which the clock moved; ``clock_cut`` tells that some of those were left out although every
     order without the clock was run. ``sampled`` counts orders drawn at random, ``replayed`` those that another world
-    had found. ``outcomes`` is the number of distinct outcomes seen. ``stopped`` tells that the search ended with a
-    race, long before it had covered anything. ``shared_only`` marks an assumption: requests share only the store.
+    had found, ``tried`` those that had failed in an earlier run. ``outcomes`` is the number of distinct outcomes seen.
+    ``stopped`` tells that the search ended with a race, long before it had covered anything. ``shared_only`` marks an
+    assumption: requests share only the store.
     ``repeated`` counts those of the ``orders`` whose class had been run before. ``renamed`` tells that classes are
     counted up to the names of identical requests. ``draws`` tells what each sampler drew, the plain random walk last.
     """
@@ -105,6 +106,7 @@ class Evidence:
     cut_off: str = ""
     shared_only: bool = False
     not_checked: tuple[str, ...] = ()
+    tried: int = 0
     repeated: int = 0
     renamed: bool = False
     draws: tuple[Sampled, ...] = ()
@@ -116,11 +118,12 @@ class Evidence:
             ran = self.orders + self.sampled
             told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []
             told += [f"{counted(self.replayed, 'failing order')} of the model followed"] if self.replayed else []
+            told += [f"{counted(self.tried, 'order')} of an earlier run tried"] if self.tried else []
             return ", ".join(told)
         if self.exhausted:
             words = f"exhausted {self.orders} of {self.total}"
             if self.classes is not None:
-                names = " up to the names of requests" if self.renamed else ""
+                names = " up to renaming" if self.renamed else ""
                 orders = counted(self.orders, "order")
                 words = f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
         elif self.clock_cut:
@@ -179,7 +182,7 @@ def judge(
         return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
     if faults:
         return Verdict(Ruling.INCONCLUSIVE, faults[0], proof)
-    ran = [one for one in proof if one.orders or one.sampled or one.replayed]
+    ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried]
     if not ran:
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):

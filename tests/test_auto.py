@@ -19,8 +19,8 @@ from stress.explore.dpor import Dpor
 from stress.explore.hunt import Hunt
 from stress.formats import bundled
 from stress.scenario import Scenario
-from stress.search import alike_in, dependence_of
 from stress.step import Access, Move, Touch
+from stress.strategy import alike_in, dependence_of
 from stress.worlds.model import ModelWorld
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ async def test_a_hunt_and_one_order_of_each_class_is_proof_in_both_worlds() -> N
         ("model", 3, 3, 0),
         ("wire", 3, 3, 0),
     ]
-    assert result.verdict.evidence[0].covered == "exhausted 3 of 3 classes up to the names of requests (3 orders)"
+    assert result.verdict.evidence[0].covered == "exhausted 3 of 3 classes up to renaming (3 orders)"
 
 
 @pytest.mark.asyncio

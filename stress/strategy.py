@@ -1,0 +1,88 @@
+"""How a world is searched: which explorer leaves nothing out, which one draws, and what they need to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from stress.explore.auto import Auto
+from stress.explore.base import Explorer
+from stress.explore.dependence import Dependence
+from stress.explore.dpor import Dpor
+from stress.explore.exhaustive import Exhaustive
+from stress.explore.pct import Pct
+from stress.explore.starve import Starve
+from stress.explore.urw import Urw
+from stress.explore.walk import Walk
+from stress.step import letters
+from stress.verdict import Sampled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.running import World
+
+
+class Sampler(Explorer, Protocol):
+    """An explorer that draws; ``orders`` counts what it has drawn."""
+
+    orders: int
+
+
+COVERING = ("auto", "exhaustive", "dpor")
+"""The names of the explorers that leave nothing out, as a scenario has them."""
+Covering = Auto | Exhaustive | Dpor
+"""An explorer that leaves nothing out."""
+
+
+def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
+    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk."""
+    makers: dict[str, Callable[[], Sampler]] = {
+        "pct": lambda: Pct(seed, skip=skip),
+        "starve": Starve,
+        "surw": lambda: Urw(seed, selective=True, skip=skip),
+        "urw": lambda: Urw(seed, skip=skip),
+    }
+    return makers.get(name, lambda: Walk(seed, skip=skip))()
+
+
+def dependence_of(world: World) -> Dependence:
+    """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
+    return Dependence(
+        fused=world.target.protocol is not None, real_time="linearizable_hits" in world.scenario.invariants
+    )
+
+
+def alike_in(world: World) -> tuple[str, ...]:
+    """Name the requests of which one is as good as another: all are the same, and all go to one replica."""
+    scenario = world.scenario
+    return letters(scenario.concurrent) if len(set(scenario.replicas or [1])) == 1 else ()
+
+
+def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
+    """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked.
+
+    ``clock_turn`` tells when it is time for orders in which the clock moves, each of which takes a second on the wire.
+    """
+    kind = world.scenario.search.explorer
+    # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
+    fused, apart = world.target.protocol is not None, world.name == "wire"
+    if kind == "dpor":
+        return Dpor(dependence_of(world))
+    if kind != "auto":
+        return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn)
+    return Auto(
+        dependence_of(world),
+        fused=fused,
+        possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
+        alike=alike_in(world),
+        clock_apart=apart,
+        clock_turn=clock_turn,
+    )
+
+
+def sampled_by(sampler: Sampler, drawn: int, failing: int, classes: int) -> Sampled:
+    """Say what a sampler drew; PCT with its bound."""
+    if not isinstance(sampler, Pct):
+        return Sampled(sampler.name, drawn, failing, classes)
+    measured = (sampler.bound, sampler.actors, sampler.steps, sampler.depth)
+    return Sampled(sampler.name, drawn, failing, classes, *measured)
