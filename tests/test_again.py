@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import BAD, own_files, stress
 
-from stress.order import Head, Order
+from stress import again
+from stress.batch import Job, Where
+from stress.order import Head, Order, parse
 from stress.step import Move
+from stress.worlds.lane import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from stress.trace import Trace
 
 REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
 
@@ -128,6 +133,34 @@ def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: i
     assert json.loads(trace.read_text().splitlines()[0])["event"]["command"] == "start"
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("wrong", "beside", "line"),
+    [
+        ("", 9, "FIXED 12/12"),
+        # Two orders warm it up, three are replays that run alone, and four more warm up the lanes.
+        ("order > 8", 0, "inconclusive: failed 9 of 12"),
+    ],
+)
+async def test_replays_run_beside_each_other_once_they_agree(  # noqa: PLR0913, PLR0917 - what is made and expected
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, beside: int, line: str
+) -> None:
+    """After three replays that tell the same the others run in lanes; what tells something else there is run alone."""
+    follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
+    change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
+    change(here / "gateway.py", 'MODE == "moody" and order % 2', wrong or "False")
+    told, run = [], Lane.run
+
+    async def counted(lane: Lane) -> Trace:
+        told.append(trace := await run(lane))
+        return trace
+
+    monkeypatch.setattr(Lane, "run", counted)
+    job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
+    said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", lanes=4), tmp_path)
+    assert (said.line.partition(" (")[0], len(told)) == (line, beside)
+
+
 def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
     """Its program is gone: the line says what it printed last."""
     (here / "gateway.py").unlink()
@@ -148,7 +181,9 @@ def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
         '        await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))\n',
         "",
     )
-    covered = "exhausted 6 of 6, assuming that requests share only the store"
+    covered = (
+        "exhausted 1 of 1 class up to the names of requests (2 orders), assuming that requests share only the store"
+    )
     assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
 
 
@@ -256,4 +291,5 @@ def test_an_order_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) 
     said = stress(tmp_path, "replay", order, "--times", "50")
     assert (said.code, said.out) == (1, "STILL FAILING 50/50\n")
     said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "model")
-    assert (said.code, said.out) == (0, "FIXED (the order no longer exists; holds: exhausted 2 of 2)\n")
+    covered = "exhausted 1 of 1 class up to the names of requests (1 order)"
+    assert (said.code, said.out) == (0, f"FIXED (the order no longer exists; holds: {covered})\n")

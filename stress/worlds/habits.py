@@ -38,7 +38,7 @@ class Habit(NamedTuple):
 
 
 class Habits:
-    """What the requests of one world do next. ``taught`` counts what was learned.
+    """What the requests of one world do next. ``settled`` tells whether the last order that ran alone taught nothing.
 
     ``reason`` says why its orders can't run beside each other; empty while nothing speaks against it.
     """
@@ -46,7 +46,7 @@ class Habits:
     def __init__(self, reason: str = "") -> None:
         """Know nothing yet but a ``reason`` that is there from the start."""
         self.reason = reason
-        self.taught = 0
+        self.settled = False
         self._known: dict[tuple[str, ...], Habit | None] = {}
 
     def after(self, request: Request) -> Habit | None:
@@ -62,10 +62,10 @@ class Habits:
         history, habit = tuple(request.done), habit_of(request)
         if history not in self._known and len(self._known) < _REMEMBERED:
             self._known[history] = habit
-            self.taught += 1
+            self.settled = False
         elif self._known.get(history) not in (habit, None):
             self._known[history] = None
-            self.taught += 1
+            self.settled = False
 
     def saw(self, frame: Frame, marks: Sequence[bytes]) -> None:
         """Look at a frame of an order that ran alone: it must tell by the ``marks`` of the order whose it is."""

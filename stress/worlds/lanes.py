@@ -63,7 +63,6 @@ class Lanes:
         self._alone: deque[_Order] = deque()
         self._rescue: asyncio.Task[None] | None = None
         self.begun = self._odd = self._waited = 0
-        self._taught = -1
         self._heard = False
 
     @property
@@ -113,7 +112,7 @@ class Lanes:
 
     async def _begin(self, order: _Order) -> None:
         habits = self.world.habits
-        if self._most == 1 or habits.reason or habits.taught != self._taught:
+        if self._most == 1 or habits.reason or not habits.settled:
             self._alone.append(order)
             return
         if self.world.gate.signal.listener is None:
@@ -143,7 +142,6 @@ class Lanes:
 
     async def _run_alone(self, order: _Order) -> None:
         await self._shut()
-        self._taught = self.world.habits.taught
         order.trace = await self.world.alone(order.asked, order.memory)
 
     async def _run_beside(self, order: _Order, clients: Mapping[str, Client]) -> None:

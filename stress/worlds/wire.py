@@ -127,6 +127,7 @@ class WireWorld:
 
     async def alone(self, asked: Asked, memory: Memory) -> Trace:
         """Run one order, chosen by a ``memory``, while no other runs; see `run`."""
+        self.habits.settled = True
         for _ in range(CROSSINGS):
             drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
