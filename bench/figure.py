@@ -33,14 +33,18 @@ def pair(scenario: str, target: str) -> tuple[Scenario, Target]:
     return Scenario.load(find(scenario, "")), Target.load(find(target, "targets"))
 
 
-def best_of(times: int, work: Callable[[], object]) -> float:
-    """Give the seconds of the quickest of several runs: the one that was disturbed least."""
-    found = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - begun)
-    return min(found)
+def in_turns(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """Run several works in turns, and give the seconds of the quickest run of each: the one that was disturbed least.
+
+    What disturbs a machine for a while disturbs all of them, so that their ratio stays.
+    """
+    found: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds):
+        for work, times in zip(works, found, strict=True):
+            begun = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - begun)
+    return [min(times) for times in found]
 
 
 async def one_after_another(world: WireWorld, runs: int) -> list[float]:

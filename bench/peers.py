@@ -14,11 +14,10 @@ import time
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.figure import Figure, best_of
+from bench.figure import Figure, in_turns
 from bench.getset import in_model
 from bench.getset_gateway import Named, get_set
 from bench.model import GatherStore
@@ -30,7 +29,10 @@ from stress.stores.memory import Memory
 from stress.worlds.model import effects_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from stress.step import Move
+    from stress.worlds.model import ModelWorld
 
 AT_ONCE, ROUNDS = (2, 3, 5), 5
 FOLDER = Path(sys.prefix) / "peers"
@@ -165,49 +167,40 @@ def load(peer: Peer) -> tuple[Any, str]:
         return None, f"left out: {error}; `make bench` installs it"
 
 
-def _ours(concurrent: int) -> tuple[float, float]:
-    """Give the seconds of one order that is followed, and of one that DPOR chooses."""
-    world = in_model(concurrent)
-    moves = world.run(Walk(0)).moves
+def _follow(world: ModelWorld, moves: Sequence[Move]) -> None:
+    replay = Replay(moves, _ORDERS)
+    while replay.more():
+        world.run(replay)
 
-    def follow() -> None:
-        replay = Replay(moves, _ORDERS)
-        while replay.more():
-            world.run(replay)
 
-    def explore() -> float:
-        dpor, begun = Dpor(Dependence(fused=True), read=effects_of), time.perf_counter()
-        while dpor.orders < _ORDERS and dpor.more():
-            dpor.learn(world.run(dpor))
-        return (time.perf_counter() - begun) / dpor.orders
-
-    return best_of(ROUNDS, follow) / _ORDERS, min(explore() for _ in range(ROUNDS))
+def _ours(world: ModelWorld) -> Search:
+    """Let DPOR choose the orders."""
+    dpor, begun = Dpor(Dependence(fused=True), read=effects_of), time.perf_counter()
+    while dpor.orders < _ORDERS and dpor.more():
+        dpor.learn(world.run(dpor))
+    return Search(dpor.orders, time.perf_counter() - begun, said="exhausted" if dpor.exhausted else "cut off")
 
 
 def _costs(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
+    world = in_model(concurrent)
+    moves = world.run(Walk(0)).moves
     with asyncio.Runner() as runner:
-        unit = best_of(ROUNDS, lambda: runner.run(_plainly(concurrent))) / _ORDERS
-    followed, chosen = _ours(concurrent)
+        plainly = lambda: runner.run(_plainly(concurrent))  # noqa: E731 - as short as the other
+        unit, followed = in_turns(ROUNDS, plainly, partial(_follow, world, moves))
+    chosen = min(_ours(world).each for _ in range(ROUNDS))
     name = f"gathers that one order costs, n = {concurrent}:"
     yield Figure(f"{name} gateway-stress", f"{followed / unit:.2f}", "<= 0.33")
-    yield Figure(f"{name} gateway-stress, chosen by DPOR", f"{chosen / unit:.2f}")
+    yield Figure(f"{name} gateway-stress, chosen by DPOR", f"{chosen * _ORDERS / unit:.2f}")
     for peer, module in modules.items():
         orders = _COSTLY_ORDERS if peer.name == "frontrun" else _ORDERS
-        each = min(one.each for one in islice(_searches(peer, module, concurrent, orders), ROUNDS))
-        yield Figure(f"{name} {peer.name}", f"{each / unit:.1f}")
-
-
-def _searches(peer: Peer, module: Any, concurrent: int, orders: int) -> Iterator[Search]:  # noqa: ANN401 - a module
-    while True:
-        yield peer.search(module, concurrent, orders, False)  # noqa: FBT003 - positional by type
+        each = min(peer.search(module, concurrent, orders, False).each for _ in range(ROUNDS))  # noqa: FBT003 - its type
+        yield Figure(f"{name} {peer.name}", f"{each * _ORDERS / unit:.1f}")
 
 
 def _whole(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
     name = f"runs until [GET;SET] is exhausted, n = {concurrent}:"
-    dpor, world = Dpor(Dependence(fused=True), read=effects_of), in_model(concurrent)
-    while dpor.more():
-        dpor.learn(world.run(dpor))
-    yield Figure(f"{name} gateway-stress", f"{dpor.orders}, {'exhausted' if dpor.exhausted else 'cut off'}")
+    ours = _ours(in_model(concurrent))
+    yield Figure(f"{name} gateway-stress", f"{ours.runs}, {ours.said}")
     for peer, module in modules.items():
         found = None if peer.exhaust is None else peer.exhaust(module, concurrent)
         value = "it can't: it keeps one order" if found is None else f"{found.runs}, {found.said}"
@@ -216,7 +209,7 @@ def _whole(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
 
 def _lost_update(modules: dict[Peer, Any]) -> Iterator[Figure]:
     for peer, module in modules.items():
-        found = peer.search(module, 2, _MOST_RUNS, True)  # noqa: FBT003 - positional by type
+        found = peer.search(module, 2, _MOST_RUNS, True)  # noqa: FBT003 - its type
         yield Figure(f"lost update, n = 2: {peer.name}", f"after {found.runs} runs" if found.found else "not found")
 
 

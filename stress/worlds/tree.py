@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stress.gateways.store import Incoming, Outcome, Reply, Script
     from stress.names import Names
 
+_UNHASHABLE = (list, Exception)
 Known = tuple[tuple[str, str], ...]
 """Names that have numbers already, in order of first appearance."""
 Edge = tuple[object, float]
@@ -181,7 +182,7 @@ class Tree:
 
 def key(reply: object) -> object:
     """Give what stands for a reply in a tree: itself, or its text where it can't be hashed."""
-    return repr(reply) if isinstance(reply, list | Exception) else reply
+    return repr(reply) if isinstance(reply, _UNHASHABLE) else reply
 
 
 def _nothing(_: Memory) -> None:
