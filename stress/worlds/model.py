@@ -38,6 +38,9 @@ _BEGINNING = 1_767_225_600.0
 _FRESH = "5eed5eed5eed"
 _CREATED, _DUPLICATE, _ERROR = 201, 202, 500
 
+_PLAIN = (str, int, type(None))
+"""Replies that stand for themselves in a tree; asking `key` for each of them costs a call a step."""
+
 Did = tuple[Node | End | str, Any]
 """A thing that happened: a start or step and its reply, an end, or an environment actor and the state it ended."""
 
@@ -216,11 +219,11 @@ class _Run:
     def follow(self, choose: Callable[..., Move | None]) -> None:
         """Ask who goes next until every request is answered and the explorer wants no more."""
         memory, nodes, did, taken = self.memory, self._nodes, self.did, self.taken
-        number_of = self._world.number_of
+        number_of, surrounded = self._world.number_of, bool(self._left)
         running, known = len(nodes), self.known
         moves = requests = [node.move for node in nodes if node is not None]
         while True:
-            if self._left:
+            if surrounded:
                 moves = requests + self._environment(unfinished=running > 0)
             if not moves:
                 return
@@ -239,10 +242,11 @@ class _Run:
             except ValueError as error:  # an error reply
                 reply = error
             did.append((node, reply))
-            following = node.next.get((key(reply), memory.now, known))
+            following = node.next.get((reply if reply.__class__ in _PLAIN else key(reply), memory.now, known))
             if following is None:
                 following = self._world.tree.grow(node, self._history(move.actor), known)
-            self.known = known = following.known
+            if following.known is not known:
+                self.known = known = following.known
             if isinstance(following, Node):
                 nodes[number] = following
                 requests[requests.index(move)] = following.move
