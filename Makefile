@@ -4,6 +4,7 @@
 #   make stress-gateway TARGET=my-gateway.yaml             a Gateway of your own
 #   make stress-gateway SCENARIO="one-scenario another"    these scenarios only
 #   make stress-gateway PROFILE=nightly                    the long search
+#   make stress-gateway SHARD=1/4                          a part of the pairs
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,6 +13,7 @@ VENV := .venv
 TARGET :=
 SCENARIO :=
 PROFILE := quick
+SHARD :=
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
@@ -21,13 +23,14 @@ MAKEFLAGS += --no-builtin-rules
 quote = '$(subst ','\'',$(1))'
 
 target := $(if $(TARGET),--target $(call quote,$(TARGET)))
+shard := $(if $(SHARD),--shard $(call quote,$(SHARD)))
 scenarios := $(foreach name,$(SCENARIO),$(call quote,$(name)))
 
-stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled Gateways); SCENARIO=, PROFILE=quick|nightly
-	@$(VENV)/bin/stress-gateway run --profile $(call quote,$(PROFILE)) $(target) $(scenarios)
+stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled Gateways); SCENARIO=, PROFILE=quick|nightly, SHARD=i/n
+	@$(VENV)/bin/stress-gateway run --profile $(call quote,$(PROFILE)) $(shard) $(target) $(scenarios)
 
-test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage
-	@$(VENV)/bin/python -m pytest -q -n auto --cov --cov-report=term-missing:skip-covered
+test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage; PROFILE=nightly: ten times as many programs
+	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/.dev ## Check style, format, types and the direction of imports
 	@$(VENV)/bin/python -m ruff check
@@ -39,7 +42,7 @@ bench: $(VENV)/.bench ## Measure the figures that the README quotes
 	@$(VENV)/bin/python -m bench
 
 clean: ## Remove the set-up, the caches and the generated reports
-	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .gateway-stress build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name .gitignore -exec rm -rf {} +
 
