@@ -13,7 +13,6 @@ from stress.checks import cause, not_checked, run_checks
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
 from stress.explore.classes import Classes
-from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
@@ -24,7 +23,16 @@ from stress.result import Finding, Happening, Progress, Started
 from stress.resume import check
 from stress.running import follow, order_of
 from stress.scenario import Race
-from stress.strategy import COVERING, Covering, Sampler, covering_of, dependence_of, sampled_by, sampler_named
+from stress.strategy import (
+    COVERING,
+    Covering,
+    Sampler,
+    covering_of,
+    dependence_of,
+    reading_of,
+    sampled_by,
+    sampler_named,
+)
 from stress.tally import Tally
 from stress.trace import Trace
 from stress.verdict import Evidence, Sampled, counted
@@ -289,13 +297,13 @@ class Search:
     async def _sample(self, make: Callable[[], Sampler], *, until: float = math.inf, chance: bool = False) -> None:
         """Draw orders; those that ``chance`` draws are counted even where enough was found, and found no more."""
         classes, failing, drawn = Classes(dependence_of(self._world)), 0, 0
-        recorder = self._recorder(make)
+        recorder, read = self._recorder(make), reading_of(self._world)
 
         async def took(trace: Trace, take: Callable[..., Awaitable[tuple[Violation, ...]]]) -> bool:
             nonlocal failing, drawn
             broken = await take(trace, drawn=recorder.name == Walk.name, news=not (chance and self._tally.found))
             if not self._tally.fault:
-                classes.add(effects(trace))
+                classes.add(read(trace))
                 failing, drawn = failing + bool(broken), drawn + 1
             return not self._tally.fault
 

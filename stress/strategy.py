@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
-from stress.explore.dependence import Dependence
+from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.pct import Pct
@@ -15,11 +15,14 @@ from stress.explore.urw import Urw
 from stress.explore.walk import Walk
 from stress.step import letters
 from stress.verdict import Sampled
+from stress.worlds.model import effects_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from stress.explore.dependence import Effect
     from stress.running import World
+    from stress.trace import Trace
 
 
 class Sampler(Explorer, Protocol):
@@ -52,6 +55,11 @@ def dependence_of(world: World) -> Dependence:
     )
 
 
+def reading_of(world: World) -> Callable[[Trace], Sequence[Effect]]:
+    """Give what tells what each move of a run did; in the model that need not be put into words first."""
+    return effects_of if world.name == "model" else effects
+
+
 def alike_in(world: World) -> tuple[str, ...]:
     """Name the requests of which one is as good as another: all are the same, and all go to one replica."""
     scenario = world.scenario
@@ -67,7 +75,7 @@ def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
     # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
     fused, apart = world.target.protocol is not None, world.name == "wire"
     if kind == "dpor":
-        return Dpor(dependence_of(world))
+        return Dpor(dependence_of(world), read=reading_of(world))
     if kind != "auto":
         return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn)
     return Auto(
@@ -77,6 +85,7 @@ def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
         alike=alike_in(world),
         clock_apart=apart,
         clock_turn=clock_turn,
+        read=reading_of(world),
     )
 
 

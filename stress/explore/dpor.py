@@ -121,14 +121,14 @@ class Dpor:
         self._depth = depth + 1
         if depth < len(levels):
             branch = levels[depth].tree[0]
-            if possible(branch, moves, done=done):
+            if branch.move in moves or possible(branch, moves, done=done):
                 return branch.move
             raise Diverged(depth + 1, str(branch.move), moves)
         if self._lost:
             return self._first(moves, done=done)
         tree = levels[-1].tree[0].children if levels else []
         asked = bool(tree)
-        for branch in [one for one in tree if not possible(one, moves, done=done)]:
+        for branch in [one for one in tree if not possible(one, moves, done=done)] if asked else ():
             self._absorbed += all_absorbed(branch)
             tree.remove(branch)
         if not tree:
