@@ -75,6 +75,11 @@ class Lane(Drive):
         """Look again at what may have happened to store and Gateway."""
         self._signal.notify()
 
+    @property
+    def lost(self) -> bool:
+        """Tell whether something is wrong with the store or a Gateway, and so with every order."""
+        return bool(self._gate.fault) or self._world.site.hurt
+
     async def run(self) -> Trace:
         """Follow the explorer to the end.
 
@@ -151,12 +156,12 @@ class Lane(Drive):
             request.started = self._record.event(Kind.START, request.actor, START)
             await self._usher(self._send(request))
             self._finished.clear()
-            if not self._faulty():
+            if request.task is not None and request.task.done():
                 self._answer(request)
 
     async def _usher(self, work: asyncio.Future[Any]) -> None:
         """Let every frame of this order through as it comes, until some work is done."""
-        while not (work.done() and not self._arrived) and not self._faulty():
+        while not (work.done() and not self._arrived) and not self.lost:
             seen = self._signal.count
             arrived, self._arrived = self._arrived, []
             for frame in arrived:
@@ -175,12 +180,14 @@ class Lane(Drive):
             asyncio.wait(tasks, timeout=self._world.patience) if tasks else asyncio.sleep(0)
         )
         answers.add_done_callback(lambda _: self._signal.notify())
-        if self._faulty():
+        if self.lost:
             self._gate.reopen()
-        await self._usher(answers)
-        await self._note_passed()
-        await answers
-        for task in [one for one in tasks if not one.done()]:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        try:
+            await self._usher(answers)
+            await self._note_passed()
+        finally:
+            await answers
+            for task in [one for one in tasks if not one.done()]:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task

@@ -14,6 +14,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from stress.errors import Unavailable
 from stress.worlds.drive import CROSSINGS, Crossed, Memory, new_fresh
 from stress.worlds.lane import Doubt, Lane
 from stress.worlds.store import StoreLost, Written
@@ -106,7 +107,7 @@ class Lanes:
     def _room(self, ahead: int) -> bool:
         """Tell whether one more order may begin: after one that runs alone none does."""
         at_work = len(self._under_way) - sum(lane.idle for lane in self._lanes)
-        if self._under_way and not self._free:
+        if self._under_way and (self.world.gate.fault or not self._free):
             return False
         return not self._alone and at_work < self._most and ahead < _AHEAD * self._most
 
@@ -115,14 +116,26 @@ class Lanes:
         if self._most == 1 or habits.reason or not habits.settled:
             self._alone.append(order)
             return
-        if self.world.gate.signal.listener is None:
-            self._free = list(await self.world.crew(self._crowd(order.asked)))
-            self.world.gate.close()
-            self.world.gate.signal.listener = self._hear
+        if self.world.gate.fault:
+            await self._shut()
+        if self.world.gate.signal.listener is None and not await self._open(self._crowd(order.asked)):
+            self._alone.append(order)
+            return
         self.begun += 1
         task = asyncio.create_task(self._run_beside(order, self._free.pop()))
         self._under_way[task] = order
         task.add_done_callback(lambda _: self._changed.set())
+
+    async def _open(self, crowd: int) -> bool:
+        """Connect what so many orders need, and park all that comes; False where the Gateway does not bear so many."""
+        try:
+            self._free = list(await self.world.crew(crowd))
+        except Unavailable as error:  # if it has died, the order that runs alone will tell
+            self._give_up(f"so many requests at once are too many: {error}")
+            return False
+        self.world.gate.close()
+        self.world.gate.signal.listener = self._hear
+        return True
 
     def _crowd(self, asked: Asked) -> int:
         """Say how many orders may be under way: more than are at work where some may wait for the clock."""
@@ -153,8 +166,8 @@ class Lanes:
                 self._lanes.add(lane)
                 try:
                     trace = await lane.run()
-                    # Whose fault it is may not be known; who has died is dead for all.
-                    order.trace = trace if not trace.fault or self.world.site.hurt else None
+                    # What is wrong with store or Gateway concerns all; any other fault must show alone.
+                    order.trace = trace if not trace.fault or lane.lost else None
                     break
                 except Crossed:
                     order.memory.again()
@@ -236,7 +249,7 @@ class Lanes:
         if rescue is not None:
             await rescue
             self._rescue = None
-        if not world.gate.open or rescue is not None:
+        if rescue is not None or world.gate.signal.listener is not None:
             world.gate.signal.listener = None
             world.gate.reopen()
             for replica in world.replicas.values():

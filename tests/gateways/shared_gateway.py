@@ -2,9 +2,10 @@
 
     python shared_gateway.py PORT STORE_PORT MODE
 
-`pipe`: one connection to the store serves all requests at once. `memory`: it counts the requests of a fingerprint in
-its own memory. `after`: it answers first and notes the signal in its store then. `moody`: it answers 500 to each
-request but the first `WELL`. `stray`: it writes to a key of no signal, from its third request on.
+`plain`: nothing. `pipe`: one connection to the store serves all requests at once. `memory`: it counts the requests of
+a fingerprint in its own memory. `after`: it answers first and notes the signal in its store then. `stray`: it counts
+all signals in one key, after the first `WELL` requests. `garbage`: it sends its store no RESP, once, in the request
+with that number.
 """
 
 from __future__ import annotations
@@ -67,13 +68,14 @@ async def deduplicate(fingerprint: str, store: Pipe) -> tuple[int, int]:
     COUNTED[fingerprint] += 1
     if MODE == "stray" and sum(COUNTED.values()) > WELL:
         await store.ask("INCR", "signals")
+    if MODE == "garbage" and sum(COUNTED.values()) == WELL:
+        assert store.writer is not None
+        store.writer.write(b"*1\r\n!7\r\nnothing a store knows\r\n")
     stored = await store.ask("GET", f"hits:{fingerprint}")
     count = 1 if stored == "$-1" else int(stored) + 1
     await store.ask("SET", f"hits:{fingerprint}", str(count))
     if MODE == "memory":
         count = COUNTED[fingerprint]
-    if MODE == "moody" and sum(COUNTED.values()) > WELL:
-        return 500, count
     return (201 if count == 1 else 202), count
 
 
