@@ -177,6 +177,16 @@ async def test_orders_that_may_meet_run_one_after_another(target: Target, begun:
 
 
 @pytest.mark.asyncio
+async def test_an_answer_that_was_never_given_after_such_replies_is_checked_alone() -> None:
+    """Six orders in turn teach that a first hit is answered 1; two at once are answered 2: they run again alone."""
+    async with WireWorld(TWO, own_target("shared_gateway.py", "memory")) as world:
+        lanes = Lanes(world, 2)
+        found = await traces(lanes, 8, lambda number: Interleaving((0, 1, 0, 1) if number > 5 else ()))
+    assert [sorted(answer.count or 0 for answer in trace.answers) for trace in found] == [[1, 2]] * 6 + [[2, 2]] * 2
+    assert lanes._odd == 2
+
+
+@pytest.mark.asyncio
 async def test_a_lock_that_only_other_orders_hold_changes_nothing() -> None:
     """Requests one after another never wait alone; beside others they wait for the one lock, and tell the same."""
     target = own_target("lock_gateway.py", "locked")
