@@ -181,9 +181,7 @@ def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
         '        await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))\n',
         "",
     )
-    covered = (
-        "exhausted 1 of 1 class up to the names of requests (2 orders), assuming that requests share only the store"
-    )
+    covered = "exhausted 1 of 1 class up to renaming (2 orders), assuming that requests share only the store"
     assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
 
 
@@ -291,5 +289,5 @@ def test_an_order_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) 
     said = stress(tmp_path, "replay", order, "--times", "50")
     assert (said.code, said.out) == (1, "STILL FAILING 50/50\n")
     said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "model")
-    covered = "exhausted 1 of 1 class up to the names of requests (1 order)"
+    covered = "exhausted 1 of 1 class up to renaming (1 order)"
     assert (said.code, said.out) == (0, f"FIXED (the order no longer exists; holds: {covered})\n")
