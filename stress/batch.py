@@ -27,6 +27,7 @@ from stress.shard import places
 from stress.sites import Shared
 from stress.target import Target
 from stress.verdict import judge
+from stress.worlds.lanes import LANES
 from stress.worlds.model import ModelWorld
 from stress.worlds.site import Site
 from stress.worlds.wire import WireWorld
@@ -205,7 +206,7 @@ class Batch:
         """Search one pair."""
         done = {id(one.job) for one in self.kept}
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
-        limits = self.budget.share(left, time.monotonic() - self._begun)
+        limits = self.budget.share(left, time.monotonic() - self._begun)._replace(lanes=self.where.lanes or LANES)
         site = None
         try:
             if self.where.wanted(job) != "model":

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 import time
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
-from stress.explore.classes import Classes
 from stress.explore.dpor import Dpor
 from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
@@ -21,21 +21,20 @@ from stress.journal import Recorder
 from stress.outcomes import Outcomes
 from stress.result import Finding, Happening, Progress, Started
 from stress.resume import check
-from stress.running import follow, order_of
+from stress.running import follow, follow_each, order_of
 from stress.scenario import Race
 from stress.strategy import (
     COVERING,
     Covering,
+    Drawn,
     Sampler,
     covering_of,
-    dependence_of,
-    reading_of,
-    sampled_by,
     sampler_named,
 )
 from stress.tally import Tally
 from stress.trace import Trace
 from stress.verdict import Evidence, Sampled, counted
+from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -60,11 +59,15 @@ Kept = TypeVar("Kept", bound=Explorer)
 
 
 class Limits(NamedTuple):
-    """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random."""
+    """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
+
+    ``lanes`` is how many orders may run at the same time on the wire, where none depends on what another showed.
+    """
 
     seconds: float
     orders: int
     seed: int = 0
+    lanes: int = 1
 
 
 @dataclass
@@ -222,12 +225,21 @@ class Search:
         """Let the plain random walk draw too: how likely is what was found, and does it show what was not?"""
         if any(one.explorer == Walk.name for one in self._draws):
             return  # it has drawn already
-        spent = time.monotonic() - self._begun
-        left = max(0.0, self._limits.seconds - spent) * _BASELINE_SHARE
+        now = time.monotonic()
+        until = now + max(0.0, self._limits.seconds - (now - self._begun)) * _BASELINE_SHARE
         most = min(_BASELINE_ORDERS, max(0, self._limits.orders - self._tally.ran))
-        await self._sample(
-            lambda: Walk(self._limits.seed, most, skip=self._skip), until=time.monotonic() + left, chance=True
-        )
+        walks = (Walk(self._limits.seed + number, 1, skip=self._skip) for number in range(most))
+        drawn = Drawn(self._world)
+        orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)
+        async with aclosing(follow_each(orders, self._world, self._limits.lanes)) as traces:
+            async for trace in traces:
+                drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
+                if self._tally.fault:
+                    return
+        if drawn.orders:
+            self._draws.append(drawn.by(Walk(0)))
+        if self._limits.lanes > 1 and isinstance(self._world, WireWorld) and self._world.habits.reason:
+            self._tally.notes.append(f"one order at a time: {self._world.habits.reason}")
 
     def _evidence(self, explorer: Covering, replayed: int) -> Evidence:
         world = self._world
@@ -294,29 +306,19 @@ class Search:
         self._begun += time.monotonic() - begun
         return found
 
-    async def _sample(self, make: Callable[[], Sampler], *, until: float = math.inf, chance: bool = False) -> None:
-        """Draw orders; those that ``chance`` draws are counted even where enough was found, and found no more."""
-        classes, failing, drawn = Classes(dependence_of(self._world)), 0, 0
-        recorder, read = self._recorder(make), reading_of(self._world)
-
-        async def took(trace: Trace, take: Callable[..., Awaitable[tuple[Violation, ...]]]) -> bool:
-            nonlocal failing, drawn
-            broken = await take(trace, drawn=recorder.name == Walk.name, news=not (chance and self._tally.found))
-            if not self._tally.fault:
-                classes.add(read(trace))
-                failing, drawn = failing + bool(broken), drawn + 1
-            return not self._tally.fault
-
+    async def _sample(self, make: Callable[[], Sampler]) -> None:
+        """Draw orders while the budget lasts."""
+        recorder, drawn = self._recorder(make), Drawn(self._world)
+        walks = recorder.name == Walk.name
         for trace in recorder.feed():
-            await took(trace, self._again)
-        while (
-            (not self._tally.fault if chance else not self._enough()) and time.monotonic() < until and recorder.more()
-        ):
-            if await took(trace := await self._run(recorder), self._take):
+            drawn.add(trace, await self._again(trace, drawn=walks))
+        while not self._enough() and recorder.more():
+            drawn.add(trace := await self._run(recorder), await self._take(trace, drawn=walks))
+            if not self._tally.fault:
                 recorder.learn(trace)
-        self._drawn += 0 if chance else drawn
-        if drawn:
-            self._draws.append(sampled_by(recorder.explorer, drawn, failing, len(classes)))
+        self._drawn += drawn.orders
+        if drawn.orders:
+            self._draws.append(drawn.by(recorder.explorer))
 
     async def _draw(self) -> int:
         """Let hypothesis draw and shrink orders, once for each invariant that may break; give how many were run."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
+from stress.explore.classes import Classes
 from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stress.explore.dependence import Effect
     from stress.running import World
     from stress.trace import Trace
+    from stress.verdict import Violation
 
 
 class Sampler(Explorer, Protocol):
@@ -89,9 +91,24 @@ def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
     )
 
 
-def sampled_by(sampler: Sampler, drawn: int, failing: int, classes: int) -> Sampled:
-    """Say what a sampler drew; PCT with its bound."""
-    if not isinstance(sampler, Pct):
-        return Sampled(sampler.name, drawn, failing, classes)
-    measured = (sampler.bound, sampler.actors, sampler.steps, sampler.depth)
-    return Sampled(sampler.name, drawn, failing, classes, *measured)
+class Drawn:
+    """What a sampler drew in one world: how many ``orders``, how many of them failed, and of how many classes."""
+
+    def __init__(self, world: World) -> None:
+        """Begin with none."""
+        self.orders = self.failing = 0
+        self._read = reading_of(world)
+        self._classes = Classes(dependence_of(world))
+
+    def add(self, trace: Trace, broken: Sequence[Violation]) -> None:
+        """Take in a run and what it broke, unless nothing may be concluded from it."""
+        if trace.fault:
+            return
+        self._classes.add(self._read(trace))
+        self.orders += 1
+        self.failing += bool(broken)
+
+    def by(self, sampler: Sampler) -> Sampled:
+        """Sum up, with the bound of PCT."""
+        measured = () if not isinstance(sampler, Pct) else (sampler.bound, sampler.actors, sampler.steps, sampler.depth)
+        return Sampled(sampler.name, self.orders, self.failing, len(self._classes), *measured)

@@ -62,11 +62,6 @@ class Record:
         """Note that another second began unasked before or during the last move; the first time counts."""
         self.crossed = self.crossed if self.crossed is not None else len(self.moves) - 1
 
-    def done_by(self, actor: str) -> tuple[str, ...]:
-        """Give what an actor did and was told so far."""
-        steps = (event for event in self.events if event.actor == actor and event.kind is Kind.STEP)
-        return tuple(f"{event.text} -> {event.reply}" for event in steps)
-
     def trace(self, scenario: Scenario, target: Target, names: tuple[str, str], fault: str) -> Trace:
         """Give the trace of a run with these ``names``: the fresh value and the fingerprint."""
         states = tuple(self.snapshots) or (Snapshot(None, None),)
