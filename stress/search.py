@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from stress.beforehand import Beforehand
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
@@ -285,8 +286,10 @@ class Search:
             await self._again(trace)
         # In the model an order costs so little that one call more for each move would be felt.
         explorer = recorder.explorer if self._journal is None else recorder
+        beforehand = Beforehand(self._world, self._limits.lanes)
         while not self._enough() and explorer.more():
-            await self._take(trace := await self._run(explorer))
+            left = self._limits.orders - self._tally.ran - 1
+            await self._take(trace := await beforehand.run(explorer, recorder.explorer, left))
             if not self._tally.fault:
                 explorer.learn(trace)
 

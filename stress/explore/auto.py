@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.explore.ahead import Plan
 from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
@@ -17,7 +18,7 @@ from stress.explore.recall import Recall
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from stress.explore.base import Explorer
+    from stress.explore.ahead import Planning
     from stress.explore.dependence import Dependence, Effect
     from stress.step import Move
     from stress.trace import Trace
@@ -54,7 +55,7 @@ class Auto:
         self._proof: Recall | None = None
         self._plain: Recall | None = None
         self._answered = 0
-        self._now: Explorer = self._hunt
+        self._now: Planning = self._hunt
         self._stages = self._plan()
         self._over = False
         self.orders = self.clock_orders = 0
@@ -110,11 +111,20 @@ class Auto:
         self._over = self._over or next(self._stages, None) is None
         return not self._over
 
+    @property
+    def plan(self) -> Plan | None:
+        """The order that was begun."""
+        plan = self._now.plan
+        return self._clockless(plan) if plan is not None and self._now is self._plain else plan
+
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders that will be wanted by what is going on."""
+        plans = self._now.ahead(most)
+        return [self._clockless(plan) for plan in plans] if self._now is self._plain else plans
+
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Ask what is going on."""
-        if self._now is self._plain:
-            moves = [move for move in moves if move.actor != "clock"]
-        return self._now.choose(moves, done=done)
+        return self._now.choose(_clockless(moves) if self._now is self._plain else moves, done=done)
 
     def learn(self, trace: Trace) -> None:
         """Count the order, and let what is going on learn."""
@@ -141,7 +151,7 @@ class Auto:
                 if not self._answer():
                     yield True
 
-    def _from(self, explorer: Explorer, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    def _from(self, explorer: Planning, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """Take orders from an explorer until it has no more, there are enough, or a request is seen to wait."""
         self._now = explorer
         while not self.waits() and explorer.more():
@@ -151,6 +161,10 @@ class Auto:
 
     def _proved(self) -> Dpor:
         return Dpor(self._dependence, alike=self._alike, read=self._read)
+
+    @staticmethod
+    def _clockless(plan: Plan) -> Plan:
+        return Plan(plan.begin, lambda taken, moves, done: plan.then(taken, _clockless(moves), done))
 
     def _timely(self) -> bool:
         """Tell whether it is time for orders in which the clock moves, whatever is left of the others."""
@@ -166,3 +180,7 @@ class Auto:
         self._every.count(ran.moves)
         self._answered += 1
         return True
+
+
+def _clockless(moves: Sequence[Move]) -> list[Move]:
+    return [move for move in moves if move.actor != "clock"]

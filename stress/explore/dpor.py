@@ -10,8 +10,10 @@ The explorer does no I/O: it proposes moves, is told what they did, and proposes
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from stress.explore.ahead import Plan
 from stress.explore.base import Diverged, is_environment
 from stress.explore.dependence import Table, effects, is_request
 from stress.explore.symmetry import Symmetry, of_actor
@@ -19,7 +21,7 @@ from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, gra
 from stress.step import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from stress.explore.dependence import Dependence, Effect
     from stress.explore.symmetry import Histories
@@ -150,6 +152,26 @@ class Dpor:
             tree = tree[0].children
         return found
 
+    @property
+    def plan(self) -> Plan | None:
+        """The order that was begun."""
+        if not self._levels:
+            return Plan((), self._then)
+        begin = [level.tree[0].move for level in self._levels[: self._fixed]]
+        return Plan((*begin, *_path(self._levels[self._fixed].tree[0])), self._then)
+
+    def pending(self) -> Iterator[tuple[list[int], Plan]]:
+        """Give the branches that are still to be taken, the deepest first, with the numbers of what they begin with."""
+        for depth in range(len(self._levels) - 1, -1, -1):
+            numbers = [level.number for level in self._levels[:depth]]
+            begin = [level.tree[0].move for level in self._levels[:depth]]
+            for one in self._levels[depth].tree[1:]:
+                yield [*numbers, *_numbers(one)], Plan((*begin, *_path(one)), self._then)
+
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders that begin with branches that are still to be taken."""
+        return [plan for _, plan in islice(self.pending(), most)]
+
     def asleep(self, sequence: Sequence[int]) -> bool:
         """Tell whether an order was explored before, where this one begins otherwise than the last one."""
         if not self._levels:
@@ -194,19 +216,24 @@ class Dpor:
         self._lost, self._waiting = False, True
 
     def _first(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Go on as the guide says, or as orders do where anything may be."""
+        if self.guide is not None:
+            return self.guide.get(self._depth)
+        last = self._levels[-1].tree[0].move if self._levels else None
+        return self._then([] if last is None else [last], moves, done)
+
+    def _then(self, taken: Sequence[Move], moves: Sequence[Move], done: bool) -> Move | None:  # noqa: FBT001 - a plan's
         """Let the current actor go on.
 
         Where actors are interchangeable all are started, so that their histories are equal, and the lowest goes first.
         """
-        if self.guide is not None:
-            return self.guide.get(self._depth)
         if done:
             return None
         if self._symmetry is not None:
             return next((move for move in moves if move.command == START), moves[0])
-        if self._levels and (last := self._levels[-1].tree[0].move) is not None:
+        if taken:
             for move in moves:
-                if move.actor == last.actor and not is_environment(move):
+                if move.actor == taken[-1].actor and not is_environment(move):
                     return move
         return moves[0]
 
@@ -328,6 +355,16 @@ class Dpor:
                 graft(level.tree, 0 if waiting else 1, Absorbed(depth, sequence), table)
                 return
             sequence, depth = rest, depth + 1
+
+
+def _path(branch: Branch) -> list[Move | None]:
+    """Give the moves of a branch and of the first one after each."""
+    return [branch.move, *(_path(branch.children[0]) if branch.children else ())]
+
+
+def _numbers(branch: Branch) -> list[int]:
+    """Give the numbers of what those moves do."""
+    return [branch.number, *(_numbers(branch.children[0]) if branch.children else ())]
 
 
 def _waits(actor: str, before: Sequence[Move], after: Sequence[Move], effect: Effect) -> bool:

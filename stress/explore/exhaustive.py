@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.explore.ahead import Plan, going_on
 from stress.explore.base import Diverged, fused_starts, is_environment, keep_going, switches_away
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Exhaustive:
         self, *, fused: bool, clock_apart: bool = False, clock_turn: Callable[[], bool] = lambda: False
     ) -> None:
         """Begin with the empty order."""
-        self._fused = fused
+        self._fused, self._then = fused, going_on(fused=fused)
         self._clock_apart = clock_apart
         self._clock_turn = clock_turn
         self._plain: dict[int, deque[_Node]] = {}
@@ -110,6 +112,17 @@ class Exhaustive:
     def prefix(self) -> tuple[Move, ...]:
         """The moves that the next order begins with."""
         return tuple(self._prefix)
+
+    @property
+    def plan(self) -> Plan:
+        """The order that was begun."""
+        return Plan(self.prefix, self._then)
+
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders of the queue: those with the fewest switches."""
+        queues = self._plain or self._timed
+        waiting = (node for level in sorted(queues) for node in queues[level])
+        return [Plan(tuple(_moves(node)), self._then) for node in islice(waiting, most)]
 
     def learn(self, trace: Trace) -> None:
         """Count the order."""

@@ -7,8 +7,10 @@ move that conflicts with something that another actor does. What conflicts is le
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.explore.ahead import Plan, going_on
 from stress.explore.base import ENVIRONMENT, Diverged, fused_starts, is_environment, keep_going, switches_away
 from stress.explore.dependence import Table, effects
 from stress.explore.known import Known, taking
@@ -78,7 +80,7 @@ class Hunt:
         read: Callable[[Trace], Sequence[Effect]] = effects,
     ) -> None:
         """Begin with the order without a preemption."""
-        self._fused, self._read = fused, read
+        self._fused, self._read, self._then = fused, read, going_on(fused=fused)
         self._clock_apart, self.timed = clock_apart, False
         self._table = Table(dependence)
         self._alike = frozenset(alike if len(alike) > 1 else ())
@@ -127,6 +129,17 @@ class Hunt:
                 return True
         return False
 
+    @property
+    def plan(self) -> Plan | None:
+        """The order that was begun; who is starved can't be told beforehand."""
+        return None if self._starving else Plan(self._prefix.moves, self._then)
+
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders of the queue, those that repeat a class left out."""
+        queues = self._timed if self.timed else self._plain
+        waiting = (prefix for level in sorted(queues) for prefix in queues[level])
+        return [Plan(one.moves, self._then) for one in islice(waiting, most) if not self._repeats(one)]
+
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Follow the prefix, then let everyone keep going."""
         at = len(self._taken)
@@ -140,8 +153,7 @@ class Hunt:
             if move not in moves:
                 raise Diverged(at + 1, str(move), moves)
         else:
-            interrupted = next((one.actor for one in reversed(self._taken) if not is_environment(one)), None)
-            move = None if done else keep_going(offered, current, interrupted)[0]
+            move = self._then(self._taken, moves, done)
         if move is not None:
             self._taken.append(move)
         return move

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from stress.explore.base import is_environment
@@ -11,6 +12,7 @@ from stress.step import START, Move
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stress.explore.ahead import Plan
     from stress.explore.dependence import Effect
     from stress.explore.dpor import Dpor
     from stress.explore.known import Run
@@ -55,6 +57,16 @@ class Recall:
                 return True
             self._choices = []
         return False
+
+    @property
+    def plan(self) -> Plan | None:
+        """The order that was begun; one that was thought to be known can't be told any more."""
+        return None if self._choices else self.dpor.plan
+
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders that will be wanted, those of which a class is known left out."""
+        unknown = (plan for numbers, plan in self.dpor.pending() if next(self._known.beginning(numbers), None) is None)
+        return list(islice(unknown, most))
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Choose as before where that was asked already."""

@@ -13,6 +13,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.explore.ahead import Planned
 from stress.explore.base import Diverged
 from stress.step import START, Move, letters
 from stress.trace import Answer, Kind, Snapshot, Trace
@@ -63,7 +64,10 @@ class Asked(NamedTuple):
 
 
 class Memory:
-    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices."""
+    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices.
+
+    One that can choose anew (`stress.explore.ahead.Planned`) is told to: it keeps what was possible.
+    """
 
     def __init__(self, explorer: Explorer) -> None:
         """Remember nothing yet of an explorer that is about to choose."""
@@ -75,6 +79,9 @@ class Memory:
     def again(self) -> None:
         """Begin from the first choice."""
         self._at = 0
+        if isinstance(self._explorer, Planned):
+            self._explorer.restart()
+            self._chosen.clear()
 
     def more(self) -> bool:
         """Begin; there is one order."""

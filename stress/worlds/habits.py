@@ -73,7 +73,7 @@ class Habits:
             return
         if frame.pushed or frame.waiting:
             self.reason = f"its store answers {frame.command} later than it is asked"
-        elif not any(mark in frame.raw for mark in marks):
+        elif not carries(frame, marks):
             self.reason = f"{frame.command} does not carry the fingerprint"
 
     def waited(self) -> None:
@@ -104,3 +104,8 @@ def marks_of(marks: Marks, fresh: str) -> tuple[bytes, ...]:
 
 _SHORTEST = 12
 """How many characters of a hash names hold at least (``rr-<fp12>-…``)."""
+
+
+def carries(frame: Frame, marks: Sequence[bytes]) -> bool:
+    """Tell whether a frame carries one of the marks of an order, itself or in what a transaction had queued before."""
+    return any(mark in frame.raw or any(mark in arg for one in frame.effects for arg in one.args) for mark in marks)

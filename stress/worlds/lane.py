@@ -13,7 +13,7 @@ from stress.step import START
 from stress.trace import Kind
 from stress.worlds.attribution import Request
 from stress.worlds.drive import LOOKS, STORE_SECONDS, Drive
-from stress.worlds.habits import habit_of, marks_of
+from stress.worlds.habits import carries, habit_of, marks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ class Lane(Drive):
 
     def owns(self, frame: Frame) -> bool:
         """Tell whether a frame carries what those of this order carry."""
-        return any(mark in frame.raw for mark in self._marks)
+        return carries(frame, self._marks)
 
     def look(self) -> None:
         """Look again at what may have happened to store and Gateway."""

@@ -1,0 +1,75 @@
+"""Runs orders beside each other before they are asked for, for explorers that ask for one after another."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from stress.explore.ahead import Following, Planned
+from stress.running import follow_each
+from stress.trace import Trace
+from stress.worlds.wire import WireWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress.explore.ahead import Plan, Planning
+    from stress.explore.base import Explorer
+    from stress.running import World
+    from stress.step import Move
+
+_AHEAD = 4
+"""How many orders for each lane are run at a time."""
+
+
+class Beforehand:
+    """Runs the orders of an explorer in a world, several at once where that is on the wire and has ``lanes``.
+
+    What was run is shown to the explorer when it asks for that order, as if it were run only then: traces come in the
+    same order, and are the same, as with one lane.
+    """
+
+    def __init__(self, world: World, lanes: int) -> None:
+        """Begin with nothing run."""
+        self._world, self._lanes = world, lanes
+        self._ran: dict[tuple[Move | None, ...], tuple[Planned, Trace]] = {}
+
+    async def run(self, explorer: Explorer, planning: Planning, most: int) -> Trace:
+        """Run the order that an explorer has begun, and if it has not been run yet, at most so many that come later.
+
+        ``planning`` tells what the explorer will ask for (it may be the same one).
+        """
+        plan = planning.plan if self._beside else None
+        if plan is None:
+            return await self._alone(explorer)
+        if plan.begin not in self._ran:
+            ahead = planning.ahead(min(most, _AHEAD * self._lanes - 1))
+            await self._run([plan, *(one for one in ahead if one.begin not in self._ran and one.begin != plan.begin)])
+        ran = self._ran.pop(plan.begin, None)
+        if ran is None:
+            return await self._alone(explorer)
+        made: list[Move | None] = []
+        for point in ran[0].points:
+            made.append(explorer.choose(point.moves, done=point.done))
+            if made[-1] != point.chosen:
+                return await self._alone(Following(explorer, made))
+        return ran[1]
+
+    @property
+    def _beside(self) -> bool:
+        world = self._world
+        return self._lanes > 1 and isinstance(world, WireWorld) and not world.habits.reason
+
+    async def _alone(self, explorer: Explorer) -> Trace:
+        trace = self._world.run(explorer)
+        return trace if isinstance(trace, Trace) else await trace
+
+    async def _run(self, plans: list[Plan]) -> None:
+        """Run orders; what is wrong with one shows when it is run for the explorer."""
+        orders = {plan.begin: Planned(plan) for plan in plans}
+        done: Iterator[Planned] = iter(list(orders.values()))
+        async with aclosing(follow_each(orders.values(), self._world, self._lanes)) as traces:
+            async for trace in traces:
+                order = next(done)
+                if not trace.fault and order.told(trace):
+                    self._ran[order.plan.begin] = order, trace
