@@ -14,6 +14,7 @@ from stress.beforehand import Beforehand
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.auto import Auto
 from stress.explore.base import Explorer
+from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
@@ -30,6 +31,7 @@ from stress.strategy import (
     Drawn,
     Sampler,
     covering_of,
+    read,
     sampler_named,
 )
 from stress.tally import Tally
@@ -142,7 +144,7 @@ class Search:
         """
         world = self._world
         self._tell(Started(world.scenario.name, world.target.name, world.name, self._limits.seconds))
-        covering, replayed = self._recorder(lambda: covering_of(self._world, self._clock_turn)), 0
+        covering, replayed = self._recorder(self._covering), 0
         try:
             for order in first:
                 await self._take(await self._followed(order))
@@ -170,6 +172,10 @@ class Search:
             self._tally.outcomes,
             self._stale,
         )
+
+    def _covering(self) -> Covering:
+        """Make the explorer that leaves nothing out; runs of a journal are in words already."""
+        return covering_of(self._world, self._clock_turn, read if self._journal is None else effects)
 
     async def _followed(self, order: Order) -> Trace:
         """Follow an order; one that can't be followed is tried twice, as a machine may stand still for a moment."""

@@ -16,7 +16,7 @@ from stress.explore.urw import Urw
 from stress.explore.walk import Walk
 from stress.step import letters
 from stress.verdict import Sampled
-from stress.worlds.model import effects_of
+from stress.worlds.model import ModelTrace, effects_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,9 +57,9 @@ def dependence_of(world: World) -> Dependence:
     )
 
 
-def reading_of(world: World) -> Callable[[Trace], Sequence[Effect]]:
-    """Give what tells what each move of a run did; in the model that need not be put into words first."""
-    return effects_of if world.name == "model" else effects
+def read(trace: Trace) -> Sequence[Effect]:
+    """Tell what each move of a run did; in the model that need not be put into words first."""
+    return effects_of(trace) if isinstance(trace, ModelTrace) else effects(trace)
 
 
 def alike_in(world: World) -> tuple[str, ...]:
@@ -68,16 +68,19 @@ def alike_in(world: World) -> tuple[str, ...]:
     return letters(scenario.concurrent) if len(set(scenario.replicas or [1])) == 1 else ()
 
 
-def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
+def covering_of(
+    world: World, clock_turn: Callable[[], bool], reading: Callable[[Trace], Sequence[Effect]] = read
+) -> Covering:
     """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked.
 
     ``clock_turn`` tells when it is time for orders in which the clock moves, each of which takes a second on the wire.
+    ``reading`` tells what each move of a run did: in one way for all runs of a search.
     """
     kind = world.scenario.search.explorer
     # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
     fused, apart = world.target.protocol is not None, world.name == "wire"
     if kind == "dpor":
-        return Dpor(dependence_of(world), read=reading_of(world))
+        return Dpor(dependence_of(world), read=reading)
     if kind != "auto":
         return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn)
     return Auto(
@@ -87,7 +90,7 @@ def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
         alike=alike_in(world),
         clock_apart=apart,
         clock_turn=clock_turn,
-        read=reading_of(world),
+        read=reading,
     )
 
 
@@ -97,14 +100,13 @@ class Drawn:
     def __init__(self, world: World) -> None:
         """Begin with none."""
         self.orders = self.failing = 0
-        self._read = reading_of(world)
         self._classes = Classes(dependence_of(world))
 
     def add(self, trace: Trace, broken: Sequence[Violation]) -> None:
         """Take in a run and what it broke, unless nothing may be concluded from it."""
         if trace.fault:
             return
-        self._classes.add(self._read(trace))
+        self._classes.add(read(trace))
         self.orders += 1
         self.failing += bool(broken)
 

@@ -37,7 +37,7 @@ class Language:
     """How a Gateway is made ready: what it needs, what fetches its libraries, what builds it, and what it is like.
 
     ``minimal`` is the word of actors of the order with the fewest switches that loses a hit, ``lock`` the mode with a
-    lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all orders in each mode.
+    lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all orders in each mode (of all classes where requests do not wait).
     """
 
     needs: tuple[str, ...]
@@ -74,7 +74,7 @@ LANGUAGES = {
         lock="mutex",
         minimal="A A A B B B B A",
         racy=(70, 40),
-        atomic=6,
+        atomic=2,
         together=42,
     ),
     # As node, but the requests wait in threads of their own, each for its reply and with a timeout.
