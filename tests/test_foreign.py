@@ -37,7 +37,8 @@ class Language:
     """How a Gateway is made ready: what it needs, what fetches its libraries, what builds it, and what it is like.
 
     ``minimal`` is the word of actors of the order with the fewest switches that loses a hit, ``lock`` the mode with a
-    lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all orders in each mode (of all classes where requests do not wait).
+    lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all orders in each mode,
+    or of all classes where no request waits for another.
     """
 
     needs: tuple[str, ...]
