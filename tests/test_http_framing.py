@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
-import json
-from collections import defaultdict
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import h11
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kubewire import recorded
 
 from stress.gate.http import Data, End, Head, Part, Request, RequestParser, ResponseParser, header, with_headers
 from stress.gate.resp import ProtocolFault
 
 RECORDINGS = ("gateway-2026-01", "gateway-newest")
-FOLDER = Path(__file__).with_name("data")
 
 bodies = st.binary(max_size=40) | st.sampled_from(
     [b"0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", gzip.compress(b"x", mtime=0)]
 )
 chunks = st.lists(st.binary(min_size=1, max_size=30), max_size=4)
 statuses = st.sampled_from([200, 201, 204, 304, 404, 409, 503])
-
-
-@cache
-def recorded(name: str) -> dict[int, tuple[bytes, bytes]]:
-    """Read what each connection of a recording sent and was sent."""
-    streams: dict[int, dict[str, bytearray]] = defaultdict(lambda: {">": bytearray(), "<": bytearray()})
-    for line in (FOLDER / f"{name}.wire.ndjson").read_text().splitlines():
-        read = json.loads(line)
-        if "data" in read:
-            streams[read["conn"]][read["dir"]] += base64.b64decode(read["data"])
-    return {conn: (bytes(both[">"]), bytes(both["<"])) for conn, both in streams.items()}
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
