@@ -6,7 +6,10 @@ plain proxy to it, such as `kubectl proxy` opens; it must have the definition of
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -18,6 +21,7 @@ import pytest_asyncio
 
 from stress.stores.kube.reviews import User
 from stress.stores.kube.server import KubeServer
+from stress.stores.kube.status import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -215,7 +219,8 @@ class Player:
                 await self.end()
                 for response, _ in watches:
                     assert await response.content.read() == b""
-            for found, (_, step) in zip(expected, watches, strict=True):
+            for found, (response, step) in zip(expected, watches, strict=True):
+                response.close()
                 self.likeness.same(step["answer"]["events"], found, f"{case}.{step['step']}")
         self.likeness.in_order()
 
@@ -263,8 +268,10 @@ async def server() -> AsyncIterator[KubeServer]:
     """Give a server with the custom resource and the namespace of the cases."""
     async with KubeServer(tokens={"admintoken": User(), "gwtoken": User("sender", "2", ())}) as found:
         found.install(DEFINITION)
-        async with aiohttp.ClientSession(skip_auto_headers=("User-Agent",)) as session:
-            created = await session.post(f"{found.url}/api/v1/namespaces", json={"metadata": {"name": "conf"}})
+        async with (
+            aiohttp.ClientSession(skip_auto_headers=("User-Agent",)) as session,
+            session.post(f"{found.url}/api/v1/namespaces", json={"metadata": {"name": "conf"}}) as created,
+        ):
             assert created.status == 201
         yield found
 
@@ -274,3 +281,91 @@ async def server() -> AsyncIterator[KubeServer]:
 async def test_a_recorded_case_is_answered_as_recorded(server: KubeServer, case: str) -> None:
     """Status, reason, message and fields are those of the real server; new values relate to each other as its own."""
     await Player(server.url, server.compact, server.stop).play(case)
+
+
+@pytest.mark.asyncio
+async def test_a_real_server_answers_as_recorded() -> None:
+    """The same cases hold for a real server: what is recorded is not the whim of one run."""
+    url = os.environ.get("KUBE_CONFORMANCE_URL", "")
+    if not url:
+        pytest.skip("KUBE_CONFORMANCE_URL names no real Kubernetes API server")
+    for case in CASES:
+        if case != "watch-too-old":  # A store that forgets is not to be had from outside.
+            await _empty(url)
+            await Player(url, None, None).play(case)
+
+
+async def _empty(url: str) -> None:
+    """Take out of a real server what an earlier case left there."""
+    async with aiohttp.ClientSession() as session:
+        for collection in (ITEMS, LEASES):
+            await (await session.delete(url + collection)).read()
+        listed = await (await session.get(url + ITEMS)).json()
+        for item in listed["items"]:
+            patch = json.dumps({"metadata": {"finalizers": None}})
+            headers = {"Content-Type": "application/merge-patch+json"}
+            path = f"{url}{ITEMS}/{item['metadata']['name']}"
+            await (await session.patch(path, data=patch, headers=headers)).read()
+        await (await session.delete(f"{url}/api/v1/namespaces/conf2")).read()
+        body = {"metadata": {"name": "conf2"}, "spec": {"finalizers": []}}
+        await (await session.put(f"{url}/api/v1/namespaces/conf2/finalize", json=body)).read()
+
+
+@pytest.mark.asyncio
+async def test_a_body_of_more_than_3_mb_is_refused_and_the_next_request_is_served(server: KubeServer) -> None:
+    """A body of the limit is taken, one byte more is too large, and the server goes on."""
+    async with aiohttp.ClientSession() as session:
+        body = b'{"metadata": {"name": "big"}, "data": {"k": "%s"}}'
+        full = body % (b"v" * (3 * 1024 * 1024 - len(body) + 2))
+        assert len(full) == 3 * 1024 * 1024
+        path = f"{server.url}/api/v1/namespaces/conf/configmaps"
+        headers = {"Content-Type": "application/json"}
+        answers = []
+        for sent in (full + b" ", full):
+            async with session.post(path, data=io.BytesIO(sent), headers=headers) as answer:
+                answers.append((answer.status, (await answer.json()).get("message")))
+    assert answers == [(413, "Request entity too large: limit is 3145728"), (201, None)]
+
+
+@pytest.mark.asyncio
+async def test_objects_are_read_installed_and_deleted_past_the_wire(server: KubeServer) -> None:
+    """What a manifest installs is there at once, a second one of its name replaces it, and deleting tells if it was."""
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "conf"}, "data": {}}
+    server.install(manifest)
+    server.install({**manifest, "data": {"k": "v"}})
+    assert [found["data"] for found in server.objects("configmaps", "conf")] == [{"k": "v"}]
+    assert [server.delete("configmaps", "conf", "m") for _ in range(2)] == [True, False]
+    assert server.objects("configmaps") == []
+
+
+@pytest.mark.asyncio
+async def test_what_is_not_served_cant_be_installed_or_read(server: KubeServer) -> None:
+    """An unknown kind or resource is named in the refusal."""
+    with pytest.raises(Refused, match="no kind Nope in v1 is served"):
+        server.install({"apiVersion": "v1", "kind": "Nope", "metadata": {"name": "x"}})
+    with pytest.raises(Refused, match="no resource nopes is served"):
+        server.objects("nopes")
+
+
+@pytest.mark.asyncio
+async def test_a_port_that_is_taken_is_told(server: KubeServer) -> None:
+    """A second server on the same port does not start, and the first goes on."""
+    second = KubeServer()
+    with pytest.raises(OSError, match="address already in use"):
+        await second.start(server.port)
+    await second.stop()
+    async with aiohttp.ClientSession() as session:
+        assert await (await session.get(f"{server.url}/readyz")).text() == "ok"
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_its_watch_is_forgotten(server: KubeServer) -> None:
+    """A closed connection ends the watch, so that nothing is kept for it."""
+    listeners = server.verbs.storage.of(server.resource(KIND)).listeners
+    async with aiohttp.ClientSession() as session:
+        response = await session.get(f"{server.url}{ITEMS}?watch=true")
+        assert len(listeners) == 1
+        response.close()
+        while listeners:  # noqa: ASYNC110 - the loop of the server turns meanwhile
+            await asyncio.sleep(0)
+    assert listeners == []

@@ -163,7 +163,7 @@ def _token(version: int, last: Stored, namespace: str) -> str:
 def _read_token(token: str, namespace: str) -> tuple[int, tuple[str, str]]:
     why = "invalid continue token: continue key is not valid: "
     try:
-        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise bad_request(f"{why}illegal base64 data at input byte 0") from None
     try:

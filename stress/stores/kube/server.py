@@ -69,7 +69,9 @@ class KubeServer:
             OSError: when that is taken.
 
         """
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.5)
+        # A watch whose client leaves is cancelled, or it would listen for ever.
+        handler = web.Server(self._handle, access_log=None, handler_cancellation=True)
+        runner = web.ServerRunner(handler, shutdown_timeout=0.5)
         await runner.setup()
         site = web.TCPSite(runner, _HOST, port)
         self._runner = runner
