@@ -329,13 +329,15 @@ async def test_a_body_of_more_than_3_mb_is_refused_and_the_next_request_is_serve
 
 @pytest.mark.asyncio
 async def test_objects_are_read_installed_and_deleted_past_the_wire(server: KubeServer) -> None:
-    """What a manifest installs is there at once, a second one of its name replaces it, and deleting tells if it was."""
+    """What a manifest installs is there at once; a second replaces it, a patch changes it, deleting tells if it was."""
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "conf"}, "data": {}}
     server.install(manifest)
     server.install({**manifest, "data": {"k": "v"}})
     assert [found["data"] for found in server.objects("configmaps", "conf")] == [{"k": "v"}]
+    server.patch("configmaps", "conf", "m", {"data": {"k": "w"}})
+    assert (server.read("configmaps", "conf", "m") or {})["data"] == {"k": "w"}
     assert [server.delete("configmaps", "conf", "m") for _ in range(2)] == [True, False]
-    assert server.objects("configmaps") == []
+    assert (server.objects("configmaps"), server.read("configmaps", "conf", "m")) == ([], None)
 
 
 @pytest.mark.asyncio
@@ -369,3 +371,29 @@ async def test_a_client_that_leaves_its_watch_is_forgotten(server: KubeServer) -
         while listeners:  # noqa: ASYNC110 - the loop of the server turns meanwhile
             await asyncio.sleep(0)
     assert listeners == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("method", "body", "media"),
+    [
+        ("POST", "[1]", "json"),
+        ("POST", '{"a" 1}', "json"),
+        ("POST", "a: [", "yaml"),
+        ("POST", '{"metadata": 5}', "json"),
+        ("POST", '{"metadata": {"name": "m", "labels": ["a"]}}', "json"),
+        ("PATCH", "{", "merge-patch+json"),
+        ("PATCH", "[1]", "merge-patch+json"),
+        ("DELETE", "[", "json"),
+    ],
+)
+async def test_a_body_that_makes_no_sense_is_a_bad_request(
+    server: KubeServer, method: str, body: str, media: str
+) -> None:
+    """Whatever is wrong with it, the answer is a `Status` with that reason."""
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "conf"}}
+    path = server.url + "/api/v1/namespaces/conf/configmaps" + ("" if method == "POST" else "/m")
+    server.install(manifest)
+    headers = {"Content-Type": f"application/{media}"}
+    async with aiohttp.ClientSession() as session, session.request(method, path, data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["reason"]) == (400, "BadRequest")

@@ -27,6 +27,11 @@ _SYSTEM = (
     *("uid", "creationTimestamp", "generation", "managedFields", "resourceVersion"),
     *("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"),
 )
+_TYPES = {
+    **dict.fromkeys(("name", "generateName", "namespace", "uid", "resourceVersion"), str),
+    **dict.fromkeys(("labels", "annotations"), dict),
+    **dict.fromkeys(("finalizers", "ownerReferences"), list),
+}
 _KEPT = (*_SYSTEM, "name", "namespace", "generateName")
 
 
@@ -44,15 +49,20 @@ def stamp(now: float) -> str:
 
 
 def metadata_of(value: Json) -> Json:
-    """Give the metadata of what a client sent, empty if it has none.
+    """Give the metadata of what a client sent, without what is empty in it.
 
     Raises:
-        Refused: when it is not an object.
+        Refused: when a part of it is of a wrong type.
 
     """
-    found = value.get("metadata") or {}
-    if not isinstance(found, dict):
+    sent = value.get("metadata") or {}
+    if not isinstance(sent, dict):
         raise bad_request("metadata must be an object")
+    found = {field: part for field, part in sent.items() if part or field == "generation"}
+    for field, part in found.items():
+        wanted = _TYPES.get(field)
+        if wanted is not None and not isinstance(part, wanted):
+            raise bad_request(f"metadata.{field} is of a wrong type")
     return found
 
 
@@ -89,14 +99,14 @@ def name_of(resource: Resource, metadata: Json) -> str:
     if not name:
         cause = Cause.required("metadata.name", "name or generateName is required")
         raise invalid(resource.group, resource.kind, "", [cause])
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH:
+    if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH:
         why = (
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
             "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
             f"'{_SUBDOMAIN}')"
         )
         cause = Cause.wrong("metadata.name", f'"{name}"', why)
-        raise invalid(resource.group, resource.kind, str(name), [cause])
+        raise invalid(resource.group, resource.kind, name, [cause])
     return name
 
 

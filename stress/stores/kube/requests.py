@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.stores.kube import bodies, discovery, lists, patches, reviews, status, views
+from stress.stores.kube import bodies, discovery, lists, objects, patches, reviews, status, views
 from stress.stores.kube.storage import encode
 from stress.stores.kube.views import View
 from stress.stores.kube.watching import Watch
@@ -142,7 +142,7 @@ class Router:
         if resource.review:
             audience = f"https://{self.address}"
             return Answer(201, encode(reviews.review(resource, value, self.tokens, audience, by)))
-        if place.name and (value.get("metadata") or {}).get("name") != place.name:
+        if place.name and objects.metadata_of(value).get("name") != place.name:
             raise status.bad_request(f"the name of the object does not match the name on the URL ({place.name})")
         return Answer(201, views.one(self.verbs.create(resource, place.namespace, value, by), view))
 

@@ -35,7 +35,7 @@ def _fill_fields(value: Json, schema: Json, *, top: bool) -> None:
     for name, field in fields.items():
         if top and name in _SYSTEM:
             continue
-        if "default" in field and name not in value:
+        if "default" in field and value.get(name) is None and not (name in value and field.get("nullable")):
             value[name] = json.loads(json.dumps(field["default"]))
         if name in value:
             fill(value[name], field, top=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from stress.stores.kube import reviews, views
+from stress.stores.kube import patches, reviews, views
 from stress.stores.kube.requests import Answer, Request, Router
 from stress.stores.kube.status import Refused
 from stress.stores.kube.storage import encode
@@ -26,6 +26,7 @@ _HOST = "127.0.0.1"
 _LARGEST = 3 * 1024 * 1024
 """The largest body that is taken, in bytes: the limit of a kube-apiserver."""
 _BOOKMARK_SECONDS = 60.0
+_KEEP_OPEN_SECONDS = 3600.0
 _SERVER = "gateway-stress"
 
 
@@ -69,8 +70,11 @@ class KubeServer:
             OSError: when that is taken.
 
         """
-        # A watch whose client leaves is cancelled, or it would listen for ever.
-        handler = web.Server(self._handle, access_log=None, handler_cancellation=True)
+        # A watch whose client leaves is cancelled, or it would listen for ever. Connections stay open, as a client that
+        # sends just when one is closed is told of a fault that no real server would have shown it.
+        handler = web.Server(
+            self._handle, access_log=None, handler_cancellation=True, keepalive_timeout=_KEEP_OPEN_SECONDS
+        )
         runner = web.ServerRunner(handler, shutdown_timeout=0.5)
         await runner.setup()
         site = web.TCPSite(runner, _HOST, port)
@@ -134,6 +138,22 @@ class KubeServer:
     def objects(self, name: str, namespace: str = "") -> list[Json]:
         """Read the objects of a resource, of one namespace or of all, past the wire. They must not be changed."""
         return [stored.value for stored in self.verbs.storage.of(self.resource(name)).sorted(namespace)]
+
+    def read(self, name: str, namespace: str, object_name: str) -> Json | None:
+        """Read one object past the wire, None if it is not there. It must not be changed."""
+        found = self.verbs.storage.of(self.resource(name)).items.get((namespace, object_name))
+        return None if found is None else found.value
+
+    def patch(self, name: str, namespace: str, object_name: str, patch: Json, *, sub: str = "") -> Json:
+        """Change an object (or its status, with ``sub`` "status") by a merge patch, past the wire.
+
+        Raises:
+            Refused: when it is not there, or what comes out is not valid.
+
+        """
+        key = (namespace, object_name)
+        change = patches.Patch(patches.MERGE, patch)
+        return self.verbs.patch(self.resource(name), key, change, sub, self.verbs.writer(_SERVER))[0].value
 
     def delete(self, name: str, namespace: str, object_name: str) -> bool:
         """Delete an object past the wire, as a request without preconditions would; tell whether it was there."""

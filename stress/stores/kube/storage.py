@@ -89,6 +89,7 @@ class Collection:
         """Begin empty, at a version of the storage."""
         self.resource = resource
         self.items: dict[Key, Stored] = {}
+        self._order: list[Key] | None = None
         self.history: deque[Change] = deque()
         self.oldest = begun
         """What happened up to this version is forgotten."""
@@ -96,8 +97,19 @@ class Collection:
 
     def sorted(self, namespace: str) -> list[Stored]:
         """Give the objects of a namespace (empty: of all) by namespace and name."""
-        items = self.items
-        return [items[key] for key in sorted(items) if not namespace or key[0] == namespace]
+        items, order = self.items, self._order
+        if order is None:
+            order = self._order = sorted(items)
+        return [items[key] for key in order if not namespace or key[0] == namespace]
+
+    def replace(self, key: Key, new: Stored | None) -> Stored | None:
+        """Put an object in its place, or nothing; give what stood there."""
+        old = self.items.pop(key, None) if new is None else self.items.get(key)
+        if new is not None:
+            self.items[key] = new
+        if old is None or new is None:
+            self._order = None
+        return old
 
     def as_of(self, version: int, namespace: str) -> list[Stored]:
         """Give the objects as they were at a version.
@@ -158,15 +170,15 @@ class Storage:
         collection = self.of(resource)
         self.version += 1
         stored = Stored(key, value, self.version)
-        old = collection.items.get(key)
-        collection.items[key] = stored
+        old = collection.replace(key, stored)
         self._remember(collection, Change(self.version, old, stored))
         return stored
 
     def remove(self, resource: Resource, key: Key) -> Stored:
         """Delete an object that is there and give it as it last was."""
         collection = self.of(resource)
-        old = collection.items.pop(key)
+        old = collection.items[key]
+        collection.replace(key, None)
         self.version += 1
         self._remember(collection, Change(self.version, old, None))
         return old
