@@ -169,7 +169,8 @@ class Wire:
         self.writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Listen. Who waits for what does not come is hung up on in the end, so that the test fails."""
+        self._given_up = asyncio.get_running_loop().call_later(_PATIENCE, self._give_up)
         for proxy in self.proxies:
             self.ports.append(await proxy.start())
             base = f"http://127.0.0.1:{self.ports[-1]}"
@@ -178,6 +179,7 @@ class Wire:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything."""
+        self._given_up.cancel()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -187,6 +189,12 @@ class Wire:
             await client.close()
         for proxy in self.proxies:
             await proxy.close()
+
+    def _give_up(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+        for channel in [channel for proxy in self.proxies for channel in proxy.channels]:
+            channel.abort()
 
     def ask(self, method: str, path: str, body: object = None, replica: int = 1) -> asyncio.Task[tuple[int, Any]]:
         """Ask through a replica's proxy; the task gives status and body."""

@@ -196,6 +196,21 @@ async def test_opening_the_gate_sends_on_what_is_parked(api: Api, wire: Wire) ->
     assert api.seen == [f"POST {RRS}", f"GET {RRS}/rr-1"]
 
 
+@pytest.mark.asyncio
+async def test_opening_the_gate_keeps_the_order_of_a_connection(api: Api, wire: Wire) -> None:
+    """A request that came after a parked one, and was not parked yet, goes after it when the gate opens."""
+    _, writer = await wire.connect()
+    writer.write(f"GET {RRS}/a HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await wire.shown()
+    writer.write(f"GET {RRS}/b HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    async for _ in loop_turns():
+        if wire.gate.unsettled(1):
+            break
+    wire.gate.reopen()
+    await api.until(2)
+    assert api.seen == [f"GET {RRS}/a", f"GET {RRS}/b"]
+
+
 # --- watches -----------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from kubewire import LEASES, RRS, WATCH, event, framed, record, recorded
 
 from stress.gate.http import Data, Head, header
 from stress.gate.kubereplies import document, told
-from stress.gate.kuberequests import EVENT, KubeEffect, KubeRules, effect_of, touches_of
+from stress.gate.kuberequests import EVENT, KubeEffect, KubeRules, described, effect_of, touches_of
 from stress.gate.kubewatch import EventParser
 from stress.step import Move, Step
 
@@ -124,8 +124,10 @@ def test_conflicts() -> None:
 
 
 def test_event_touches_nothing() -> None:
-    """An event of a watch changes a cache, not the store."""
-    assert touches_of(KubeEffect(EVENT, "kubernaut.ai", "remediationrequests", "prod", "a")) == ()
+    """An event of a watch is called by its type, and changes a cache, not the store."""
+    told_of = KubeEffect(EVENT, "kubernaut.ai", "remediationrequests", "prod", "a", told="ADDED")
+    words = ("ADDED", "remediationrequests/prod/a")
+    assert described(told_of) == ((), ("remediationrequests/prod/a",), words)
 
 
 def test_words_of_a_list_name_what_it_selects() -> None:
@@ -133,6 +135,9 @@ def test_words_of_a_list_name_what_it_selects() -> None:
     effect = effect_of("GET", f"{RRS}?fieldSelector=spec.signalFingerprint%3Dff&limit=5")
     assert effect.args == (b"list", b"remediationrequests/prod/*", b"fieldSelector=spec.signalFingerprint=ff")
     assert effect.database == 0
+    named = described(effect, lambda text: text.replace("ff", "{fingerprint}").replace("prod", "{ns}"))
+    assert named.words == ("list", "remediationrequests/{ns}/*", "fieldSelector=spec.signalFingerprint={fingerprint}")
+    assert named.objects == ("remediationrequests/{ns}/*",) == tuple(touch.object for touch in named.touches)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import translate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from stress.step import WHOLE, Access, Touch
@@ -59,7 +59,7 @@ class KubeEffect:
 
     ``resource`` is the plural; empty for a path that is no resource, then ``path`` is the whole path and ``verb`` that
     of its method. ``name`` is empty for a collection, and for a new object that the server names. ``path`` leads to the
-    object, without subresource. ``query`` are the parameters as they were sent.
+    object, without subresource. ``query`` are the parameters as they were sent. ``told`` is the type of an event.
     """
 
     verb: str
@@ -70,11 +70,12 @@ class KubeEffect:
     subresource: str = ""
     path: str = ""
     query: tuple[tuple[str, str], ...] = ()
+    told: str = ""
 
     @property
     def command(self) -> str:
-        """What the step is called: ``create``, ``update/status``."""
-        return f"{self.verb}/{self.subresource}" if self.subresource else self.verb
+        """What the step is called: ``create``, ``update/status``, for an event ``ADDED``."""
+        return self.told or (f"{self.verb}/{self.subresource}" if self.subresource else self.verb)
 
     @property
     def object(self) -> str:
@@ -154,6 +155,20 @@ def touches_of(effect: KubeEffect, naming: Callable[[str], str] = str) -> tuple[
     collection = f"{effect.resource}/{effect.namespace}/*" if effect.namespace else whole
     own = (Touch(naming(effect.object), access),) if effect.name else ()
     return (*own, *(Touch(naming(name), Access.WRITE) for name in dict.fromkeys((collection, whole))))
+
+
+class Described(NamedTuple):
+    """What a frame does, in the terms of a step: what it touches, the object that it names, and its words."""
+
+    touches: tuple[Touch, ...]
+    objects: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def described(effect: KubeEffect, naming: Callable[[str], str] = str) -> Described:
+    """Describe a frame; objects are called as ``naming`` calls them."""
+    words = (effect.command, naming(effect.object), *(naming(selector) for selector in effect.selectors))
+    return Described(touches_of(effect, naming), words[1:2], words)
 
 
 def _read(effect: KubeEffect) -> str:

@@ -202,5 +202,6 @@ class Return:
 def _told_by(watch: KubeEffect, event: Event | None) -> KubeEffect:
     """Give what an event of a watch tells of."""
     about = meta(event.object) if event is not None else {}
-    namespace = str(about.get("namespace", watch.namespace))
-    return KubeEffect(EVENT, watch.group, watch.resource, namespace, str(about.get("name", "")))
+    namespace, name = str(about.get("namespace", watch.namespace)), str(about.get("name", ""))
+    kind = event.type if event is not None else ""
+    return KubeEffect(EVENT, watch.group, watch.resource, namespace, name, told=kind)

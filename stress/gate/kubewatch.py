@@ -236,6 +236,8 @@ class Watches:
             waits = bool(meta(one).get("finalizers"))  # it is only marked as deleted
             deleted = one.get("kind") == "Status" or (effect.verb == "deletecollection" and not waits)
             write = Written(named, uid, 0 if deleted else _number(meta(one).get("resourceVersion")))
+            if len(self._awaited) > _GONE:  # nobody has waited for long
+                self._prune()
             if uid:
                 self._awaited += [(watch, write) for watch in self._open if watch.tells_of(write)]
 
