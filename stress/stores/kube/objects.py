@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.stores.kube import schema
+from stress.stores.kube.resources import RBAC
 from stress.stores.kube.status import Cause, Json, Refused, bad_request, invalid
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def name_of(resource: Resource, metadata: Json) -> str:
     if not name:
         cause = Cause.required("metadata.name", "name or generateName is required")
         raise invalid(resource.group, resource.kind, "", [cause])
+    if resource.group == RBAC and not set("/%") & set(name):
+        return str(name)
     if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH:
         why = (
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "

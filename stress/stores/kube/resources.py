@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 
+RBAC = "rbac.authorization.k8s.io"
+"""The group whose names may hold almost anything, such as colons."""
+
 
 @dataclass(frozen=True, eq=False)
 class Resource:
@@ -111,7 +114,7 @@ def _core() -> Iterator[Resource]:
     yield core(
         "replicationcontrollers", "ReplicationController", "rc", categories=("all",), status=True, generation=True
     )
-    yield core("resourcequotas", "ResourceQuota", "quota", status=True, create_on_update=True)
+    yield core("resourcequotas", "ResourceQuota", "quota", status=True)
     yield core("secrets", "Secret", fields=("type",))
     yield core("serviceaccounts", "ServiceAccount", "sa")
     yield core("services", "Service", "svc", categories=("all",), status=True, create_on_update=True)
@@ -143,11 +146,10 @@ def _groups() -> Iterator[Resource]:
     yield Resource(net, "v1", "ingresses", "Ingress", short=("ing",), status=True, generation=True, singular="ingress")
     yield Resource(net, "v1", "networkpolicies", "NetworkPolicy", short=("netpol",), generation=True)
     yield Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", short=("pdb",), status=True)
-    rbac = "rbac.authorization.k8s.io"
-    yield Resource(rbac, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
-    yield Resource(rbac, "v1", "clusterroles", "ClusterRole", namespaced=False)
-    yield Resource(rbac, "v1", "rolebindings", "RoleBinding")
-    yield Resource(rbac, "v1", "roles", "Role")
+    for kind in ("ClusterRoleBinding", "ClusterRole", "RoleBinding", "Role"):
+        yield Resource(
+            RBAC, "v1", f"{kind.lower()}s", kind, namespaced=not kind.startswith("Cluster"), create_on_update=True
+        )
     group, plural, kind = "apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition"
     yield Resource(
         group,
