@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import blocked, gate, model, peers, search, size, wire
+from bench import blocked, gate, kube, model, peers, search, size, wire
 
 GROUPS = {
     "model": model,
     "peers": peers,
     "search": search,
     "gate": gate,
+    "kube": kube,
     "blocked": blocked,
     "size": size,
     "wire": wire,
