@@ -167,6 +167,7 @@ class Wire:
         self.clients: list[aiohttp.ClientSession] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.writers: list[asyncio.StreamWriter] = []
+        self._waited_in_vain = False
 
     async def __aenter__(self) -> Self:
         """Listen. Who waits for what does not come is hung up on in the end, so that the test fails."""
@@ -189,8 +190,10 @@ class Wire:
             await client.close()
         for proxy in self.proxies:
             await proxy.close()
+        assert not self._waited_in_vain
 
     def _give_up(self) -> None:
+        self._waited_in_vain = True
         for writer in self.writers:
             writer.transport.abort()
         for channel in [channel for proxy in self.proxies for channel in proxy.channels]:

@@ -430,6 +430,30 @@ async def test_idle_connection_that_the_server_ends_while_a_request_is_parked() 
 
 
 @pytest.mark.asyncio
+async def test_server_that_says_that_the_connection_ends() -> None:
+    """After a reply with which the server ends the connection, what is parked behind it on the connection is gone."""
+    served: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            served.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1])
+            writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, Wire(server.sockets[0].getsockname()[1]) as wire:
+        wire.gate.close()
+        reader, writer = await wire.connect()
+        for name in ("a", "b"):
+            writer.write(f"GET {RRS}/{name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await wire.shown()
+        await wire.release()
+        assert await reader.read() == b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+        await wire.until_no_channel()
+        assert (served, wire.heads(), wire.gate.fault) == ([f"{RRS}/a".encode()], [], "")
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
