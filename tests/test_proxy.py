@@ -498,6 +498,22 @@ async def test_reopening_lets_everything_through_in_order(wire: Wire) -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_was_not_seen_yet_stays_behind_what_is_parked_when_the_gate_opens(wire: Wire) -> None:
+    """A command that came after a parked one, and that nobody had looked at, is served after it."""
+    reader, writer = await wire.connect()
+    wire.gate.close()
+    writer.write(b"SET k first\r\n")
+    assert await wire.shown() == ["SET"]
+    writer.write(b"SET k second\r\n")
+    while not wire.gate.unsettled(1):
+        await wire.gate.signal.wait(wire.gate.signal.count, 5)
+    wire.gate.reopen()
+    assert [await reader.readline() for _ in range(2)] == [b"+OK\r\n"] * 2
+    assert await wire.ask("GET", "k") == b"second"
+    writer.close()
+
+
+@pytest.mark.asyncio
 async def test_a_slow_reader_makes_the_server_wait(wire: Wire) -> None:
     """Forty megabytes of replies that nobody reads stay at the server, but for a few; then all come, unchanged."""
     size, count = 2**21, 20

@@ -71,7 +71,7 @@ class RedisChannel(asyncio.Protocol):
         fresh, self._fresh = self._fresh, []
         news, self._news = self._news, []
         for unit in self._state.units(fresh, self.proxy.background):
-            if self.gate.open or (not unit.parked and not self.parked):
+            if not self.parked and (self.gate.open or not unit.parked):
                 self._pass(unit.commands)
                 continue
             frame = RedisFrame(self, unit.name, unit.raw, unit.effects, unit.watched, unit=unit)
