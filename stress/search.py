@@ -49,8 +49,10 @@ if TYPE_CHECKING:
 
 _PROGRESS_SECONDS = 0.2
 _CLOCK_SHARE = 0.5
-_BASELINE_ORDERS, _BASELINE_SHARE = 200, 0.2
-"""How many orders the plain random walk draws beside a search, and the part of the seconds that it may take."""
+_BASELINE_ORDERS = {"model": 200, "wire": 50}
+"""How many orders the plain random walk draws beside a search, by the world."""
+_BASELINE_SHARE = 0.2
+"""The part of the seconds that are left which that may take."""
 CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
 INTERRUPTED = "interrupted"
@@ -234,7 +236,7 @@ class Search:
             return  # it has drawn already
         now = time.monotonic()
         until = now + max(0.0, self._limits.seconds - (now - self._begun)) * _BASELINE_SHARE
-        most = min(_BASELINE_ORDERS, max(0, self._limits.orders - self._tally.ran))
+        most = min(_BASELINE_ORDERS[self._world.name], max(0, self._limits.orders - self._tally.ran))
         walks = (Walk(self._limits.seed + number, 1, skip=self._skip) for number in range(most))
         drawn = Drawn(self._world)
         orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)

@@ -183,7 +183,8 @@ async def test_an_answer_that_was_never_given_after_such_replies_is_checked_alon
         lanes = Lanes(world, 2)
         found = await traces(lanes, 8, lambda number: Interleaving((0, 1, 0, 1) if number > 5 else ()))
     assert [sorted(answer.count or 0 for answer in trace.answers) for trace in found] == [[1, 2]] * 6 + [[2, 2]] * 2
-    assert lanes._odd == 2
+    # Once the first of them is in doubt the other may not have begun: then that runs alone from its beginning.
+    assert lanes._odd in (1, 2)
 
 
 @pytest.mark.asyncio
