@@ -10,6 +10,7 @@ never depends on the orders beside it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -65,6 +66,7 @@ class Lanes:
         self._rescue: asyncio.Task[None] | None = None
         self.begun = self._odd = self._waited = 0
         self._heard = False
+        self._left: set[Written] = set()  # of orders that have ended, until it is deleted
 
     @property
     def reason(self) -> str:
@@ -99,10 +101,34 @@ class Lanes:
         """End what is under way; its keys are deleted."""
         for task in self._under_way:
             task.cancel()
+        interrupted = bool(self._under_way)
         await asyncio.gather(*self._under_way, return_exceptions=True)
         self._under_way.clear()
         self._alone.clear()
+        if interrupted and self.world.gate.signal.listener is not None and not self.world.gate.fault:
+            await self._sweep()
+        await self.world.forget(self._left)
         await self._shut()
+
+    async def _sweep(self) -> None:
+        """Delete what requests still write whose clients have hung up: the Gateway may not have noticed yet."""
+        world, fresh, written = self.world, new_fresh(), set[Written]()
+        world.gate.signal.listener = None
+        quiet = asyncio.ensure_future(self._quiet())
+        with suppress(StoreLost):
+            await world.escort(quiet, fresh, world.marks.fingerprint(fresh), written)
+        await quiet
+        await world.forget(written)
+
+    async def _quiet(self) -> None:
+        """Wait until no Gateway does anything and nothing is parked, at most as long as the patience."""
+        world, until = self.world, time.monotonic() + self.world.patience
+        while time.monotonic() < until:
+            for replica in world.replicas.values():
+                await world.waits.calm(replica, world.gate.signal)
+            parked = any(True for _ in world.gate.heads()) or any(map(world.gate.unsettled, world.replicas))
+            if not parked:
+                return
 
     def _room(self, ahead: int) -> bool:
         """Tell whether one more order may begin: after one that runs alone none does."""
@@ -176,7 +202,9 @@ class Lanes:
                     break
                 finally:
                     self._lanes.discard(lane)
+                    self._left |= lane.written
                     await self.world.forget(lane.written)
+                    self._left -= lane.written
         finally:
             order.memory.again()
             self._free.append(clients)
