@@ -6,8 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from stress.explore.ahead import Following, Planned
-from stress.running import follow_each
-from stress.trace import Trace
+from stress.running import follow_each, run_with
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from stress.explore.base import Explorer
     from stress.running import World
     from stress.step import Move
+    from stress.trace import Trace
 
 _AHEAD = 4
 """How many orders for each lane are run at a time."""
@@ -41,28 +41,24 @@ class Beforehand:
         """
         plan = planning.plan if self._beside else None
         if plan is None:
-            return await self._alone(explorer)
+            return await run_with(explorer, self._world)
         if plan.begin not in self._ran:
             ahead = planning.ahead(min(most, _AHEAD * self._lanes - 1))
             await self._run([plan, *(one for one in ahead if one.begin not in self._ran and one.begin != plan.begin)])
         ran = self._ran.pop(plan.begin, None)
         if ran is None:
-            return await self._alone(explorer)
+            return await run_with(explorer, self._world)
         made: list[Move | None] = []
         for point in ran[0].points:
             made.append(explorer.choose(point.moves, done=point.done))
             if made[-1] != point.chosen:
-                return await self._alone(Following(explorer, made))
+                return await run_with(Following(explorer, made), self._world)
         return ran[1]
 
     @property
     def _beside(self) -> bool:
         world = self._world
         return self._lanes > 1 and isinstance(world, WireWorld) and not world.habits.reason
-
-    async def _alone(self, explorer: Explorer) -> Trace:
-        trace = self._world.run(explorer)
-        return trace if isinstance(trace, Trace) else await trace
 
     async def _run(self, plans: list[Plan]) -> None:
         """Run orders; what is wrong with one shows when it is run for the explorer."""

@@ -59,6 +59,12 @@ def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
     return world.run(asked.explorer, asked.fresh or None, asked.also)
 
 
+async def run_with(explorer: Explorer, world: World) -> Trace:
+    """Run the order that an explorer has begun, in either world."""
+    trace = world.run(explorer)
+    return trace if isinstance(trace, Trace) else await trace
+
+
 async def follow(order: Order | Explorer, world: World) -> Trace:
     """Run one order, or what an explorer makes of one, in either world."""
     asked = _asked(order, world)

@@ -23,7 +23,7 @@ from stress.journal import Recorder
 from stress.outcomes import Outcomes
 from stress.result import Finding, Happening, Progress, Started
 from stress.resume import check
-from stress.running import follow, follow_each, order_of
+from stress.running import follow, follow_each, order_of, run_with
 from stress.scenario import Race
 from stress.strategy import (
     COVERING,
@@ -35,7 +35,6 @@ from stress.strategy import (
     sampler_named,
 )
 from stress.tally import Tally
-from stress.trace import Trace
 from stress.verdict import Evidence, Sampled, counted
 from stress.worlds.wire import WireWorld
 
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from stress.journal import Journal
     from stress.order import Order
     from stress.running import World
+    from stress.trace import Trace
     from stress.verdict import Violation
 
 _PROGRESS_SECONDS = 0.2
@@ -301,10 +301,6 @@ class Search:
             if not self._tally.fault:
                 explorer.learn(trace)
 
-    async def _run(self, explorer: Explorer) -> Trace:
-        trace = self._world.run(explorer)
-        return trace if isinstance(trace, Trace) else await trace
-
     async def _again(self, trace: Trace, **how: bool) -> tuple[Violation, ...]:
         """Judge a run of a search that was interrupted."""
         self._fed += 1
@@ -324,7 +320,7 @@ class Search:
         for trace in recorder.feed():
             drawn.add(trace, await self._again(trace, drawn=walks))
         while not self._enough() and recorder.more():
-            drawn.add(trace := await self._run(recorder), await self._take(trace, drawn=walks))
+            drawn.add(trace := await run_with(recorder, self._world), await self._take(trace, drawn=walks))
             if not self._tally.fault:
                 recorder.learn(trace)
         self._drawn += drawn.orders

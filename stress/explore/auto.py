@@ -54,7 +54,6 @@ class Auto:
         self._every = Exhaustive(fused=fused, clock_apart=self._clock_apart, clock_turn=clock_turn)
         self._proof: Recall | None = None
         self._plain: Recall | None = None
-        self._answered = 0
         self._now: Planning = self._hunt
         self._stages = self._plan()
         self._over = False
@@ -178,7 +177,6 @@ class Auto:
         for point in ran.points:
             self._every.choose(point.moves, done=point.done)
         self._every.count(ran.moves)
-        self._answered += 1
         return True
 
 

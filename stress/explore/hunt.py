@@ -62,8 +62,8 @@ class Hunt:
     ``starve`` is the adversary for retries that has its turn after the orders with one preemption. With
     ``clock_apart`` orders in which the clock moves are run only while ``timed`` is set, and no others then.
 
-    ``orders`` counts runs, ``repeated`` those of them whose class had been run before, ``clock_orders`` those in which
-    the clock moved. ``runs`` are what the moves of each did, and whether the environment could still act at the end.
+    ``orders`` counts runs, ``repeated`` those of them whose class had been run before. ``runs`` are what the moves of
+    each did, and whether the environment could still act at the end.
     Those where a request showed no move or several before its end are left out: then one has ``waited`` for another.
     ``orders_from`` are the orders by the moves that they were told to begin with.
     """
@@ -95,7 +95,7 @@ class Hunt:
         self._running = False
         self.starve = Starve(self._alike)
         self._starving = False
-        self.orders = self.repeated = self.clock_orders = 0
+        self.orders = self.repeated = 0
         self.waited = False
         self.runs: list[tuple[Sequence[Effect], bool]] = []
         self.orders_from: dict[tuple[Move, ...], Ran] = {}
@@ -164,7 +164,6 @@ class Hunt:
         first = not self.orders
         self._running = False
         self.orders += 1
-        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
         numbers = [self._number(effect) for effect in done]
         if not self._starving:
             self.orders_from[self._prefix.moves] = Ran(tuple(self._points), tuple(self._taken))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.explore.classes import name_of
 from stress.explore.symmetry import of_actor
+from stress.explore.wakeup import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,10 +51,6 @@ class Known:
         self._runs[name] = [self._named(done, way, ended=ended) for way in self._ways]
         return True
 
-    def __len__(self) -> int:
-        """Tell how many classes are known."""
-        return len(self._runs)
-
     def forget(self, name: Name) -> None:
         """Leave a class out from now on."""
         del self._runs[name]
@@ -83,10 +80,5 @@ class Known:
 
 def taking(sequence: list[int], number: int, table: Table) -> list[int] | None:
     """Give what is left of a sequence after one of its moves, if that can come first in it, else None."""
-    this, dependent, moves = table.moves[number], table.dependent[number], table.moves
-    for place, other in enumerate(sequence):
-        if moves[other] == this:
-            return sequence[:place] + sequence[place + 1 :]
-        if dependent >> other & 1:
-            return None
-    return None
+    rest = without(sequence, number, table)
+    return rest if rest is not None and len(rest) < len(sequence) else None

@@ -24,7 +24,7 @@ class Recall:
 
     ``runs`` are what the moves of each of them did, and whether the environment could still act at its end; at every
     point of theirs each request that was not answered yet had one move. ``possible`` says how often each actor of the
-    environment may act. ``recalled`` counts the orders that need not be run; its own ``runs`` are as those taken.
+    environment may act. Its own ``runs`` are as those taken.
     """
 
     name = "dpor"
@@ -38,7 +38,6 @@ class Recall:
     ) -> None:
         """Take in the runs."""
         self.dpor = dpor
-        self.recalled = 0
         self.runs: list[tuple[Sequence[Effect], bool]] = []
         self._possible = possible
         self._known = Known(dpor.table, alike)
@@ -130,7 +129,6 @@ class Recall:
         finally:
             self.dpor.guide = None
         self.dpor.take_in(done)
-        self.recalled += 1
         return True
 
     def _offered(self, taken: Sequence[Move], left: Sequence[Move]) -> list[Move]:
