@@ -46,6 +46,10 @@ RACE, INCONCLUSIVE, NOT_FOUND, USAGE, UNAVAILABLE, OWN_BUG, REPORT, INTERRUPT = 
 """Exit codes; 0 is `as expected`. Those from 64 on are of sysexits(3), 130 is 128 + SIGINT."""
 _SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
 _CLOCK_WEIGHT = 16
+_STARTS_AT_ONCE = 2
+"""How many targets start at the same time: the one that is wanted next must not wait for all others."""
+_STARTED_EARLY = 2
+"""How many targets beyond the one that is searched are made ready: a start takes longer than many a search."""
 
 Written = TypeVar("Written")
 
@@ -173,17 +177,22 @@ class Batch:
         self._check()
         self._begun = time.monotonic()
         groups = _by_target(self.jobs)
-        shared = [Shared(partial(self._site, group[0])) for group in groups]
+        turns = asyncio.Semaphore(_STARTS_AT_ONCE)
+        shared = [Shared(partial(self._site, group[0]), turns) for group in groups]
+        ended: list[asyncio.Task[None]] = []
         try:
             for number, group in enumerate(groups):
-                async with shared[number]:
-                    if number + 1 < len(groups) and groups[number + 1][0].target.protocol is not None:
-                        shared[number + 1].begin()  # a bundled Gateway starts while others run
-                    for job in group:
-                        self._keep(job, await self._search(job, shared[number]))
+                for later in range(number, min(number + _STARTED_EARLY + 1, len(groups))):
+                    if groups[later][0].target.protocol is not None:
+                        shared[later].begin()  # a bundled Gateway starts while others run
+                for job in group:
+                    self._keep(job, await self._search(job, shared[number]))
+                ended.append(asyncio.create_task(shared[number].__aexit__()))  # and ends while others run
         except asyncio.CancelledError:
             self.codes.add(INTERRUPT)
         finally:
+            for task in ended:
+                await task
             for one in shared:
                 await one.__aexit__()
         return self._end()

@@ -20,16 +20,17 @@ class Shared:
     Use it as an async context manager, which ends what was started.
     """
 
-    def __init__(self, make: Callable[[], Site]) -> None:
-        """Take how a site of the target is made."""
-        self._make = make
+    def __init__(self, make: Callable[[], Site], turns: asyncio.Semaphore | None = None) -> None:
+        """Take how a site of the target is made; ``turns`` are what targets that start at the same time share."""
+        self._make, self._turns = make, turns or asyncio.Semaphore()
         self._site: Site | None = None
         self._starting: asyncio.Task[Site] | None = None
         self._failed: Unavailable | None = None
 
     def begin(self) -> None:
-        """Start it now, while others run."""
-        self._starting = asyncio.create_task(self._start())
+        """Start it now, while others run, unless that was done."""
+        if self._starting is None and self._site is None and self._failed is None:
+            self._starting = asyncio.create_task(self._start())
 
     async def site(self) -> Site:
         """Give the target, ready.
@@ -53,7 +54,8 @@ class Shared:
         return self._site
 
     async def _start(self) -> Site:
-        return await self._make().__aenter__()
+        async with self._turns:
+            return await self._make().__aenter__()
 
     async def __aenter__(self) -> Self:
         """Nothing to do yet."""

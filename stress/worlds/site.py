@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -71,8 +72,8 @@ class Site:
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
         self._ends.close()
-        for replica in self.replicas.values():
-            replica.close()
+        # Each may take a while to drain: meanwhile the others end, and the next target runs.
+        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
         for proxy in self._proxies:
             await proxy.close()
         await self.store.close()
