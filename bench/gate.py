@@ -10,7 +10,7 @@ from bench.figure import Figure
 from stress.gate.gate import Gate
 from stress.gate.redis import RedisProxy
 from stress.stores.valkey import Valkey
-from stress.target import BACKGROUND
+from stress.targetparts import BACKGROUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Texts with placeholders: ``{port}`` stands for a value that is known only when a run begins.
 
 A word in braces is a placeholder when it is written in small letters. ``${port}`` is the shell's own and stays as it
-is. Where braces must stand around a value (the hash tag of a Redis key), write them twice: ``{{fingerprint}}``.
+is. ``{fingerprint:12}`` are its first twelve characters. Where braces must stand around a value (the hash tag of a
+Redis key), write them twice: ``{{fingerprint}}``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from stress.formats import nearest, wrong
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_WORD = re.compile(r"(?<!\$)\{([a-z_]+(?:\.[\w./-]+)?)\}")
+_WORD = re.compile(r"(?<!\$)\{([a-z_]+(?:\.[\w./-]+)?(?::\d+)?)\}")
 
 
 @lru_cache(maxsize=4096)
@@ -34,7 +35,9 @@ def filled(text: str, values: Mapping[str, str]) -> str:
         return text
     found = list(pieces)
     for at in range(1, len(found), 2):
-        found[at] = values.get(found[at], "{" + found[at] + "}")
+        name, _, most = found[at].partition(":")
+        value = values.get(name)
+        found[at] = "{" + found[at] + "}" if value is None else value[: int(most)] if most else value
     return "".join(found)
 
 
@@ -51,7 +54,7 @@ def unknown(text: str, known: Sequence[str], *, foreign: bool = False) -> list[t
     """
     found = []
     for match in _WORD.finditer(text):
-        name, doubled = match[1], text[match.start() - 1 : match.start()] == "{"
+        name, doubled = match[1].partition(":")[0], text[match.start() - 1 : match.start()] == "{"
         if name in known or (name.startswith("labels.") and "labels.NAME" in known):
             continue
         if (foreign or doubled) and not get_close_matches(name, known, 1, 0.7):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stress.formats import File, Name, Part, nearest, wrong
+from stress.formats import Dotted, File, Name, Part, Word, nearest, wrong
 from stress.placeholders import unknown
 from stress.signal import Signal
 
@@ -44,6 +44,13 @@ class EnvironmentActor(Part):
     """An environment actor."""
 
     at_most: int = Field(default=1, ge=1, le=9, description="how often it may act in one order")
+    sets: dict[Dotted, Word] | None = Field(
+        default=None, description="what the actor `writer` writes, instead of what the target says: values by path"
+    )
+
+
+Acting = Literal["clock", "expiry", "cleanup", "writer"]
+"""Actors of the environment that a scenario may name."""
 
 
 class Search(Part):
@@ -91,9 +98,7 @@ class Scenario(File):
     replicas: list[Annotated[int, Field(ge=1, le=9)]] | None = Field(
         default=None, description="which replica each of them goes to, numbered from 1; default: all to replica 1"
     )
-    actors: dict[Literal["clock", "expiry", "cleanup"], EnvironmentActor] = Field(
-        default={}, description="environment actors that may act"
-    )
+    actors: dict[Acting, EnvironmentActor] = Field(default={}, description="environment actors that may act")
     invariants: list[Invariant] = Field(
         default=[name for name in INVARIANTS if name not in ASSERTIONS],
         min_length=1,
@@ -109,6 +114,9 @@ class Scenario(File):
         if self.replicas is not None and len(self.replicas) != self.concurrent:
             message = f"names {len(self.replicas)} requests, and concurrent says {self.concurrent}"
             raise wrong(message, "one number for each request", ("replicas",))
+        for acting, actor in self.actors.items():
+            if actor.sets is not None and acting != "writer":
+                raise wrong(f"{acting} writes no values", "only `writer` has `sets`", ("actors", acting, "sets"))
         for target, expected in self.expect.items():
             for at, name in enumerate(expected.race if isinstance(expected, Race) else ()):
                 if name not in self.invariants:

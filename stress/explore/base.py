@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from stress.step import Move
     from stress.trace import Trace
 
-ENVIRONMENT = ("clock", "expiry", "cleanup")
+ENVIRONMENT = ("clock", "expiry", "cleanup", "writer")
 """Actors that are not requests: they may act, and need not."""
+FOREIGN = ("watch", "client")
+"""The same, one for each replica or request: ``watch:1`` tells replica 1 of a change, ``client:A`` hangs up."""
 
 
 class Explorer(Protocol):
@@ -53,7 +55,12 @@ class Diverged(Exception):
 
 def is_environment(move: Move) -> bool:
     """Tell whether a move is of the environment."""
-    return move.actor in ENVIRONMENT
+    return not is_request(move.actor)
+
+
+def is_request(actor: str) -> bool:
+    """Tell whether an actor is a request; all others may act, and need not."""
+    return actor not in ENVIRONMENT and actor.partition(":")[0] not in FOREIGN
 
 
 def keep_going(moves: Sequence[Move], current: str | None, interrupted: str | None = None) -> list[Move]:
@@ -76,15 +83,15 @@ def switches_away(move: Move, moves: Sequence[Move], current: str | None) -> boo
 def fused_starts(moves: Sequence[Move], history: Sequence[Move]) -> Sequence[Move]:
     """Leave one of all the ways to place starts, where nothing but the clock can tell them apart.
 
-    Sending a request commutes with everything but `clock` when requests share only the store. So a start stands
-    right before the first step of its request, or, when the clock moves in between, right before the clock, the
-    started ones in the order of their names. What remains has one member for each class of the full set
-    (Mazurkiewicz traces of the relation "start is independent of all but clock").
+    Sending a request commutes with everything but `clock` and the events of watches when requests share only the
+    store. So a start stands right before the first step of its request, or, when one of those moves in between, right
+    before it, the started ones in the order of their names. What remains has one member for each class of the full
+    set (Mazurkiewicz traces of the relation "start is independent of all but those").
     """
     if not history or history[-1].command != START:
         return moves
     started = history[-1].actor
-    clock = [move for move in moves if move.actor == "clock"]
+    clock = [move for move in moves if move.actor == "clock" or move.actor.startswith("watch:")]
     alone = len(history) == 1 or history[-2].command != START
     own = [move for move in moves if move.actor == started] if alone else []
     later = [move for move in moves if clock and move.command == START and move.actor > started]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.explore.base import ENVIRONMENT
+from stress.explore.base import is_request
 from stress.step import START, WHOLE, Access, Move, Step, Touch
 from stress.trace import Kind
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from stress.trace import Trace
 
-_TOUCHING = ("expiry", "cleanup")
-_FOREIGN = ("watch", "client")
+_TOUCHING = ("expiry", "cleanup", "writer")
 _MOVES = (Kind.START, Kind.STEP, Kind.ENVIRONMENT)
 
 
@@ -45,11 +44,6 @@ def effects(trace: Trace) -> list[Effect]:
                 last[event.actor] = len(found)
                 found.append(Effect(move, event.touches, event.reply))
     return found
-
-
-def is_request(actor: str) -> bool:
-    """Tell whether an actor is a request; all others may act, and need not."""
-    return actor not in ENVIRONMENT and actor.partition(":")[0] not in _FOREIGN
 
 
 def always(move: Move) -> bool:  # noqa: ARG001 - an answer for every move

@@ -14,8 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from stress.explore.ahead import Plan
-from stress.explore.base import Diverged, is_environment
-from stress.explore.dependence import Table, effects, is_request
+from stress.explore.base import Diverged, is_environment, is_request
+from stress.explore.dependence import Table, effects
 from stress.explore.symmetry import Symmetry, of_actor
 from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, graft, possible, without
 from stress.step import START

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.explore.ahead import Plan, going_on
-from stress.explore.base import ENVIRONMENT, Diverged, fused_starts, is_environment, keep_going, switches_away
+from stress.explore.base import Diverged, fused_starts, is_environment, is_request, keep_going, switches_away
 from stress.explore.dependence import Table, effects
 from stress.explore.known import Known, taking
 from stress.explore.starve import Starve
@@ -269,7 +269,7 @@ def _regular(points: Sequence[Point], done: Sequence[Effect]) -> bool:
         return False
     for at, point in enumerate(points):
         shown = [move.actor for move in point.moves if not is_environment(move)]
-        if sorted(shown) != sorted(actor for actor, more in left.items() if more and actor not in ENVIRONMENT):
+        if sorted(shown) != sorted(actor for actor, more in left.items() if more and is_request(actor)):
             return False
         if at < len(done):
             left[done[at].move.actor] -= 1

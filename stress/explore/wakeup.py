@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.explore.dependence import is_request
+from stress.explore.base import is_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stress.gate.kuberequests import WRITES, KubeEffect, described
 from stress.mask import mask_command, mask_text
 from stress.names import Names
 from stress.step import Move, Step
+from stress.stores.keys import Found
+from stress.worlds.state import made_by
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Sequence
 
     from stress.gate.gate import Effect, Frame
-    from stress.stores.keys import Found
+    from stress.step import Touch
     from stress.worlds.client import Client, Raw
     from stress.worlds.store import Written
     from stress.worlds.wire import WireWorld
@@ -88,20 +91,30 @@ class Attribution:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
         touches, named, words = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(named))
+        if frame.actor:  # an event of a watch: nobody's but the watch's
+            frame.step = self._step((frame.actor, frame.command, objects), touches, words)
+            return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
         owner.blocked = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
-        key = (owner.actor, frame.command, objects)
-        self._shown[key] = occurrence = self._shown.get(key, 0) + 1
-        frame.step = Step(Move(*key, occurrence), touches, " ".join(mask_command(words)))
+        frame.step = self._step((owner.actor, frame.command, objects), touches, words)
         return ""
+
+    def _step(self, key: tuple[str, str, str], touches: tuple[Touch, ...], words: Sequence[str]) -> Step:
+        self._shown[key] = occurrence = self._shown.get(key, 0) + 1
+        return Step(Move(*key, occurrence), touches, " ".join(mask_command(words)))
 
     async def note(self, effects: Sequence[Effect], watched: Sequence[Effect]) -> Found:
         """Give what commands touch, and remember what of it they write."""
-        found = await self._world.keys.touches(effects, watched, self.named)
+        if effects and isinstance(effects[0], KubeEffect):
+            effect = effects[0]
+            if effect.verb in WRITES and effect.name:
+                self.written.add(effect.path)
+            return Found(*described(effect, self.named))
+        found = await self._world.site.keys.touches(effects, watched, self.named)
         for touch in found.touches:
             database, name = 0, touch.object
             if name not in self._raw and (where := _IN_DATABASE.match(name)):
@@ -109,6 +122,11 @@ class Attribution:
             if touch.access != "read" and name in self._raw:
                 self.written.add((database, self._raw[name]))
         return found
+
+    def made(self, frame: Frame) -> None:
+        """Remember an object whose name the server chose, once its reply is here."""
+        if path := made_by(frame):
+            self.written.add(path)
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

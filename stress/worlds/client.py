@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stress.signal import Signal
-    from stress.target import RequestForm
+    from stress.targetparts import RequestForm
     from stress.worlds.fingerprint import Marks
     from stress.worlds.replicas import Replica
 

@@ -10,26 +10,25 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.explore.ahead import Planned
-from stress.explore.base import Diverged
+from stress.explore.base import Diverged, is_request
 from stress.step import START, Move, letters
-from stress.trace import Answer, Kind, Snapshot, Trace
+from stress.trace import Answer, Kind, Trace
 from stress.worlds.attribution import END, Attribution, Request
-from stress.worlds.environment import commands, ends_incarnation
+from stress.worlds.environment import ends_incarnation
 from stress.worlds.habits import plain
-from stress.worlds.observe import at_once, snapshot
 from stress.worlds.record import Record
 from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from stress.explore.base import Explorer
     from stress.gate.gate import Frame, Passed, Signal
+    from stress.trace import Snapshot
     from stress.worlds.client import Client, Raw
     from stress.worlds.replicas import Replica
     from stress.worlds.store import Written
@@ -166,9 +165,9 @@ class Drive(ABC):
         finally:
             await self._rest()
         if not self._fault:
-            self._record.snapshots.append(await self._observe(forget=True))
+            self._record.snapshots.append(await self._observe(forget=self.written))
             if not all(answer.accepted for answer in self._record.answers):
-                await self._world.ask([("PING",)])  # a Gateway whose store is lost is not to blame
+                await self._world.site.state.probe()  # a Gateway whose store is lost is not to blame
 
     async def _loop(self) -> None:
         while not self._faulty():
@@ -176,7 +175,8 @@ class Drive(ABC):
             done = all(request.answered for request in self._requests.values())
             if not moves and done:
                 return
-            if all(move.actor not in self._requests for move in moves) and not done:
+            waits = not any(is_request(move.actor) or move.actor.startswith("watch:") for move in moves)
+            if waits and not done:
                 if not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
                     return
@@ -194,7 +194,7 @@ class Drive(ABC):
         return self._trace()
 
     def moves(self) -> list[Move]:
-        """List what is possible now: requests by name, then the environment."""
+        """List what is possible now: requests by name, then events of watches, then the environment."""
         found = []
         steps = [frame for frame in self._frames if any(head is frame for head in frame.channel.heads())]
         for request in self._requests.values():
@@ -203,9 +203,12 @@ class Drive(ABC):
             for frame in steps:
                 if frame.actor == request.actor and frame.step is not None:
                     found.append(frame.step.move)  # noqa: PERF401 - a loop, as it is asked at every step
-        if not self._left:
+        told = [frame for frame in steps if frame.actor.startswith("watch:")]
+        if not self._left and not told:
             return found
         unfinished = any(not request.answered for request in self._requests.values())
+        # What a watch tells matters, as the clock does, only until the last answer.
+        found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
         for name, left in self._left.items():
             # The clock matters only between the first start and the last answer.
             if left and (name != "clock" or (unfinished and self._record.moves)):
@@ -216,12 +219,31 @@ class Drive(ABC):
         self._record.moves.append(move)
         request = self._requests.get(move.actor)
         self._running = request
-        if request is None:
+        if move.actor.startswith("watch:"):
+            await self._tell(move)
+        elif request is None:
             await self._act(move)
         elif move.command == START:
             await self._start(request)
         else:
             await self._release(request, move)
+        for number, replica in self._world.replicas.items():
+            if self._gate.unsettled(number):  # its watch tells of what another did
+                await self._take_in(replica)
+
+    async def _tell(self, move: Move) -> None:
+        """Let an event of a watch through, and wait until its replica has taken it in."""
+        frame = self._frame_of(move)
+        await self._gate.release(frame, STORE_SECONDS)
+        self._record.event(Kind.STEP, move.actor, move.command, frame)
+        replica = self._world.replicas[frame.channel.replica]
+        await self._world.waits.calm(replica, self._signal)
+        await self._take_in(replica)
+
+    def _frame_of(self, move: Move) -> Frame:
+        frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
+        self._frames.remove(frame)
+        return frame
 
     async def _start(self, request: Request) -> None:
         request.started = self._record.event(Kind.START, request.actor, START)
@@ -249,10 +271,9 @@ class Drive(ABC):
         return [task for task in self._sent if not task.done()]
 
     async def _release(self, request: Request, move: Move) -> None:
-        frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
-        self._frames.remove(frame)
-        release = partial(self._gate.release, frame, STORE_SECONDS)
-        released = await self._world.keys.learn(frame.effects, self._attribution.named, release)
+        frame = self._frame_of(move)
+        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+        self._attribution.made(frame)
         if not released or frame.replied_at is None:
             gone = self._death() or f"store lost: no reply to {move}"
             self._fault = self._fault or gone
@@ -333,33 +354,25 @@ class Drive(ABC):
             self._second = int(time.time())
             self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
-        asked = commands(self._world.target, move.actor, self._fingerprint, self._fresh)
         before = await self._observe(move.actor)
-        replies = await self._world.ask(asked)
+        sets = next((one.sets for name, one in self._world.scenario.actors.items() if name == move.actor), None)
+        state = self._world.site.state
+        replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
         if ends_incarnation(before, after, replies):
             self._record.snapshots.append(before)
+        await state.at_rest()
         for replica in self._world.replicas.values():
             await self._take_in(replica)
 
-    async def _observe(self, ended_by: str = "", *, forget: bool = False) -> Snapshot:
+    @property
+    def _values(self) -> dict[str, str]:
+        return {"fingerprint": self._fingerprint, "fresh": self._fresh}
+
+    async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
-        world = self._world
-        reading: Generator[Sequence[tuple[str, ...]], list[object], Snapshot]
-        reading = snapshot(world.target, self._fingerprint, self._fresh, self._attribution.named, ended_by)
-        try:
-            asked = next(reading)
-            while True:
-                if forget and at_once(world.target):
-                    replies = await world.site.store.read_and_forget(asked, self.written)
-                    self.written.clear()
-                else:
-                    replies = await world.ask(asked)
-                asked = reading.send(replies)
-        except StopIteration as stop:
-            found: Snapshot = stop.value
-            return found
+        return await self._world.site.state.observe(self._values, self._attribution.named, ended_by, forget)
 
     async def _note_passed(self) -> None:
         """Remember what the requests wrote that came before."""

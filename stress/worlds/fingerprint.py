@@ -6,11 +6,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from stress.placeholders import filled, unknown
-from stress.target import FromAnswer, Sha256
+from stress.targetparts import FromAnswer, Sha256
 
 if TYPE_CHECKING:
     from stress.signal import Signal
-    from stress.target import Fingerprint, Target
+    from stress.target import Target
+    from stress.targetparts import Fingerprint
 
 _OF_SIGNAL = ("adapter", "alertname", "namespace", "severity", "reason", "kind", "name")
 

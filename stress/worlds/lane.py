@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stress.gate.gate import Signal
@@ -151,6 +150,7 @@ class Lane(Drive):
 
     async def _before(self) -> None:
         first = next(iter(self._requests.values()))
+        await self._world.site.state.prepare(self._values, self.written)
         for number in range(1, self._world.scenario.before + 1):
             request = Request(f"before{number}", first.replica, first.client)
             request.started = self._record.event(Kind.START, request.actor, START)
@@ -166,8 +166,8 @@ class Lane(Drive):
             arrived, self._arrived = self._arrived, []
             for frame in arrived:
                 self._passed.append(frame)
-                release = partial(self._gate.release, frame, STORE_SECONDS)
-                await self._world.keys.learn(frame.effects, self._attribution.named, release)
+                await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+                self._attribution.made(frame)
             if not work.done() and not self._arrived:
                 await self._signal.wait(seen, self._world.patience)
 

@@ -20,7 +20,8 @@ from stress.worlds.replicas import Replica, start
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from stress.target import Start, Target
+    from stress.target import Target
+    from stress.targetparts import Start
 
 _USUAL_PORT = 80
 _REACH_PATIENCES = 5
@@ -29,7 +30,8 @@ _LOOK_SECONDS = 0.05
 
 def strangers(target: Target, allow: Collection[str]) -> list[Fault]:
     """Name the addresses of a target that are not of this machine and not allowed by name."""
-    named = ((("url",), target.url), (("stores", "redis", "url"), target.stores.redis.url))
+    redis = target.stores.redis
+    named = ((("url",), target.url), (("stores", "redis", "url"), redis.url if redis is not None else None))
     found = []
     for where, url in named:
         host = (urlsplit(url).hostname or "") if url else ""
@@ -49,8 +51,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def launch(target: Target, folder: Path, number: int, redis: tuple[int, str]) -> Replica:
-    """Start one replica, or reach the one that runs; ``redis`` is port and URL of the store as it must use it.
+async def launch(target: Target, folder: Path, number: int, addresses: Mapping[str, str]) -> Replica:
+    """Start one replica, or reach the one that runs; ``addresses`` of the stores as it must use them, by placeholder.
 
     Raises:
         Unavailable: when it does not start, is not ready in time, or does not answer.
@@ -62,14 +64,14 @@ async def launch(target: Target, folder: Path, number: int, redis: tuple[int, st
     begin = target.start
     if begin is None:
         own = [sys.executable, "-m", "stress.gateways", "--protocol", str(target.protocol)]
-        command = [*own, "--redis", redis[1], "--port", str(port)]
+        places = {"--redis": "redis_url", "--kubeconfig": "kubeconfig", "--namespace": "namespace"}
+        told = [word for flag, name in places.items() if name in addresses for word in (flag, addresses[name])]
+        command = [*own, *told, "--port", str(port), *(["--replica", str(number)] if "kubeconfig" in addresses else [])]
         return await start(number, command, env={}, folder=None, port=port, ready=("/ready", 10.0))
     home = (folder / begin.folder).resolve()
     values = {
+        **addresses,
         "port": str(port),
-        "redis_host": "127.0.0.1",
-        "redis_port": str(redis[0]),
-        "redis_url": redis[1],
         "replica": str(number),
         "folder": str(home),
     }

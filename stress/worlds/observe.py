@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stress.placeholders import fill
-from stress.target import FromAnswer, Hits
+from stress.targetparts import FromAnswer, Hits, Records
 from stress.trace import Snapshot
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def snapshot(
 ) -> Generator[Sequence[Command], list[object], Snapshot]:
     """Read the active records and the hits of each; names are replaced by ``naming``."""
     observe = target.observe
-    if observe is None or observe.records is None:
+    if observe is None or not isinstance(observe.records, Records):
         return Snapshot(None, None, ended_by)
     words = observe.hits.redis if isinstance(observe.hits, Hits) else ()
     alike = bool(words) and at_once(target)

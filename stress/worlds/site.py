@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import yaml
 from redis.exceptions import ResponseError
 
 from stress.errors import Unavailable, UsageFault
 from stress.gate.gate import Gate
+from stress.gate.kube import KubeProxy
+from stress.gate.kuberequests import KubeEffect, KubeRules
+from stress.gate.kubewatch import Watches
 from stress.gate.redis import RedisProxy
+from stress.kubekeys import KubeHits
 from stress.stores.keys import KeyFinder
 from stress.stores.process import Ends
 from stress.stores.scripts import ScriptWatch
-from stress.target import OWN_CONNECTION
+from stress.stores.sink import Sink
+from stress.targetparts import OWN_CONNECTION
 from stress.worlds.identity import identity
+from stress.worlds.kubestore import KubeStore
 from stress.worlds.launch import launch, strangers
+from stress.worlds.state import State
 from stress.worlds.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
+    from stress.gate.gate import Frame
+    from stress.gate.kube import ApiServer
     from stress.target import Target
     from stress.worlds.replicas import Replica
 
@@ -47,23 +60,26 @@ class Site:
         self.target = target
         self.digest = identity(target, self.folder)
         self.gate = Gate()
-        self.store = Store(target.stores.redis)
+        redis, kubernetes = target.stores.redis, target.stores.kubernetes
+        self._redis = Store(redis) if redis is not None else None
+        self.kube = KubeStore(target, self.folder, self._upstream(allow)) if kubernetes is not None else None
+        self.state = State(target, self._redis, self.kube)
         self.replicas: dict[int, Replica] = {}
-        self._proxies: list[RedisProxy] = []
+        self._proxies: list[RedisProxy | KubeProxy] = []
+        self._sink: Sink | None = None
+        self._configs: Path | None = None
         self._ends = Ends(self.gate.signal.notify)
 
     async def __aenter__(self) -> Self:
         """Start everything."""
         try:
-            await self.store.open()
-            own = self.store.valkey is not None
-            watch = ScriptWatch(self.store.address, self._ask) if own else None
-            self.keys = KeyFinder(self._ask, ResponseError, watch)
+            await self._open_stores()
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
-            children = (self.store.valkey, *self.replicas.values())
-            for process in [child.process for child in children if child is not None and child.process is not None]:
-                self._ends.watch(process)
+            valkey = self._redis.valkey if self._redis is not None else None
+            for child in (valkey, *self.replicas.values()):
+                if child is not None and child.process is not None:
+                    self._ends.watch(child.process)
         except BaseException:
             await self.__aexit__()
             raise
@@ -76,7 +92,20 @@ class Site:
         await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
         for proxy in self._proxies:
             await proxy.close()
-        await self.store.close()
+        if self._redis is not None:
+            await self._redis.close()
+        if self.kube is not None:
+            await self.kube.close()
+        if self._sink is not None:
+            await self._sink.close()
+        if self._configs is not None:
+            shutil.rmtree(self._configs, ignore_errors=True)
+
+    @property
+    def store(self) -> Store:
+        """The Redis of a target that has one."""
+        assert self._redis is not None  # noqa: S101 - asked of such targets alone
+        return self._redis
 
     @property
     def hurt(self) -> bool:
@@ -86,7 +115,7 @@ class Site:
     @property
     def death(self) -> str:
         """Say whether the store that was started here or a Gateway has ended and how, or nothing while all live."""
-        lost = f"store lost: {self.store.death}" if self.store.death else ""
+        lost = f"store lost: {self._redis.death}" if self._redis is not None and self._redis.death else ""
         told = (lost, *(replica.death for replica in self.replicas.values()))
         return next((death for death in told if death), "")
 
@@ -95,20 +124,82 @@ class Site:
         """Whether a Gateway or the store that was started here has ended."""
         return bool(self.death)
 
+    async def let(self, frame: Frame, naming: Callable[[str], str], seconds: float) -> bool:
+        """Let a frame through and wait for its reply, at most so long; learn what a script touches on the way."""
+        if frame.effects and isinstance(frame.effects[0], KubeEffect):
+            return await self.gate.release(frame, seconds)
+        return await self.keys.learn(frame.effects, naming, partial(self.gate.release, frame, seconds))
+
+    async def make_namespace(self, name: str) -> None:
+        """Make sure that a namespace is there, where the target has the Kubernetes API."""
+        if self.kube is not None:
+            await self.kube.make_namespace(name)
+
+    async def _open_stores(self) -> None:
+        if self._redis is not None:
+            await self._redis.open()
+            own = self._redis.valkey is not None
+            watch = ScriptWatch(self._redis.address, self._ask) if own else None
+            self.keys = KeyFinder(self._ask, ResponseError, watch)
+        if self.kube is not None:
+            self.kube.watches = Watches(self.gate)
+            await self.kube.open()
+        if self.target.start is not None and "{sink_url}" in self.target.start.model_dump_json():
+            self._sink = Sink()
+            await self._sink.open()
+
     async def _start_replica(self, number: int) -> None:
-        rules = (*OWN_CONNECTION, *self.target.background.redis)
-        proxy = RedisProxy(self.gate, number, self.store.address, rules, self._ask)
+        addresses = {"sink_url": self._sink.url} if self._sink is not None else {}
+        if self._redis is not None:
+            rules = (*OWN_CONNECTION, *self.target.background.redis)
+            port = await self._listen(RedisProxy(self.gate, number, self._redis.address, rules, self._ask), "redis")
+            url = self._redis.url(port)
+            addresses |= {"redis_host": "127.0.0.1", "redis_port": str(port), "redis_url": url}
+        if self.kube is not None:
+            hits = self.target.observe.hits if self.target.observe is not None else None
+            show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
+            kube_rules = KubeRules(self.target.background.kubernetes, show=show)
+            proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
+            port = await self._listen(proxy, "kubernetes")
+            addresses |= self._kubeconfig(number, port)
+        self.replicas[number] = await launch(self.target, self.folder, number, addresses)
+
+    async def _listen(self, proxy: RedisProxy | KubeProxy, store: str) -> int:
+        """Let a proxy listen where the target wants it to; give the port."""
         self._proxies.append(proxy)
-        wanted = self.target.stores.redis.listen
+        first = self.target.stores.listens.get(store)
+        wanted = 0 if first is None else first + proxy.replica - 1
         try:
-            port = await proxy.start(0 if wanted is None else wanted + number - 1)
+            return await proxy.start(wanted)
         except OSError:
-            message = f"another process listens on port {(wanted or 0) + number - 1}, where the gate must"
-            raise Unavailable(message, "end it, or change stores.redis.listen") from None
-        self.replicas[number] = await launch(self.target, self.folder, number, (port, self.store.url(port)))
+            message = f"another process listens on port {wanted}, where the gate must"
+            raise Unavailable(message, f"end it, or change stores.{store}.listen") from None
+
+    def _upstream(self, allow: Collection[str]) -> Callable[[], ApiServer] | None:  # noqa: ARG002 - see the next commit
+        return None
+
+    def _kubeconfig(self, number: int, port: int) -> dict[str, str]:
+        """Write the kubeconfig of a replica, which leads to the gate; give the values of its placeholders."""
+        assert self.kube is not None  # noqa: S101 - asked of such targets alone
+        self._configs = self._configs or Path(tempfile.mkdtemp(prefix="gateway-stress-"))
+        url, file = f"http://127.0.0.1:{port}", self._configs / f"kubeconfig-{number}.yaml"
+        file.write_text(yaml.safe_dump(_config(url, self.kube.namespace)))
+        return {"kube_url": url, "kubeconfig": str(file), "namespace": self.kube.namespace}
 
     async def _ask(self, *command: str) -> object:
         return _text((await self.store.ask([command]))[0])
+
+
+def _config(url: str, namespace: str) -> dict[str, Any]:
+    """Give a kubeconfig of one context."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "gate",
+        "clusters": [{"name": "gate", "cluster": {"server": url}}],
+        "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate", "namespace": namespace}}],
+        "users": [{"name": "gate", "user": {}}],
+    }
 
 
 def _text(value: object) -> object:

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
-    from stress.target import RedisStore
+    from stress.targetparts import RedisStore
 
 _USUAL_PORT = 6379
 
 Command = tuple[str, ...]
-Written = tuple[int, str]
-"""A key that a Gateway wrote: the number of the database, and its name."""
+Key = tuple[int, str]
+"""A key in Redis: the number of the database, and its name."""
+Written = Key | str
+"""What a Gateway wrote: a key, or an object of the Kubernetes API by its path."""
 
 
 class StoreLost(Unavailable):
@@ -86,7 +88,7 @@ class Store:
         """
         return _checked(await self._run(commands, self.database if database is None else database))
 
-    async def read_and_forget(self, commands: Sequence[Command], keys: Collection[Written]) -> list[object]:
+    async def read_and_forget(self, commands: Sequence[Command], keys: Collection[Key]) -> list[object]:
         """Run commands and delete keys, in one go where they are in the target's database.
 
         Raises:
@@ -102,7 +104,7 @@ class Store:
         await self.forget([key for key in keys if key[0] != self.database])
         return found
 
-    async def forget(self, keys: Collection[Written]) -> None:
+    async def forget(self, keys: Collection[Key]) -> None:
         """Delete keys. A store that is lost keeps them: that it is lost is told elsewhere.
 
         Raises:
@@ -113,7 +115,7 @@ class Store:
             for database in sorted({database for database, _ in keys}):
                 _deleted(await self._run(_deleting({name for at, name in keys if at == database}), database))
 
-    async def clear(self, keys: Collection[Written]) -> None:
+    async def clear(self, keys: Collection[Key]) -> None:
         """Delete everything if the server was started here, else these keys."""
         if self.valkey is None:
             await self.forget(keys)

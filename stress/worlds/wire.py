@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from stress.errors import Unavailable, UsageFault
@@ -94,7 +93,7 @@ class WireWorld:
         try:
             if self._own is not None:
                 await self._own.__aenter__()
-            self.keys = self.site.keys
+            await self.site.make_namespace(self.scenario.signal.namespace)
             self.clients |= self._connect()
             self._crew.append(self.clients)
             await self._warm()
@@ -158,12 +157,12 @@ class WireWorld:
         return await client.send(*self._form.fill(fresh, fingerprint, actor))
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
-        """Run commands past the gate."""
+        """Run commands in Redis, past the gate."""
         return await self.site.store.ask(commands)
 
-    async def forget(self, keys: Collection[Written]) -> None:
+    async def forget(self, written: Collection[Written]) -> None:
         """Delete what an order wrote."""
-        await self.site.store.forget(keys)
+        await self.site.state.forget(written)
 
     async def escort(self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, written: set[Written]) -> None:
         """Let everything through while requests are at work, one frame after another; add the keys they write."""
@@ -188,7 +187,8 @@ class WireWorld:
                         await names.note(frame.effects, frame.watched)
                 heads = list(self.gate.heads())
                 for frame in heads:
-                    await self.keys.learn(frame.effects, names.named, partial(self.gate.release, frame, _STORE_SECONDS))
+                    await self.site.let(frame, names.named, _STORE_SECONDS)
+                    names.made(frame)
                 if not heads:
                     await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
         except asyncio.CancelledError:
@@ -252,9 +252,9 @@ class WireWorld:
         else:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
         finally:
-            await self.site.store.clear(names.written)
+            await self.site.state.clear(names.written)
         if why:
-            await self.ask([("PING",)])  # where the store is lost, that is the reason
+            await self.site.state.probe()  # where the store is lost, that is the reason
             message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
             raise Unavailable(message, "send it one signal by hand to see why")
         return answers

@@ -163,6 +163,10 @@ class KubeServer:
             return False
         return True
 
+    def answer(self, request: Request) -> Answer | Watch:
+        """Answer one request past the wire, as it would be answered on it."""
+        return self._router.answer(request)
+
     def compact(self) -> None:
         """Forget the history: who watches from an older version is told that it is gone."""
         self.verbs.storage.compact()
