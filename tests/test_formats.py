@@ -93,7 +93,8 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
             HEAD + "expect:\n  x: {race: [no_server_error, nope]}\n",
             (
                 "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: no_server_error, one_active_record, "
-                "one_created_answer, hits_equal_answers, distinct_counts, linearizable_hits, test_t1_one_record, "
+                "one_created_answer, hits_equal_answers, distinct_counts, linearizable_hits, lease_deleted_by_owner, "
+                "no_phantom_count, status_initialised, test_t1_one_record, "
                 "test_t2_hits_at_least_requests)"
             ),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stress.gate.kuberequests import KubeEffect
+from stress.gate.kuberequests import KubeEffect, touches_of
 from stress.kubekeys import KubeCleanup, KubeExpiry, KubeRecords, KubeWriter
 from stress.placeholders import fill
 from stress.targetparts import Hits

@@ -1,0 +1,23 @@
+"""Every active record has a count: whoever created it has also written its status (R2, R5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from stress.trace import Trace
+
+NEEDS: frozenset[str] = frozenset({"hits"})
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Look for records without a number; one that somebody else deleted needs none."""
+    return [
+        Violation("status_initialised", f"a stored count of {record}", "none", incarnation=number)
+        for number, snapshot in enumerate(trace.incarnations)
+        if not snapshot.ended_by
+        for record, hits in sorted((snapshot.hits or {}).items())
+        if hits is None
+    ]
