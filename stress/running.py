@@ -10,7 +10,7 @@ from stress.explore.base import ENVIRONMENT
 from stress.explore.replay import Replay
 from stress.order import Head, Order
 from stress.trace import Trace
-from stress.worlds.drive import Asked
+from stress.worlds.asked import Asked
 from stress.worlds.lanes import Lanes
 from stress.worlds.wire import WireWorld
 
@@ -94,7 +94,9 @@ def _asked(order: Order | Explorer, world: World) -> Asked:
     explorer.more()
     if not isinstance(order, Order):
         return Asked(explorer)
-    acting = {move.actor for move in order.moves if move.actor in ENVIRONMENT}
+    acting = {
+        name for name in (move.actor.partition(":")[0] for move in order.moves) if name in (*ENVIRONMENT, "client")
+    }
     return Asked(explorer, order.head.fresh, frozenset(acting - world.scenario.actors.keys()))
 
 

@@ -55,7 +55,7 @@ class EnvironmentActor(Part):
     )
 
 
-Acting = Literal["clock", "expiry", "cleanup", "writer"]
+Acting = Literal["clock", "expiry", "cleanup", "writer", "client"]
 """Actors of the environment that a scenario may name."""
 
 

@@ -52,8 +52,13 @@ def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
 
 def dependence_of(world: World) -> Dependence:
     """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
+    scenario = world.scenario
+    actors = letters(scenario.concurrent)
     return Dependence(
-        fused=world.target.protocol is not None, real_time="linearizable_hits" in world.scenario.invariants
+        fused=world.target.protocol is not None,
+        replicas=dict(zip(actors, scenario.replicas or [1] * len(actors), strict=True)),
+        clients={f"client:{actor}": actor for actor in actors},
+        real_time="linearizable_hits" in scenario.invariants,
     )
 
 

@@ -72,7 +72,7 @@ class Answer:
     ``record`` and ``count`` are read from the body as the target says; None where the body has none.
     ``started`` and ``ended`` are indexes of the events between which the request was in flight.
     ``incarnations`` are all incarnations in which a step of this request took effect (one, unless an
-    environment actor acted between its steps).
+    environment actor acted between its steps). ``hung_up`` says that the client left before it was answered.
     """
 
     actor: str
@@ -86,6 +86,7 @@ class Answer:
     incarnations: tuple[int, ...] = (0,)
     body: str = ""
     error: str = ""
+    hung_up: bool = False
 
     @property
     def accepted(self) -> bool:

@@ -21,7 +21,7 @@ from stress.running import follow_each
 from stress.scenario import Scenario
 from stress.step import Move
 from stress.target import Target
-from stress.worlds.drive import Asked, Memory
+from stress.worlds.asked import Asked, Memory
 from stress.worlds.habits import Habits
 from stress.worlds.lanes import Lanes
 from stress.worlds.wire import WireWorld

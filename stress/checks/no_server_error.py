@@ -16,7 +16,7 @@ _SERVER_ERRORS = 500
 
 
 def check(trace: Trace) -> list[Violation]:
-    """Find answers with status 429 or 5xx, and requests without an answer."""
+    """Find answers with status 429 or 5xx, and requests without an answer whose client waited for it."""
     return [
         Violation(
             "no_server_error",
@@ -26,5 +26,5 @@ def check(trace: Trace) -> list[Violation]:
             last_step(trace, answer.actor),
         )
         for answer in trace.answers
-        if answer.status >= _SERVER_ERRORS or answer.status in (0, _BUSY)
+        if answer.status >= _SERVER_ERRORS or (answer.status in (0, _BUSY) and not answer.hung_up)
     ]

@@ -16,7 +16,7 @@ from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
     from stress.gate.quiet import Sleep
-    from stress.worlds.drive import Asked
+    from stress.worlds.asked import Asked
     from stress.worlds.replicas import Replica
     from stress.worlds.wire import WireWorld
 
@@ -78,8 +78,7 @@ class Alone(Drive):
         if any(frame.waiting for frame in self._frames):  # is its reply here already, or does it wait?
             await self._gate.catch_up()
         self._recognise()
-        while self._finished:
-            self._answer(self._finished.pop(0))
+        await self._answers()
 
     def _recognise(self) -> None:
         """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -63,12 +64,13 @@ class Form:
 class Client:
     """Sends requests of one actor down one connection.
 
-    ``answering`` while the head of an answer is here and its end is not.
+    ``answering`` while the head of an answer is here and its end is not; ``hung_up`` since `hang_up` ended a request.
     """
 
     def __init__(self, replica: Replica, path: str, seconds: float) -> None:
         """Open no connection yet; signals go to ``path``, and an answer may take ``seconds``."""
-        self.answering = False
+        self.answering = self.hung_up = False
+        self._asking: asyncio.Task[Any] | None = None
         self._replica = replica
         self._signals = replica.url + path
         self._session = aiohttp.ClientSession(
@@ -85,20 +87,32 @@ class Client:
         """Send one signal and wait for its answer."""
         return await self._ask("POST", self._signals, body, headers)
 
+    def hang_up(self) -> None:
+        """End the request that is under way, and its connection with it."""
+        if self._asking is not None:
+            self.hung_up = True
+            self._asking.cancel()
+
     async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Raw:
+        self._asking, self.hung_up = asyncio.current_task(), False
         try:
             async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 self.answering = True
                 if answer.connection is not None:  # servers that write head and body apart, as the JDK's, wait for this
                     acknowledge(answer.connection.transport)
                 return Raw(answer.status, await answer.read())
+        except asyncio.CancelledError:
+            if not self.hung_up or self._asking is None:
+                raise
+            self._asking.uncancel()
+            return Raw(0, b"", "its client hung up")
         except TimeoutError:
             return Raw(0, b"", "no answer in time")
         except aiohttp.ClientError as error:
             self._replica.check()
             return Raw(0, b"", str(error) or type(error).__name__)
         finally:
-            self.answering = False
+            self.answering, self._asking = False, None
 
     async def close(self) -> None:
         """Close the connection."""

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from stress.explore.ahead import Planned
 from stress.explore.base import Diverged, is_request
 from stress.step import START, Move, letters
 from stress.trace import Answer, Kind, Trace
+from stress.worlds.asked import Crossed
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import ends_incarnation
 from stress.worlds.habits import plain
@@ -24,11 +23,11 @@ from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from stress.explore.base import Explorer
     from stress.gate.gate import Frame, Passed, Signal
     from stress.trace import Snapshot
+    from stress.worlds.asked import Asked
     from stress.worlds.client import Client, Raw
     from stress.worlds.replicas import Replica
     from stress.worlds.store import Written
@@ -38,77 +37,10 @@ STORE_SECONDS = 5.0
 """How long the store may take to reply."""
 CROSSINGS = 5
 """How often an order is run at most that crosses a second unasked where the second matters."""
+_DEATH_SECONDS = 0.1
+"""How long after its last connection closed a Gateway may be seen to have died."""
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
-
-
-def new_fresh() -> str:
-    """Make a value of ``{fresh}`` that no other order has."""
-    return uuid.uuid4().hex[:12]
-
-
-class Crossed(Exception):
-    """The wall clock went into another second unasked, on a target whose names depend on the second."""
-
-
-class Asked(NamedTuple):
-    """An order to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
-
-    ``also`` are environment actors that may act once although the scenario does not name them.
-    """
-
-    explorer: Explorer
-    fresh: str = ""
-    also: frozenset[str] = frozenset()
-
-
-class Memory:
-    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices.
-
-    One that can choose anew (`stress.explore.ahead.Planned`) is told to: it keeps what was possible.
-    """
-
-    def __init__(self, explorer: Explorer) -> None:
-        """Remember nothing yet of an explorer that is about to choose."""
-        self.name = explorer.name
-        self._explorer = explorer
-        self._chosen: list[Move | Diverged | None] = []
-        self._at = 0
-
-    def again(self) -> None:
-        """Begin from the first choice."""
-        self._at = 0
-        if isinstance(self._explorer, Planned):
-            self._explorer.restart()
-            self._chosen.clear()
-
-    def more(self) -> bool:
-        """Begin; there is one order."""
-        return True
-
-    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        """Choose as before, then as the explorer does.
-
-        Raises:
-            Diverged: when the explorer does, or when what it chose before is not possible now.
-
-        """
-        if self._at == len(self._chosen):
-            try:
-                self._chosen.append(self._explorer.choose(moves, done=done))
-            except Diverged as divergence:
-                self._chosen.append(divergence)
-        self._at += 1
-        chosen = self._chosen[self._at - 1]
-        if isinstance(chosen, Diverged):
-            raise chosen
-        if chosen is not None and chosen not in moves:
-            raise Diverged(self._at, str(chosen), moves)
-        return chosen
-
-    def learn(self, trace: Trace) -> None:
-        """Let the explorer learn."""
-        self._explorer.learn(trace)
 
 
 class Drive(ABC):
@@ -210,6 +142,10 @@ class Drive(ABC):
         # What a watch tells matters, as the clock does, only until the last answer.
         found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
         for name, left in self._left.items():
+            if name == "client":
+                flying = [one.actor for one in self._requests.values() if one.task is not None and not one.answered]
+                found += [Move(f"client:{actor}", "hang-up", "") for actor in flying if left]
+                continue
             # The clock matters only between the first start and the last answer.
             if left and (name != "clock" or (unfinished and self._record.moves)):
                 found.append(Move(name, name, "", self._acted[name] + 1))
@@ -221,6 +157,8 @@ class Drive(ABC):
         self._running = request
         if move.actor.startswith("watch:"):
             await self._tell(move)
+        elif move.actor.startswith("client:"):
+            await self._hang_up(move)
         elif request is None:
             await self._act(move)
         elif move.command == START:
@@ -237,6 +175,18 @@ class Drive(ABC):
         await self._gate.release(frame, STORE_SECONDS)
         self._record.event(Kind.STEP, move.actor, move.command, frame)
         replica = self._world.replicas[frame.channel.replica]
+        await self._world.waits.calm(replica, self._signal)
+        await self._take_in(replica)
+
+    async def _hang_up(self, move: Move) -> None:
+        """Let the client of a request leave; what its Gateway does then is still that request's."""
+        self._left["client"] -= 1
+        self._running = request = self._requests[move.actor.partition(":")[2]]
+        self._record.event(Kind.ENVIRONMENT, move.actor, move.command)
+        request.client.hang_up()
+        assert request.task is not None  # noqa: S101 - it is under way
+        await asyncio.wait([request.task])
+        replica = self._world.replicas[request.replica]
         await self._world.waits.calm(replica, self._signal)
         await self._take_in(replica)
 
@@ -315,6 +265,19 @@ class Drive(ABC):
             for part in parts:
                 await self._own(part)
 
+    async def _answers(self) -> None:
+        """Write down every new answer, unless it is none because the Gateway died, which takes a moment to be seen."""
+        while self._finished:
+            request = self._finished.pop(0)
+            assert request.task is not None  # noqa: S101 - only sent requests finish
+            until = time.perf_counter() + _DEATH_SECONDS
+            while not request.task.result().status and not request.client.hung_up and time.perf_counter() < until:
+                if death := self._death():
+                    self._fault = self._fault or death
+                    return
+                await asyncio.sleep(GLANCE_SECONDS)
+            self._answer(request)
+
     def _answer(self, request: Request) -> None:
         assert request.task is not None  # noqa: S101 - only sent requests finish
         request.answered, request.blocked = True, False
@@ -343,6 +306,7 @@ class Drive(ABC):
             incarnations=tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,),
             body=raw.body.decode("utf-8", "replace"),
             error=raw.error,
+            hung_up=request.client.hung_up and not raw.status,
         )
 
     async def _act(self, move: Move) -> None:

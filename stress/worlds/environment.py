@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from stress.trace import Snapshot
 
 
+_OF_OURS = ("clock", "client")
+"""Actors that need nothing of the target."""
+
+
 def commands(target: Target, actor: str, fingerprint: str, fresh: str) -> list[tuple[str, ...]]:
     """Give what ``cleanup`` or ``expiry`` runs past the gate; a key that runs out does so at the epoch's first ms."""
     words = getattr(target.environment, actor).redis
@@ -35,7 +39,7 @@ def misfits(scenario: Scenario, target: Target) -> list[Fault]:
     faults = [
         Fault(target.place("environment"), f"environment.{actor} is missing", f"scenario {scenario.name} needs it")
         for actor in scenario.actors
-        if actor != "clock" and getattr(target.environment, actor) is None
+        if actor not in _OF_OURS and getattr(target.environment, actor) is None
     ]
     most = max(scenario.replicas or [1])
     if most > target.replicas:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from stress.gate.gate import Frame
     from stress.step import Move
     from stress.trace import Trace
+    from stress.worlds.asked import Asked
     from stress.worlds.client import Client
-    from stress.worlds.drive import Asked
     from stress.worlds.replicas import Replica
     from stress.worlds.wire import WireWorld
 
@@ -142,8 +142,7 @@ class Lane(Drive):
         arrived, self._arrived = self._arrived, []
         for frame in arrived:
             await self._own(frame)
-        while self._finished:
-            self._answer(self._finished.pop(0))
+        await self._answers()
 
     async def _wake(self) -> bool:
         raise Doubt("all requests wait")

@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stress.errors import Unavailable
-from stress.worlds.drive import CROSSINGS, Crossed, Memory, new_fresh
+from stress.worlds.asked import Crossed, Memory, new_fresh
+from stress.worlds.drive import CROSSINGS
 from stress.worlds.lane import Doubt, Lane
 from stress.worlds.store import StoreLost, Written
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from stress.gate.gate import Frame
     from stress.trace import Trace
+    from stress.worlds.asked import Asked
     from stress.worlds.client import Client
-    from stress.worlds.drive import Asked
     from stress.worlds.wire import WireWorld
 
 LANES = 4

@@ -10,9 +10,10 @@ from stress.errors import Unavailable, UsageFault
 from stress.explore.interleaving import Interleaving
 from stress.step import letters
 from stress.worlds.alone import Alone
+from stress.worlds.asked import Asked, Crossed, Memory, new_fresh
 from stress.worlds.attribution import Attribution
 from stress.worlds.client import Client, Form, Raw
-from stress.worlds.drive import CROSSINGS, Asked, Crossed, Memory, new_fresh
+from stress.worlds.drive import CROSSINGS
 from stress.worlds.environment import misfits
 from stress.worlds.fingerprint import Marks
 from stress.worlds.habits import Habits
