@@ -17,6 +17,7 @@ from stress.examples import Nothing
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
+from stress.regressions import regressions
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.terminal import Terminal
 from stress.result import Finished, Result
@@ -203,6 +204,7 @@ class Batch:
         for job in self.jobs:
             try:
                 self.where.worlds(job)
+                regressions(job)
             except UsageFault as fault:
                 faults |= dict.fromkeys(fault.faults)
         if faults:
@@ -222,7 +224,8 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
-                earlier = Earlier(self.examples.orders(job), self.examples.journal(job), self.fresh)
+                kept = self.examples.orders(job), self.examples.journal(job)
+                earlier = Earlier(*kept, self.fresh, regressions(job))
                 pair = Pair(model, world, limits, self._tell, earlier)
                 result = job.attached_to(await pair.result())
             self._remember(job, result, pair.stale)

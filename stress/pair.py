@@ -55,7 +55,7 @@ class Pair:
     ) -> None:
         """Take the worlds, the wire entered, and what may be spent on both together.
 
-        Examples of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
+        Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
         """
         self._earlier = earlier
         self.stale: tuple[Order, ...] = ()
@@ -80,7 +80,9 @@ class Pair:
             covered.append(await self._search_wire(self._wire, findings))
             findings = _distinct(covered[-1])
         if not covered[-1].fault:
+            began = covered[0]  # what has failed before is tried in the first world
             try:
+                began.notes += await self._earlier.notes(began.stale, began.evidence.tried, self._model or self._world)
                 findings = [await self._beside(await self._confirm(self._world, one)) for one in findings]
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
@@ -97,7 +99,7 @@ class Pair:
     async def _search_model(self, model: ModelWorld) -> Covered:
         share = _MODEL_SHARE if self._wire is not None else 1.0
         limits = self._limits._replace(seconds=self._limits.seconds * share)
-        return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.examples)
+        return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.first)
 
     async def _search_wire(self, world: World, found: list[Finding]) -> Covered:
         left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
@@ -106,7 +108,7 @@ class Pair:
         search = Search(
             world, limits, tell=self._tell, compare=self._compare, baseline=self._model is None, journal=journal
         )
-        examples = self._earlier.examples if self._model is None else ()
+        examples = self._earlier.first if self._model is None else ()
         return await search.run([finding.order.with_head(fresh="") for finding in found], examples)
 
     def _compare(self, trace: Trace) -> str:

@@ -1,4 +1,4 @@
-"""Whether a search that was interrupted can go on: on which targets, and only on the Gateway that it ran on."""
+"""What a search begins with: orders that failed before, and what one ran that was interrupted, if it may go on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from stress.trace import Kind
 from stress.worlds.identity import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from stress.running import World
     from stress.trace import Trace
+
+
+class Regression(NamedTuple):
+    """An order that must never fail again, and the name of its file; ``unfit`` says why it is not tried, if so."""
+
+    file: str
+    order: Order
+    unfit: str = ""
 
 
 class Earlier(NamedTuple):
@@ -27,6 +35,27 @@ class Earlier(NamedTuple):
     examples: Sequence[Order] = ()
     journal: Path | None = None
     fresh: bool = False
+    regressions: Sequence[Regression] = ()
+
+    @property
+    def first(self) -> list[Order]:
+        """The orders to try first, each once: regressions, then the others."""
+        kept = [one.order for one in self.regressions if not one.unfit]
+        known = {order.moves for order in kept}
+        return kept + [order for order in self.examples if order.moves not in known]
+
+    async def notes(self, stale: Collection[Order], tried: int, world: World) -> list[str]:
+        """Name the regressions that were not tried, and those of the ``stale`` orders that can't be followed any more.
+
+        The other stale ones passed. ``tried`` is how many orders were followed; only where those are not all, stale
+        ones are followed once more, to tell.
+        """
+        told = [f"regression not tried: {one.file}: {one.unfit}" for one in self.regressions if one.unfit]
+        if tried == len(self.first):
+            return told
+        doubted = [one for one in self.regressions if one.order in stale]
+        gone = [one.file for one in doubted if (await follow(one.order, world)).fault.startswith("DIVERGED")]
+        return told + [f"regression that can't be followed any more: {file}" for file in gone]
 
 
 NOTHING = Earlier()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from commands import stress
 from conftest import scenario_of, target_of
 
-from stress.batch import Job
+from stress.batch import RACE, Job
 from stress.examples import Folder, Nothing
 from stress.order import Head, Order, parse
+from stress.resume import Earlier, Regression
 from stress.step import Move
 
 if TYPE_CHECKING:
@@ -144,3 +146,106 @@ def test_a_folder_that_refuses_examples_changes_no_verdict(tmp_path: Path) -> No
     begin, _, end = said.err.partition("'kept")
     assert begin == "failing orders can't be kept: [Errno 20] Not a directory: "
     assert end == f"/{HOME}' (write elsewhere with --examples FOLDER)\n"
+
+
+# --- regressions -------------------------------------------------------------------------------------
+
+SCENARIO = """\
+name: mine
+story: Three hits of one alert; each must count.
+signal: {labels: {pod: "p-{fresh}"}}
+before: 1
+invariants: [no_server_error, hits_equal_answers, distinct_counts]
+expect: {redis-read-modify-write: {race: [hits_equal_answers, distinct_counts]}}
+"""
+FAILS = ("run", "mine.yaml", "--world", "model", "--json")
+
+
+def regression(folder: Path, name: str, change: tuple[str, str] = ("", "")) -> Path:
+    """Find the lost hit of a scenario in a folder, and put its order there as a regression, changed."""
+    (folder / "mine.yaml").write_text(SCENARIO)
+    stress(folder, *FAILS, "--no-examples")
+    path = folder / "regressions" / name
+    path.parent.mkdir(exist_ok=True)
+    text = (folder / "reports" / "latest" / "order.txt").read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    return path
+
+
+def ran(folder: Path, *more: str) -> dict[str, Any]:
+    """Run the scenario; give the result of its only pair."""
+    said = stress(folder, *FAILS, "--no-examples", *more)
+    (result,) = json.loads(said.out)
+    return {**result, "code": said.code}
+
+
+def test_a_regression_that_fails_is_a_race_like_any_other(tmp_path: Path) -> None:
+    """It is tried before everything else, and the run ends with it: nothing else was run."""
+    path = regression(tmp_path, "lost.txt")
+    result = ran(tmp_path)
+    assert (result["verdict"], result["code"], result["notes"]) == (
+        "race",
+        0,
+        ["found in the model alone: nothing was run on the wire"],
+    )
+    assert result["search"]["covered"] == "1 order of an earlier run tried"
+    (tmp_path / "mine.yaml").write_text(SCENARIO.replace("{race: [hits_equal_answers, distinct_counts]}", "holds"))
+    assert ran(tmp_path)["code"] == RACE
+    assert path.exists()
+
+
+def test_a_regression_that_can_t_be_followed_is_a_note_and_stays(tmp_path: Path) -> None:
+    """The run goes on without it, ends as it would have, and names its file."""
+    path = regression(tmp_path, "old.txt", ("A HSET", "A HINCRBY"))
+    result = ran(tmp_path)
+    assert (result["verdict"], result["code"]) == ("race", 0)
+    assert "regression that can't be followed any more: regressions/old.txt" in result["notes"]
+    assert path.exists()
+
+
+def test_a_regression_that_passes_is_no_news(tmp_path: Path) -> None:
+    """The order is tried and the search goes on; its file stays."""
+    path = regression(tmp_path, "mended.txt")
+    order = parse(path.read_text())
+    serial = sorted(order.moves, key=lambda move: move.actor)
+    path.write_text(replace(order, moves=tuple(serial)).text())
+    result = ran(tmp_path)
+    assert [note for note in result["notes"] if "regression" in note] == []
+    assert result["search"]["evidence"][0]["tried"] == 1
+    assert result["verdict"] == "race"
+    assert path.exists()
+
+
+def test_a_regression_of_another_target_is_not_tried(tmp_path: Path) -> None:
+    """An order is about the target that it was found on."""
+    regression(tmp_path, "other.txt", ("target: redis-read-modify-write", "target: redis-atomic"))
+    assert ran(tmp_path)["search"]["evidence"][0]["tried"] == 0
+
+
+def test_a_regression_that_its_scenario_does_not_allow_is_a_note(tmp_path: Path) -> None:
+    """The clock moves in it, and the scenario has no clock: the Gateway is not blamed for that."""
+    regression(tmp_path, "timed.txt", ("---\n", "---\nclock clock\n"))
+    result = ran(tmp_path)
+    why = "clock moves 1 times in it, and the scenario allows 0"
+    assert f"regression not tried: regressions/timed.txt: {why}" in result["notes"]
+    assert result["search"]["evidence"][0]["tried"] == 0
+
+
+def test_a_broken_regression_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    """A file that was merged badly is one line with its place, not silence; other files are left alone."""
+    path = regression(tmp_path, "lost.txt")
+    path.with_name("README.md").write_text("notes\n")
+    path.write_text(path.read_text().replace("---\n", "---\n<<<<<<<\n", 1))
+    path.with_name("bytes.txt").write_bytes(b"\xff")
+    said = stress(tmp_path, *FAILS)
+    assert (said.code, said.out) == (64, "")
+    told = said.err.splitlines()
+    assert told[0] == "regressions/bytes.txt:1:1: can't be read: it is not UTF-8 (name an order file)"
+    assert [line.split(" (")[0] for line in told[1:]] == ["regressions/lost.txt:10:1: not a move: '<<<<<<<'"]
+
+
+def test_what_is_tried_first_is_tried_once() -> None:
+    """Regressions come before the orders of the last run; the same moves are not run twice."""
+    earlier = Earlier((order("ABAB"), order("AABB")), regressions=[Regression("r.txt", order("AABB", fresh="f"))])
+    assert earlier.first == [order("AABB", fresh="f"), order("ABAB")]
