@@ -13,6 +13,7 @@ from stress.formats import File, Header, Name, nearest, wrong
 from stress.gateways.protocols import PROTOCOLS
 from stress.kubekeys import Manifest, of_kubernetes
 from stress.placeholders import unknown
+from stress.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.targetparts import (
     SENT,
     Answers,
@@ -88,6 +89,9 @@ class Target(File):
     request: RequestForm = Field(default=RequestForm(), description="what is sent")
     answers: Answers = Field(default=Answers(), description="how an answer is read")
     background: Background = Field(default=Background(), description="what is never gated")
+    requires: list[Requirement] = Field(
+        default=[], description="what must be there before the first order, as `stress-gateway doctor` checks it"
+    )
     setup: list[str | Manifest] = Field(
         default=[],
         description="what the API server must have before the first order: files of manifests, or objects written here",
