@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from stress.errors import Unavailable, UsageFault
 from stress.gateways.app import STOPPING, RedisStore, make_app
 from stress.gateways.intake import Refusal, check_media_type, check_timestamp, kubernetes_event, prometheus
-from stress.gateways.protocols import PROTOCOLS
+from stress.gateways.protocols import REDIS_PROTOCOLS
 from stress.gateways.serve import serve
 from stress.signal import Signal
 from stress.stores.valkey import Valkey
@@ -76,7 +76,7 @@ def now(seconds: int = 0) -> dict[str, str]:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 async def test_one_after_another_every_gateway_is_right(valkey: Redis, protocol: str) -> None:
     """The first signal creates, the next two count to 2 and 3, all naming one record and when it was first seen."""
     before = int(time.time())

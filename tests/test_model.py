@@ -16,7 +16,7 @@ from stress.explore.exhaustive import Exhaustive
 from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.formats import bundled
-from stress.gateways.protocols import PROTOCOLS
+from stress.gateways.protocols import REDIS_PROTOCOLS
 from stress.scenario import ASSERTIONS, INVARIANTS, EnvironmentActor, Race, Scenario
 from stress.trace import Details, Trace
 from stress.worlds.model import ModelWorld, effects_of
@@ -307,7 +307,7 @@ def test_only_a_bundled_protocol_has_a_model(here: object) -> None:
 SURROUNDED = situation("clock", "cleanup", before=1)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 def test_what_each_move_did_is_told_without_words(protocol: str) -> None:
     """Moves, touched objects and answers are those of the events, and replies are equal only where events say so."""
     scenario = SURROUNDED if protocol in TWINS else situation("clock")
@@ -323,7 +323,7 @@ def test_what_each_move_did_is_told_without_words(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("alike", [(), ("A", "B")])
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 def test_a_search_is_the_same_without_words(protocol: str, alike: Sequence[str]) -> None:
     """DPOR asks for the same orders whether it reads the events or what the run says by itself."""
 
@@ -350,7 +350,7 @@ def test_a_trace_of_the_wire_has_to_be_read_by_its_events() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 async def test_the_model_tells_the_same_trace_as_the_wire(protocol: str) -> None:
     """Every order of two requests (of a large space: sixty) has the same moves, replies and outcome in both worlds."""
     before = int(protocol == "redis-read-modify-write")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 from redis.exceptions import RedisError
 
 from stress.gateways.intake import ADAPTERS, Refusal, check_media_type, read_body
-from stress.gateways.problems import ANSWERED, guard
-from stress.gateways.protocols import protocol_named
+from stress.gateways.kubeapi import ApiError
+from stress.gateways.kubestore import KubeStore
+from stress.gateways.problems import ANSWERED, STORE, guard
+from stress.gateways.protocols import kube_protocol_named, protocol_named
 from stress.gateways.store import stamp
 from stress.gateways.wire_store import RedisStore
 
@@ -20,19 +23,22 @@ if TYPE_CHECKING:
 
     from stress.gateways.store import Incoming, Outcome
 
-__all__ = ["STOPPING", "RedisStore", "make_app"]
+    Deduplicating = Callable[[Incoming], Awaitable[Outcome]]
+
+__all__ = ["STOPPING", "KubeStore", "RedisStore", "make_app"]
 
 STOPPING = web.AppKey("stopping", list[bool])
 """Whether the Gateway is being shut down: then it is not ready any more."""
 
 
-def make_app(protocol: str, store: RedisStore) -> web.Application:
-    """Build the application over one deduplication protocol."""
+def make_app(protocol: str, store: RedisStore | KubeStore) -> web.Application:
+    """Build the application over one deduplication protocol, and a store of the kind that it wants."""
     app = web.Application(middlewares=[guard])
     app[STOPPING], app[ANSWERED] = [False], Counter()
-    deduplicate = protocol_named(protocol)
+    app[STORE] = "Redis" if isinstance(store, RedisStore) else "Kubernetes API"
+    deduplicate = _over(protocol, store)
     for adapter, (read, most) in ADAPTERS.items():
-        app.router.add_route("*", f"/api/v1/signals/{adapter}", _signals(read, most, store, deduplicate))
+        app.router.add_route("*", f"/api/v1/signals/{adapter}", _signals(read, most, deduplicate))
     app.router.add_get("/health", _healthy)
     app.router.add_get("/healthz", _healthy)
     app.router.add_get("/ready", _ready(store))
@@ -40,11 +46,14 @@ def make_app(protocol: str, store: RedisStore) -> web.Application:
     return app
 
 
+def _over(protocol: str, store: RedisStore | KubeStore) -> Deduplicating:
+    if isinstance(store, RedisStore):
+        return partial(protocol_named(protocol), store)
+    return partial(kube_protocol_named(protocol), store)
+
+
 def _signals(
-    read: Callable[[bytes], Incoming],
-    most: int | None,
-    store: RedisStore,
-    deduplicate: Callable[[RedisStore, Incoming], Awaitable[Outcome]],
+    read: Callable[[bytes], Incoming], most: int | None, deduplicate: Deduplicating
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def signals(request: web.Request) -> web.Response:
         check_media_type(request.headers.get(hdrs.CONTENT_TYPE))
@@ -52,7 +61,7 @@ def _signals(
         if request.method != hdrs.METH_POST:
             raise Refusal(405, f"{request.method} is not allowed", {hdrs.ALLOW: hdrs.METH_POST})
         signal = read(body)
-        outcome = await deduplicate(store, signal)
+        outcome = await deduplicate(signal)
         return web.json_response(_answer(outcome, signal), status=201 if outcome.created else 202)
 
     return signals
@@ -69,14 +78,14 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(text="\n".join([f"# TYPE {name} counter", *counts, ""]))
 
 
-def _ready(store: RedisStore) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _ready(store: RedisStore | KubeStore) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def ready(request: web.Request) -> web.Response:
         if request.app[STOPPING][0]:
             raise Refusal(503, "the Gateway is shutting down")
         try:
             await store.probe()
-        except (RedisError, TimeoutError) as error:
-            raise Refusal(503, f"Redis is not reachable: {error}") from error
+        except (RedisError, ApiError, TimeoutError) as error:
+            raise Refusal(503, f"{request.app[STORE]} is not reachable: {error}") from error
         return web.json_response({"status": "ready"})
 
     return ready

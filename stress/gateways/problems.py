@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ANSWERED = web.AppKey("answered", Counter[int])
 """How many answers were given with each status."""
+STORE = web.AppKey("store", str)
+"""What the store is called in an error."""
 
 _TYPES = {
     400: "validation-error",
@@ -63,7 +65,7 @@ async def guard(
             error.status, f"{request.method} {request.path}: {error.reason}", request.path, identity, headers
         )
     except Exception as error:  # noqa: BLE001 - whatever a protocol raises is a 500 to its client
-        answer = problem(500, f"Redis error: {error}", request.path, identity)
+        answer = problem(500, f"{request.app[STORE]} error: {error}", request.path, identity)
     request.app[ANSWERED][answer.status] += 1
     answer.headers.update(_SECURITY)
     answer.headers["X-Request-ID"] = identity

@@ -8,18 +8,44 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from types import ModuleType
     from typing import Any
 
+    from stress.gateways.kubeapi import KubeApi
     from stress.gateways.store import Incoming, Outcome, Store
 
     Deduplicate = Callable[[Store, Incoming], Coroutine[Any, Any, Outcome]]
+    KubeDeduplicate = Callable[[KubeApi, Incoming], Coroutine[Any, Any, Outcome]]
 
 
-PROTOCOLS = tuple(sorted(file.stem.replace("_", "-") for file in Path(__file__).parent.glob("redis_*.py")))
-"""Their names: a protocol ``redis-atomic`` stands in ``redis_atomic.py``."""
+def _named(pattern: str) -> tuple[str, ...]:
+    return tuple(sorted(file.stem.replace("_", "-") for file in Path(__file__).parent.glob(pattern)))
+
+
+REDIS_PROTOCOLS = _named("redis_*.py")
+"""Those that keep their state in Redis: a protocol ``redis-atomic`` stands in ``redis_atomic.py``."""
+KUBE_PROTOCOLS = _named("kube_*.py")
+"""Those that keep it in objects of the Kubernetes API."""
+PROTOCOLS = (*KUBE_PROTOCOLS, *REDIS_PROTOCOLS)
+"""Their names."""
 
 
 def protocol_named(name: str) -> Deduplicate:
-    """Give the function of a protocol."""
-    found: Deduplicate = import_module(f"stress.gateways.{name.replace('-', '_')}").deduplicate
+    """Give the function of a protocol over Redis."""
+    found: Deduplicate = _module(name).deduplicate
     return found
+
+
+def kube_protocol_named(name: str) -> KubeDeduplicate:
+    """Give the function of a protocol over the Kubernetes API."""
+    found: KubeDeduplicate = _module(name).deduplicate
+    return found
+
+
+def is_cached(name: str) -> bool:
+    """Tell whether a protocol reads from the cache of a watch."""
+    return bool(getattr(_module(name), "CACHED", False))
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"stress.gateways.{name.replace('-', '_')}")
