@@ -1,4 +1,4 @@
-"""No duplicate is told a count that was never stored (R3, R5): a write that failed tells nothing."""
+"""No duplicate is told a count that it did not store itself (R6, R9): a write that failed tells nothing."""
 
 from __future__ import annotations
 
@@ -14,26 +14,30 @@ if TYPE_CHECKING:
     from stress.trace import Trace
 
 NEEDS: frozenset[str] = frozenset()
+_READS = ("get", "list")
 _STORED = re.compile(r"^2\d\d (\S+) .*?(\w+)=(\d+)")
 
 
 def check(trace: Trace) -> list[Violation]:
-    """Compare the counts in answers with those that the store showed; where it shows none, nothing is said."""
-    stored: defaultdict[str, set[int]] = defaultdict(set)
+    """Compare the count in each answer with what its request wrote; where the store shows no counts, nothing is said."""
+    stored: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+    shown = False
     for event in trace.events:
         if event.kind is Kind.STEP and (seen := _STORED.match(event.reply)):
-            stored[seen[1]].add(int(seen[3]))
+            shown = True
+            if not event.command.startswith(_READS):
+                stored[event.actor, seen[1]].add(int(seen[3]))
     return [
         Violation(
             "no_phantom_count",
-            f"a count of {answer.record} that was stored: {_listed(stored[answer.record])}",
+            f"a count of {answer.record} that it stored: {_listed(stored[answer.actor, answer.record])}",
             f"{answer.count} told to {answer.actor}",
             (answer.actor,),
             last_step(trace, answer.actor),
         )
         for answer in trace.answers
-        if stored and answer.duplicate and answer.record is not None and answer.count is not None
-        if answer.count not in stored[answer.record]
+        if shown and answer.duplicate and answer.record is not None and answer.count is not None
+        if answer.count not in stored[answer.actor, answer.record]
     ]
 
 
