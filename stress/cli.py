@@ -36,7 +36,9 @@ OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
 """The scenarios of the two failing tests, which a target of the user's own is run on."""
 
 
-LATER: dict[str, str] = {}
+LATER: dict[str, str] = {
+    "promote": "stress.commands.promote",
+}
 """Commands that have a module of their own, imported when asked for: it defines ``command``."""
 
 

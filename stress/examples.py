@@ -108,8 +108,8 @@ class Folder:
                 continue
             folder = self._of(pair)
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{_name(order)}.txt"
-            beside = folder / f".{_name(order)}.{os.getpid()}"
+            path = folder / f"{name_of(order)}.txt"
+            beside = folder / f".{name_of(order)}.{os.getpid()}"
             try:
                 beside.write_text(masked_lines(order.text()), errors="backslashreplace")
                 beside.replace(path)
@@ -140,5 +140,6 @@ class Folder:
         return found
 
 
-def _name(order: Order) -> str:
+def name_of(order: Order) -> str:
+    """Name an order by its moves: twelve hex digits."""
     return hashlib.sha256("\n".join(map(str, order.moves)).encode()).hexdigest()[:12]

@@ -1,23 +1,26 @@
 """Regressions: orders that failed once and were promoted; each run of their scenario begins with them.
 
-They are order files in the folder ``regressions`` beside the scenario's own file: in git, so that everybody has them,
-and never changed or removed by a run. An order is tried on the target whose name it has.
+They are order files in the folder ``regressions`` beside the scenario's own file, or the target's where the scenario is
+a bundled one and the target is not: in git, so that everybody has them, and never changed or removed by a run. An order
+is tried on the target whose name it has.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stress.errors import Fault, Place, UsageFault
 from stress.explore.base import ENVIRONMENT
+from stress.formats import bundled
 from stress.order import parse
 from stress.resume import Regression
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from stress.examples import Searched
+    from stress.formats import File
     from stress.order import Order
     from stress.scenario import Scenario
 
@@ -34,22 +37,33 @@ def regressions(pair: Searched) -> list[Regression]:
     """
     found: list[Regression] = []
     faults: list[Fault] = []
-    for path in files(pair.scenario.folder):
+    for path in files(home(pair)):
         try:
             order = read(path)
         except UsageFault as fault:
             faults += fault.faults
             continue
         if (order.head.scenario, order.head.target) == (pair.scenario.name, pair.target.name):
-            found.append(Regression(f"{FOLDER}/{path.name}", order, _unfit(order, pair.scenario)))
+            found.append(Regression(f"{FOLDER}/{path.name}", order, unfit(order, pair.scenario)))
     if faults:
         raise UsageFault(faults)
     return sorted(found, key=lambda one: (one.order.switches(), len(one.order.moves), one.file))
 
 
-def files(folder: Path | None) -> list[Path]:
-    """List the files of regressions beside the scenario files of a folder (None: of a scenario that has no file)."""
-    return sorted((folder / FOLDER).glob("*.txt")) if folder is not None else []
+def home(pair: Searched) -> Path:
+    """Give the folder of a pair's regressions, which need not be there."""
+    own = pair.target.folder is not None and not pair.target.folder.is_relative_to(bundled(""))
+    return beside(pair.target if own and pair.scenario.folder == bundled("") else pair.scenario)
+
+
+def beside(file: File) -> Path:
+    """Give the folder beside a file; of one that was never read, the folder where there is none."""
+    return (file.folder or Path(os.devnull)) / FOLDER
+
+
+def files(folder: Path) -> list[Path]:
+    """List the order files of a folder of regressions."""
+    return sorted(folder.glob("*.txt"))
 
 
 def read(path: Path) -> Order:
@@ -66,7 +80,7 @@ def read(path: Path) -> Order:
         raise UsageFault([Fault(Place(str(path), 1, 1), f"can't be read: {why}", "name an order file")]) from None
 
 
-def _unfit(order: Order, scenario: Scenario) -> str:
+def unfit(order: Order, scenario: Scenario) -> str:
     """Say what in an order its scenario does not allow (any more): it would blame the Gateway for what can't happen."""
     for actor, times in Counter(move.actor for move in order.moves if move.actor in ENVIRONMENT).items():
         allowed = {str(name): one.at_most for name, one in scenario.actors.items()}.get(actor, 0)
