@@ -19,7 +19,7 @@ _STORED = re.compile(r"^2\d\d (\S+) .*?(\w+)=(\d+)")
 
 
 def check(trace: Trace) -> list[Violation]:
-    """Compare the count in each answer with what its request wrote; where the store shows no counts, nothing is said."""
+    """Compare the count in each answer with what its request wrote; a store that shows no counts is not judged."""
     stored: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     shown = False
     for event in trace.events:
