@@ -7,8 +7,9 @@ from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from stress.batch import INCONCLUSIVE, INTERRUPT, RACE, REPORT, Where
+from stress.batch import Where
 from stress.checks import run_checks
+from stress.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.pair import Pair
 from stress.report.folder import ReportUnwritable, write
 from stress.result import Result

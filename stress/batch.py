@@ -14,6 +14,7 @@ import click
 
 from stress.errors import Unavailable, UsageFault
 from stress.examples import Nothing
+from stress.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from stress.result import Happening
     from stress.shard import Shard
 
-RACE, INCONCLUSIVE, NOT_FOUND, USAGE, UNAVAILABLE, OWN_BUG, REPORT, INTERRUPT = 1, 2, 3, 64, 69, 70, 74, 130
-"""Exit codes; 0 is `as expected`. Those from 64 on are of sysexits(3), 130 is 128 + SIGINT."""
 _SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
 _CLOCK_WEIGHT = 16
 _STARTS_AT_ONCE = 2

@@ -17,7 +17,8 @@ from conftest import scenario_of, target_of
 from made import RACE, TWO_RACES, result
 
 from stress.batch import Batch, Budget, Job, Where, code_of, part_of
-from stress.cli import Commands, await_it
+from stress.cli import Commands
+from stress.commands.common import await_it
 from stress.formats import bundled
 from stress.scenario import Scenario
 from stress.search import Limits

@@ -11,8 +11,9 @@ import pytest
 from commands import stress
 from conftest import scenario_of, target_of
 
-from stress.batch import RACE, Job
+from stress.batch import Job
 from stress.examples import Folder, Nothing
+from stress.exits import RACE
 from stress.order import Head, Order, parse
 from stress.resume import Earlier, Regression
 from stress.step import Move

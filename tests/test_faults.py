@@ -22,7 +22,7 @@ from conftest import scenario_of, target_of
 from redis import Redis
 
 from stress.batch import Batch, Budget, Job, Where
-from stress.cli import await_it
+from stress.commands.common import await_it
 from stress.errors import Unavailable
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.walk import Walk

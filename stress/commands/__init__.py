@@ -1,1 +1,4 @@
-"""Commands that have a module of their own; each defines ``command`` and is named in `stress.cli.LATER`."""
+"""The commands, one a module; each defines ``command`` and is named in `stress.cli.LATER`.
+
+What a command needs for its work is imported when it runs, so that others start fast.
+"""

@@ -1,0 +1,61 @@
+"""What several commands have in common: their options, their examples, and how their work is run and interrupted."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+WORLD = click.option(
+    "--world", type=click.Choice(["wire", "model", "both"]), help="Default: both for a bundled target, else wire."
+)
+ALLOW = click.option(
+    "--allow-host", "hosts", multiple=True, metavar="HOST", help="Allow a target or store on another host than this."
+)
+REPORTS = click.option(
+    "--reports",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="The folder that reports are written to.",
+)
+LANES = click.option(
+    "--lanes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many orders at the same time through one Gateway; default: what was measured to be best.",
+)
+
+
+def examples(*lines: str) -> str:
+    """Give examples for the end of a help text, each on its line: click wraps a paragraph anew unless it is marked."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def await_it(work: Coroutine[object, object, int]) -> int:
+    """Run a command's work; Ctrl-C and SIGTERM cancel it, so that it cleans up."""
+    import asyncio
+    import signal
+
+    async def cancellable() -> int:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs has one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return runner.run(cancellable())
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give uvloop's event loop where it is installed (the extra `fast`)."""
+    try:
+        return cast("Callable[[], asyncio.AbstractEventLoop]", import_module("uvloop").new_event_loop)
+    except ImportError:
+        return None

@@ -1,0 +1,139 @@
+"""`stress-gateway run`: search scenarios for races."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stress.commands.common import ALLOW, LANES, REPORTS, WORLD, await_it, examples
+from stress.errors import UsageFault
+from stress.formats import bundled, find
+from stress.scenario import Scenario
+from stress.shard import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.batch import Job
+
+QUICK_SECONDS = 15.0
+OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
+"""The scenarios of the two failing tests, which a target of the user's own is run on."""
+
+
+def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Shard | None:
+    """Read the value of --shard."""
+    try:
+        return None if text is None else Shard.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(
+    "run",
+    epilog=examples(
+        "stress-gateway run",
+        "stress-gateway run concurrent-duplicates --target redis-named-by-second",
+        "stress-gateway run --target my-gateway.yaml",
+    ),
+)
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    help="A bundled target or a file; default: those the scenario names.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "nightly"]),
+    default="quick",
+    show_default=True,
+    help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together; nightly: for each pair what its scenario says.",
+)
+@click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
+@click.option(
+    "--shard", callback=_shard_named, metavar="I/N", help="Only part I of N, which together have each pair once."
+)
+@click.option(
+    "--examples",
+    "kept",
+    type=click.Path(path_type=Path),
+    default=Path(".gateway-stress/examples"),
+    show_default=True,
+    help="The folder of orders that failed, which are tried first, and of searches that were interrupted.",
+)
+@click.option("--no-examples", is_flag=True, help="Try and keep no such orders, and go on with no search.")
+@click.option("--fresh", is_flag=True, help="Begin each search anew, also one that was interrupted.")
+@WORLD
+@ALLOW
+@LANES
+@REPORTS
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    scenarios: tuple[str, ...],
+    targets: tuple[str, ...],
+    profile: str,
+    orders: int | None,
+    seconds: float | None,
+    seed: int,
+    shard: Shard | None,
+    kept: Path,
+    no_examples: bool,  # noqa: FBT001 - an option of the command line
+    fresh: bool,  # noqa: FBT001 - an option of the command line
+    world: str | None,
+    hosts: tuple[str, ...],
+    lanes: int | None,
+    reports: Path,
+    as_json: bool,  # noqa: FBT001 - an option of the command line
+) -> int:
+    """Search scenarios for races."""
+    from stress.batch import Batch, Budget, Where
+    from stress.examples import Folder, Nothing
+
+    if seconds is not None and math.isnan(seconds):
+        raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
+    jobs = _sharded(_jobs(scenarios, targets), shard)
+    total = QUICK_SECONDS if profile == "quick" and seconds is None else None
+    budget = Budget(total, seconds, orders, seed)
+    where = Where(world or "", frozenset(hosts), lanes)
+    failed = Nothing() if no_examples else Folder(kept)
+    return await_it(Batch(jobs, budget, where, reports, as_json=as_json, examples=failed, fresh=fresh).run())
+
+
+def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
+    """Give the pairs of a shard; say so where it has none."""
+    from stress.batch import part_of
+
+    if shard is None:
+        return jobs
+    own = part_of(jobs, shard)
+    if not own:
+        click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
+    return own
+
+
+def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
+    from stress.batch import Job
+
+    names = scenarios or (OWN_TARGET if targets else tuple(sorted(path.stem for path in bundled("").glob("*.yaml"))))
+    found = []
+    faults = []
+    for name in names:
+        try:
+            scenario = Scenario.load(find(name, ""))
+            for target in targets or scenario.expect:
+                find(target, "targets", None if targets else scenario.place("expect", target, key=True))
+                found.append(Job.load(name, target))
+        except UsageFault as fault:
+            faults += [one for one in fault.faults if one not in faults]
+    if faults:
+        raise UsageFault(faults)
+    if not found:
+        raise click.UsageError("no target: the scenario expects nothing of a bundled one, so name one with --target")
+    return found
