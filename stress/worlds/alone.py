@@ -93,9 +93,8 @@ class Alone(Drive):
     async def _before(self) -> None:
         """Send the requests that come before the concurrent ones, one after another, the gate open."""
         first = next(iter(self._requests.values()))
-        site = self._world.site
-        await site.state.at_rest()
-        await site.state.prepare(self._values, self.written)
+        await self._world.site.state.prepare(self._values, self.written)
+        await self._world.at_rest()
         self._gate.passing = self._passed
         try:
             for number in range(1, self._world.scenario.before + 1):
@@ -105,10 +104,7 @@ class Alone(Drive):
                 self._finished.clear()
                 await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
                 self._answer(request)
-            await site.state.at_rest()
-            if site.kube is not None:  # what its watches told is taken in, so that each order begins alike
-                for replica in self._world.replicas.values():
-                    await self._world.waits.calm(replica, self._signal)
+            await self._world.at_rest()
         finally:
             self._gate.passing = None
         self._gate.close()

@@ -150,6 +150,7 @@ class Lane(Drive):
     async def _before(self) -> None:
         first = next(iter(self._requests.values()))
         await self._world.site.state.prepare(self._values, self.written)
+        await self._world.site.state.at_rest()
         for number in range(1, self._world.scenario.before + 1):
             request = Request(f"before{number}", first.replica, first.client)
             request.started = self._record.event(Kind.START, request.actor, START)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import shutil
-import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from stress.errors import Fault, Unavailable
 from stress.placeholders import fill, filled
 from stress.stores.process import accepts, free_port
-from stress.worlds.replicas import Replica, start
+from stress.worlds.nursery import gateway
+from stress.worlds.replicas import Replica, by_command, start
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -63,11 +64,12 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
     port = free_port()
     begin = target.start
     if begin is None:
-        own = [sys.executable, "-m", "stress.gateways", "--protocol", str(target.protocol)]
         places = {"--redis": "redis_url", "--kubeconfig": "kubeconfig", "--namespace": "namespace"}
         told = [word for flag, name in places.items() if name in addresses for word in (flag, addresses[name])]
-        command = [*own, *told, "--port", str(port), *(["--replica", str(number)] if "kubeconfig" in addresses else [])]
-        return await start(number, command, env={}, folder=None, port=port, ready=("/ready", 10.0))
+        words = ["--protocol", str(target.protocol), *told, "--port", str(port)]
+        if "kubeconfig" in addresses:
+            words += ["--replica", str(number)]
+        return await start(number, partial(gateway, words), port=port, ready=("/ready", 10.0))
     home = (folder / begin.folder).resolve()
     values = {
         **addresses,
@@ -81,7 +83,7 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
     env = {name: filled(text, values) for name, text in begin.env.items()}
     ready = (begin.ready.path, begin.ready.within)
     try:
-        replica = await start(number, fill(begin.command, **values), env=env, folder=home, port=port, ready=ready)
+        replica = await start(number, by_command(fill(begin.command, **values), env, home), port=port, ready=ready)
     except BaseException:
         if files is not None:
             shutil.rmtree(files, ignore_errors=True)

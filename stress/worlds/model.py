@@ -8,30 +8,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.errors import Fault, UsageFault
 from stress.explore.base import Diverged
 from stress.explore.dependence import Effect
-from stress.gateways.protocols import protocol_named
+from stress.gateways.protocols import KUBE_PROTOCOLS, kube_protocol_named, protocol_named
 from stress.gateways.store import Incoming, Outcome
 from stress.names import Names
 from stress.step import START, Move, letters
-from stress.stores.memory import Memory, next_second
+from stress.stores.memory import next_second
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
-from stress.worlds.environment import commands, ends_incarnation, misfits
+from stress.worlds.environment import misfits
 from stress.worlds.identity import identity
-from stress.worlds.observe import shown, snapshot, with_told_hits
-from stress.worlds.tree import End, Known, ModelStore, Node, Tree, key
+from stress.worlds.kubemodel import KubeModel
+from stress.worlds.observe import with_told_hits
+from stress.worlds.redismodel import RedisModel
+from stress.worlds.tree import End, Known, Node, Silent, Tree, key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from stress.explore.base import Explorer
-    from stress.gateways.protocols import Deduplicate
     from stress.scenario import Scenario
+    from stress.stores.kubememory import News
     from stress.target import Target
     from stress.worlds.tree import Edge
+
+    Protocol = Callable[[Any, Incoming], Coroutine[Any, Any, Outcome]]
 
 _BEGINNING = 1_767_225_600.0
 """The virtual clock begins with 2026, seconds since 1970."""
@@ -41,8 +45,17 @@ _CREATED, _DUPLICATE, _ERROR = 201, 202, 500
 _PLAIN = (str, int, type(None))
 """Replies that stand for themselves in a tree; asking `key` for each of them costs a call a step."""
 
-Did = tuple[Node | End | str, Any]
-"""A thing that happened: a start or step and its reply, an end, or an environment actor and the state it ended."""
+
+class Told(NamedTuple):
+    """A replica was told of an event: the move, and its text."""
+
+    move: Move
+    text: str
+
+
+Did = tuple[Node | End | Told | str, Any]
+"""A thing that happened: a start, step or what no step shows, and its reply; an end; an event of a watch, and what it
+told; or an environment actor, and the state that it ended."""
 
 
 @dataclass
@@ -65,6 +78,8 @@ def effects_of(trace: Trace) -> list[Effect]:
         raise TypeError(f"a trace of the model was expected, not one of {trace.world}")
     found: list[Effect] = []
     for what, reply in trace.did:
+        if isinstance(what, Silent):
+            continue
         if isinstance(what, Node):
             last = what, reply
             found.append(what.effect(reply))
@@ -85,7 +100,7 @@ class ModelWorld:
 
     name = "model"
 
-    def __init__(self, scenario: Scenario, target: Target, protocol: Deduplicate | None = None) -> None:
+    def __init__(self, scenario: Scenario, target: Target, protocol: Protocol | None = None) -> None:
         """Run what comes before the concurrent requests, once."""
         faults = misfits(scenario, target)
         if target.protocol is None:
@@ -98,16 +113,25 @@ class ModelWorld:
         self._fingerprint = scenario.signal.fingerprint(_FRESH)
         self._seconds = target.second == "matters"
         signal = Incoming(self._fingerprint, scenario.signal.title, scenario.signal.namespace)
-        store = ModelStore(_BEGINNING)
-        self.tree = Tree(protocol or protocol_named(target.protocol), signal, self._names, store)
-        actors = letters(scenario.concurrent)
-        self.number_of = {actor: number for number, actor in enumerate(actors)}
-        self.starts = [self.tree.start(actor) for actor in actors]
-        self.possible: dict[str, int] = {name: actor.at_most for name, actor in scenario.actors.items()}
-        self.rest = Memory(_BEGINNING, store.scripts)
+        values = {"fingerprint": self._fingerprint, "fresh": _FRESH}
+        self.state: RedisModel | KubeModel
+        if target.protocol in KUBE_PROTOCOLS:
+            self.state = KubeModel(scenario, target, values, _BEGINNING)
+            protocol = protocol or kube_protocol_named(target.protocol)
+        else:
+            self.state = RedisModel(target, values, _BEGINNING)
+            protocol = protocol or protocol_named(target.protocol)
+        self.tree = Tree(protocol, signal, self._names, self.state.store)
+        self.rest: Any = self.state.rest
+        self.known: Known = ()
         self._before: list[Did] = []
         for number in range(1, scenario.before + 1):
-            self._before += self._alone(self.tree.start(f"before{number}"))
+            self._before += self._alone(self.tree.start(f"before{number}", self.known))
+            self.state.at_rest()
+        actors = letters(scenario.concurrent)
+        self.number_of = {actor: number for number, actor in enumerate(actors)}
+        self.starts = [self.tree.start(actor, self.known) for actor in actors]
+        self.possible: dict[str, int] = {name: actor.at_most for name, actor in scenario.actors.items()}
 
     def _names(self, known: Known) -> Names:
         return Names(self._fingerprint, _FRESH, _BEGINNING, seconds=self._seconds, known=known)
@@ -120,7 +144,8 @@ class ModelWorld:
             if not history:
                 yield node, reply
             history.append((reply, self.rest.now))
-            node = self.tree.grow(node, history, ())
+            node = self.tree.grow(node, history, self.known)
+            self.known = node.known
         yield node, None
 
     def run(
@@ -160,6 +185,8 @@ class ModelWorld:
         places: dict[str, list[int]] = {}
         for index, (what, result) in enumerate([*self._before, *run.did]):
             now = len(ended)
+            if isinstance(what, Silent):
+                continue
             if isinstance(what, str):
                 events.append(Event(index, Kind.ENVIRONMENT, what, what, "", what, incarnation=now))
                 ended += [] if result is None else [_renamed(result, names)]

@@ -21,8 +21,9 @@ from stress.gate.quiet import ProcessWatch, descendants
 from stress.stores.process import accepts, end, ending, listens, ports, spawn
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from stress.stores.process import Child
 
 _TAIL_BYTES = 2000
 _USUAL_PORT = 80
@@ -34,7 +35,7 @@ class Replica:
 
     number: int
     url: str
-    process: subprocess.Popen[bytes] | None = None
+    process: Child | None = None
     watch: ProcessWatch | None = None
     log: Path | None = None
     files: Path | None = None
@@ -78,14 +79,20 @@ class Replica:
             shutil.rmtree(self.files, ignore_errors=True)
 
 
-async def start(  # noqa: PLR0913 - what a process needs to start
-    number: int,
-    command: Sequence[str],
-    *,
-    env: dict[str, str],
-    folder: Path | None,
-    port: int,
-    ready: tuple[str | None, float],
+def by_command(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Callable[[int], Awaitable[Child]]:
+    """Give how a Gateway is started by a command in a folder, with ``env`` beside our own environment.
+
+    What is given takes the file for both outputs; it raises OSError when the command can't be started.
+    """
+
+    async def begin(log: int) -> Child:
+        return spawn(command, folder=folder, env={**os.environ, **env}, log=log)
+
+    return begin
+
+
+async def start(
+    number: int, begin: Callable[[int], Awaitable[Child]], *, port: int, ready: tuple[str | None, float]
 ) -> Replica:
     """Start one replica and wait until it is ready and is the one that listens.
 
@@ -96,13 +103,14 @@ async def start(  # noqa: PLR0913 - what a process needs to start
     handle, name = tempfile.mkstemp(prefix="gateway-stress-", suffix=".log")
     log = Path(name)
     try:
-        process = spawn(command, folder=folder, env={**os.environ, **env}, log=handle)
-    except OSError as error:
+        process = await begin(handle)
+    except BaseException as error:
         log.unlink()  # noqa: ASYNC240 - one small file, before anything runs
-        raise Unavailable(
-            f"Gateway {number} does not start: {command[0]}: {error.strerror}",
-            "check start.command and start.folder",
-        ) from None
+        if not isinstance(error, OSError):
+            raise
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        remedy = "check start.command and start.folder"
+        raise Unavailable(f"Gateway {number} does not start: {what}", remedy) from None
     finally:
         os.close(handle)
     replica = Replica(number, f"http://127.0.0.1:{port}", process, None, log)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import types
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from stress.explore.dependence import Effect
 from stress.step import START, Access, Move, Touch
 from stress.stores.memory import Memory, touches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 
-    from stress.gateways.protocols import Deduplicate
     from stress.gateways.store import Incoming, Outcome, Reply, Script
     from stress.names import Names
 
@@ -39,6 +38,38 @@ class ModelStore:
         """Begin at a time, in seconds since 1970."""
         self.clock = clock
         self.scripts: dict[str, Callable[..., Reply]] = {}
+
+    def begin(self, actor: str, known: Known, made: Sequence[str]) -> None:
+        """Make up nothing."""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """What was made up: nothing."""
+        return ()
+
+    def grown(self, node: Node, command: tuple[Any, ...], names: Names) -> Node:
+        """Name a command, its objects and its occurrence as the wire would."""
+        transaction = command[0] == "EXEC"
+        effects = command[1] if transaction else command if isinstance(command[0], tuple) else (command,)
+        touched: dict[str, Touch] = {}
+        for effect in effects:
+            for touch in touches(tuple(names.replace(word) for word in effect)):
+                before = touched.get(touch.object)
+                touched[touch.object] = touch if before is None or before.access is Access.READ else before
+        watched = node.seen.get("watched", ())
+        if transaction:
+            for name in watched:
+                touched.setdefault(name, Touch(name, Access.READ))
+        title = "+".join(effect[0] for effect in effects)
+        title = f"EXEC({title})" if transaction else title
+        text = " ".join(names.replace(word) for word in effects[0])
+        words = Words(title, " ".join(touched), text, tuple(touched.values()))
+        grown = node.following(words, *_runner(command, node.move.actor), names.known)
+        if title == "WATCH":
+            grown.seen["watched"] = (*watched, *touched)
+        elif transaction:
+            grown.seen.pop("watched", None)
+        return grown
 
     def now(self) -> float:
         """Give the virtual clock."""
@@ -81,23 +112,68 @@ class ModelSession:
         return (yield ("EXEC", several))
 
 
+class Asking(Protocol):
+    """The store of a protocol, as a tree sees it. ``clock`` is the time."""
+
+    clock: float
+
+    def begin(self, actor: str, known: Known, made: Sequence[str]) -> None:
+        """Serve an actor from its start; ``made`` is what it made up before, to be made up again."""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """What the actor made up until now."""
+
+    def grown(self, node: Node, command: Any, names: Names) -> Node:  # noqa: ANN401 - each store has its commands
+        """Give what follows on a node: the step that asks for a command, in the words of the wire."""
+
+
+class Words(NamedTuple):
+    """A step as the wire would put it: command, objects, the whole text, what it touches."""
+
+    title: str
+    objects: str
+    text: str
+    touches: tuple[Touch, ...]
+
+
 class Node:
     """One actor after some history: the step that it shows, how to run it, and where each reply leads.
 
-    ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched.
+    ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched, ``made``
+    is what the actor made up.
     """
 
-    __slots__ = ("arguments", "effects", "handler", "known", "move", "next", "seen", "text", "touches")
+    __slots__ = ("arguments", "effects", "handler", "known", "made", "move", "next", "seen", "text", "touches")
 
-    def __init__(self, move: Move, command: tuple[Any, ...], known: Known) -> None:
-        """Know how to run a command; a start has none."""
+    def __init__(
+        self, move: Move, known: Known, handler: Callable[..., Any] = lambda _: None, arguments: tuple[Any, ...] = ()
+    ) -> None:
+        """Know how to run a command; a start touches no store."""
         self.move, self.known = move, known
-        self.handler, self.arguments = _runner(command, move.actor)
+        self.handler, self.arguments = handler, arguments
         self.touches: tuple[Touch, ...] = ()
         self.text = move.command
+        self.made: tuple[str, ...] = ()
         self.seen: dict[Any, Any] = {}
         self.next: dict[tuple[object, float, Known], Node | End] = {}
         self.effects: dict[tuple[object, bool], Effect] = {}
+
+    def following(
+        self, words: Words, handler: Callable[..., Any], arguments: tuple[Any, ...], known: Known
+    ) -> Node:
+        """Make the node of the same actor's next step."""
+        occurrence = 1 + self.seen.get(words[:2], 0)
+        grown = Node(Move(self.move.actor, words.title, words.objects, occurrence), known, handler, arguments)
+        grown.text, grown.touches = words.text, words.touches
+        grown.seen = {**self.seen, words[:2]: occurrence}
+        return grown
+
+    def silently(self, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Silent:
+        """Make the node of something that the same actor does next and that the wire does not show."""
+        grown = Silent(self.move, self.known, handler, arguments)
+        grown.seen = self.seen
+        return grown
 
     def effect(self, reply: object, *, answered: bool = False) -> Effect:
         """Give what the step did, if this was the reply, and whether its request was answered then."""
@@ -107,6 +183,12 @@ class Node:
             told = "" if self.move.command == START else repr(reply)
             found = self.effects[which] = Effect(self.move, self.touches, told, answered)
         return found
+
+
+class Silent(Node):
+    """A node that is no step: what is done there is done with the step before it."""
+
+    __slots__ = ()
 
 
 class End(NamedTuple):
@@ -121,14 +203,18 @@ class Tree:
     """The trees of all actors of one scenario on one protocol."""
 
     def __init__(
-        self, protocol: Deduplicate, signal: Incoming, names: Callable[[Known], Names], store: ModelStore
+        self,
+        protocol: Callable[[Any, Incoming], Coroutine[Any, Any, Outcome]],
+        signal: Incoming,
+        names: Callable[[Known], Names],
+        store: Asking,
     ) -> None:
         """Begin with nothing known; ``names`` makes what puts texts into words."""
         self._protocol, self._signal, self._names, self._store = protocol, signal, names, store
 
-    def start(self, actor: str) -> Node:
+    def start(self, actor: str, known: Known = ()) -> Node:
         """Give the root of an actor's tree: it has not been started."""
-        return Node(Move(actor, START, ""), (), ())
+        return Node(Move(actor, START, ""), known)
 
     def grow(self, node: Node, history: Sequence[Edge], known: Known) -> Node | End:
         """Resume the coroutine of ``node``'s actor through its history, for the first time, and note where it leads."""
@@ -137,11 +223,13 @@ class Tree:
         return found
 
     def _resume(self, node: Node, history: Sequence[Edge], known: Known) -> Node | End:
-        request = self._protocol(self._store, self._signal)
+        store = self._store
+        store.begin(node.move.actor, known, node.made)
+        request = self._protocol(store, self._signal)
         command: Any = ()
         try:
             for reply, now in history:
-                self._store.clock = now
+                store.clock = now
                 command = request.throw(reply) if isinstance(reply, Exception) else request.send(reply)
         except StopIteration as stop:
             return End(node.move.actor, stop.value, known)
@@ -149,34 +237,8 @@ class Tree:
             return End(node.move.actor, error, known)
         finally:
             request.close()
-        return self._put_into_words(node, command, known)
-
-    def _put_into_words(self, node: Node, command: tuple[Any, ...], known: Known) -> Node:
-        """Name a command, its objects and its occurrence as the wire would."""
-        names = self._names(known)
-        transaction = command[0] == "EXEC"
-        effects = command[1] if transaction else command if isinstance(command[0], tuple) else (command,)
-        touched: dict[str, Touch] = {}
-        for effect in effects:
-            for touch in touches(tuple(names.replace(word) for word in effect)):
-                before = touched.get(touch.object)
-                touched[touch.object] = touch if before is None or before.access is Access.READ else before
-        watched = node.seen.get("watched", ())
-        if transaction:
-            for name in watched:
-                touched.setdefault(name, Touch(name, Access.READ))
-        title = "+".join(effect[0] for effect in effects)
-        title = f"EXEC({title})" if transaction else title
-        objects = " ".join(touched)
-        occurrence = 1 + node.seen.get((title, objects), 0)
-        text = " ".join(names.replace(word) for word in effects[0])
-        grown = Node(Move(node.move.actor, title, objects, occurrence), command, names.known)
-        grown.text, grown.touches = text, tuple(touched.values())
-        grown.seen = {**node.seen, (title, objects): occurrence}
-        if title == "WATCH":
-            grown.seen["watched"] = (*watched, *touched)
-        elif transaction:
-            grown.seen.pop("watched", None)
+        grown = store.grown(node, command, self._names(known))
+        grown.made = store.made
         return grown
 
 
@@ -185,14 +247,8 @@ def key(reply: object) -> object:
     return repr(reply) if isinstance(reply, _UNHASHABLE) else reply
 
 
-def _nothing(_: Memory) -> None:
-    """Run a start: it touches no store."""
-
-
 def _runner(command: tuple[Any, ...], actor: str) -> tuple[Callable[..., Reply], tuple[Any, ...]]:
     """Give what runs a command for an actor in a memory, and its arguments."""
-    if not command:
-        return _nothing, ()
     if command[0] == "EXEC":
         return Memory.transaction, (actor, command[1])
     if isinstance(command[0], tuple):

@@ -165,6 +165,13 @@ class WireWorld:
         """Delete what an order wrote."""
         await self.site.state.forget(written)
 
+    async def at_rest(self) -> None:
+        """Wait until the watches have told of every write and the Gateways have taken it in: each order begins alike."""
+        if self.site.kube is not None:
+            await self.site.state.at_rest()
+            for replica in self.replicas.values():
+                await self.waits.calm(replica, self.gate.signal)
+
     async def escort(self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, written: set[Written]) -> None:
         """Let everything through while requests are at work, one frame after another; add the keys they write."""
         names = Attribution(self, fresh, fingerprint)
@@ -238,9 +245,11 @@ class WireWorld:
     async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
         fresh = new_fresh()
         fingerprint = self.marks.fingerprint(fresh)
+        names = Attribution(self, fresh, fingerprint)
+        await self.site.state.prepare({"fresh": fresh, "fingerprint": fingerprint}, names.written)
+        await self.at_rest()
         work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in clients))
         answers: Sequence[Raw] = ()
-        names = Attribution(self, fresh, fingerprint)
         why = "in time"
         try:
             async with asyncio.timeout(_WARM_PATIENCES * self.patience):
