@@ -166,7 +166,7 @@ class WireWorld:
         await self.site.state.forget(written)
 
     async def at_rest(self) -> None:
-        """Wait until the watches have told of every write and the Gateways have taken it in: each order begins alike."""
+        """Wait until the watches have told of every write and the Gateways know it, so that each order begins alike."""
         if self.site.kube is not None:
             await self.site.state.at_rest()
             for replica in self.replicas.values():
