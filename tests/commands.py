@@ -83,9 +83,19 @@ def nothing_left(folder: Path) -> Iterator[None]:
 
 
 def children(pid: int | None = None) -> list[int]:
-    """Give the processes that this one, or another, has started and that are still there."""
-    tasks = Path(f"/proc/{pid or os.getpid()}/task")
-    return sorted(int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split())
+    """Give the processes that this one, or another, has started and that are still there.
+
+    Gateways that its nursery has forked count as its own; the nursery, which stays, does not count.
+    """
+    own = _started_by(pid or os.getpid())
+    nurseries = [child for child in own if b"stress.gateways.nursery" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    forked = [child for nursery in nurseries for child in _started_by(nursery)]
+    return sorted({*own, *forked} - {*nurseries})
+
+
+def _started_by(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
 
 def descriptors() -> list[str]:

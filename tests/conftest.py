@@ -10,9 +10,16 @@ from hypothesis import settings
 from stress.formats import find
 from stress.scenario import Scenario
 from stress.target import Target
+from stress.worlds import nursery
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nursery() -> None:
+    """Let the nursery of the bundled Gateways import beside the first tests; it ends with this process."""
+    nursery.begin()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ from stress.result import Finished, Progress
 from stress.stores.process import free_port, ports
 from stress.stores.valkey import Valkey
 from stress.target import Target
-from stress.worlds.replicas import start
+from stress.worlds.replicas import by_command, start
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
@@ -113,8 +114,10 @@ def sabotaged(folder: Path, job: Job, at: int, deed: Callable[[], None]) -> int:
 def kill(word: str) -> None:
     """Kill our youngest child that has a word in its command by SIGKILL, and see it dead."""
     pid = max((pid for pid in children() if word in Path(f"/proc/{pid}/cmdline").read_text()), key=began)
-    os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    file = os.pidfd_open(pid)
+    signal.pidfd_send_signal(file, signal.SIGKILL)
+    select.select([file], [], [])
+    os.close(file)
 
 
 def began(pid: int) -> int:
@@ -240,7 +243,7 @@ async def test_a_stale_gateway_that_answers_in_its_place_is_seen() -> None:
         with pytest.raises(
             Unavailable, match=f"another process listens on port {port}, not Gateway 1 .end it, and let"
         ):
-            await start(1, ["sleep", "60"], env={}, folder=None, port=port, ready=("/ready", 5.0))
+            await start(1, by_command(["sleep", "60"], {}, Path()), port=port, ready=("/ready", 5.0))
     finally:
         await runner.cleanup()
     assert children() == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from contextlib import aclosing
 from pathlib import Path
@@ -230,7 +229,7 @@ async def test_every_order_is_told_who_died(dies: str) -> None:
         async for trace in Lanes(world, 4).run(Asked(walk(seed)) for seed in range(40)):
             faults.append(trace.fault.partition(" (see whether")[0])
             if len(faults) == 10:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 process.wait()
     told = {"Gateway": "Gateway 1 died", "store": "store lost: the Valkey that was started for the Gateway died"}[dies]
     assert len(faults) == 40

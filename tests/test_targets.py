@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,8 +35,9 @@ from stress.worlds.environment import ends_incarnation
 from stress.worlds.fingerprint import Marks
 from stress.worlds.launch import is_loopback
 from stress.worlds.model import ModelWorld
+from stress.worlds.nursery import gateway
 from stress.worlds.observe import with_told_hits
-from stress.worlds.replicas import start
+from stress.worlds.replicas import by_command, start
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
@@ -80,8 +82,8 @@ async def later(protocol: str, redis: str, port: int) -> Replica:
     """Run a bundled Gateway that the harness does not start, as soon as its store is there."""
     while not accepts("127.0.0.1", urlsplit(redis).port or 0):  # noqa: ASYNC110 - an opened port tells nobody
         await asyncio.sleep(0.01)
-    command = [sys.executable, "-m", "stress.gateways", "--protocol", protocol, "--redis", redis, "--port", str(port)]
-    return await start(1, command, env={}, folder=None, port=port, ready=(None, 10.0))
+    words = ["--protocol", protocol, "--redis", redis, "--port", str(port)]
+    return await start(1, partial(gateway, words), port=port, ready=(None, 10.0))
 
 
 @asynccontextmanager
@@ -184,10 +186,11 @@ async def test_a_gateway_must_be_ready_in_time_and_the_one_that_listens() -> Non
         await enter(late)
     async with recorder([]) as url:
         port = urlsplit(url).port or 0
+        sleeper = by_command(["sleep", "60"], {}, Path())
         with pytest.raises(Unavailable, match=f"another process listens on port {port}, not Gateway 1"):
-            await start(1, ["sleep", "60"], env={}, folder=None, port=port, ready=(None, 5.0))
+            await start(1, sleeper, port=port, ready=(None, 5.0))
         with pytest.raises(Unavailable, match=r"was not ready within 0.05 s"):
-            await start(1, ["sleep", "60"], env={}, folder=None, port=port, ready=("/none", 0.05))
+            await start(1, sleeper, port=port, ready=("/none", 0.05))
 
 
 @pytest.mark.asyncio

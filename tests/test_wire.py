@@ -164,7 +164,7 @@ async def test_a_gateway_that_dies_makes_the_run_inconclusive() -> None:
     async with WireWorld(scenario, target) as world:
         process = world.replicas[1].process
         assert process is not None
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         result = await Pair(None, world, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"

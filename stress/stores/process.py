@@ -11,7 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stress.gate.quiet import descendants
 
@@ -22,20 +22,47 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
+class Child(Protocol):
+    """What is asked of a child process and done to it: a part of `subprocess.Popen`, and told as it tells it."""
+
+    returncode: int | None
+
+    @property
+    def pid(self) -> int:
+        """Its id, which means no other process before its end was seen."""
+
+    def poll(self) -> int | None:
+        """Give its exit code, less than 0: that of the signal that killed it; None while it lives."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end at most so many seconds; raises `subprocess.TimeoutExpired`."""
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+
+    def kill(self) -> None:
+        """End it (SIGKILL)."""
+
+
 def die_with_parent() -> None:
     """Ask the kernel to end this process when its parent ends, even by SIGKILL (prctl(2))."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def spawn(
-    command: Sequence[str], *, folder: Path | None = None, env: Mapping[str, str] | None = None, log: int
+    command: Sequence[str],
+    *,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: int,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own that does not outlive this process; both outputs go to ``log``."""
     return subprocess.Popen(  # noqa: S603 - starting the user's own Gateway is what this is for
         command,
         cwd=folder,
         env=env,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=log,
         stderr=log,
         start_new_session=True,
@@ -51,7 +78,7 @@ def free_port() -> int:
         return port
 
 
-def end(process: subprocess.Popen[bytes], seconds: float = 2.0) -> None:
+def end(process: Child, seconds: float = 2.0) -> None:
     """End a child: ask, then insist."""
     if process.poll() is None:
         process.terminate()
@@ -62,9 +89,9 @@ def end(process: subprocess.Popen[bytes], seconds: float = 2.0) -> None:
     process.wait()
 
 
-def ending(process: subprocess.Popen[bytes]) -> str:
+def ending(process: Child) -> str:
     """Say how a child that has ended did: its exit code, or the signal that killed it."""
-    code = process.returncode
+    code = process.wait()
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
@@ -77,7 +104,7 @@ class Ends:
         self._notify = notify
         self._files: list[int] = []
 
-    def watch(self, process: subprocess.Popen[bytes]) -> None:
+    def watch(self, process: Child) -> None:
         """Watch a child that lives, in the running event loop."""
         file = os.pidfd_open(process.pid)
         self._files.append(file)
