@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import blocked, gate, kube, model, peers, search, size, wire
+from bench import blocked, gate, kube, kubewire, model, peers, search, size, wire
 
 GROUPS = {
     "model": model,
@@ -12,6 +12,7 @@ GROUPS = {
     "search": search,
     "gate": gate,
     "kube": kube,
+    "kubewire": kubewire,
     "blocked": blocked,
     "size": size,
     "wire": wire,

@@ -17,13 +17,10 @@ from stress.search import Limits
 from stress.trace import Answer, Details, Trace
 from stress.worlds.lanes import LANES
 from stress.worlds.model import ModelWorld
-from stress.worlds.observe import snapshot
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from stress.trace import Snapshot
 
 ROUNDS, ORDERS, PLAIN = 5, 100, 200
 
@@ -134,13 +131,7 @@ async def _ungated(world: WireWorld) -> Trace:
     for number in range(world.scenario.before):
         await send("A", f"before{number + 1}")
     await asyncio.gather(*(send(actor, actor) for actor in world.clients))
-    reading = snapshot(world.target, fingerprint, fresh, str)
-    try:
-        asked = next(reading)
-        while True:
-            asked = reading.send(await world.ask(asked))
-    except StopIteration as stop:
-        state: Snapshot = stop.value
+    state = await world.site.state.observe({"fingerprint": fingerprint, "fresh": fresh}, str)
     return Trace("plain", fresh, fingerprint, len(answers), (), lambda: Details(answers, (state,)))
 
 

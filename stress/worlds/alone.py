@@ -136,7 +136,7 @@ class Alone(Drive):
         if lost or not tasks:
             self._gate.reopen()
         if tasks:
-            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._world.patience))
+            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._rest_seconds))
             if not lost:
                 await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
             _, late = await answers

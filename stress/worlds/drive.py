@@ -37,6 +37,7 @@ STORE_SECONDS = 5.0
 """How long the store may take to reply."""
 CROSSINGS = 5
 """How often an order is run at most that crosses a second unasked where the second matters."""
+_REST_PATIENCES = 10
 _DEATH_SECONDS = 0.1
 """How long after its last connection closed a Gateway may be seen to have died."""
 LOOKS = 3
@@ -219,6 +220,11 @@ class Drive(ABC):
     @property
     def _unanswered(self) -> list[asyncio.Task[Raw]]:
         return [task for task in self._sent if not task.done()]
+
+    @property
+    def _rest_seconds(self) -> float:
+        """How long answers are waited for once a run has ended: who sleeps between tries sleeps several times."""
+        return self._world.patience * (1 if self._fault else _REST_PATIENCES)
 
     async def _release(self, request: Request, move: Move) -> None:
         frame = self._frame_of(move)

@@ -177,7 +177,7 @@ class Lane(Drive):
         self._arrived = self._frames + self._arrived
         self._frames = []
         answers = asyncio.ensure_future(
-            asyncio.wait(tasks, timeout=self._world.patience) if tasks else asyncio.sleep(0)
+            asyncio.wait(tasks, timeout=self._rest_seconds) if tasks else asyncio.sleep(0)
         )
         answers.add_done_callback(lambda _: self._signal.notify())
         if self.lost:

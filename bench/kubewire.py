@@ -1,0 +1,78 @@
+"""The Kubernetes gate: what an order costs, and what lanes gain where requests sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from bench.figure import Figure, median, pair
+from stress.explore.walk import Walk
+from stress.gate.kuberequests import WRITES, KubeEffect
+from stress.running import follow_each
+from stress.worlds.asked import new_fresh
+from stress.worlds.wire import WireWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress.gate.gate import Passed
+
+ROUNDS, ORDERS, SLEEPERS = 5, 40, 24
+
+
+async def _ungated(world: WireWorld) -> float:
+    """Give the seconds of the scenario's requests one after another, the gate open; delete what they leave."""
+    fresh = new_fresh()
+    fingerprint = world.marks.fingerprint(fresh)
+    passed: list[Passed] = []
+    world.gate.passing = passed
+    begun = time.perf_counter()
+    for actor, client in world.clients.items():
+        await world.send(client, fresh, fingerprint, actor)
+    took = time.perf_counter() - begun
+    world.gate.passing = None
+    effects = [effect for one in passed for effect in one.effects if isinstance(effect, KubeEffect)]
+    await world.forget({effect.path for effect in effects if effect.verb in WRITES and effect.name})
+    return took
+
+
+async def _cost() -> list[Figure]:
+    scenario, target = pair("r2-same-second-losers", "kube-status")
+    gated, bare = [], []
+    async with WireWorld(scenario, target) as world:
+        for number in range(ROUNDS * ORDERS):
+            walk = Walk(number, 1)
+            walk.more()
+            begun = time.perf_counter()
+            trace = await world.run(walk)
+            took = time.perf_counter() - begun
+            assert not trace.fault, trace.fault  # noqa: S101 - a figure of faulty runs says nothing
+            gated.append(took)
+            bare.append(await _ungated(world))
+    ratio = median([one / other for one, other in zip(gated, bare, strict=True)])
+    return [
+        Figure("Kubernetes, T1, n = 2: gated order / same requests one after another", f"{ratio:.2f}", "<= 2"),
+        Figure("Kubernetes, T1, n = 2: gated orders a second", f"{1 / median(gated):.0f}", ">= 40"),
+    ]
+
+
+async def _lanes() -> list[Figure]:
+    """Compare lanes where requests sleep 0.1 to 1 s for a lease."""
+    scenario, target = pair("l1-reentrant-lock", "kube-lease")
+    spent: dict[int, float] = {}
+    async with WireWorld(scenario, target) as world:
+        for lanes in (8, 1, 8):  # the first time teaches
+            begun = time.perf_counter()
+            async for trace in follow_each([Walk(number, 1) for number in range(SLEEPERS)], world, lanes):
+                assert not trace.fault, trace.fault  # noqa: S101 - as above
+            spent[lanes] = time.perf_counter() - begun
+        reason = world.habits.reason
+    gain = f"{spent[1] / spent[8]:.2f} ({SLEEPERS / spent[1]:.1f} -> {SLEEPERS / spent[8]:.1f} orders a second)"
+    return [Figure("Kubernetes, leases: 8 lanes / one lane", gain + (f", {reason}" if reason else ""), ">= 4")]
+
+
+def figures() -> Iterator[Figure]:
+    """Measure on real processes."""
+    yield from asyncio.run(_cost())
+    yield from asyncio.run(_lanes())
