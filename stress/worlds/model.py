@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from stress.explore.base import Explorer
     from stress.scenario import Scenario
-    from stress.stores.kubememory import News
     from stress.target import Target
     from stress.worlds.tree import Edge
 
@@ -124,6 +123,7 @@ class ModelWorld:
         self.tree = Tree(protocol, signal, self._names, self.state.store)
         self.rest: Any = self.state.rest
         self.known: Known = ()
+        self._told: dict[object, Told] = {}
         self._before: list[Did] = []
         for number in range(1, scenario.before + 1):
             self._before += self._alone(self.tree.start(f"before{number}", self.known))
@@ -183,10 +183,9 @@ class ModelWorld:
         ended: list[Snapshot] = []
         started: dict[str, int] = {}
         places: dict[str, list[int]] = {}
-        for index, (what, result) in enumerate([*self._before, *run.did]):
+        shown = [did for did in (*self._before, *run.did) if not isinstance(did[0], Silent)]
+        for index, (what, result) in enumerate(shown):
             now = len(ended)
-            if isinstance(what, Silent):
-                continue
             if isinstance(what, str):
                 events.append(Event(index, Kind.ENVIRONMENT, what, what, "", what, incarnation=now))
                 ended += [] if result is None else [_renamed(result, names)]
@@ -201,52 +200,44 @@ class ModelWorld:
             else:
                 actor, command, objects, _ = what.move
                 places.setdefault(actor, []).append(now)
-                told = shown(_replies(command, result), names.replace)
-                events.append(Event(index, Kind.STEP, actor, command, objects, what.text, told, what.touches, now))
-        states = (*ended, self.observe(run.memory, names.replace))
+                told = self.state.told(command, result, names.replace)
+                touches = what.touches if isinstance(what, Node) else ()
+                events.append(Event(index, Kind.STEP, actor, command, objects, what.text, told, touches, now))
+        states = (*ended, self.state.observe(run.memory, names.replace))
         return with_told_hits(self.target, Details(answers, states, events))
 
-    def environment(self, move: Move, memory: Memory) -> Snapshot | None:
-        """Let the environment act; give the incarnation that ended with it, if one did."""
-        if move.actor == "clock":
-            memory.advance()
-            return None
-        before = self.observe(memory, str, move.actor)
-        asked = commands(self.target, move.actor, self._fingerprint, _FRESH)
-        replies = [memory.execute(*command) for command in asked]
-        return before if ends_incarnation(before, self.observe(memory, str), replies) else None
-
-    def observe(self, memory: Memory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
-        """Read the state as the target says."""
-        reading = snapshot(self.target, self._fingerprint, _FRESH, naming, ended_by)
-        try:
-            asked = next(reading)
-            while True:
-                asked = reading.send([memory.execute(*command) for command in asked])
-        except StopIteration as stop:
-            found: Snapshot = stop.value
-            return found
+    def told(self, run: _Run) -> list[Told]:
+        """Give the moves that let a replica know of what happened: the next event of each watch."""
+        found = []
+        for replica, news in run.memory.news():
+            at = replica, news.type, news.stored.key, run.known
+            first = self._told.get(at)
+            if first is None:
+                first = self._told[at] = Told(*self.state.event(replica, news, self._names(run.known).replace))
+            occurrence = 1 + run.acted.get((first.move.actor, first.move.command, first.move.object), 0)
+            found.append(first._replace(move=first.move._replace(occurrence=occurrence)))
+        return found
 
 
 class _Run:
     """One order in the model."""
 
-    __slots__ = ("_acted", "_left", "_nodes", "_world", "did", "known", "memory", "taken")
+    __slots__ = ("_left", "_nodes", "_world", "acted", "did", "known", "memory", "taken")
 
     def __init__(self, world: ModelWorld, also: frozenset[str]) -> None:
         self._world = world
-        self.memory = world.rest.copy()
+        self.memory: Any = world.rest.copy()
         self._nodes: list[Node | None] = list(world.starts)
         self._left = dict.fromkeys(also, 1) | world.possible if also else world.possible.copy()
-        self._acted = dict.fromkeys(self._left, 0)
+        self.acted: dict[object, int] = dict.fromkeys(self._left, 0)
         self.did: list[Did] = []
         self.taken: list[Move] = []
-        self.known: Known = ()
+        self.known: Known = world.known
 
     def follow(self, choose: Callable[..., Move | None]) -> None:
         """Ask who goes next until every request is answered and the explorer wants no more."""
         memory, nodes, did, taken = self.memory, self._nodes, self.did, self.taken
-        number_of, surrounded = self._world.number_of, bool(self._left)
+        number_of, surrounded = self._world.number_of, bool(self._left) or self._world.state.watches
         running, known = len(nodes), self.known
         moves = requests = [node.move for node in nodes if node is not None]
         while True:
@@ -270,8 +261,8 @@ class _Run:
                 reply = error
             did.append((node, reply))
             following = node.next.get((reply if reply.__class__ in _PLAIN else key(reply), memory.now, known))
-            if following is None:
-                following = self._world.tree.grow(node, self._history(move.actor), known)
+            if following is None or following.__class__ is Silent:
+                following = self._onward(node, following, known)
             if following.known is not known:
                 self.known = known = following.known
             if isinstance(following, Node):
@@ -282,6 +273,18 @@ class _Run:
             nodes[number] = None
             requests.remove(move)
             running -= 1
+
+    def _onward(self, node: Node, following: Node | End | None, known: Known) -> Node | End:
+        """Run a request where nothing is known of it, and do what it does besides its steps."""
+        while following is None or isinstance(following, Silent):
+            if following is None:
+                following = self._world.tree.grow(node, self._history(node.move.actor), known)
+                continue
+            node = following
+            reply = node.handler(self.memory, *node.arguments)
+            self.did.append((node, reply))
+            following = node.next.get((reply, self.memory.now, known))
+        return following
 
     def _history(self, actor: str) -> list[Edge]:
         """Give what an actor was told so far, and when."""
@@ -295,22 +298,29 @@ class _Run:
         return found
 
     def _environment(self, *, unfinished: bool) -> list[Move]:
-        """List what the environment may do now; the clock matters only between first start and last answer."""
-        return [
-            Move(name, name, "", self._acted[name] + 1)
+        """List what the environment may do now; clock and watches matter only until the last answer.
+
+        The clock matters only after the first start, too.
+        """
+        found = [told.move for told in self._world.told(self)] if unfinished and self._world.state.watches else []
+        return found + [
+            Move(name, name, "", self.acted[name] + 1)
             for name, left in self._left.items()
             if left and (name != "clock" or (unfinished and self.taken))
         ]
 
     def _act(self, move: Move) -> None:
-        self._left[move.actor] -= 1
-        self._acted[move.actor] += 1
-        self.did.append((move.actor, self._world.environment(move, self.memory)))
-
-
-def _replies(title: str, result: Any) -> list[Any]:  # noqa: ANN401 - a reply
-    """Give the replies of a step as they come on a connection: a pipeline has several, EXEC one."""
-    return result if "+" in title and not title.startswith("EXEC") else [result]
+        if move.actor in self._left:
+            self._left[move.actor] -= 1
+            self.acted[move.actor] += 1
+            if move.actor == "clock":
+                self.memory.advance()
+            ended = self._world.state.act(move, self.memory) if move.actor != "clock" else None
+            self.did.append((move.actor, ended))
+            return
+        told = next(one for one in self._world.told(self) if one.move == move)
+        self.acted[move[:3]] = move.occurrence
+        self.did.append((told, self.memory.deliver(int(move.actor.partition(":")[2]))))
 
 
 def _answer(end: End, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:

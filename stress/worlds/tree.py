@@ -159,9 +159,7 @@ class Node:
         self.next: dict[tuple[object, float, Known], Node | End] = {}
         self.effects: dict[tuple[object, bool], Effect] = {}
 
-    def following(
-        self, words: Words, handler: Callable[..., Any], arguments: tuple[Any, ...], known: Known
-    ) -> Node:
+    def following(self, words: Words, handler: Callable[..., Any], arguments: tuple[Any, ...], known: Known) -> Node:
         """Make the node of the same actor's next step."""
         occurrence = 1 + self.seen.get(words[:2], 0)
         grown = Node(Move(self.move.actor, words.title, words.objects, occurrence), known, handler, arguments)
@@ -169,9 +167,9 @@ class Node:
         grown.seen = {**self.seen, words[:2]: occurrence}
         return grown
 
-    def silently(self, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Silent:
+    def silently(self, handler: Callable[..., Any], arguments: tuple[Any, ...], known: Known) -> Silent:
         """Make the node of something that the same actor does next and that the wire does not show."""
-        grown = Silent(self.move, self.known, handler, arguments)
+        grown = Silent(self.move, known, handler, arguments)
         grown.seen = self.seen
         return grown
 
@@ -236,10 +234,20 @@ class Tree:
         except Exception as error:  # noqa: BLE001 - whatever a protocol raises is a 500 to its client
             return End(node.move.actor, error, known)
         finally:
-            request.close()
+            _close(request)
         grown = store.grown(node, command, self._names(known))
         grown.made = store.made
         return grown
+
+
+def _close(request: Coroutine[Any, Any, Outcome]) -> None:
+    """Forget a coroutine where it stands, also one that has still something to do in the end."""
+    while True:
+        try:
+            request.close()
+        except RuntimeError:  # it asked for another step: now it stands there
+            continue
+        return
 
 
 def key(reply: object) -> object:
