@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
+from stress.doctor.targets import check
 from stress.errors import Unavailable, UsageFault
 from stress.examples import Nothing
 from stress.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
@@ -165,6 +166,7 @@ class Batch:
     kept: list[Kept] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     terminal: Terminal = field(default_factory=Terminal)
+    _examined: dict[tuple[Path, str], Unavailable | None] = field(default_factory=dict, init=False)
 
     async def run(self) -> int:
         """Run all pairs; give the exit code. Whoever interrupts it gets the reports of what was done.
@@ -220,6 +222,7 @@ class Batch:
         site = None
         try:
             if self.where.wanted(job) != "model":
+                await self._examine(job)
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
@@ -232,6 +235,19 @@ class Batch:
             self._say(f"unavailable: {error}")
             return self._unavailable(job, str(error))
         return result
+
+    async def _examine(self, job: Job) -> None:
+        """Ask the doctor once for each target, so that no fault of its surroundings is taken for a race."""
+        group = _group(job)
+        if group not in self._examined:
+            try:
+                await check(job.target, job.folder)
+            except Unavailable as error:
+                self._examined[group] = error
+            else:
+                self._examined[group] = None
+        if (fault := self._examined[group]) is not None:
+            raise fault
 
     def _remember(self, job: Job, result: Result, stale: Sequence[Order]) -> None:
         """Keep the orders that failed, and no others. A folder that refuses them changes nothing that was found."""

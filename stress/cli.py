@@ -16,6 +16,7 @@ from stress.errors import OwnBug, Unavailable, UsageFault
 from stress.exits import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
 
 LATER: dict[str, str] = {
+    "doctor": "stress.commands.doctor",
     "gateway": "stress.commands.gateway",
     "list": "stress.commands.listing",
     "promote": "stress.commands.promote",
