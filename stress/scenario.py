@@ -18,6 +18,7 @@ INVARIANTS = (
     "distinct_counts",
     "linearizable_hits",
     "lease_deleted_by_owner",
+    "lease_deleted_as_seen",
     "no_phantom_count",
     "status_initialised",
     "test_t1_one_record",
@@ -26,7 +27,7 @@ INVARIANTS = (
 ASSERTIONS = ("test_t1_one_record", "test_t2_hits_at_least_requests")
 """Those of them that are what a test asserts, and no promise of a Gateway whose records somebody else deletes."""
 
-OF_KUBERNETES = ("lease_deleted_by_owner", "no_phantom_count", "status_initialised")
+OF_KUBERNETES = ("lease_deleted_by_owner", "lease_deleted_as_seen", "no_phantom_count", "status_initialised")
 """Those of them that are about what a Gateway keeps in the Kubernetes API."""
 
 

@@ -278,6 +278,38 @@ def test_a_lease_is_deleted_by_its_holder(lines: tuple[str, ...], found: list[st
 
 
 @pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("A create leases/n/l -> 201 l", "B get leases/n/l -> 200 l", "B delete leases/n/l -> 200 l"), []),
+        (
+            (
+                "A create leases/n/l -> 201 l",
+                "B get leases/n/l -> 200 l",
+                "A delete leases/n/l -> 200 l",
+                "C create leases/n/l -> 201 l",
+                "B delete leases/n/l -> 200 l",
+            ),
+            ["lease_deleted_as_seen: expected leases/n/l of C to stay; observed deleted by B"],
+        ),
+        (
+            ("A create leases/n/l -> 201 l", "C update leases/n/l -> 200 l", "A delete leases/n/l -> 200 l"),
+            ["lease_deleted_as_seen: expected leases/n/l of C to stay; observed deleted by A"],
+        ),
+        (
+            ("A create leases/n/l -> 201 l", "C update leases/n/l -> 409 Conflict l", "A delete leases/n/l -> 200 l"),
+            [],
+        ),
+        (("A create leases/n/l -> 201 l", "B delete leases/n/l -> 409 Conflict l"), []),
+        (("B delete leases/n/l -> 200 l",), []),
+    ],
+)
+def test_a_delete_removes_the_lease_that_its_request_saw(lines: tuple[str, ...], found: list[str]) -> None:
+    """One that was made or taken over since it was read is another; a refused step changes nothing."""
+    trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["lease_deleted_as_seen"], trace)] == found
+
+
+@pytest.mark.parametrize(
     ("lines", "count", "found"),
     [
         (("B update/status rrs/n/r -> 200 r occurrenceCount=2",), 2, []),

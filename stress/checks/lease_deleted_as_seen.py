@@ -1,0 +1,37 @@
+"""A delete removes the very lease that its request made, took over or read, and not one made since (L3, L4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.trace import Kind
+from stress.verdict import Violation
+
+if TYPE_CHECKING:
+    from stress.trace import Event, Trace
+
+NEEDS: frozenset[str] = frozenset()
+_LEASES = "leases/"
+
+
+def check(trace: Trace) -> list[Violation]:
+    """Follow each lease from its making or taking over to the next; a delete that was refused removes nothing."""
+    made: dict[str, Event] = {}
+    seen: dict[str, set[str]] = {}
+    found = []
+    for event in trace.events:
+        if event.kind is not Kind.STEP or not event.object.startswith(_LEASES) or not event.reply.startswith("2"):
+            continue
+        if event.command in ("create", "update", "patch"):
+            made[event.object], seen[event.object] = event, {event.actor}
+        elif event.command == "get":
+            seen.setdefault(event.object, set()).add(event.actor)
+        elif event.command == "delete":
+            holder = made.pop(event.object, None)
+            if holder is not None and event.actor not in seen[event.object]:
+                expected = f"{event.object} of {holder.actor} to stay"
+                actors = tuple(sorted({holder.actor, event.actor}))
+                steps = (holder.index, event.index)
+                found.append(Violation("lease_deleted_as_seen", expected, f"deleted by {event.actor}", actors, steps))
+            seen.pop(event.object, None)
+    return found
