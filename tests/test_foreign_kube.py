@@ -1,0 +1,124 @@
+"""A Gateway in Go over the Kubernetes API, by controller-runtime, that knows nothing of the harness."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from stress.stores.kube.server import KubeServer
+from stress.stores.kubeconfig import written
+from stress.target import Target
+from stress.worlds.launch import launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.worlds.replicas import Replica
+
+HERE = Path(__file__).parent / "gateways"
+KIND = "remediationrequests.kubernaut.ai"
+MODES = ("racy", "cached", "corrected")
+FINGERPRINT = hashlib.sha256(b"HighMemoryUsage:prod:Pod:payment-api").hexdigest()
+WEBHOOK = {
+    "alerts": [
+        {"labels": {"alertname": "HighMemoryUsage", "namespace": "prod", "pod": "payment-api", "severity": "info"}}
+    ]
+}
+
+
+def built(cache: Path) -> Path:
+    """Build the Gateway in the cache, once for all workers and runs; give the folder.
+
+    Where Go is not installed, or the modules can't be fetched, the test is skipped. Code that does not build fails it.
+    """
+    if shutil.which("go") is None:
+        pytest.skip("go not installed")
+    sources = sorted(path for path in (HERE / "go" / "kube").iterdir() if path.is_file())
+    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources)).hexdigest()
+    folder = cache / f"go-kube-{digest[:12]}"
+    with (cache / "go-kube.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "gateway").exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for path in sources:
+            shutil.copy(path, folder)
+        fetched = subprocess.run(["go", "mod", "download"], cwd=folder, capture_output=True, text=True, check=False)
+        if fetched.returncode:
+            pytest.skip(f"go mod download failed: {fetched.stderr.strip()[-200:]}")
+        making = ["go", "build", "-o", "gateway.new", "."]
+        done = subprocess.run(making, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (folder / "gateway.new").rename(folder / "gateway")
+    return folder
+
+
+@pytest.fixture
+def target_of(pytestconfig: pytest.Config) -> Callable[[str], tuple[Target, Path]]:
+    """Give a maker of targets by their mode, and the folder that they start in."""
+    folder = built(pytestconfig.cache.mkdir("gateways"))
+
+    def make(mode: str) -> tuple[Target, Path]:
+        target = Target.load(HERE / "go-kube.yaml")
+        assert target.start is not None
+        start = target.start.model_copy(update={"command": [*target.start.command[:-1], mode]})
+        return target.model_copy(update={"start": start}), folder
+
+    return make
+
+
+async def sent(session: aiohttp.ClientSession, **headers: str) -> tuple[int, dict[str, Any]]:
+    """Send the signal; give status and body."""
+    async with session.post("/api/v1/signals/prometheus", json=WEBHOOK, headers=headers) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def taken_in(replica: Replica) -> None:
+    """Wait until a Gateway has taken in what its watch told it: the server had told all before it answered."""
+    assert replica.watch is not None
+    while replica.watch.quiet() is None:  # noqa: ASYNC110 - there is nothing to be told by
+        await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_repeated_signal_is_counted(
+    mode: str, target_of: Callable[[str], tuple[Target, Path]], tmp_path: Path
+) -> None:
+    """One request after another makes one record and counts both hits, on the embedded server with no gate between."""
+    target, folder = target_of(mode)
+    kubeconfig = tmp_path / "kubeconfig"
+    async with KubeServer() as server:
+        for manifest in target.setup:
+            assert isinstance(manifest, dict)
+            server.install(manifest)
+        server.install({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}})
+        kubeconfig.write_text(written(server.url, "prod"))
+        replica = await launch(target, folder, 1, {"kubeconfig": str(kubeconfig), "namespace": "prod"})
+        try:
+            async with aiohttp.ClientSession(replica.url) as session:
+                unstamped, _ = await sent(session)
+                first = await sent(session, **{"X-Timestamp": str(int(time.time()))})
+                await taken_in(replica)
+                second = await sent(session, **{"X-Timestamp": str(int(time.time()))})
+        finally:
+            replica.close()
+        (record,) = server.objects(KIND)
+    name = record["metadata"]["name"]
+    assert (unstamped, first[0], second[0]) == (400, 201, 202)
+    assert [answer["remediationRequestName"] for _, answer in (first, second)] == [name, name]
+    assert [answer["fingerprint"] for _, answer in (first, second)] == [FINGERPRINT, FINGERPRINT]
+    assert (second[1]["metadata"]["count"], record["status"]["deduplication"]["occurrenceCount"]) == (2, 2)
+    pattern = r"rr-[0-9a-f]{32}" if mode == "corrected" else r"rr-[0-9a-f]{12}-\d+"
+    assert re.fullmatch(pattern, name)
