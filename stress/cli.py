@@ -19,10 +19,12 @@ LATER: dict[str, str] = {
     "doctor": "stress.commands.doctor",
     "gateway": "stress.commands.gateway",
     "list": "stress.commands.listing",
+    "overhead": "stress.commands.overhead",
     "promote": "stress.commands.promote",
     "replay": "stress.commands.replay",
     "run": "stress.commands.run",
     "schema": "stress.commands.schema",
+    "triage": "stress.commands.triage",
 }
 """The modules of the commands, imported when asked for: each defines ``command``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
 WORLD = click.option(
     "--world", type=click.Choice(["wire", "model", "both"]), help="Default: both for a bundled target, else wire."
@@ -59,3 +60,36 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return cast("Callable[[], asyncio.AbstractEventLoop]", import_module("uvloop").new_event_loop)
     except ImportError:
         return None
+
+
+def words_of(text: str, option: str) -> list[str]:
+    """Split a command that was given in one text into words, as a shell does that expands nothing.
+
+    Raises:
+        BadParameter: when it has none, or a quote is left open.
+
+    """
+    import shlex
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no command: {error}", param_hint=option) from None
+    if not words:
+        raise click.BadParameter("is empty", param_hint=option)
+    return words
+
+
+@contextmanager
+def told_to_end() -> Iterator[None]:
+    """Let SIGTERM interrupt as Ctrl-C does, so that what runs beside is ended and what was measured is told."""
+    import signal
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -46,7 +46,7 @@ async def check(target: Target, folder: Path) -> None:
 
 def needed(target: Target, folder: Path) -> list[Probe]:
     """Give the quick probes of a target."""
-    assets = [Probe("assets", target.name, partial(_asset, name)) for name in _BINARIES] if _wants_assets(target) else []
+    assets = [Probe("assets", target.name, partial(_asset, name)) for name in _binaries(target)]
     return [*named.named(target, folder), *assets]
 
 
@@ -58,9 +58,7 @@ def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Prob
 
     """
     _refuse_strangers(target, allow)
-    looks = [*needed(target, folder)]
-    if _wants_assets(target):
-        looks += [Probe("assets", target.name, partial(_runs, name)) for name in _BINARIES]
+    looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in _binaries(target))]
     own = [*_ports(target), *_program(target, folder), *_hosts(target), *_gateway(target), *_store(target)]
     return [*looks, *own]
 
@@ -75,9 +73,9 @@ def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
         raise UsageFault(faults)
 
 
-def _wants_assets(target: Target) -> bool:
+def _binaries(target: Target) -> tuple[str, ...]:
     kubernetes = target.stores.kubernetes
-    return kubernetes is not None and kubernetes.assets
+    return _BINARIES if kubernetes is not None and kubernetes.assets else ()
 
 
 def _asset(name: str) -> str:
