@@ -97,4 +97,6 @@ def _next(link: socket.socket) -> tuple[dict[str, Any], int] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # to take the interpreter down takes as long as all that a Gateway does until it serves

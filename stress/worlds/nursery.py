@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from stress.stores.process import Child
 
 _COMMAND = (sys.executable, "-m", "stress.gateways.nursery")
-_WARM_SECONDS = 30.0
+WARM_SECONDS = 30.0
+"""How long its imports may take."""
+
 _ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.005
 
@@ -66,14 +68,14 @@ class Nursery:
         """Whether it may still fork for this process: not one that another has started before it forked us."""
         return self._owner == os.getpid() and self.process.poll() is None
 
-    async def warm(self, seconds: float = _WARM_SECONDS) -> None:
+    async def warm(self) -> None:
         """Wait until it has imported everything.
 
         Raises:
             Lost: when it ends first, or takes longer.
 
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + WARM_SECONDS
         while not self._warm and self.usable and not _readable(self._link.fileno()):
             if time.monotonic() > deadline:
                 self.close()
