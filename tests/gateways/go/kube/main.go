@@ -54,12 +54,14 @@ type webhook struct {
 	}
 }
 
+var errGone = errors.New("the record was deleted meanwhile")
+
 // deduplicate creates a record, or counts a hit in the one that is active; it tells whether it created it. Corrected: it
 // begins anew where the record was deleted under its hands.
 func (g *gateway) deduplicate(ctx context.Context, sent signalled) (*unstructured.Unstructured, bool, error) {
 	for {
 		record, created, err := g.once(ctx, sent)
-		if !g.corrected || !apierrors.IsNotFound(err) || ctx.Err() != nil {
+		if !errors.Is(err, errGone) || ctx.Err() != nil {
 			return record, created, err
 		}
 	}
@@ -77,18 +79,26 @@ func (g *gateway) once(ctx context.Context, sent signalled) (*unstructured.Unstr
 		if apierrors.IsAlreadyExists(err) {
 			// Racy: whoever lost says that it created the record too. Corrected: the conflict is the lock.
 			created = !g.corrected
-			err = g.reader.Get(ctx, client.ObjectKeyFromObject(active), active)
+			err = g.gone(g.reader.Get(ctx, client.ObjectKeyFromObject(active), active))
 		}
 		if err != nil {
 			return nil, false, err
 		}
 	}
-	err = g.count(ctx, active)
+	err = g.gone(g.count(ctx, active, created))
 	if err != nil && !g.corrected {
 		log.Printf("status of %s: %v", active.GetName(), err) // Racy: a hit that is not stored is answered all the same.
 		err = nil
 	}
 	return active, created, err
+}
+
+// gone tells what is done anew when it is corrected.
+func (g *gateway) gone(err error) error {
+	if g.corrected && apierrors.IsNotFound(err) {
+		return errGone
+	}
+	return err
 }
 
 // active finds the record of a fingerprint that is not finished.
@@ -133,8 +143,9 @@ func (g *gateway) record(sent signalled) *unstructured.Unstructured {
 }
 
 // count adds a hit to the status of a record. Racy: it gives up after four conflicts. Corrected: it goes on until it is
-// stored, the record is finished or the client is gone.
-func (g *gateway) count(ctx context.Context, record *unstructured.Unstructured) error {
+// stored, or the client is gone; and as the creation is the first hit, whoever comes before its creator counts two, and
+// the creator then leaves what it finds.
+func (g *gateway) count(ctx context.Context, record *unstructured.Unstructured, created bool) error {
 	again := func() error {
 		if err := g.reader.Get(ctx, client.ObjectKeyFromObject(record), record); err != nil {
 			return err
@@ -144,7 +155,13 @@ func (g *gateway) count(ctx context.Context, record *unstructured.Unstructured) 
 		if err != nil {
 			return err
 		}
+		if g.corrected && there && created {
+			return nil
+		}
 		if !there {
+			if g.corrected && !created {
+				hits = 1
+			}
 			_ = unstructured.SetNestedField(record.Object, now, "status", "deduplication", "firstSeenAt")
 		}
 		_ = unstructured.SetNestedField(record.Object, now, "status", "deduplication", "lastSeenAt")
