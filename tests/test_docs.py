@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,16 +13,37 @@ import textwrap
 import time
 from pathlib import Path
 from shutil import which
+from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
+import yaml
 from commands import TWO_AT_ONCE, command, stress
 
+from stress.cli import main
+from stress.formats import find
+from stress.order import Head, Order
+from stress.scenario import Scenario
+from stress.step import Move
 from stress.stores.process import accepts, free_port
 from stress.stores.valkey import Valkey
 from stress.target import Target
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "scenarios/README.md", "reports/README.md")
+WALK = "docs/reproduce-before-fixing.md"
+ELSEWHERE = "docs/kubernaut.md"
+"""Its commands need a program that is not here; they are only understood."""
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "reports/README.md",
+    "scenarios/README.md",
+    "scenarios/regressions/README.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
+)
 GATEWAY = ROOT / "tests" / "gateways" / "lock_gateway.py"
 FAILS_STILL = 1
 
@@ -35,25 +57,39 @@ def blocks(document: str) -> list[str]:
     return [*fenced, *(textwrap.dedent(block).strip("\n") + "\n" for block in indented)]
 
 
-def shown(program: str) -> list[str]:
+def shown(
+    program: str, documents: Sequence[str] = tuple(one for one in DOCUMENTS if one not in (WALK, ELSEWHERE))
+) -> list[str]:
     """Give every command of a program that a document shows, each once."""
-    lines = [line for document in DOCUMENTS for block in blocks(document) for line in block.splitlines()]
+    lines = [line for document in documents for block in blocks(document) for line in block.splitlines()]
     found = [line.split("  #")[0].strip() for line in lines if line.startswith(f"{program} ")]
     inline = [
         words.replace("\n", " ")
-        for document in DOCUMENTS
+        for document in documents
         for words in re.findall(rf"`({program} [^`]+)`", (ROOT / document).read_text())
     ]
     return sorted(line for line in {*found, *inline} if line != "stress-gateway replay")
 
 
-def own_files(folder: Path) -> None:
-    """Write the scenario and the target that the documents speak of; the Gateway holds a lock, so it is right."""
-    words = json.dumps([sys.executable, str(GATEWAY), "{port}", "{redis_port}", "locked"])
+def own_target(folder: Path, mode: str) -> None:
+    """Write the target that the documents speak of."""
+    words = json.dumps([sys.executable, str(GATEWAY), "{port}", "{redis_port}", mode])
     (folder / "my-gateway.yaml").write_text(f"name: my-gateway\nstart: {{command: {words}}}\npatience: 0.2\n")
+
+
+def own_files(folder: Path) -> None:
+    """Write the scenario and the target that the documents speak of; the Gateway holds a lock, so it is right.
+
+    Beside them is an order of that scenario.
+    """
+    own_target(folder, "locked")
     (folder / "my-scenario.yaml").write_text(
         TWO_AT_ONCE.replace("no_server_error, one_created_answer", "no_server_error")
     )
+    order = Order(
+        (Move("A", "SET", "k"),), Head("two-at-once", target="my-gateway"), (("scenario my-scenario.yaml", ""),)
+    )
+    (folder / "order.txt").write_text(order.text())
 
 
 @pytest.mark.parametrize("line", shown("make"))
@@ -119,3 +155,132 @@ def test_the_test_that_is_shown_passes(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("line", shown("pytest"))
+def test_every_run_of_pytest_that_is_shown_passes(line: str, tmp_path: Path) -> None:
+    """Each has one scenario on one target, which holds."""
+    own_files(tmp_path)
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *shlex.split(line)[1:]]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "= 1 passed in" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("line", shown("stress-gateway", [one for one in DOCUMENTS if one == ELSEWHERE]))
+def test_what_is_shown_for_a_program_that_is_not_here_is_understood(line: str) -> None:
+    """The command knows its options, and each scenario and target that it names is a bundled one."""
+    name, *words = shlex.split(line)[1:]
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    asked = found.make_context(name, words).params
+    for scenario in asked.get("scenarios", ()):
+        assert Scenario.load(find(scenario, "")).name == scenario
+    targets = asked.get("targets") or ([asked["target"]] if asked.get("target") else [])
+    assert [Target.load(find(target, "targets")).name for target in targets] == list(targets)
+
+
+# --- the nightly job ---------------------------------------------------------------------------------
+
+NIGHTLY = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly-stress.yml").read_text())
+STRESS = NIGHTLY["jobs"]["stress"]
+RACY = """\
+name: my-scenario
+story: Two identical signals at once.
+signal: {labels: {pod: "p-{fresh}"}}
+invariants: [no_server_error, one_created_answer]
+expect: {my-gateway: holds}
+"""
+
+
+def step(word: str) -> dict[str, Any]:
+    """Give the step of the job whose name has a word."""
+    (found,) = [one for one in STRESS["steps"] if word in one.get("name", "")]
+    return dict(found)
+
+
+def in_shell(script: str, folder: Path, **env: str) -> None:
+    """Run a step of the job as its runner does."""
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    subprocess.run(["bash", "-e", "-c", script], cwd=folder, check=True, env={"PATH": path, **env})
+
+
+def test_the_nightly_job_runs_each_shard_once() -> None:
+    """The numbers of the matrix are all there are, and what one shard finds ends no other."""
+    shards = STRESS["strategy"]["matrix"]["shard"]
+    assert shards == list(range(1, len(shards) + 1))
+    assert STRESS["strategy"]["fail-fast"] is False
+    assert step("Stress")["env"]["SHARD"] == "${{ matrix.shard }}/${{ strategy.job-total }}"
+
+
+@pytest.mark.parametrize("profile", NIGHTLY[True]["workflow_dispatch"]["inputs"]["profile"]["options"])
+def test_the_nightly_job_runs_each_of_its_profiles(profile: str) -> None:
+    """Its command is the one that the makefile makes of profile and shard."""
+    script = step("Stress")["run"].replace("make ", "make -n ")
+    env = {"PATH": "/usr/bin:/bin", "PROFILE": profile, "SHARD": "2/4"}
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert f"/bin/stress-gateway run --profile '{profile}' --shard '2/4'" in done.stdout
+
+
+def test_all_that_the_nightly_job_leaves_is_kept_for_14_days() -> None:
+    """Also where the search has failed; no two shards write to one name."""
+    kept = [one for one in STRESS["steps"] if "upload-artifact" in one.get("uses", "")]
+    assert [one["with"]["name"].removesuffix("-${{ matrix.shard }}") for one in kept] == [
+        "failing-orders",
+        "junit",
+        "reports",
+        "examples",
+    ]
+    assert {(one["if"], one["with"]["retention-days"]) for one in kept} == {("always()", 14)}
+    assert {one["with"]["name"].partition("-${{")[1] for one in kept} == {"-${{"}
+
+
+def test_the_nightly_job_hands_out_the_orders_that_nobody_expected(tmp_path: Path) -> None:
+    """One of two pairs is as expected; the summary shows both, and how to replay the other from its file alone."""
+    words = ("atomic-hit-count", "my-scenario.yaml", "--target", "redis-read-modify-write", "--world", "model")
+    (tmp_path / "my-scenario.yaml").write_text(
+        RACY.replace("one_created_answer", "distinct_counts").replace("story", "before: 1\nstory")
+    )
+    assert stress(tmp_path, "run", *words).code == 1
+    name = "my-scenario-redis-read-modify-write.txt"
+    summary = tmp_path / "summary"
+    in_shell(step("summary")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+    in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-orders-2")
+    assert [path.name for path in (tmp_path / "failing-orders").iterdir()] == [name]
+    text = summary.read_text()
+    assert text.startswith("**1 of 2 pairs of scenario and target as expected**\n")
+    replay = f"stress-gateway replay {name} --times 20"
+    assert text.endswith(
+        f"\n### Replay\n\nDownload `failing-orders-2` from this page, unpack it, and run\n\n    {replay}\n"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "failing-orders" / name).rename(elsewhere / name)
+    said = stress(elsewhere, *shlex.split(replay)[1:])
+    assert (said.code, said.out) == (FAILS_STILL, "STILL FAILING 20/20\n")
+
+
+def test_a_night_without_a_report_or_a_surprise_says_so(tmp_path: Path) -> None:
+    """The steps after a run that could not begin do not fail themselves, and hand out nothing."""
+    summary = tmp_path / "summary"
+    in_shell(step("summary")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+    in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-orders-2")
+    assert summary.read_text() == "The run ended before it wrote a summary; see the log of the step before.\n"
+    assert not (tmp_path / "failing-orders").exists()
+
+
+def test_a_race_is_walked_from_red_to_a_regression(tmp_path: Path) -> None:
+    """Each command of the walk, in its order, prints what stands below it; in between, the Gateway is mended."""
+    (tmp_path / "my-scenario.yaml").write_text(RACY)
+    walk = [block.splitlines() for block in blocks(WALK) if block.startswith("stress-gateway ")]
+    assert [line.split()[1] for line, *_ in walk] == ["run", "replay", "replay", "promote", "run"]
+    own_target(tmp_path, "racy")
+    said = [stress(tmp_path, *shlex.split(walk[0][0])[1:])]
+    shutil.copyfile(tmp_path / "reports" / "latest" / "order.txt", tmp_path / "my-scenario-my-gateway.txt")
+    said += [stress(tmp_path, *shlex.split(walk[1][0])[1:])]
+    own_target(tmp_path, "locked")
+    said += [stress(tmp_path, *shlex.split(line)[1:]) for line, *_ in walk[2:]]
+    assert [one.code for one in said] == [1, FAILS_STILL, 0, 0, 0]
+    for (_, *lines), one in zip(walk, said, strict=True):
+        for line, printed in zip(lines, one.out.splitlines(), strict=False):
+            assert printed.startswith(line.removesuffix("…")), printed
+    assert "regression that can't be followed any more: regressions/my-scenario-my-gateway-" in said[-1].out
