@@ -62,7 +62,7 @@ def _writes(client: Redis, where: str) -> None:
 
 def _knows_keys(client: Redis, where: str, known: str) -> None:
     try:
-        client.execute_command("COMMAND", "GETKEYSANDFLAGS", "SET", "k", "v")  # type: ignore[no-untyped-call]
+        client.command_getkeysandflags("SET", "k", "v")
     except RedisError as error:
         if "unknown" in str(error).lower():
             told = f"{where} is too old: version {known or 'unknown'}"
