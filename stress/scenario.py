@@ -19,6 +19,7 @@ INVARIANTS = (
     "linearizable_hits",
     "lease_deleted_by_owner",
     "lease_deleted_as_seen",
+    "lease_released",
     "no_phantom_count",
     "status_initialised",
     "test_t1_one_record",
@@ -27,7 +28,10 @@ INVARIANTS = (
 ASSERTIONS = ("test_t1_one_record", "test_t2_hits_at_least_requests")
 """Those of them that are what a test asserts, and no promise of a Gateway whose records somebody else deletes."""
 
-OF_KUBERNETES = ("lease_deleted_by_owner", "lease_deleted_as_seen", "no_phantom_count", "status_initialised")
+OF_KUBERNETES = (
+    *("lease_deleted_by_owner", "lease_deleted_as_seen", "lease_released"),
+    *("no_phantom_count", "status_initialised"),
+)
 """Those of them that are about what a Gateway keeps in the Kubernetes API."""
 
 
@@ -111,6 +115,7 @@ class Scenario(File):
         min_length=1,
         description="which checks judge a run; default: all but `test_…` and those about Kubernetes alone",
     )
+    quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")
     search: Search = Field(default=Search(), description="how to search")
     expect: dict[str, Expected] = Field(
         default={}, description="what is expected of which target: holds, or {race: [invariants]}; default: holds"

@@ -310,6 +310,24 @@ def test_a_delete_removes_the_lease_that_its_request_saw(lines: tuple[str, ...],
 
 
 @pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("A create leases/n/l -> 201 l", "A delete leases/n/l -> 200 l"), []),
+        (("A create leases/n/l -> 201 l",), ["lease_released: expected leases/n/l deleted; observed still held by A"]),
+        (
+            ("A create leases/n/l -> 201 l", "B update leases/n/l -> 200 l", "A delete leases/n/l -> 409 Conflict l"),
+            ["lease_released: expected leases/n/l deleted; observed still held by B"],
+        ),
+        (("A create leases/n/l -> 409 AlreadyExists l", "A get leases/n/l -> 200 l"), []),
+    ],
+)
+def test_no_lease_is_left_behind(lines: tuple[str, ...], found: list[str]) -> None:
+    """Whoever made it or took it over last still holds it; a refused step makes and deletes nothing."""
+    trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["lease_released"], trace)] == found
+
+
+@pytest.mark.parametrize(
     ("lines", "count", "found"),
     [
         (("B update/status rrs/n/r -> 200 r occurrenceCount=2",), 2, []),

@@ -94,7 +94,7 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
             (
                 "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: no_server_error, one_active_record, "
                 "one_created_answer, hits_equal_answers, distinct_counts, linearizable_hits, lease_deleted_by_owner, "
-                "lease_deleted_as_seen, no_phantom_count, status_initialised, test_t1_one_record, "
+                "lease_deleted_as_seen, lease_released, no_phantom_count, status_initialised, test_t1_one_record, "
                 "test_t2_hits_at_least_requests)"
             ),
         ),

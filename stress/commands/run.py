@@ -98,7 +98,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
-    jobs = _sharded(_jobs(scenarios, targets), shard)
+    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard)
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
     where = Where(world or "", frozenset(hosts), lanes)
@@ -118,10 +118,16 @@ def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
     return own
 
 
-def _jobs(scenarios: Sequence[str], targets: Sequence[str]) -> list[Job]:
+def _bundled(*, quick: bool) -> list[str]:
+    """Name the bundled scenarios, for the quick profile those alone that are for it."""
+    found = [Scenario.load(path) for path in sorted(bundled("").glob("*.yaml"))]
+    return [one.name for one in found if one.quick or not quick]
+
+
+def _jobs(scenarios: Sequence[str], targets: Sequence[str], *, quick: bool) -> list[Job]:
     from stress.batch import Job
 
-    names = scenarios or (OWN_TARGET if targets else tuple(sorted(path.stem for path in bundled("").glob("*.yaml"))))
+    names = scenarios or (OWN_TARGET if targets else _bundled(quick=quick))
     found = []
     faults = []
     for name in names:

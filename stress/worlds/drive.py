@@ -23,7 +23,7 @@ from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stress.gate.gate import Frame, Passed, Signal
     from stress.trace import Snapshot
@@ -105,7 +105,7 @@ class Drive(ABC):
     async def _loop(self) -> None:
         while not self._faulty():
             moves = self.moves()
-            done = all(request.answered for request in self._requests.values())
+            done = self._done(moves)
             if not moves and done:
                 return
             waits = not any(is_request(move.actor) or move.actor.startswith("watch:") for move in moves)
@@ -120,6 +120,12 @@ class Drive(ABC):
                 return
             await self._apply(move)
             self._note_second()
+
+    def _done(self, moves: Sequence[Move]) -> bool:
+        """Tell whether every request is over: one whose client hung up may still have steps to show."""
+        left = {request.actor for request in self._requests.values() if request.client.hung_up}
+        over = all(request.answered for request in self._requests.values())
+        return over and not any(move.actor in left for move in moves)
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -188,8 +194,10 @@ class Drive(ABC):
         assert request.task is not None  # noqa: S101 - it is under way
         await asyncio.wait([request.task])
         replica = self._world.replicas[request.replica]
-        await self._world.waits.calm(replica, self._signal)
-        await self._take_in(replica)
+        for _ in range(LOOKS):  # the connection is closed a moment after the request has ended
+            await asyncio.sleep(GLANCE_SECONDS)
+            await self._world.waits.calm(replica, self._signal)
+            await self._take_in(replica)
 
     def _frame_of(self, move: Move) -> Frame:
         frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
