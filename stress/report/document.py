@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from stress.report.endings import lines_of, listing
+from stress.report.pattern import pattern
 from stress.report.story import story
 from stress.report.words import plain
 
@@ -71,6 +72,7 @@ def _finding(number: int, finding: Finding) -> dict[str, Any]:
     return {
         "order_file": order_name(number),
         "invariants": finding.invariants,
+        "pattern": pattern(finding.trace, finding.violations),
         "story": story(finding.trace, finding.violations),
         "cause": finding.cause,
         "world": finding.world,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from stress.report.beside import comparison
 from stress.report.columns import WIDTH, columns
-from stress.report.story import ASSERTION, story
+from stress.report.pattern import told
+from stress.report.story import ASSERTION
 from stress.report.words import clean, replay_command
 from stress.verdict import Cause
 
@@ -29,8 +30,8 @@ def title(result: Result, finding: Finding) -> str:
 
 def race(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
     """Tell one race; ``order_file`` is the path of its order (empty: not written)."""
-    told = wrap(clean(story(finding.trace, finding.violations)), max(width, _NARROWEST))
-    return [*told, "", *details(finding, order_file, program, width)]
+    lines = wrap(clean(told(finding.trace, finding.violations)), max(width, _NARROWEST), break_on_hyphens=False)
+    return [*lines, "", *details(finding, order_file, program, width)]
 
 
 def details(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
@@ -38,10 +39,9 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
     good, of = finding.replays
     switches = finding.order.switches()
     lines = [*columns(finding.trace, finding.violations, width), "", *comparison(finding, width)]
-    lines += [
-        clean(f"{one.invariant}: expected {one.expected}; observed {one.observed}{_where(finding, one)}")
-        for one in finding.violations
-    ]
+    for one in finding.violations:
+        said = clean(f"{one.invariant}: expected {one.expected}; observed {one.observed}{_where(finding, one)}")
+        lines += wrap(said, max(width, _NARROWEST), subsequent_indent="  ", break_on_hyphens=False)
     lines.append(f"cause: {CAUSES[finding.cause]}")
     lines.append(
         f"{switches} context {'switch' if switches == 1 else 'switches'}; failed again in {good} of {of} replays"

@@ -8,6 +8,7 @@ from stress.mask import mask_text
 from stress.report.words import listed, short
 from stress.step import WHOLE, Access
 from stress.trace import Kind
+from stress.verdict import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _NOTHING = ("", "nil", "[]", "0")
 _REFUSED = ("nil", "[]")
 _BEFORE = "before"
+COLLECTION = "/*"
+"""How the name of a collection of the Kubernetes API ends."""
 ACTS = {
     "clock": "moves on to the next second",
     "cleanup": "deletes the records",
@@ -60,7 +63,7 @@ def between(trace: Trace, violations: Sequence[Violation] = ()) -> Between | Non
     named = set(violations[0].answers) if violations else set()
     events = trace.events
     best: tuple[tuple[bool, ...], Between] | None = None
-    for came in (event for event in events if event.kind is Kind.STEP and event.reply not in _REFUSED):
+    for came in (event for event in events if event.kind is Kind.STEP and not refused(event)):
         for actor in dict.fromkeys(event.actor for event in events if event.actor != came.actor):
             found = _around(trace.steps_of(actor), came)
             if found is None:
@@ -71,21 +74,44 @@ def between(trace: Trace, violations: Sequence[Violation] = ()) -> Between | Non
                 _only_reads(saw, found.object),
                 found.object in common(came, then),
                 not _only_reads(then, found.object),
-                came.reply not in _NOTHING,
+                not saw_nothing(came),
             )
             if best is None or worth > best[0]:
                 best = (worth, found)
     return best[1] if best else None
 
 
+def of_kubernetes(event: Event) -> bool:
+    """Tell whether a step is a request to the Kubernetes API; commands of Redis have capitals."""
+    return event.command[:1].islower()
+
+
+def refused(event: Event) -> bool:
+    """Tell whether a step changed nothing although it could have: a transaction, a creation, a request that failed."""
+    if of_kubernetes(event):
+        return event.reply[:1] in ("4", "5")
+    return event.reply in _REFUSED
+
+
+def saw_nothing(event: Event) -> bool:
+    """Tell whether a step was told that nothing is there."""
+    if of_kubernetes(event):
+        return event.reply.startswith("404") or event.reply.endswith(" []")
+    return event.reply in _NOTHING
+
+
 def common(first: Event, second: Event) -> list[str]:
-    """Name the objects on which two steps conflict: both touch it, and one does not only read it."""
+    """Name the objects on which two steps conflict: both touch it, and one does not only read it.
+
+    Two changes of a collection are none for people: they are of two objects in it, or conflict on the one object too.
+    """
     return [
         theirs.object if mine.object == WHOLE else mine.object
         for mine in first.touches
         for theirs in second.touches
         if (mine.object == theirs.object or WHOLE in (mine.object, theirs.object))
         and not (mine.access is Access.READ and theirs.access is Access.READ)
+        and not (mine.object.endswith(COLLECTION) and Access.READ not in (mine.access, theirs.access))
     ]
 
 
@@ -136,7 +162,7 @@ def _deed(came: Event, saw: Event, name: str, trace: Trace) -> str:
     answer = _answer(trace, came.actor)
     if answer is not None and answer.created and answer.record and answer.record in came.text:
         first = next(event for event in trace.steps_of(came.actor) if answer.record in event.text)
-        if first is came and saw.reply in _NOTHING:
+        if first is came and saw_nothing(saw):
             return f"{came.actor} created the record ({came.command})"
     return f"{came.actor}'s {came.command} changed {name}"
 
@@ -209,8 +235,12 @@ def _created(trace: Trace, violation: Violation) -> list[str]:
 
 def _hits(trace: Trace, violation: Violation) -> list[str]:
     del trace
+    answered = len(violation.answers)
+    if not violation.observed.isdecimal():
+        were = "was" if answered == 1 else "were"
+        return [f"{violation.observed} is stored for the {counted(answered, 'hit')} that {were} answered"]
     stored = f"{violation.observed} {'hit is' if violation.observed == '1' else 'hits are'} stored"
-    return [f"{stored} of the {len(violation.answers)} that were answered"]
+    return [f"{stored} of the {answered} that were answered"]
 
 
 def _counts(trace: Trace, violation: Violation) -> list[str]:

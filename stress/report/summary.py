@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from stress.report.document import covered, order_path, repeated, unchecked
 from stress.report.endings import draws, endings, percent
+from stress.report.pattern import told
 from stress.report.race import details, title
-from stress.report.story import story
 from stress.report.words import clean
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
         rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
     for result, folder in zip(results, folders, strict=True):
         for number, finding in enumerate(result.findings, start=1):
-            told = story(finding.trace, finding.violations)
-            rows += ["", f"### {literal(title(result, finding))}", "", literal(told), ""]
+            sentence = told(finding.trace, finding.violations)
+            rows += ["", f"### {literal(title(result, finding))}", "", literal(sentence), ""]
             rows += _fenced(details(finding, order_path(folder, number)))
         rows += _outcomes(result)
         rows += [line for drew in draws(result.verdict.evidence) for line in ("", literal(drew))]

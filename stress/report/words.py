@@ -14,12 +14,16 @@ from stress.mask import mask_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SCRIPTS = ("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO")
+SCRIPTS = ("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO")
+"""Commands that run a script or a function."""
 
 
 def clean(text: str) -> str:
     """Mask credentials, and show control characters (and so terminal escapes) as what they are."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in mask_text(text))
+    masked = mask_text(text)
+    if masked.isprintable():
+        return masked
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in masked)
 
 
 def masked_lines(text: str) -> str:
@@ -44,7 +48,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 - what JSON can hold
 
 def short(command: str, touched: str, text: str) -> str:
     """Give a command on one line; a script's source and what belongs to a transaction are left out."""
-    if command in _SCRIPTS or "+" in command or "(" in command:
+    if command in SCRIPTS or "+" in command or "(" in command:
         return f"{command} {touched}".rstrip()
     return " ".join(text.split()) or command
 
