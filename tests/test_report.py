@@ -150,6 +150,8 @@ def test_what_came_of_it_is_told_for_every_check() -> None:
         Violation("one_active_record", "1", "2: r, s", incarnation=1): "Expected 1, observed 2: r, s.",
         Violation("one_created_answer", "1", "0", ("C",)): "Nobody was told of having created the record.",
         Violation("hits_equal_answers", "2 hits", "1", ("A", "C")): "1 hit is stored of the 2 that were answered.",
+        Violation("hits_equal_answers", "1 hit", "no number", ("A",)): "No number is stored for the 1 hit that was"
+        " answered.",
         Violation("test_t1_one_record", "1 record", "0"): "The test expects 1 record and sees 0.",
         Violation("linearizable_hits", "x", "y"): "No order of the hits explains the counts told.",
         Violation("one_of_your_own", "an order", "none"): "Expected an order, observed none.",
@@ -297,6 +299,49 @@ def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
     assert max(len(line) for line in text.splitlines() if "expected" not in line) <= 80
     shown.handle(Finished(result(HOLDS, fault="no Gateway", unavailable=True)))
     assert output.getvalue() == text
+
+
+def test_a_quiet_terminal_writes_a_line_for_each_pair_and_how_to_replay_its_races(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Verdict, pair, what is broken or why nothing is known, and whether it was expected; nothing else, no table."""
+    monkeypatch.setattr(terminal, "program", lambda: "stress-gateway")
+    output = io.StringIO()
+    shown = Terminal(Console(file=output, color_system=None, width=80, soft_wrap=True), quiet=True)
+    results = [result(TWO_RACES), result(RACE, as_expected=False), result(HOLDS)]
+    results += [result(HOLDS, fault="Gateway 1 died"), result(HOLDS, as_expected=False, expected="")]
+    shown.handle(PROGRESS)
+    for one in results:
+        shown.handle(Finished(one, "reports/r"))
+    shown.handle(Finished(result(RACE)))
+    shown.table(results)
+    race_line = "race: atomic-hit-count on redis-read-modify-write: hits_equal_answers, distinct_counts"
+    assert output.getvalue().splitlines() == [
+        "race: concurrent-duplicates on redis-named-by-second: one_created_answer, one_active_record",
+        "  replay: stress-gateway replay reports/r/order.txt",
+        "  replay: stress-gateway replay reports/r/order-2.txt",
+        f"{race_line} (expected race: hits_equal_answers, distinct_counts)",
+        "  replay: stress-gateway replay reports/r/order.txt",
+        "holds: atomic-hit-count on redis-atomic",
+        "inconclusive: atomic-hit-count on redis-atomic: Gateway 1 died (expected holds)",
+        "holds: atomic-hit-count on redis-atomic (not expected)",
+        race_line,
+    ]
+
+
+def test_a_race_is_readable_at_80_columns() -> None:
+    """The named story and what each check expected are folded; the replay command stays one line to copy."""
+    for pair in (RACE, TWO_RACES, CLEANUP, ("t1-five-at-once", TWO_RACES[1])):
+        for finding in found(*pair):
+            lines = race(finding, "r/order.txt")
+            assert max(cell_len(line) for line in lines) <= 80
+    lines = race(found("t1-five-at-once", TWO_RACES[1])[0], "r/order.txt")
+    assert lines[0] == "Name collision: B created the record (EVAL) between A's SMEMBERS, which saw [],"
+    at = next(at for at, line in enumerate(lines) if line.startswith("linearizable_hits: "))
+    assert lines[at : at + 2] == [
+        "linearizable_hits: expected an order of 5 hits of rr-{fingerprint:12}-{time:1}",
+        "  in which the k-th was told k; observed A 1, B 1, C 3, D 4, E 5",
+    ]
 
 
 def test_how_it_ends_stands_below_the_races_of_a_pair() -> None:
@@ -465,6 +510,7 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
     }
     assert (content["findings"][0]["order_file"], content["findings"][0]["switches"]) == ("order.txt", 1)
     assert content["findings"][0]["story"].startswith(LOST_HIT)
+    assert content["findings"][0]["pattern"] == "lost update"
 
 
 def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
@@ -809,7 +855,7 @@ def test_the_summary_has_a_table_then_each_race() -> None:
         f"| atomic-hit-count | redis-atomic | inconclusive | NO | {died.verdict.evidence[0].covered} |",
     ]
     at = lines.index("### RACE hits\\_equal\\_answers, distinct\\_counts: atomic-hit-count on redis-read-modify-write")
-    assert lines[at + 2].startswith(LOST_HIT)
+    assert lines[at + 2].startswith(f"Lost update: {LOST_HIT}")
     assert (lines[at + 4], lines[-3]) == ("```text", "```")
     assert lines[-4] == "replay: stress-gateway replay reports/r/order.txt"
     assert lines[-1] == "**inconclusive**: atomic-hit-count on redis-atomic: Gateway 1 died"

@@ -83,7 +83,7 @@ def comparison(finding: Finding, width: int) -> list[str]:
     each = max(10, (width - 2) // 2)
     lines = [*told, "", f"{_fit('   fails', each)}  {'   passes'}"]
     rows = beside(finding.order.moves, finding.nearest)
-    for alike, several in groupby(range(len(rows)), lambda at: _is_far(rows, at)):
+    for alike, several in groupby(range(len(rows)), lambda at: is_far(rows, at)):
         places = list(several)
         if alike and len(places) >= _FEWEST:
             lines.append(f"   … {counted(len(places), 'step')} alike")
@@ -100,7 +100,8 @@ def _side(move: Move, marked: bool) -> Side:  # noqa: FBT001 - one call
     return Side(move.actor, str(move).removeprefix(f"{move.actor} "), marked)
 
 
-def _is_far(rows: Sequence[Both], at: int) -> bool:
+def is_far(rows: Sequence[Both], at: int) -> bool:
+    """Tell whether a row, and its neighbours, are alike in both orders."""
     return all(row.alike for row in rows[max(0, at - _NEAR) : at + _NEAR + 1])
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from stress.mask import mask_text
 from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named, replaced
 from stress.report.document import document, lines, order_name
+from stress.report.history import history
 from stress.report.junit import junit
-from stress.report.page import overview_page, pair_page
+from stress.report.overview import overview_page
+from stress.report.page import pair_page
 from stress.report.summary import summary
 from stress.report.words import masked_lines
 
@@ -70,7 +72,8 @@ def write_summary(results: Sequence[Result], folders: Sequence[Path | None], roo
         put(latest / "results.json", _json([document(result) for result in results]))
         put(latest / "junit.xml", junit(results, places))
         put(latest / "summary.md", summary(results, places))
-        put(latest / "index.html", overview_page(results, links))
+        earlier = history(root, {folder.name for folder in folders if folder is not None})
+        put(latest / "index.html", overview_page(results, links, earlier))
         if len(folders) == 1 and folders[0] is not None:
             with refusals_named(latest):
                 _copy(folders[0], latest)

@@ -15,7 +15,7 @@ from rich.text import Text
 from stress.report.document import covered, order_path, repeated, unchecked
 from stress.report.endings import draws, told_below
 from stress.report.race import race, title
-from stress.report.words import clean, program
+from stress.report.words import clean, program, replay_command
 from stress.result import Finished, Progress
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ class Unread(Console):
 
 
 class Terminal:
-    """Writes to a console; without a terminal there is no progress line and no colour."""
+    """Writes to a console; without a terminal there is no progress line and no colour.
 
-    def __init__(self, console: Console | None = None) -> None:
+    When it is ``quiet`` it writes a line for each pair, its verdict, and below a race the command that replays it.
+    """
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
         """Write to standard output unless told otherwise."""
+        self._quiet = quiet
         piped = False if not sys.stdout.isatty() else None
         if console is None and isinstance(sys.stdout, TextIOWrapper):
             # What the encoding of the terminal lacks is written out; it must not end the run.
@@ -56,7 +60,10 @@ class Terminal:
 
     def handle(self, happening: Happening) -> None:
         """Show one happening."""
-        if isinstance(happening, Progress) and self._console.is_terminal:
+        if self._quiet:
+            if isinstance(happening, Finished):
+                self._verdict(happening.result, happening.folder)
+        elif isinstance(happening, Progress) and self._console.is_terminal:
             line = (
                 f"{happening.orders} orders, {happening.rate:.0f}/s, {happening.outcomes} outcomes, "
                 f"{happening.left:.0f} s left: {happening.scenario} on {happening.target} ({happening.world})"
@@ -79,7 +86,9 @@ class Terminal:
                 self._console.print(Text(clean(f"inconclusive: {where}: {fault}"), style="yellow"))
 
     def table(self, results: Sequence[Result]) -> None:
-        """Show one row for each pair; long cells fold so that it fits the width."""
+        """Show one row for each pair; long cells fold so that it fits the width. A quiet one has said all before."""
+        if self._quiet:
+            return
         table = Table(box=SIMPLE_HEAD, expand=True)
         table.add_column("scenario on target", overflow="fold", ratio=5)
         table.add_column("verdict", width=_VERDICT)
@@ -105,6 +114,19 @@ class Terminal:
         if self._line:
             self._console.print(" " * (self._console.width - 1), end="\r")
             self._line = False
+
+    def _verdict(self, result: Result, folder: str) -> None:
+        """Write the line of a pair: the ruling, whose, what is broken or why there is none, and if it was expected."""
+        ruling = str(result.verdict.ruling)
+        broken = dict.fromkeys(name for finding in result.findings for name in finding.invariants)
+        why = ", ".join(broken) or (result.verdict.reason if ruling == "inconclusive" else "")
+        line = f"{ruling}: {result.scenario.name} on {result.target.name}"
+        line += f": {why}" if why else ""
+        line += "" if result.as_expected else f" (expected {result.expected})" if result.expected else " (not expected)"
+        self._console.print(Text(clean(line), style="" if result.as_expected else "bold red"))
+        for number in range(1, len(result.findings) + 1 if folder else 1):
+            command = replay_command(order_path(folder, number), self._program)
+            self._console.print(Text(clean(f"  replay: {command}")))
 
     def _races(self, result: Result, folder: str) -> None:
         for number, finding in enumerate(result.findings, start=1):
