@@ -36,6 +36,8 @@ ROOT = Path(__file__).parent.parent
 WALK = "docs/reproduce-before-fixing.md"
 ELSEWHERE = "docs/kubernaut.md"
 """Its commands need a program that is not here; they are only understood."""
+THERE = {"docs/doctor.md": "test_doctor.py", "docs/triage.md": "test_triage.py"}
+"""Documents whose commands are run by tests that have what these need."""
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
@@ -48,6 +50,10 @@ GATEWAY = ROOT / "tests" / "gateways" / "lock_gateway.py"
 FAILS_STILL = 1
 
 
+NAMES = {f"stress-gateway {name}" for name in ("overhead", "replay", "triage")}
+"""Not calls: commands that need more are only named so."""
+
+
 def blocks(document: str) -> list[str]:
     """Give the code blocks of a document, indented or fenced."""
     text = (ROOT / document).read_text()
@@ -57,9 +63,10 @@ def blocks(document: str) -> list[str]:
     return [*fenced, *(textwrap.dedent(block).strip("\n") + "\n" for block in indented)]
 
 
-def shown(
-    program: str, documents: Sequence[str] = tuple(one for one in DOCUMENTS if one not in (WALK, ELSEWHERE))
-) -> list[str]:
+HERE = tuple(one for one in DOCUMENTS if one not in {WALK, ELSEWHERE, *THERE})
+
+
+def shown(program: str, documents: Sequence[str] = HERE) -> list[str]:
     """Give every command of a program that a document shows, each once."""
     lines = [line for document in documents for block in blocks(document) for line in block.splitlines()]
     found = [line.split("  #")[0].strip() for line in lines if line.startswith(f"{program} ")]
@@ -68,7 +75,7 @@ def shown(
         for document in documents
         for words in re.findall(rf"`({program} [^`]+)`", (ROOT / document).read_text())
     ]
-    return sorted(line for line in {*found, *inline} if line != "stress-gateway replay")
+    return sorted(line for line in {*found, *inline} if line not in NAMES)
 
 
 def own_target(folder: Path, mode: str) -> None:
@@ -112,6 +119,12 @@ def test_every_command_that_is_shown_does_what_is_told(line: str, tmp_path: Path
     done = stress(tmp_path, *shlex.split(line)[1:])
     assert done.code == (FAILS_STILL if "replay" in line else 0), done
     assert "replay" not in line or done.out == "STILL FAILING 100/100\n"
+
+
+@pytest.mark.parametrize(("document", "tests"), THERE.items())
+def test_what_is_not_run_here_is_run_there(document: str, tests: str) -> None:
+    """Those tests read the document whose commands they run."""
+    assert Path(document).name in (ROOT / "tests" / tests).read_text()
 
 
 def test_the_bundled_gateway_is_started_as_shown() -> None:
