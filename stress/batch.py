@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 _SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
 _CLOCK_WEIGHT = 16
+_PROOF_SECONDS = 5.0
+"""What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
 _STARTS_AT_ONCE = 2
 """How many targets start at the same time: the one that is wanted next must not wait for all others."""
 _STARTED_EARLY = 2
@@ -100,11 +102,12 @@ class Budget(NamedTuple):
     def share(self, jobs: Sequence[Job], spent: float) -> Limits:
         """Give the limits of the first of the ``jobs`` still to be run: by weight, with what others left over."""
         first = jobs[0]
-        seconds = self.seconds or first.scenario.search.seconds
+        seconds, proof = self.seconds or first.scenario.search.seconds, 0.0
         if self.total is not None:
+            proof = _PROOF_SECONDS
             weights = [_weight(job) for job in jobs]
             seconds = max(1.0, (self.total - spent) * weights[0] / sum(weights))
-        return Limits(seconds, self.orders or first.scenario.search.orders, self.seed)
+        return Limits(seconds, self.orders or first.scenario.search.orders, self.seed, proof=proof)
 
 
 def _weight(job: Job) -> int:

@@ -98,7 +98,7 @@ class Pair:
 
     async def _search_model(self, model: ModelWorld) -> Covered:
         share = _MODEL_SHARE if self._wire is not None else 1.0
-        limits = self._limits._replace(seconds=self._limits.seconds * share)
+        limits = self._limits._replace(seconds=max(self._limits.seconds * share, self._limits.proof))
         return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.first)
 
     async def _search_wire(self, world: World, found: list[Finding]) -> Covered:

@@ -67,12 +67,14 @@ class Limits(NamedTuple):
     """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
 
     ``lanes`` is how many orders may run at the same time on the wire, where none depends on what another showed.
+    ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
     """
 
     seconds: float
     orders: int
     seed: int = 0
     lanes: int = 1
+    proof: float = 0.0
 
 
 @dataclass
