@@ -22,10 +22,12 @@ from stress.gate.kuberequests import effect_of
 from stress.placeholders import filled
 from stress.stores.kube.requests import Answer, Request
 from stress.stores.kube.server import KubeServer
+from stress.stores.kubeassets import KubeAssets
+from stress.stores.kubeconfig import upstream
 from stress.worlds.store import StoreLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from stress.gate.kubewatch import Watches
@@ -59,15 +61,29 @@ class KubeStore:
     ``watches`` are told of what is written past the gate.
     """
 
-    def __init__(self, target: Target, folder: Path, upstream: Callable[[], ApiServer] | None = None) -> None:
-        """Start nothing yet; ``upstream`` gives a server that runs already (None: a small one is started)."""
-        self._target, self._folder, self._upstream = target, folder, upstream
+    def __init__(self, target: Target, folder: Path, allow: Collection[str] = frozenset()) -> None:
+        """Start nothing yet; ``allow`` are hosts other than this machine that a kubeconfig may lead to.
+
+        Raises:
+            UsageFault: when the kubeconfig can't be used.
+
+        """
+        wanted = target.stores.kubernetes
+        assert wanted is not None  # noqa: S101 - made for such targets alone
+        self._target, self._folder = target, folder
+        self._assets = KubeAssets() if wanted.assets else None
+        self._named: ApiServer | Unavailable | None = None
+        if wanted.kubeconfig is not None:
+            try:
+                self._named = upstream(folder / wanted.kubeconfig, wanted.context, allow)
+            except Unavailable as error:  # such as a certificate that has expired: told when the target is started
+                self._named = error
         self._embedded: KubeServer | None = None
         self._session: aiohttp.ClientSession | None = None
         self._served: dict[str, _Served] = {}
         self._kinds: dict[tuple[str, str], _Served] = {}
         self._made: list[str] = []
-        self.namespace = "gateway-stress" if upstream is None else f"gateway-stress-{uuid.uuid4().hex[:8]}"
+        self.namespace = "gateway-stress" if self._named is None else f"gateway-stress-{uuid.uuid4().hex[:8]}"
         self.watches: Watches | None = None
 
     async def open(self) -> None:
@@ -78,12 +94,18 @@ class KubeStore:
             UsageFault: when a manifest can't be read.
 
         """
-        if self._upstream is None:
+        if isinstance(self._named, Unavailable):
+            raise self._named
+        if self._assets is not None:
+            await self._assets.start()
+            self.server = self._assets.server
+        elif self._named is not None:
+            self.server = self._named
+        else:
             self._embedded = KubeServer()
             await self._embedded.start()
             self.server = ApiServer("127.0.0.1", self._embedded.port)
-        else:
-            self.server = self._upstream()
+        if self._embedded is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS))
         await self.probe()
         await self.make_namespace(self.namespace)
@@ -106,11 +128,14 @@ class KubeStore:
 
     async def close(self) -> None:
         """Delete what was made for this run, and end the server if it was started here."""
-        if self._embedded is None and self._session is not None:
-            with suppress(StoreLost):
-                for path in reversed(self._made):
-                    await self.call("DELETE", path)
+        if self._session is not None:
+            if self._assets is None:
+                with suppress(StoreLost):
+                    for path in reversed(self._made):
+                        await self.call("DELETE", path)
             await self._session.close()
+        if self._assets is not None:
+            await self._assets.close()
         if self._embedded is not None:
             await self._embedded.stop()
 

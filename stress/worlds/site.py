@@ -7,9 +7,8 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import yaml
 from redis.exceptions import ResponseError
 
 from stress.errors import Unavailable, UsageFault
@@ -20,6 +19,8 @@ from stress.gate.kubewatch import Watches
 from stress.gate.redis import RedisProxy
 from stress.kubekeys import KubeHits
 from stress.stores.keys import KeyFinder
+from stress.stores.kubeconfig import written
+from stress.stores.kubetls import authority
 from stress.stores.process import Ends
 from stress.stores.scripts import ScriptWatch
 from stress.stores.sink import Sink
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from stress.gate.gate import Frame
-    from stress.gate.kube import ApiServer
     from stress.target import Target
     from stress.worlds.replicas import Replica
 
@@ -62,8 +62,9 @@ class Site:
         self.gate = Gate()
         redis, kubernetes = target.stores.redis, target.stores.kubernetes
         self._redis = Store(redis) if redis is not None else None
-        self.kube = KubeStore(target, self.folder, self._upstream(allow)) if kubernetes is not None else None
+        self.kube = KubeStore(target, self.folder, allow) if kubernetes is not None else None
         self.state = State(target, self._redis, self.kube)
+        self._tls = kubernetes is not None and kubernetes.tls
         self.replicas: dict[int, Replica] = {}
         self._proxies: list[RedisProxy | KubeProxy] = []
         self._sink: Sink | None = None
@@ -170,36 +171,27 @@ class Site:
         first = self.target.stores.listens.get(store)
         wanted = 0 if first is None else first + proxy.replica - 1
         try:
+            if isinstance(proxy, KubeProxy) and self._tls:
+                return await proxy.start(wanted, authority().context())
             return await proxy.start(wanted)
         except OSError:
             message = f"another process listens on port {wanted}, where the gate must"
             raise Unavailable(message, f"end it, or change stores.{store}.listen") from None
 
-    def _upstream(self, allow: Collection[str]) -> Callable[[], ApiServer] | None:  # noqa: ARG002 - see the next commit
-        return None
-
     def _kubeconfig(self, number: int, port: int) -> dict[str, str]:
         """Write the kubeconfig of a replica, which leads to the gate; give the values of its placeholders."""
         assert self.kube is not None  # noqa: S101 - asked of such targets alone
         self._configs = self._configs or Path(tempfile.mkdtemp(prefix="gateway-stress-"))
-        url, file = f"http://127.0.0.1:{port}", self._configs / f"kubeconfig-{number}.yaml"
-        file.write_text(yaml.safe_dump(_config(url, self.kube.namespace)))
+        ca = authority().pem if self._tls else None
+        url, file = (
+            f"{'https' if self._tls else 'http'}://127.0.0.1:{port}",
+            self._configs / f"kubeconfig-{number}.yaml",
+        )
+        file.write_text(written(url, self.kube.namespace, ca))
         return {"kube_url": url, "kubeconfig": str(file), "namespace": self.kube.namespace}
 
     async def _ask(self, *command: str) -> object:
         return _text((await self.store.ask([command]))[0])
-
-
-def _config(url: str, namespace: str) -> dict[str, Any]:
-    """Give a kubeconfig of one context."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "gate",
-        "clusters": [{"name": "gate", "cluster": {"server": url}}],
-        "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate", "namespace": namespace}}],
-        "users": [{"name": "gate", "user": {}}],
-    }
 
 
 def _text(value: object) -> object:
