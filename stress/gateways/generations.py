@@ -57,22 +57,22 @@ def _current(signal: Incoming, records: Sequence[Json]) -> tuple[int, Json | Non
 
 
 async def _made(api: KubeApi, signal: Incoming, number: int) -> Json | None:
-    """Create a generation and count its first hit; None where that must begin anew."""
+    """Create a generation and count its first hit; None where another was faster, or it had to be taken back."""
     try:
-        record = await api.create(RECORDS, new_record(signal, _name(signal, number), api.now()))
+        made = await api.create(RECORDS, new_record(signal, _name(signal, number), api.now()))
     except ApiError as error:
         if error.reason != EXISTS:
             raise
         return None
-    made: Json | None = record
-    while made is not None and number > 1 and not await _closed(api, signal, number - 1):
-        made = await _taken_back(api, made)
-    while made is not None and hits(made) is None:
-        count_hit(made, api.now())
-        if await _stored(api, made):
-            return made
-        made = await _again(api, record)
-    return made
+    found: Json | None = made
+    while found is not None and number > 1 and not await _closed(api, signal, number - 1):
+        if await _taken_back(api, found):
+            return None
+        found = await _again(api, made)
+    while found is not None and hits(found) is None:
+        count_hit(found, api.now())
+        found = found if await _stored(api, found) else await _again(api, made)
+    return made  # also where somebody else has deleted it since
 
 
 async def _closed(api: KubeApi, signal: Incoming, number: int) -> bool:
@@ -85,18 +85,17 @@ async def _closed(api: KubeApi, signal: Incoming, number: int) -> bool:
         return False
 
 
-async def _taken_back(api: KubeApi, record: Json) -> Json | None:
-    """Delete a record that should not be; give it as it is now where somebody has changed it meanwhile."""
+async def _taken_back(api: KubeApi, record: Json) -> bool:
+    """Delete a record that should not be, unless somebody has changed it meanwhile; tell whether that was done."""
     metadata = record["metadata"]
     only = {"uid": metadata["uid"], "version": metadata["resourceVersion"]}
     try:
         await api.delete(RECORDS, metadata["namespace"], metadata["name"], **only)
     except ApiError as error:
-        if error.reason == CONFLICT:
-            return await _again(api, record)
-        if error.reason != NOT_FOUND:
+        if error.reason not in (CONFLICT, NOT_FOUND):
             raise
-    return None
+        return False
+    return True
 
 
 async def _again(api: KubeApi, record: Json) -> Json | None:

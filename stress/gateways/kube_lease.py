@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stress.gateways.kubeapi import RECORDS, ApiError
-from stress.gateways.leases import lock_name, pauses, release, taken
+from stress.gateways.leases import entered, left, lock_name, pauses
 from stress.gateways.remediations import active, listed, new_record, outcome, write_hit
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ async def deduplicate(api: KubeApi, signal: Incoming) -> Outcome:
         record = found[0] if found else await _create(api, signal)
         told = outcome(await write_hit(api, record, get), api.now(), created=created)
     except ApiError:
-        await release(api, lock_name(signal), api.identity, fenced=False)
+        await left(api, lock_name(signal))
         raise
-    await release(api, lock_name(signal), api.identity, fenced=False)
+    await left(api, lock_name(signal))
     return told
 
 
@@ -47,7 +47,7 @@ async def _locked(api: KubeApi, signal: Incoming) -> Json | None:
     """
     waits = pauses(_ATTEMPTS)
     for _ in range(_ATTEMPTS):
-        if await taken(api, lock_name(signal), api.identity):
+        if await entered(api, lock_name(signal)):
             return None
         if (pause := next(waits, None)) is not None:
             await api.sleep(pause)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stress.gateways.kubeapi import CONFLICT, EXISTS, LEASES, NOT_FOUND, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from stress.gateways.kubeapi import Json, KubeApi
     from stress.gateways.store import Incoming
@@ -26,8 +26,8 @@ def pauses(attempts: int) -> Iterator[float]:
     return (min(0.1 * 2**number, 1.0) for number in range(attempts - 1))
 
 
-async def taken(api: KubeApi, name: str, holder: str) -> bool:
-    """Try once to take the lock; true also where this holder has it already: no look is taken at its time then.
+async def entered(api: KubeApi, name: str) -> bool:
+    """Try once to take the lock for the Gateway; true also where it has it already, and no look is taken at time then.
 
     Raises:
         ApiError: when the server refuses for another reason than that someone else was faster.
@@ -38,44 +38,68 @@ async def taken(api: KubeApi, name: str, holder: str) -> bool:
     except ApiError as error:
         if error.reason != NOT_FOUND:
             raise
-        return await _made(api, name, holder)
-    if lease["spec"].get("holderIdentity") == holder:
+        return await _unless(api.create(LEASES, _lease(api, name, api.identity)), EXISTS) is not None
+    if lease["spec"].get("holderIdentity") == api.identity:
         return True
-    if _renewed(lease) + _SECONDS >= api.now():
-        return False
-    lease["spec"] = _spec(holder, api.now())
-    try:
-        await api.update(LEASES, lease)
-    except ApiError as error:
-        if error.reason != CONFLICT:
-            raise
-        return False
-    return True
+    return await _taken_over(api, lease, api.identity) is not None
 
 
-async def release(api: KubeApi, name: str, holder: str, *, fenced: bool) -> None:
-    """GET and, if it is this holder's, DELETE; ``fenced``: only the very lease that was read. Failures are not told."""
+async def left(api: KubeApi, name: str) -> None:
+    """GET and, if the Gateway holds it, DELETE whatever stands there then. Failures are not told."""
     try:
         lease = await api.get(LEASES, api.namespace, name)
-        if lease["spec"].get("holderIdentity") != holder:
-            return
-        metadata = lease["metadata"]
-        only = {"uid": metadata["uid"], "version": metadata["resourceVersion"]} if fenced else {}
-        await api.delete(LEASES, api.namespace, name, **only)
+        if lease["spec"].get("holderIdentity") == api.identity:
+            await api.delete(LEASES, api.namespace, name)
     except ApiError:
         return
 
 
-async def _made(api: KubeApi, name: str, holder: str) -> bool:
-    metadata = {"name": name, "namespace": api.namespace}
-    kind = {"apiVersion": f"{LEASES.group}/{LEASES.version}", "kind": LEASES.kind}
+async def acquired(api: KubeApi, name: str, holder: str) -> Json | None:
+    """Try once to take the lock for one request; give the lease, None where another has it.
+
+    Raises:
+        ApiError: as by `entered`.
+
+    """
+    made = await _unless(api.create(LEASES, _lease(api, name, holder)), EXISTS)
+    if made is not None:
+        return made
+    found = await _unless(api.get(LEASES, api.namespace, name), NOT_FOUND)
+    return None if found is None else await _taken_over(api, found, holder)
+
+
+async def released(api: KubeApi, lease: Json) -> None:
+    """DELETE the very lease that was acquired. Failures are not told: it runs out."""
+    metadata = lease["metadata"]
     try:
-        await api.create(LEASES, {**kind, "metadata": metadata, "spec": _spec(holder, api.now())})
+        await api.delete(
+            LEASES, api.namespace, metadata["name"], uid=metadata["uid"], version=metadata["resourceVersion"]
+        )
+    except ApiError:
+        return
+
+
+async def _taken_over(api: KubeApi, lease: Json, holder: str) -> Json | None:
+    """Take over a lease that has run out; None where it has not, or another was faster."""
+    if _renewed(lease) + _SECONDS >= api.now():
+        return None
+    lease["spec"] = _spec(holder, api.now())
+    return await _unless(api.update(LEASES, lease), CONFLICT, NOT_FOUND)
+
+
+async def _unless(work: Awaitable[Json], *reasons: str) -> Json | None:
+    """Give what comes of a request, None where it is refused for one of the reasons."""
+    try:
+        return await work
     except ApiError as error:
-        if error.reason != EXISTS:
+        if error.reason not in reasons:
             raise
-        return False
-    return True
+        return None
+
+
+def _lease(api: KubeApi, name: str, holder: str) -> Json:
+    kind = {"apiVersion": f"{LEASES.group}/{LEASES.version}", "kind": LEASES.kind}
+    return {**kind, "metadata": {"name": name, "namespace": api.namespace}, "spec": _spec(holder, api.now())}
 
 
 def _spec(holder: str, now: float) -> Json:
