@@ -1,7 +1,12 @@
 """The embedded Kubernetes API server, against what a kube-apiserver 1.34 answered (`tests/data/`).
 
-The recorded cases are played over real HTTP. `KUBE_CONFORMANCE_URL` plays them to a real server too: the address of a
-plain proxy to it, such as `kubectl proxy` opens; it must have the definition of `DEFINITION` and the namespace `conf`.
+The recorded cases are played over real HTTP, and to a real server too, where the environment names one:
+
+- `KUBEBUILDER_ASSETS`: a folder with etcd and kube-apiserver, which are started;
+- `KUBE_CONFORMANCE_KUBECONFIG`: a kubeconfig of a server on this machine; it is used through an open gate;
+- `KUBE_CONFORMANCE_URL`: the address of a plain proxy to one, such as `kubectl proxy` opens.
+
+The last two must have the definition of `DEFINITION` and the namespace `conf`, and are changed.
 """
 
 from __future__ import annotations
@@ -19,9 +24,13 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from stress.gate.gate import Gate
+from stress.gate.kube import KubeProxy
 from stress.stores.kube.reviews import User
 from stress.stores.kube.server import KubeServer
 from stress.stores.kube.status import Refused
+from stress.stores.kubeassets import ASSETS, KubeAssets
+from stress.stores.kubeconfig import upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -84,6 +93,7 @@ def _recorded() -> dict[str, list[Json]]:
 
 
 CASES = _recorded()
+TOKENS = {"admintoken": User(), "gwtoken": User("sender", "2", ())}
 _TIMES = ("creationTimestamp", "deletionTimestamp", "time")
 _PARTS = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)")
 _BUILD = frozenset(("buildDate", "compiler", "gitCommit", "gitVersion", "goVersion"))
@@ -187,13 +197,19 @@ def _name(entry: Json) -> str:
 class Player:
     """Plays cases to the server at ``url``. ``forget`` makes it forget its history, ``end`` ends its watches."""
 
-    def __init__(self, url: str, forget: Callable[[], None] | None, end: Callable[[], Awaitable[None]] | None) -> None:
-        """Take the server."""
+    def __init__(
+        self,
+        url: str,
+        forget: Callable[[], None] | None,
+        end: Callable[[], Awaitable[None]] | None,
+        address: str | None = None,
+    ) -> None:
+        """Take the server; ``address`` is HOST:PORT as it calls itself (default: that of ``url``)."""
         self.url = url
         self.forget = forget
         self.end = end
         self.answers: dict[str, Any] = {}
-        self.likeness = Likeness(url.partition("://")[2])
+        self.likeness = Likeness(address or url.partition("://")[2])
 
     async def play(self, case: str) -> None:
         """Play one case and compare every answer."""
@@ -266,7 +282,7 @@ class Player:
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[KubeServer]:
     """Give a server with the custom resource and the namespace of the cases."""
-    async with KubeServer(tokens={"admintoken": User(), "gwtoken": User("sender", "2", ())}) as found:
+    async with KubeServer(tokens=TOKENS) as found:
         found.install(DEFINITION)
         async with (
             aiohttp.ClientSession(skip_auto_headers=("User-Agent",)) as session,
@@ -283,16 +299,56 @@ async def test_a_recorded_case_is_answered_as_recorded(server: KubeServer, case:
     await Player(server.url, server.compact, server.stop).play(case)
 
 
+@pytest_asyncio.fixture
+async def real() -> AsyncIterator[tuple[str, str]]:
+    """Give the address where a real server is reached without credentials, and HOST:PORT as it calls itself."""
+    if url := os.environ.get("KUBE_CONFORMANCE_URL", ""):
+        yield url, url.partition("://")[2]
+        return
+    started: KubeAssets | None = None
+    if file := os.environ.get("KUBE_CONFORMANCE_KUBECONFIG", ""):
+        server = upstream(Path(file))
+    elif os.environ.get(ASSETS, ""):
+        started = KubeAssets(TOKENS)
+        await started.start()
+        server = started.server
+    else:
+        pytest.skip(f"neither {ASSETS}, KUBE_CONFORMANCE_KUBECONFIG nor KUBE_CONFORMANCE_URL names a real server")
+    gate = Gate()
+    proxy = KubeProxy(gate, 1, server)
+    url = f"http://127.0.0.1:{await proxy.start()}"
+    try:
+        if started is not None:
+            await _prepare(url)
+        yield url, f"{server.host}:{server.port}"
+        assert gate.fault == ""
+    finally:
+        await proxy.close()
+        if started is not None:
+            await started.close()
+
+
+async def _prepare(url: str) -> None:
+    """Make what the cases need on a new server, and wait until it is served."""
+    async with aiohttp.ClientSession(skip_auto_headers=("User-Agent",)) as session:
+        for path, body in (
+            ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION),
+            ("/api/v1/namespaces", {"metadata": {"name": "conf"}}),
+        ):
+            async with session.post(url + path, json=body) as answer:
+                assert answer.status == 201, await answer.text()
+        while (await session.get(url + ITEMS)).status != 200:  # noqa: ASYNC110 - nobody tells when it is
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.asyncio
-async def test_a_real_server_answers_as_recorded() -> None:
+async def test_a_real_server_answers_as_recorded(real: tuple[str, str]) -> None:
     """The same cases hold for a real server: what is recorded is not the whim of one run."""
-    url = os.environ.get("KUBE_CONFORMANCE_URL", "")
-    if not url:
-        pytest.skip("KUBE_CONFORMANCE_URL names no real Kubernetes API server")
+    url, address = real
     for case in CASES:
         if case != "watch-too-old":  # A store that forgets is not to be had from outside.
             await _empty(url)
-            await Player(url, None, None).play(case)
+            await Player(url, None, None, address).play(case)
 
 
 async def _empty(url: str) -> None:
