@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
+from commands import nothing_left
 
 from stress import pytest_plugin
+from stress.batch import Job
+from stress.examples import Folder
 from stress.order import parse
+from stress.plugin import sessions
+from stress.plugin.sessions import Session, Unexpected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GATEWAY = Path(__file__).parent / "gateways" / "lock_gateway.py"
 SIGNAL = 'signal: {labels: {pod: "p-{fresh}"}}\n'
@@ -248,6 +257,69 @@ def test_targets_can_be_named_and_scenarios_deselected(project: Path) -> None:
 
 
 # --- in this process ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """Make a session of its own, which has nothing of the one that runs this test; nothing may be left of it."""
+    monkeypatch.setattr(request.config.option, "stress_reports", str(tmp_path / "reports"))
+    monkeypatch.setattr(request.config.option, "stress_seconds", 2.0)
+    with nothing_left(tmp_path):
+        session = Session(request.config)
+        session._examples = Folder(tmp_path / "examples")
+        yield session
+        session.close()
+
+
+def pair(project: Path, scenario: str, target: str) -> Job:
+    """Load a pair of the project."""
+    folder = project / "scenarios"
+    return Job.load(str(folder / f"{scenario}.yaml"), str(folder / "targets" / f"{target}.yaml"))
+
+
+def test_the_scenarios_of_a_target_share_it(project: Path, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes go on for the next scenario, and end when too many other targets are open."""
+    monkeypatch.setattr(sessions, "_OPEN", 1)
+    first = session.enter(pair(project, "hits", "locked"))
+    session.leave(first)
+    second = session.enter(pair(project, "cut", "locked"))
+    session.leave(second)
+    assert second.site is first.site
+    assert not first.site.broken
+    session.leave(session.enter(pair(project, "hits", "racy")))
+    assert first.site.broken
+
+
+def test_a_disk_that_refuses_changes_no_verdict(project: Path, session: Session, tmp_path: Path) -> None:
+    """Files stand where folders must be: two warnings say so, and the race is told."""
+    (tmp_path / "reports").write_text("")
+    (tmp_path / "examples").write_text("")
+    job = pair(project, "hits", "racy")
+    world = session.enter(job)
+    with pytest.warns(pytest.PytestWarning) as warned, pytest.raises(Unexpected) as failed:
+        session.search(job, world)
+    session.leave(world)
+    assert [str(one.message).partition(" be ")[0] for one in warned] == ["failing orders can't", "the report can't"]
+    assert str(failed.value).startswith("hits on racy: expected holds, and it is race: broken: one_created_answer\n")
+    assert "report:" not in str(failed.value)
+
+
+def test_who_interrupts_a_search_interrupts_the_session(project: Path, session: Session, tmp_path: Path) -> None:
+    """Ctrl-C ends the search as it ends all tests, and the run that was under way is in the report."""
+    job = pair(project, "hits", "locked")
+    world = session.enter(job)
+    run = world.run
+
+    def interrupted(*args: object, **more: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return run(*args, **more)  # type: ignore[arg-type]
+
+    world.run = interrupted  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        session.search(job, world)
+    session.leave(world)
+    (folder,) = (tmp_path / "reports").iterdir()
+    assert json.loads((folder / "result.json").read_text())["faults"] == ["interrupted"]
 
 
 def test_the_entry_point_imports_next_to_nothing() -> None:
