@@ -7,7 +7,8 @@ from made import CLEANUP, RACE, TWO_RACES, found, hand_made
 from made import answer as answer_of
 
 from stress.gate.kuberequests import KubeEffect, touches_of
-from stress.report.pattern import Pattern, pattern, told
+from stress.report.pattern import Pattern, pattern, telling
+from stress.report.story import story, told
 from stress.step import Access, Touch
 from stress.trace import Answer, Event, Kind, Trace
 from stress.verdict import Violation
@@ -288,6 +289,39 @@ def test_each_bundled_race_has_its_name(scenario: str, target: str, number: int)
     """The races of the bundled Gateways in Redis, as the model finds them."""
     finding = found(scenario, target)[number]
     assert pattern(finding.trace, finding.violations) is BUNDLED[scenario, target, number]
+
+
+STORIES = {
+    "L1, one pod enters twice": ((1, 3, 6), f"B's get saw {LEASE}, which A holds, and went in all the same"),
+    "L3, a lock is deleted that is another's by now": ((2, 4, 5), f"B's delete deleted {LEASE}, which C holds"),
+    "L4, a lock that ran out is taken over": ((0, 2), f"C's update took over {LEASE}, which A holds"),
+    "a lock in Redis runs out by itself": ((0, 1), "B's SET took my:lock, which A holds"),
+    "R3, its own creation is not in the cache": (
+        (1, 2),
+        "A was answered before the cache knew of its own create of rr/prod/rr-1; A was answered 201, and 1 hit is",
+    ),
+    "R4, the winner is not in the cache": (
+        (2, 3),
+        "A's create of rr/prod/rr-1 was not known to the cache when B's create, which was refused (409), came; A was",
+    ),
+    "R5, the list is older than the record": (
+        (1, 5),
+        "A's create of rr/prod/rr-1 was not known to the cache when B's create came, while the clock moved on to the",
+    ),
+    "R2, live reads": ((1, 2, 3), "A created the record (create) between B's list, which saw 200 [], and B's create"),
+    "R9, the record is deleted meanwhile": (
+        (1,),
+        "Cleanup acted after A's list and before A's get; 1 hit is stored",
+    ),
+}
+
+
+@pytest.mark.parametrize("race", STORIES)
+def test_the_story_says_what_the_pattern_is_seen_by(race: str) -> None:
+    """The steps that are marked, and a sentence about them."""
+    _, violations, lines = RACES[race]
+    trace = trace_of(*lines)
+    assert (telling(trace, violations).steps, story(trace, violations)[: len(STORIES[race][1])]) == STORIES[race]
 
 
 def test_a_lock_that_works_is_no_pattern() -> None:

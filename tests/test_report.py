@@ -28,7 +28,8 @@ from stress.report.columns import columns
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.junit import junit
 from stress.report.race import details, race
-from stress.report.story import between, conflicting, story
+from stress.report.steps import between, conflicting
+from stress.report.story import story
 from stress.report.summary import literal, summary
 from stress.report.terminal import Terminal
 from stress.report.words import clean, listed, plain, replay_command

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.report.story import between, said, shown
+from stress.report.pattern import telling
+from stress.report.steps import said, shown
 from stress.report.words import clean
 
 if TYPE_CHECKING:
@@ -25,14 +26,13 @@ _NARROWEST = 20
 
 
 def columns(trace: Trace, violations: Sequence[Violation] = (), width: int = WIDTH) -> list[str]:
-    """Write a trace as columns that fit ``width``; ``>`` marks the three steps that the story is about.
+    """Write a trace as columns that fit ``width``; ``>`` marks the steps that the story is about.
 
     What happened before the concurrent requests is left out.
     """
     events = shown(trace)
     actors = list(dict.fromkeys(event.actor for event in events))
-    found = between(trace, violations)
-    marked = {found.saw, found.came, found.then} if found else set()
+    marked = set(telling(trace, violations).steps)
     each = (width - 2) // max(1, len(actors)) - 2
     if each < _NARROWEST:
         return _staircase(events, actors, marked, width)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.report.document import covered, repeated, unchecked
-from stress.report.pattern import told
 from stress.report.rendering import rendered
+from stress.report.story import told
 from stress.report.told import cutting
 from stress.verdict import counted
 

@@ -9,14 +9,14 @@ from stress.report.beside import beside, breaks, is_far
 from stress.report.document import covered, order_name, repeated, unchecked
 from stress.report.endings import draws, endings, lines_of, percent
 from stress.report.meanings import in_words, uncontrolled
-from stress.report.pattern import pattern, titled
+from stress.report.pattern import telling, titled
 from stress.report.race import CAUSES
 from stress.report.rendering import embedded, rendered
-from stress.report.story import ASSERTION, between, conflicting, said, shown, story
+from stress.report.steps import conflicting, said, shown
+from stress.report.story import ASSERTION, story
 from stress.report.told import Texts, as_json, cutting, meaning
 from stress.report.values import UNKNOWN, course
 from stress.report.words import masked_lines, replay_command
-from stress.trace import Kind
 from stress.verdict import counted
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class _Page:
         return list(rows.values())[: self._limits.rows]
 
     def _finding(self, number: int, finding: Finding) -> dict[str, Any]:
-        named = pattern(finding.trace, finding.violations)
+        named = telling(finding.trace, finding.violations).pattern
         ident = "" if number == 1 else f"order-{number}-"
         return {
             "number": number,
@@ -168,8 +168,7 @@ class _Page:
     def _trace(self, ident: str, trace: Trace, violations: Sequence[Violation]) -> dict[str, Any]:
         """Give a trace as rows, a cell for each actor, with its answers and states; note it for the script."""
         events = shown(trace)
-        found = between(trace, violations) if violations else None
-        told = (found.saw, found.came, found.then) if found else _acts(events) if violations else ()
+        told = telling(trace, violations).steps if violations else ()
         if id(trace) not in self._courses:
             self._courses[id(trace)] = course(trace)
         followed = self._courses[id(trace)]
@@ -236,11 +235,6 @@ def _where(finding: Finding, violation: Violation) -> str:
     if len(finding.trace.incarnations) == 1:
         return ""
     return "at the end" if violation.invariant.startswith(ASSERTION) else f"incarnation {violation.incarnation + 1}"
-
-
-def _acts(events: Sequence[Event]) -> tuple[int, ...]:
-    """Where no step came between, what the environment did is what is marked."""
-    return tuple(event.index for event in events if event.kind is Kind.ENVIRONMENT)
 
 
 def _values(events: Sequence[Event], after: Any, keys: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ANN401

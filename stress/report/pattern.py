@@ -1,4 +1,4 @@
-"""The name of a race: which of the well-known patterns the steps of a failing order follow.
+"""The name of a race: which of the well-known patterns the steps of a failing order follow, and which steps show it.
 
 A name is derived from what the steps touch, what they were told, and what the environment did, never from the names of
 scenarios and targets. The races of the Gateway contract (section 3) are what the patterns were chosen for.
@@ -6,11 +6,11 @@ scenarios and targets. The races of the Gateway contract (section 3) are what th
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from stress.report.story import COLLECTION, between, common, of_kubernetes, refused, saw_nothing, story
+from stress.report.locks import changes, held_after, locks, lost_lock, refuses
+from stress.report.steps import between, common, of_kubernetes, refused, saw_nothing
 from stress.report.words import SCRIPTS
 from stress.step import Access
 from stress.trace import Kind
@@ -18,7 +18,7 @@ from stress.trace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stress.report.story import Between
+    from stress.report.steps import Between
     from stress.trace import Answer, Event, Trace
     from stress.verdict import Violation
 
@@ -49,33 +49,44 @@ _MEANINGS = {
     Pattern.REENTRANT_LOCK: "A lock that one request holds lets another request in.",
     Pattern.DELETE_UNDER_FOOT: "What a request has seen is deleted before it is done with it.",
 }
-_LOCK = re.compile(r"(^leases/.)|((^|[^a-z])(lock|mutex|lease)([^a-z]|$))", re.IGNORECASE)
 _DELETING = ("cleanup", "expiry")
 _HITS = ("hit", "count")
 _CREATED = "create"
 
 
-def pattern(trace: Trace, violations: Sequence[Violation]) -> Pattern | None:
-    """Name the pattern of a failing order; None where no step came between and the environment did nothing."""
+class Telling(NamedTuple):
+    """What a story is about: the pattern (None: none is known), and the indexes of the events that show it.
+
+    ``between`` are the steps that got between each other, where it is about such. ``cause`` says what happened where
+    that is told in other words than by these steps; ``actors`` are whom it concerns then.
+    """
+
+    pattern: Pattern | None
+    steps: tuple[int, ...]
+    between: Between | None = None
+    cause: str = ""
+    actors: tuple[str, ...] = ()
+
+
+def telling(trace: Trace, violations: Sequence[Violation]) -> Telling:
+    """Find what the story of a failing order is about."""
     found = between(trace, violations)
     steps = [event for event in trace.events if event.kind is Kind.STEP]
-    if (deleted := _environment(trace, found)) is not None:
-        return deleted
-    for lock in dict.fromkeys(name for step in steps for name in _locks(step)):
-        if (named := _lock(lock, steps)) is not None:
-            return named
-    if _stale(trace, steps):
-        return Pattern.STALE_READ
+    acts = [event for event in trace.events if event.kind is Kind.ENVIRONMENT]
+    acted = tuple(event.index for event in acts)
+    if (named := _environment(trace, found, acts)) is not None:
+        return Telling(named, tuple(one.index for one in acts if one.actor != "clock"), found)
+    for special in (_locked(steps), _stale(trace, steps)):
+        if special is not None:
+            return special
     if found is None:
-        return _without_reads(trace, steps)
-    return _of_steps(trace, found, violations)
+        return Telling(_without_reads(trace, steps), acted)
+    return Telling(_of_steps(trace, found, violations), found[:3], found)
 
 
-def told(trace: Trace, violations: Sequence[Violation]) -> str:
-    """Tell the story after the name of its pattern, if it has one."""
-    named = pattern(trace, violations)
-    sentence = story(trace, violations)
-    return f"{titled(named)}: {sentence}" if named else sentence
+def pattern(trace: Trace, violations: Sequence[Violation]) -> Pattern | None:
+    """Name the pattern of a failing order; None where no step came between and the environment did nothing."""
+    return telling(trace, violations).pattern
 
 
 def titled(named: Pattern) -> str:
@@ -83,102 +94,52 @@ def titled(named: Pattern) -> str:
     return named[:1].upper() + named[1:]
 
 
-# --- the environment ---------------------------------------------------------------------------------
+# --- the environment and locks -----------------------------------------------------------------------
 
 
-def _environment(trace: Trace, found: Between | None) -> Pattern | None:
+def _environment(trace: Trace, found: Between | None, acts: Sequence[Event]) -> Pattern | None:
     """Name what an act of the environment did: a lock ran out, or something else was deleted or changed."""
-    acts = [event for event in trace.events if event.kind is Kind.ENVIRONMENT]
     inside = [one for one in acts if found is None or found.saw < one.index < found.then]
     deleting = [one for one in inside if one.actor in _DELETING]
     if deleting:
-        held = _held_at(deleting[0].index, trace)
+        held = held_after(trace.events[: deleting[0].index])
         return Pattern.LOCK_EXPIRY if held and deleting[0].actor == "expiry" else Pattern.DELETE_UNDER_FOOT
     writing = any(one.actor == "writer" for one in acts)
     return Pattern.STALE_READ if found is None and writing else None
 
 
-def _held_at(index: int, trace: Trace) -> bool:
-    """Tell whether some lock was taken, and not given back, before an event."""
-    held: set[str] = set()
-    for event in trace.events[:index]:
-        for name in _locks(event) if event.kind is Kind.STEP else ():
-            if _takes(event, name):
-                held.add(name)
-            elif _deletes(event, name):
-                held.discard(name)
-    return bool(held)
-
-
-# --- locks -------------------------------------------------------------------------------------------
-
-
-def _locks(event: Event) -> list[str]:
-    """Name the locks among what a step touches: leases, and keys that are called so."""
-    return [
-        touch.object for touch in event.touches if _LOCK.search(touch.object) and not touch.object.endswith(COLLECTION)
-    ]
-
-
-def _access(event: Event, name: str) -> Access | None:
-    return next((touch.access for touch in event.touches if touch.object == name), None)
-
-
-def _takes(event: Event, name: str) -> bool:
-    return _access(event, name) is Access.CREATE and not _refused(event)
-
-
-def _deletes(event: Event, name: str) -> bool:
-    return _access(event, name) is Access.DELETE and not _refused(event)
-
-
-def _refused(event: Event) -> bool:
-    """Tell whether a step changed nothing; a creation in Redis, or a deletion, says so by 0 too."""
-    counts = any(touch.access in (Access.CREATE, Access.DELETE) for touch in event.touches)
-    return refused(event) or (counts and event.reply == "0")
-
-
-def _lock(name: str, steps: Sequence[Event]) -> Pattern | None:
-    """Follow one lock: who holds it, who enters although another holds it, who takes or deletes it from another."""
-    holder, looked, entered = "", {}, set[str]()
-    taken = 0
-    for step in steps:
-        access = _access(step, name)
-        if _takes(step, name):
-            if holder and holder != step.actor:
-                return Pattern.LOCK_EXPIRY
-            holder, taken = step.actor, step.index
-            entered.clear()
-        elif access is Access.READ and not saw_nothing(step):
-            looked[step.actor] = step.index
-            if holder and step.actor != holder:
-                entered.add(step.actor)
-        elif _deletes(step, name) and holder:
-            if step.actor != holder and looked.get(step.actor, taken) < taken:
-                return Pattern.DELETE_UNDER_FOOT
-            holder = ""
-        elif access is Access.WRITE and not refused(step) and holder not in ("", step.actor):
-            return Pattern.LOCK_EXPIRY  # a lease that another holds is taken over
-        elif holder and step.actor in entered and access is None and _changes(step):
-            return Pattern.REENTRANT_LOCK
+def _locked(steps: Sequence[Event]) -> Telling | None:
+    for name in dict.fromkeys(name for step in steps for name in locks(step)):
+        lost = lost_lock(name, steps)
+        if lost is not None:
+            indexes = tuple(step.index for step in lost.steps)
+            actors = tuple(dict.fromkeys(step.actor for step in lost.steps))
+            return Telling(Pattern(lost.how), indexes, None, lost.told, actors)
     return None
-
-
-def _changes(event: Event) -> bool:
-    return any(touch.access is not Access.READ for touch in event.touches) and not _refused(event)
 
 
 # --- caches ------------------------------------------------------------------------------------------
 
 
-def _stale(trace: Trace, steps: Sequence[Event]) -> bool:
-    """Tell whether somebody acted on a cache that had not been told of a write; only Kubernetes has such caches."""
-    return any(
-        _ignored(trace, write, step)
-        for write in steps
-        if of_kubernetes(write) and _changes(write)
-        for step in _ends(trace, steps, write)
-    )
+def _stale(trace: Trace, steps: Sequence[Event]) -> Telling | None:
+    """Find who acted on a cache that had not been told of a write; only Kubernetes has such caches."""
+    for write in steps:
+        if not (of_kubernetes(write) and changes(write)):
+            continue
+        for after in _ends(trace, steps, write):
+            if _ignored(trace, write, after):
+                actors = tuple(dict.fromkeys((write.actor, after.actor)))
+                return Telling(Pattern.STALE_READ, (write.index, after.index), None, _unknown(write, after), actors)
+    return None
+
+
+def _unknown(write: Event, after: Event) -> str:
+    """Say who did not know of what."""
+    what = f"{write.actor}'s {write.command} of {write.object}"
+    if after.kind is Kind.ANSWER:
+        return f"{write.actor} was answered before the cache knew of its own {write.command} of {write.object}"
+    refusal = f", which was refused ({after.reply.split(' ')[0]})," if refused(after) else ""
+    return f"{what} was not known to the cache when {after.actor}'s {after.command}{refusal} came"
 
 
 def _ends(trace: Trace, steps: Sequence[Event], write: Event) -> Iterator[Event]:
@@ -187,7 +148,7 @@ def _ends(trace: Trace, steps: Sequence[Event], write: Event) -> Iterator[Event]
         if step.index <= write.index or step.actor == write.actor or not _shared(write, step):
             continue
         began = next(event.index for event in trace.events if event.actor == step.actor)
-        if (_refused(step) or began > write.index) and any(touch.access is not Access.READ for touch in step.touches):
+        if (refuses(step) or began > write.index) and any(touch.access is not Access.READ for touch in step.touches):
             yield step
     answer = next((one for one in trace.answers if one.actor == write.actor), None)
     if write.command == _CREATED and answer is not None and not _updates(steps, write):
@@ -238,9 +199,9 @@ def _without_reads(trace: Trace, steps: Sequence[Event]) -> Pattern | None:
 def _of_steps(trace: Trace, found: Between, violations: Sequence[Violation]) -> Pattern:
     """Name what was done around the step that came between."""
     saw, came, then = (trace.events[index] for index in found[:3])
-    if _changes(saw) and (named := _without_reads(trace, trace.events)) is not None:
+    if changes(saw) and (named := _without_reads(trace, trace.events)) is not None:
         return named
-    if _deletes(came, found.object) or (came.command == "delete" and of_kubernetes(came)):
+    if _access(came, found.object) is Access.DELETE or (came.command == "delete" and of_kubernetes(came)):
         return Pattern.DELETE_UNDER_FOOT
     overwrites = bool(common(came, then)) and _access(then, found.object) is Access.WRITE and _overwrites(then)
     counts = any(word in one.invariant for one in violations for word in _HITS)
@@ -252,6 +213,10 @@ def _of_steps(trace: Trace, found: Between, violations: Sequence[Violation]) -> 
     if saw_nothing(saw) and not (counts and gave_up):
         return Pattern.CHECK_THEN_ACT
     return Pattern.LOST_UPDATE if overwrites or (counts and gave_up) else Pattern.STALE_READ
+
+
+def _access(event: Event, name: str) -> Access | None:
+    return next((touch.access for touch in event.touches if touch.object == name), None)
 
 
 def _overwrites(event: Event) -> bool:

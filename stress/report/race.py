@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from stress.report.beside import comparison
 from stress.report.columns import WIDTH, columns
-from stress.report.pattern import told
-from stress.report.story import ASSERTION
+from stress.report.story import ASSERTION, told
 from stress.report.words import clean, replay_command
 from stress.verdict import Cause
 

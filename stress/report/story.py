@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stress.mask import mask_text
-from stress.report.words import listed, short
-from stress.step import WHOLE, Access
+from stress.report.pattern import telling, titled
+from stress.report.steps import saw_nothing
+from stress.report.words import listed
 from stress.trace import Kind
 from stress.verdict import counted
 
@@ -16,32 +17,8 @@ if TYPE_CHECKING:
     from stress.trace import Answer, Event, Trace
     from stress.verdict import Violation
 
-_NOTHING = ("", "nil", "[]", "0")
-_REFUSED = ("nil", "[]")
-_BEFORE = "before"
-COLLECTION = "/*"
-"""How the name of a collection of the Kubernetes API ends."""
-ACTS = {
-    "clock": "moves on to the next second",
-    "cleanup": "deletes the records",
-    "expiry": "lets a key run out",
-}
-"""What an actor of the environment does, in words."""
 ASSERTION = "test_"
 """How the name of a check begins that is what a test asserts; what the Gateway itself broke says more."""
-
-
-class Between(NamedTuple):
-    """What a story is about: a step of one actor that came between two steps of another.
-
-    ``saw`` and ``came`` conflict on ``object``; ``then`` is where the actor of ``saw`` went on, knowing nothing of it.
-    All three are indexes of events.
-    """
-
-    saw: int
-    came: int
-    then: int
-    object: str
 
 
 def story(trace: Trace, violations: Sequence[Violation]) -> str:
@@ -49,99 +26,28 @@ def story(trace: Trace, violations: Sequence[Violation]) -> str:
     cause, told = _cause(trace, violations)
     broken = [one for one in violations if not one.invariant.startswith(ASSERTION)] or violations
     effects = list(dict.fromkeys(effect for one in broken for effect in _effects(trace, one)))
+    effects = [one for one in effects if one not in told]
     effects = [one for one in (told, *effects) if one] or ["nothing that was checked is broken"]
     what = f"{', '.join(effects[:-1])}, and {effects[-1]}" if len(effects) > 1 else effects[0]
     sentence = f"{cause}; {what}." if cause else f"{what}."
     return sentence[:1].upper() + sentence[1:]
 
 
-def between(trace: Trace, violations: Sequence[Violation] = ()) -> Between | None:
-    """Find the step that came between two steps of another actor; None when no request was interrupted so.
-
-    Preferred is a plain read whose actor then changes what it had read, of actors that the first violation names.
-    """
-    named = set(violations[0].answers) if violations else set()
-    events = trace.events
-    best: tuple[tuple[bool, ...], Between] | None = None
-    for came in (event for event in events if event.kind is Kind.STEP and not refused(event)):
-        for actor in dict.fromkeys(event.actor for event in events if event.actor != came.actor):
-            found = _around(trace.steps_of(actor), came)
-            if found is None:
-                continue
-            saw, then = events[found.saw], events[found.then]
-            worth = (
-                {actor, came.actor} <= named,
-                _only_reads(saw, found.object),
-                found.object in common(came, then),
-                not _only_reads(then, found.object),
-                not saw_nothing(came),
-            )
-            if best is None or worth > best[0]:
-                best = (worth, found)
-    return best[1] if best else None
-
-
-def of_kubernetes(event: Event) -> bool:
-    """Tell whether a step is a request to the Kubernetes API; commands of Redis have capitals."""
-    return event.command[:1].islower()
-
-
-def refused(event: Event) -> bool:
-    """Tell whether a step changed nothing although it could have: a transaction, a creation, a request that failed."""
-    if of_kubernetes(event):
-        return event.reply[:1] in ("4", "5")
-    return event.reply in _REFUSED
-
-
-def saw_nothing(event: Event) -> bool:
-    """Tell whether a step was told that nothing is there."""
-    if of_kubernetes(event):
-        return event.reply.startswith("404") or event.reply.endswith(" []")
-    return event.reply in _NOTHING
-
-
-def common(first: Event, second: Event) -> list[str]:
-    """Name the objects on which two steps conflict: both touch it, and one does not only read it.
-
-    Two changes of a collection are none for people: they are of two objects in it, or conflict on the one object too.
-    """
-    return [
-        theirs.object if mine.object == WHOLE else mine.object
-        for mine in first.touches
-        for theirs in second.touches
-        if (mine.object == theirs.object or WHOLE in (mine.object, theirs.object))
-        and not (mine.access is Access.READ and theirs.access is Access.READ)
-        and not (mine.object.endswith(COLLECTION) and Access.READ not in (mine.access, theirs.access))
-    ]
-
-
-def conflicting(trace: Trace) -> frozenset[int]:
-    """Give the indexes of all steps that conflict with a step of another actor in flight at the same time."""
-    steps = [event for event in shown(trace) if event.kind is Kind.STEP]
-    return frozenset(
-        one.index for one in steps if any(one.actor != other.actor and common(one, other) for other in steps)
-    )
-
-
-def _around(mine: Sequence[Event], came: Event) -> Between | None:
-    earlier = [event for event in mine if event.index < came.index and common(event, came)]
-    later = [event for event in mine if event.index > came.index]
-    if not earlier or not later:
-        return None
-    reads = [event for event in earlier if any(_only_reads(event, name) for name in common(event, came))]
-    saw = (reads or earlier)[-1]
-    then = next((event for event in later if common(event, came)), later[0])
-    both = [name for name in common(saw, came) if name in common(came, then)]
-    return Between(saw.index, came.index, then.index, (both or common(saw, came))[0])
-
-
-def _only_reads(event: Event, name: str) -> bool:
-    return all(touch.access is Access.READ for touch in event.touches if touch.object in (name, WHOLE))
+def told(trace: Trace, violations: Sequence[Violation]) -> str:
+    """Tell the story after the name of its pattern, if it has one."""
+    named = telling(trace, violations).pattern
+    sentence = story(trace, violations)
+    return f"{titled(named)}: {sentence}" if named else sentence
 
 
 def _cause(trace: Trace, violations: Sequence[Violation]) -> tuple[str, str]:
-    """Say what came between, and what the two whom it concerns were answered."""
-    found = between(trace, violations)
+    """Say what came between, and what those whom it concerns were answered."""
+    about = telling(trace, violations)
+    found = about.between
+    if about.cause:
+        clock = [event for event in trace.events if event.actor == "clock" and event.kind is Kind.ENVIRONMENT]
+        words = [about.cause, *(f"while {_environment(one, trace)}" for one in clock[:1])]
+        return ", ".join(words), _told(trace, about.actors)
     others = [event for event in trace.events if event.kind is Kind.ENVIRONMENT]
     deleting = [event for event in others if event.actor != "clock"]
     if deleting and (found is None or any(found.saw < event.index < found.then for event in deleting)):
@@ -236,11 +142,11 @@ def _created(trace: Trace, violation: Violation) -> list[str]:
 def _hits(trace: Trace, violation: Violation) -> list[str]:
     del trace
     answered = len(violation.answers)
+    were = "was" if answered == 1 else "were"
     if not violation.observed.isdecimal():
-        were = "was" if answered == 1 else "were"
         return [f"{violation.observed} is stored for the {counted(answered, 'hit')} that {were} answered"]
     stored = f"{violation.observed} {'hit is' if violation.observed == '1' else 'hits are'} stored"
-    return [f"{stored} of the {answered} that were answered"]
+    return [f"{stored} of the {answered} that {were} answered"]
 
 
 def _counts(trace: Trace, violation: Violation) -> list[str]:
@@ -272,21 +178,3 @@ def _cut(text: str, most: int = 40) -> str:
     # Masked before it is cut: of half a URL nobody could tell that it holds a password.
     flat = " ".join(mask_text(text).split())
     return flat if len(flat) <= most else f"{flat[: most - 1]}…"
-
-
-def shown(trace: Trace) -> list[Event]:
-    """Give the events that are shown: all but those of the requests answered before the concurrent ones."""
-    return [event for event in trace.events if not event.actor.startswith(_BEFORE)]
-
-
-def said(event: Event) -> str:
-    """Give what one event says in a column: a command and its reply, an answer, what the environment did."""
-    if event.kind is Kind.START:
-        return "starts"
-    if event.kind is Kind.ANSWER:
-        return f"is answered {event.command if event.command != '0' else 'nothing'}"
-    if event.kind is Kind.BLOCKED:
-        return "is blocked"
-    if event.kind is Kind.ENVIRONMENT:
-        return ACTS.get(event.actor, "acts")
-    return short(event.command, event.object, event.text)

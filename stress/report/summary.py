@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from stress.report.document import covered, order_path, repeated, unchecked
 from stress.report.endings import draws, endings, percent
-from stress.report.pattern import told
 from stress.report.race import details, title
+from stress.report.story import told
 from stress.report.words import clean
 
 if TYPE_CHECKING:

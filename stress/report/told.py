@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stress.report.story import said, shown
+from stress.report.steps import said, shown
 from stress.report.words import clean
 from stress.trace import Kind
 

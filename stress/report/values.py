@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.report.story import COLLECTION, of_kubernetes, shown
+from stress.report.steps import COLLECTION, of_kubernetes, shown
 from stress.step import WHOLE, Access
 from stress.trace import Kind
 
