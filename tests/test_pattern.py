@@ -42,7 +42,7 @@ def _step(index: int, actor: str, command: str, rest: list[str]) -> Event:
         resource, namespace, one = name.split("/")
         subresource = command.partition("/")[2]
         effect = KubeEffect(verb, "g", resource, namespace, one.replace("*", ""), subresource)
-        return Event(index, Kind.STEP, actor, command, name, command, " ".join(words), touches_of(effect))
+        return Event(index, Kind.STEP, actor, command, name, f"{command} {name}", " ".join(words), touches_of(effect))
     if command.isupper() and actor.startswith("watch"):
         return Event(index, Kind.STEP, actor, command, name, command, command)
     touch = Touch(name, Access(words[0]))
