@@ -2,24 +2,68 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from stress.formats import find
 from stress.scenario import Scenario
+from stress.stores.process import spawn
 from stress.target import Target
-from stress.worlds import nursery
+from stress.worlds import nursery, replicas
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Generator, Mapping, Sequence
+
+MEASURES = "COVERAGE_PROCESS_CONFIG"
+"""What lets coverage measure a child that is Python."""
+
+# What the first child compiles the others read: without this each compiles aiohttp anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("steady")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name our own mark."""
+    config.addinivalue_line("markers", "unmeasured: run without the tracer of coverage, at two to three times the pace")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Let brute force run without the tracer, where other tests cover the same lines."""
+    tracer = sys.gettrace()
+    if item.get_closest_marker("unmeasured") is not None:
+        sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        if sys.gettrace() is not tracer:
+            sys.settrace(tracer)
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _nursery() -> None:
-    """Let the nursery of the bundled Gateways import beside the first tests; it ends with this process."""
-    nursery.begin()
+def _gateways() -> Generator[None, None, None]:
+    """Start Gateways without coverage, whose import alone takes longer than their own; other children are measured.
+
+    The nursery of the bundled ones imports beside the first tests; it ends with this process.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(MEASURES, raising=False)
+        nursery.begin()
+
+    def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: int) -> subprocess.Popen[bytes]:
+        return spawn(command, folder=folder, env={name: env[name] for name in env.keys() - {MEASURES}}, log=log)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replicas, "spawn", start)
+        yield
 
 
 @pytest.fixture

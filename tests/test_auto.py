@@ -206,6 +206,7 @@ def test_the_clock_comes_last_and_nothing_is_lost_by_it() -> None:
     assert (auto.orders, auto.classes, auto.repeated, auto.exhausted, auto.clock_cut) == (20, 20, 0, True, False)
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS // 2)
 @given(random_programs())
 def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, list[str]]) -> None:

@@ -42,8 +42,8 @@ def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     assert len((folder / "trace.ndjson").read_text().splitlines()) == 12 + 3 + 1
     suite = ET.parse(tmp_path / "reports" / "latest" / "junit.xml").getroot()  # noqa: S314 - our own file
     assert [(case.get("name"), len(case)) for case in suite] == [("redis-read-modify-write", 0), ("redis-atomic", 0)]
-    again = real("replay", folder / "order.txt", "--times", "20", folder=tmp_path, code=1)
-    assert again.strip() == "STILL FAILING 20/20"
+    again = stress(tmp_path, "replay", folder / "order.txt", "--times", "20")
+    assert (again.code, again.out, again.err) == (1, "STILL FAILING 20/20\n", "")
 
 
 def test_a_fixed_target_has_no_such_order_any_more(tmp_path: Path) -> None:

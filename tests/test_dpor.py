@@ -244,6 +244,7 @@ def random_programs(draw: st.DrawFn) -> tuple[Program, list[str]]:
     return Program(actors, environment, starts=kind == "clock" and number == 2), alike
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS)
 @given(random_programs())
 def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, list[str]]) -> None:

@@ -174,6 +174,7 @@ def distance(some: Sequence[Move], others: Sequence[Move]) -> int:
     return len(some) - max(best)
 
 
+@pytest.mark.unmeasured
 def test_no_passing_order_is_nearer() -> None:
     """Of every failing order of three requests that each make four moves, as few steps are moved as by brute force."""
     world = world_of("t2-one-then-three", "redis-read-modify-write")
