@@ -41,6 +41,7 @@ async def searched(world: WireWorld, lanes: int) -> tuple[list[tuple[object, ...
     return seen, covered.evidence
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "target", "explorer", "orders"),

@@ -110,6 +110,7 @@ def test_every_verb_that_is_shown_is_one(line: str) -> None:
     assert (done.returncode, done.stdout != "") == (0, True), done.stderr
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("line", [line for line in shown("stress-gateway") if " gateway " not in line])
 def test_every_command_that_is_shown_does_what_is_told(line: str, tmp_path: Path) -> None:
     """Each command ends as expected; a replay of the racy Gateway's order fails still."""

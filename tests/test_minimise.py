@@ -103,6 +103,7 @@ RACES = [
 ]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("scenario", "target", "invariant", "smallest", "most"), RACES)
 def test_every_random_failing_order_is_minimised_to_the_same(
     scenario: str, target: str, invariant: str, smallest: str, most: int
