@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
+_CHOSEN_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_BELOW, _LOWEST, _TRIES = 12000, 10000, 100
 
 
 class Child(Protocol):
@@ -71,11 +74,25 @@ def spawn(
 
 
 def free_port() -> int:
-    """Find a loopback port that nobody listens on now."""
+    """Find a loopback port that nobody listens on now, and that the kernel gives nobody until it is listened on.
+
+    A port of the range that the kernel chooses from (ip_local_port_range in ip(7)) may become, meanwhile, the port of
+    any connection or of another gate: then what is meant for a Gateway comes to somebody else.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        first = int(_CHOSEN_FROM.read_text().split()[0])
+        for _ in range(_TRIES if first - _BELOW >= _LOWEST else 0):
+            port = first - 1 - secrets.randbelow(_BELOW)  # not by a seed, which others may share
+            with suppress(OSError):
+                return _bound(port)
+    return _bound(0)
+
+
+def _bound(port: int) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.bind(("127.0.0.1", port))
+        found: int = probe.getsockname()[1]
+        return found
 
 
 def end(process: Child, seconds: float = 2.0) -> None:
