@@ -406,9 +406,9 @@ def test_a_healthy_machine_is_told_line_by_line(tmp_path: Path) -> None:
         "ok     clock",
         "ok     descriptors",
         "ok     memory",
-        "ok     embedded Valkey",
         "ok     disk for reports",
         "ok     disk for temporary files",
+        "ok     embedded Valkey",
     ]
     assert (said.code, said.out.splitlines()[-1]) == (0, "all is well")
 

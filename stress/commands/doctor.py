@@ -42,9 +42,11 @@ def command(
 
     One line each, with the mend. Exit code 0 when all is well, 69 when something is not.
     """
-    from stress.doctor.machine import machine
+    from stress.doctor.machine import machine, valkey
+    from stress.doctor.probe import Probe
 
-    return await_it(_told([*machine(reports), *probes_of(targets, hosts)], as_json=as_json))
+    probes = [*machine({"reports": reports}), Probe("embedded Valkey", "", valkey), *probes_of(targets, hosts)]
+    return await_it(_told(probes, as_json=as_json))
 
 
 def probes_of(targets: Sequence[str], hosts: Sequence[str]) -> list[Probe]:

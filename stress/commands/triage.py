@@ -74,14 +74,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def _faults(targets: Sequence[str], hosts: Sequence[str]) -> list[str]:
     """Ask the doctor."""
     import asyncio
-    import tempfile
-    from pathlib import Path
 
     from stress.commands.doctor import probes_of
     from stress.doctor.machine import machine
     from stress.doctor.probe import examine
 
-    probes = [*machine(Path(tempfile.gettempdir())), *probes_of(targets, hosts)]
+    probes = [*machine({}), *probes_of(targets, hosts)]
     return [one.line for one in asyncio.run(examine(probes)) if not one.well]
 
 

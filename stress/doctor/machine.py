@@ -14,10 +14,14 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stress.doctor.probe import Ill, Probe
 from stress.errors import Unavailable
 from stress.stores.valkey import server_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LEAST_DISK = 100 * 2**20
 """What a nightly run with its reports may write, in bytes."""
@@ -32,20 +36,19 @@ _RUNS_WITHIN = 10.0
 _MEGA = 2**20
 
 
-def machine(reports: Path) -> list[Probe]:
-    """Give the probes of this machine; ``reports`` is the folder that reports will be written to."""
+def machine(rooms: Mapping[str, Path]) -> list[Probe]:
+    """Give the probes of this machine; ``rooms`` are the folders to write to, by what is written there."""
     looks = {
         "platform": platforms,
         "loopback": loopback,
         "clock": clock,
         "descriptors": descriptors,
         "memory": memory,
-        "embedded Valkey": valkey,
     }
-    rooms = {"disk for reports": reports, "disk for temporary files": Path(tempfile.gettempdir())}
+    disks = {**rooms, "temporary files": Path(tempfile.gettempdir())}
     return [
         *(Probe(name, "", look) for name, look in looks.items()),
-        *(Probe(name, "", partial(disk, folder)) for name, folder in rooms.items()),
+        *(Probe(f"disk for {name}", "", partial(disk, folder)) for name, folder in disks.items()),
     ]
 
 

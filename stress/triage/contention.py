@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Self
 
 from stress.stores.process import spawn
 
-_SPIN = [sys.executable, "-I", "-S", "-c", "while True: pass"]
+_SPIN = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass"
+"""Stops itself when it is ready to spin."""
 
 
 class Contention:
@@ -25,8 +27,8 @@ class Contention:
         """Start them, stopped."""
         try:
             for _ in range(self.many):
-                self._spinning.append(spawn(_SPIN, log=subprocess.DEVNULL))
-            self.rest()
+                self._spinning.append(spawn([sys.executable, "-I", "-S", "-c", _SPIN], log=subprocess.DEVNULL))
+            self._stopped()
         except BaseException:
             self._end()
             raise
@@ -37,16 +39,20 @@ class Contention:
         self._end()
 
     def go(self) -> None:
-        """Let them run."""
-        self._signal(signal.SIGCONT)
+        """Let them spin."""
+        for process in self._spinning:
+            process.send_signal(signal.SIGCONT)
 
     def rest(self) -> None:
-        """Stop them."""
-        self._signal(signal.SIGSTOP)
-
-    def _signal(self, number: signal.Signals) -> None:
+        """Stop them, and wait until they have: one that waits for a core does not stop at once."""
         for process in self._spinning:
-            process.send_signal(number)
+            process.send_signal(signal.SIGSTOP)
+        self._stopped()
+
+    def _stopped(self) -> None:
+        for process in self._spinning:
+            with suppress(ChildProcessError):  # somebody has ended it, and that was seen
+                os.waitpid(process.pid, os.WUNTRACED)
 
     def _end(self) -> None:
         for process in self._spinning:
