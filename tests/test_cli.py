@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from commands import children, command, own_files, report, stress
 
+from stress.cli import LATER
 from stress.formats import bundled
 
 OWN = Path(__file__).parent / "gateways" / "lock_gateway.py"
@@ -194,6 +195,17 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (74, "")
 
 
+def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
+    """Without stories and table: the race with the command that replays it, and the twin that holds."""
+    said = stress(tmp_path, "run", "atomic-hit-count", "--world", "model", "--quiet")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert len(lines) == 3
+    assert lines[0] == "race: atomic-hit-count on redis-read-modify-write: hits_equal_answers, distinct_counts"
+    assert re.fullmatch(r"  replay: \S*stress-gateway replay reports/\S+/order\.txt", lines[1])
+    assert lines[2] == "holds: atomic-hit-count on redis-atomic"
+
+
 # --- bad use -----------------------------------------------------------------------------------------
 
 
@@ -260,7 +272,7 @@ def test_list_and_schema_tell_what_there_is(tmp_path: Path) -> None:
     assert "patience" in json.loads(stress(tmp_path, "schema", "target").out)["properties"]
 
 
-@pytest.mark.parametrize("name", ["run", "replay", "list", "schema", "gateway"])
+@pytest.mark.parametrize("name", sorted(LATER))
 def test_the_help_of_each_command_ends_with_examples(tmp_path: Path, name: str) -> None:
     """Each example stands on a line of its own, to be copied."""
     said = stress(tmp_path, name, "--help")

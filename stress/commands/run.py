@@ -74,6 +74,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
 @ALLOW
 @LANES
 @REPORTS
+@click.option("--quiet", is_flag=True, help="A line for each pair instead of stories and a table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     scenarios: tuple[str, ...],
@@ -90,11 +91,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     hosts: tuple[str, ...],
     lanes: int | None,
     reports: Path,
+    quiet: bool,  # noqa: FBT001 - an option of the command line
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
     """Search scenarios for races."""
     from stress.batch import Batch, Budget, Where
     from stress.examples import Folder, Nothing
+    from stress.report.terminal import Terminal
 
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
@@ -103,7 +106,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     budget = Budget(total, seconds, orders, seed)
     where = Where(world or "", frozenset(hosts), lanes)
     failed = Nothing() if no_examples else Folder(kept)
-    return await_it(Batch(jobs, budget, where, reports, as_json=as_json, examples=failed, fresh=fresh).run())
+    terminal = Terminal(quiet=quiet)
+    batch = Batch(jobs, budget, where, reports, as_json=as_json, examples=failed, fresh=fresh, terminal=terminal)
+    return await_it(batch.run())
 
 
 def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
