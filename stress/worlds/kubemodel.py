@@ -37,10 +37,11 @@ _METHODS = {"list": "GET", "get": "GET", "create": "POST", "update": "PUT", "upd
 
 
 class Request(NamedTuple):
-    """A call of a protocol: the name of the verb and its arguments."""
+    """A call of a protocol: the name of the verb, its arguments, and whether it is made ``apart``."""
 
     verb: str
     arguments: tuple[Any, ...]
+    apart: bool
 
     @property
     def effect(self) -> KubeEffect:
@@ -75,11 +76,12 @@ class ModelKubeStore:
         self._known: Known = ()
         self._made: list[str] = []
         self._left: list[str] = []
+        self._apart = False
 
     def begin(self, actor: str, known: Known, made: Sequence[str]) -> None:
         """Serve an actor from its start."""
         self._actor, self._known = actor, known
-        self._made, self._left = [], [*made]
+        self._made, self._left, self._apart = [], [*made], False
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -95,7 +97,9 @@ class ModelKubeStore:
             )
         touches, objects, words = described(command.effect, names.replace)
         title = Words(words[0], " ".join(objects), " ".join(words), touches)
-        return node.following(title, getattr(KubeMemory, command.verb), command.arguments, names.known)
+        grown = node.following(title, getattr(KubeMemory, command.verb), command.arguments, names.known)
+        grown.apart = command.apart
+        return grown
 
     def now(self) -> float:
         """Give the virtual clock."""
@@ -120,59 +124,61 @@ class ModelKubeStore:
         return f"{self.identity}-{self._actor}"
 
     async def apart(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something to its end."""
+        """Do something to its end although the request may be cancelled meanwhile: these steps stay."""
+        self._apart = True
         await work
+        self._apart = False
 
     async def list(self, resource: Resource, namespace: str, field: str, value: str) -> Sequence[Json]:
         """List the objects of a namespace in which a field has a value."""
-        return _items(await _ask("list", resource, namespace, field, value))
+        return _items(await self._ask("list", resource, namespace, field, value))
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Json:
         """Read an object."""
-        return await _ask("get", resource, namespace, name)
+        return await self._ask("get", resource, namespace, name)
 
     async def create(self, resource: Resource, body: Json) -> Json:
         """Create an object."""
-        return await _ask("create", resource, body)
+        return await self._ask("create", resource, body)
 
     async def update(self, resource: Resource, body: Json) -> Json:
         """Put an object in the place of another version."""
-        return await _ask("update", resource, body)
+        return await self._ask("update", resource, body)
 
     async def update_status(self, resource: Resource, body: Json) -> Json:
         """Put a status in the place of another version's."""
-        return await _ask("update_status", resource, body)
+        return await self._ask("update_status", resource, body)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", version: str = "") -> None:
         """Delete an object, if it is the one that is meant."""
-        await _ask("delete", resource, namespace, name, uid, version)
+        await self._ask("delete", resource, namespace, name, uid, version)
 
     async def cached_list(self, namespace: str, fingerprint: str) -> Sequence[Json]:
         """List the records of a fingerprint out of the cache."""
-        return _items(await _ask("cached_list", namespace, FINGERPRINT, fingerprint))
+        return _items(await self._ask("cached_list", namespace, FINGERPRINT, fingerprint))
 
     async def cached_get(self, namespace: str, name: str) -> Json:
         """Read a record out of the cache."""
-        return await _ask("cached_get", RECORDS, namespace, name)
+        return await self._ask("cached_get", RECORDS, namespace, name)
 
     def _replica(self, actor: str) -> int:
         return self._replicas.get(actor, self._replicas["A"])
 
+    @types.coroutine
+    def _ask(self, verb: str, *arguments: Any) -> Generator[Request, Reply, Json]:  # noqa: ANN401 - each has its own
+        """Ask for one step.
 
-@types.coroutine
-def _ask(verb: str, *arguments: Any) -> Generator[Request, Reply, Json]:  # noqa: ANN401 - each verb has its own
-    """Ask for one step.
+        Raises:
+            ApiError: when it is refused.
 
-    Raises:
-        ApiError: when it is refused.
-
-    """
-    # What is asked for stands in the tree as it is now, whatever the protocol does to its objects later.
-    reply = yield Request(verb, tuple(copy.deepcopy(one) if isinstance(one, dict) else one for one in arguments))
-    document: Json = copy.deepcopy(reply.document)
-    if reply.status >= _REFUSED:
-        raise ApiError(reply.status, document["reason"], document["message"])
-    return document
+        """
+        # What is asked for stands in the tree as it is now, whatever the protocol does to its objects later.
+        kept = tuple(copy.deepcopy(one) if isinstance(one, dict) else one for one in arguments)
+        reply = yield Request(verb, kept, self._apart)
+        document: Json = copy.deepcopy(reply.document)
+        if reply.status >= _REFUSED:
+            raise ApiError(reply.status, document["reason"], document["message"])
+        return document
 
 
 def _items(found: Json) -> Sequence[Json]:
@@ -184,7 +190,10 @@ class KubeModel:
     """The API in memory of one target. ``rest`` is its state before the concurrent requests.
 
     ``watches`` says whether replicas watch the records; what they are told then is a move of ``watch:<replica>``.
+    ``cancels``: a request whose client hangs up is cancelled.
     """
+
+    cancels = True
 
     def __init__(self, scenario: Scenario, target: Target, values: Mapping[str, str], now: float) -> None:
         """Begin empty; ``values`` are fingerprint and fresh value."""

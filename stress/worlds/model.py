@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from stress.errors import Fault, UsageFault
 from stress.explore.base import Diverged
@@ -20,11 +20,12 @@ from stress.step import START, Move, letters
 from stress.stores.memory import next_second
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.worlds.environment import misfits
+from stress.worlds.happened import Did, Gone, Told, answer_of, renamed, unheard
 from stress.worlds.identity import identity
 from stress.worlds.kubemodel import KubeModel
 from stress.worlds.observe import with_told_hits
 from stress.worlds.redismodel import RedisModel
-from stress.worlds.tree import End, Known, Node, Silent, Tree, key
+from stress.worlds.tree import End, HungUp, Known, Node, Silent, Tree, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -39,22 +40,12 @@ if TYPE_CHECKING:
 _BEGINNING = 1_767_225_600.0
 """The virtual clock begins with 2026, seconds since 1970."""
 _FRESH = "5eed5eed5eed"
-_CREATED, _DUPLICATE, _ERROR = 201, 202, 500
+_LEFT = "hang-up"
+"""The command of the move by which a client hangs up."""
 
+_HUNG_UP = key(HungUp())
 _PLAIN = (str, int, type(None))
 """Replies that stand for themselves in a tree; asking `key` for each of them costs a call a step."""
-
-
-class Told(NamedTuple):
-    """A replica was told of an event: the move, and its text."""
-
-    move: Move
-    text: str
-
-
-Did = tuple[Node | End | Told | str, Any]
-"""A thing that happened: a start, step or what no step shows, and its reply; an end; an event of a watch, and what it
-told; or an environment actor, and the state that it ended."""
 
 
 @dataclass
@@ -183,15 +174,21 @@ class ModelWorld:
         ended: list[Snapshot] = []
         started: dict[str, int] = {}
         places: dict[str, list[int]] = {}
-        shown = [did for did in (*self._before, *run.did) if not isinstance(did[0], Silent)]
-        for index, (what, result) in enumerate(shown):
-            now = len(ended)
-            if isinstance(what, str):
+        for what, result in (*self._before, *run.did):
+            now, index = len(ended), len(events)
+            if isinstance(what, Silent):
+                continue
+            if isinstance(what, Gone):
+                where = tuple(dict.fromkeys(places.get(what.actor, ()))) or (now,)
+                answers.append(unheard(what.actor, (started[what.actor], index + 1), where))
+                events.append(Event(index, Kind.ENVIRONMENT, f"client:{what.actor}", _LEFT, "", _LEFT, incarnation=now))
+                events.append(Event(index + 1, Kind.ANSWER, what.actor, "0", "", "0", incarnation=now))
+            elif isinstance(what, str):
                 events.append(Event(index, Kind.ENVIRONMENT, what, what, "", what, incarnation=now))
-                ended += [] if result is None else [_renamed(result, names)]
+                ended += [] if result is None else [renamed(result, names)]
             elif isinstance(what, End):
                 where = tuple(dict.fromkeys(places.get(what.actor, ()))) or (now,)
-                answers.append(_answer(what, names, (started[what.actor], index), where))
+                answers.append(answer_of(what, names, (started[what.actor], index), where))
                 status = str(answers[-1].status)
                 events.append(Event(index, Kind.ANSWER, what.actor, status, "", status, incarnation=now))
             elif what.move.command == START:
@@ -222,36 +219,43 @@ class ModelWorld:
 class _Run:
     """One order in the model."""
 
-    __slots__ = ("_left", "_nodes", "_world", "acted", "did", "known", "memory", "taken")
+    __slots__ = (
+        *("_gone", "_left", "_nodes", "_requests", "_unanswered", "_world"),
+        *("acted", "did", "known", "memory", "taken"),
+    )
 
     def __init__(self, world: ModelWorld, also: frozenset[str]) -> None:
         self._world = world
         self.memory: Any = world.rest.copy()
         self._nodes: list[Node | None] = list(world.starts)
+        self._requests = [node.move for node in world.starts]
+        self._unanswered = len(world.starts)
         self._left = dict.fromkeys(also, 1) | world.possible if also else world.possible.copy()
         self.acted: dict[object, int] = dict.fromkeys(self._left, 0)
         self.did: list[Did] = []
         self.taken: list[Move] = []
         self.known: Known = world.known
+        self._gone: set[str] = set()
 
     def follow(self, choose: Callable[..., Move | None]) -> None:
         """Ask who goes next until every request is answered and the explorer wants no more."""
         memory, nodes, did, taken = self.memory, self._nodes, self.did, self.taken
         number_of, surrounded = self._world.number_of, bool(self._left) or self._world.state.watches
-        running, known = len(nodes), self.known
-        moves = requests = [node.move for node in nodes if node is not None]
+        known, moves, requests = self.known, self._requests, self._requests
         while True:
             if surrounded:
-                moves = requests + self._environment(unfinished=running > 0)
+                moves = requests + self._environment()
             if not moves:
                 return
-            move = choose(moves, done=not running)
+            move = choose(moves, done=not self._unanswered)
             if move is None:
+                self._rest()
                 return
             taken.append(move)
             number = number_of.get(move.actor)
             if number is None:
                 self._act(move)
+                known = self.known
                 continue
             node = nodes[number]
             assert node is not None  # noqa: S101 - its move was offered
@@ -268,11 +272,25 @@ class _Run:
             if isinstance(following, Node):
                 nodes[number] = following
                 requests[requests.index(move)] = following.move
-                continue
-            did.append((following, None))
-            nodes[number] = None
-            requests.remove(move)
-            running -= 1
+            else:
+                self._end(move, following)
+
+    def _end(self, move: Move, end: End) -> None:
+        """Note that a request has nothing more to do, and its answer unless its client is gone."""
+        self._nodes[self._world.number_of[move.actor]] = None
+        self._requests.remove(move)
+        if move.actor not in self._gone:
+            self.did.append((end, None))
+            self._unanswered -= 1
+
+    def _rest(self) -> None:
+        """Let through what requests still do whose clients are gone, unseen as on the wire."""
+        for actor in self._gone:
+            node: Node | End | None = self._nodes[self._world.number_of[actor]]
+            history = self._history(actor)
+            while isinstance(node, Node):
+                history.append((node.handler(self.memory, *node.arguments), self.memory.now))
+                node = self._world.tree.grow(node, history, self.known)
 
     def _onward(self, node: Node, following: Node | End | None, known: Known) -> Node | End:
         """Run a request where nothing is known of it, and do what it does besides its steps."""
@@ -293,23 +311,51 @@ class _Run:
         for what, reply in self.did:
             if what == "clock":
                 now = next_second(now)
+            elif isinstance(what, Gone):
+                found += [(HungUp(), now)] if what.cancelled and what.actor == actor else []
             elif isinstance(what, Node) and what.move.actor == actor:
                 found.append((reply, now))
         return found
 
-    def _environment(self, *, unfinished: bool) -> list[Move]:
+    def _environment(self) -> list[Move]:
         """List what the environment may do now; clock and watches matter only until the last answer.
 
         The clock matters only after the first start, too.
         """
+        unfinished = self._unanswered > 0
         found = [told.move for told in self._world.told(self)] if unfinished and self._world.state.watches else []
-        return found + [
-            Move(name, name, "", self.acted[name] + 1)
-            for name, left in self._left.items()
-            if left and (name != "clock" or (unfinished and self.taken))
-        ]
+        for name, left in self._left.items():
+            if left and name == "client":
+                flying = [one.actor for one in self._requests if one.command != START and one.actor not in self._gone]
+                found += [Move(f"client:{actor}", _LEFT, "") for actor in flying]
+            elif left and (name != "clock" or (unfinished and self.taken)):
+                found.append(Move(name, name, "", self.acted[name] + 1))
+        return found
+
+    def _hang_up(self, actor: str) -> None:
+        """Let a client leave; its request is cancelled where it stands if the Gateway does that."""
+        number = self._world.number_of[actor]
+        node = self._nodes[number]
+        assert node is not None  # noqa: S101 - its move was offered
+        self._left["client"] -= 1
+        self._gone.add(actor)
+        self._unanswered -= 1
+        cancelled = self._world.state.cancels and not node.apart
+        self.did.append((Gone(actor, cancelled), None))
+        if not cancelled:
+            return
+        following = node.next.get((_HUNG_UP, self.memory.now, self.known))
+        following = self._onward(node, following, self.known)
+        if isinstance(following, Node):
+            self._nodes[number] = following
+            self._requests[self._requests.index(node.move)] = following.move
+        else:
+            self._end(node.move, following)
 
     def _act(self, move: Move) -> None:
+        if move.command == _LEFT:
+            self._hang_up(move.actor.partition(":")[2])
+            return
         if move.actor in self._left:
             self._left[move.actor] -= 1
             self.acted[move.actor] += 1
@@ -321,27 +367,3 @@ class _Run:
         told = next(one for one in self._world.told(self) if one.move == move)
         self.acted[move[:3]] = move.occurrence
         self.did.append((told, self.memory.deliver(int(move.actor.partition(":")[2]))))
-
-
-def _answer(end: End, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
-    """Give the answer that the HTTP side of the bundled Gateways makes of an outcome, or of an error."""
-    outcome = end.result if isinstance(end.result, Outcome) else None
-    status = _ERROR if outcome is None else _CREATED if outcome.created else _DUPLICATE
-    return Answer(
-        actor=end.actor,
-        status=status,
-        record=names.replace(outcome.record) if outcome is not None else None,
-        count=outcome.count if outcome is not None and not outcome.created else None,
-        started=between[0],
-        ended=between[1],
-        created=status == _CREATED,
-        duplicate=status == _DUPLICATE,
-        incarnations=places,
-        error="" if outcome is not None else str(end.result),
-    )
-
-
-def _renamed(state: Snapshot, names: Names) -> Snapshot:
-    records = None if state.records is None else tuple(names.replace(name) for name in state.records)
-    hits = None if state.hits is None else {names.replace(name): count for name, count in state.hits.items()}
-    return Snapshot(records, hits, state.ended_by)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class RedisModel:
     """The store in memory of one target. ``rest`` is its state before the concurrent requests."""
 
-    watches = False
+    watches = cancels = False
 
     def __init__(self, target: Target, values: Mapping[str, str], now: float) -> None:
         """Begin empty; ``values`` are fingerprint and fresh value."""

@@ -7,6 +7,7 @@ words, is found in the tree. A search goes over the same histories again and aga
 
 from __future__ import annotations
 
+import asyncio
 import types
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     from stress.gateways.store import Incoming, Outcome, Reply, Script
     from stress.names import Names
 
-_UNHASHABLE = (list, Exception)
+_UNHASHABLE = (list, BaseException)
+_RAISED = (Exception, asyncio.CancelledError)
 Known = tuple[tuple[str, str], ...]
 """Names that have numbers already, in order of first appearance."""
 Edge = tuple[object, float]
 """What an actor was told: a reply (or the error that it is), and the time on the clock then."""
+
+
+class HungUp(asyncio.CancelledError):
+    """What a request is told whose client hangs up."""
 
 
 class ModelStore:
@@ -141,10 +147,10 @@ class Node:
     """One actor after some history: the step that it shows, how to run it, and where each reply leads.
 
     ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched, ``made``
-    is what the actor made up.
+    is what the actor made up. Where it is ``apart`` the step is asked for whether or not the client hangs up.
     """
 
-    __slots__ = ("arguments", "effects", "handler", "known", "made", "move", "next", "seen", "text", "touches")
+    __slots__ = ("apart", "arguments", "effects", "handler", "known", "made", "move", "next", "seen", "text", "touches")
 
     def __init__(
         self, move: Move, known: Known, handler: Callable[..., Any] = lambda _: None, arguments: tuple[Any, ...] = ()
@@ -155,6 +161,7 @@ class Node:
         self.touches: tuple[Touch, ...] = ()
         self.text = move.command
         self.made: tuple[str, ...] = ()
+        self.apart = True
         self.seen: dict[Any, Any] = {}
         self.next: dict[tuple[object, float, Known], Node | End] = {}
         self.effects: dict[tuple[object, bool], Effect] = {}
@@ -193,7 +200,7 @@ class End(NamedTuple):
     """One actor after its last step: what it answers, an outcome or the error that it came to."""
 
     actor: str
-    result: Outcome | Exception
+    result: Outcome | BaseException
     known: Known
 
 
@@ -228,10 +235,10 @@ class Tree:
         try:
             for reply, now in history:
                 store.clock = now
-                command = request.throw(reply) if isinstance(reply, Exception) else request.send(reply)
+                command = request.throw(reply) if isinstance(reply, _RAISED) else request.send(reply)
         except StopIteration as stop:
             return End(node.move.actor, stop.value, known)
-        except Exception as error:  # noqa: BLE001 - whatever a protocol raises is a 500 to its client
+        except _RAISED as error:  # whatever a protocol raises is a 500 to its client
             return End(node.move.actor, error, known)
         finally:
             _close(request)
