@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from stress.gate.gate import Gate
+from stress.gate.kube import ApiServer, KubeProxy
 from stress.stores.kube.server import KubeServer
 from stress.stores.kubeconfig import written
 from stress.target import Target
@@ -84,11 +86,18 @@ async def sent(session: aiohttp.ClientSession, **headers: str) -> tuple[int, dic
         return answer.status, await answer.json(content_type=None)
 
 
-async def taken_in(replica: Replica) -> None:
-    """Wait until a Gateway has taken in what its watch told it: the server had told all before it answered."""
+async def taken_in(proxy: KubeProxy, replica: Replica) -> None:
+    """Wait until a Gateway has taken in what its watch tells of all that was written."""
+    await proxy.watches.caught_up()
     assert replica.watch is not None
     while replica.watch.quiet() is None:  # noqa: ASYNC110 - there is nothing to be told by
         await asyncio.sleep(0)
+
+
+def counted(server: KubeServer) -> tuple[str, int]:
+    """Give the name of the only record, and how many hits are stored in it."""
+    (record,) = server.objects(KIND)
+    return record["metadata"]["name"], record.get("status", {}).get("deduplication", {}).get("occurrenceCount", 0)
 
 
 @pytest.mark.asyncio
@@ -96,7 +105,10 @@ async def taken_in(replica: Replica) -> None:
 async def test_a_repeated_signal_is_counted(
     mode: str, target_of: Callable[[str], tuple[Target, Path]], tmp_path: Path
 ) -> None:
-    """One request after another makes one record and counts both hits, on the embedded server with no gate between."""
+    """One request after another makes one record and counts hits, on the embedded server behind an open gate.
+
+    Who reads from a cache may lose the first hit even so, as its cache may not have the new record yet (R3).
+    """
     target, folder = target_of(mode)
     kubeconfig = tmp_path / "kubeconfig"
     async with KubeServer() as server:
@@ -104,21 +116,23 @@ async def test_a_repeated_signal_is_counted(
             assert isinstance(manifest, dict)
             server.install(manifest)
         server.install({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}})
-        kubeconfig.write_text(written(server.url, "prod"))
+        proxy = KubeProxy(Gate(), 1, ApiServer("127.0.0.1", server.port))
+        kubeconfig.write_text(written(f"http://127.0.0.1:{await proxy.start()}", "prod"))
         replica = await launch(target, folder, 1, {"kubeconfig": str(kubeconfig), "namespace": "prod"})
         try:
             async with aiohttp.ClientSession(replica.url) as session:
                 unstamped, _ = await sent(session)
                 first = await sent(session, **{"X-Timestamp": str(int(time.time()))})
-                await taken_in(replica)
+                await taken_in(proxy, replica)
+                name, hits = counted(server)
                 second = await sent(session, **{"X-Timestamp": str(int(time.time()))})
         finally:
             replica.close()
-        (record,) = server.objects(KIND)
-    name = record["metadata"]["name"]
-    assert (unstamped, first[0], second[0]) == (400, 201, 202)
+            await proxy.close()
+    assert hits in ((0, 1) if mode == "cached" else (1,))
+    assert (unstamped, first[0], second[0], proxy.gate.fault) == (400, 201, 202, "")
     assert [answer["remediationRequestName"] for _, answer in (first, second)] == [name, name]
     assert [answer["fingerprint"] for _, answer in (first, second)] == [FINGERPRINT, FINGERPRINT]
-    assert (second[1]["metadata"]["count"], record["status"]["deduplication"]["occurrenceCount"]) == (2, 2)
+    assert (second[1]["metadata"]["count"], counted(server)) == (hits + 1, (name, hits + 1))
     pattern = r"rr-[0-9a-f]{32}" if mode == "corrected" else r"rr-[0-9a-f]{12}-\d+"
     assert re.fullmatch(pattern, name)
