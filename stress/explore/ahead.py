@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stress.step import Move
     from stress.trace import Trace
 
+    Then = Callable[[Sequence[Move], Sequence[Move], bool], Move | None]
+
 
 class Plan(NamedTuple):
     """An order that is wanted: the moves that it begins with (None: it ends there), and who goes ``then``.
@@ -24,7 +26,7 @@ class Plan(NamedTuple):
     """
 
     begin: tuple[Move | None, ...]
-    then: Callable[[Sequence[Move], Sequence[Move], bool], Move | None]
+    then: Then
 
 
 class Planning(Explorer, Protocol):
@@ -115,7 +117,7 @@ class Following:
         self._explorer.learn(trace)
 
 
-def going_on(*, fused: bool) -> Callable[[Sequence[Move], Sequence[Move], bool], Move | None]:
+def going_on(*, fused: bool) -> Then:
     """Let everyone keep going; with ``fused`` starts stand where they are placed once (`fused_starts`)."""
 
     def then(taken: Sequence[Move], moves: Sequence[Move], done: bool) -> Move | None:  # noqa: FBT001 - as it is offered

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.explore.ahead import Plan, going_on
 from stress.explore.base import Diverged, fused_starts, is_environment, is_request, keep_going, switches_away
 from stress.explore.dependence import Table, effects
-from stress.explore.known import Known, taking
+from stress.explore.known import Known
 from stress.explore.starve import Starve
 from stress.explore.symmetry import Symmetry, of_actor
+from stress.explore.wakeup import taking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.explore.classes import name_of
 from stress.explore.symmetry import of_actor
-from stress.explore.wakeup import without
+from stress.explore.wakeup import taking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,9 +76,3 @@ class Known:
             for effect in done
         )
         return Run(named, tuple(self._table.number(effect) for effect in named), ended)
-
-
-def taking(sequence: list[int], number: int, table: Table) -> list[int] | None:
-    """Give what is left of a sequence after one of its moves, if that can come first in it, else None."""
-    rest = without(sequence, number, table)
-    return rest if rest is not None and len(rest) < len(sequence) else None

@@ -6,7 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from stress.explore.base import is_environment
-from stress.explore.known import NAMES, Known, taking
+from stress.explore.known import NAMES, Known
+from stress.explore.wakeup import taking
 from stress.step import START, Move
 
 if TYPE_CHECKING:

@@ -56,6 +56,12 @@ def without(sequence: list[int], number: int, table: Table) -> list[int] | None:
     return sequence
 
 
+def taking(sequence: list[int], number: int, table: Table) -> list[int] | None:
+    """Give what is left of a sequence after one of its moves, if that can come first in it, else None."""
+    rest = without(sequence, number, table)
+    return rest if rest is not None and len(rest) < len(sequence) else None
+
+
 def graft(tree: list[Branch], begin: int, whole: Absorbed, table: Table) -> None:
     """Put a sequence into the branches of a wakeup tree from ``begin`` on."""
     sequence = whole.sequence
@@ -87,3 +93,8 @@ def all_absorbed(branch: Branch) -> list[Absorbed]:
     for child in branch.children:
         found += all_absorbed(child)
     return found
+
+
+def firsts(branch: Branch) -> list[Branch]:
+    """Give a branch and the first one after each."""
+    return [branch, *(firsts(branch.children[0]) if branch.children else ())]
