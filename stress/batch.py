@@ -16,6 +16,7 @@ from stress.doctor.targets import check
 from stress.errors import Unavailable, UsageFault
 from stress.examples import Nothing
 from stress.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
+from stress.explore.part import Part
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
@@ -26,7 +27,7 @@ from stress.result import Finished, Result
 from stress.resume import Earlier
 from stress.scenario import Scenario
 from stress.search import INTERRUPTED, Limits
-from stress.shard import places
+from stress.shard import places, too_heavy
 from stress.sites import Shared
 from stress.target import Target
 from stress.verdict import judge
@@ -61,12 +62,14 @@ class Job(NamedTuple):
     """One scenario, the target to search it on, and the folder of that target's file.
 
     ``attachments`` are the texts of those files that are not bundled, for order files that are replayed elsewhere.
+    With a ``part`` only that is searched.
     """
 
     scenario: Scenario
     target: Target
     folder: Path
     attachments: tuple[tuple[str, str], ...] = ()
+    part: Part | None = None
 
     @classmethod
     def load(cls, scenario: str, target: str) -> Job:
@@ -143,6 +146,10 @@ class Where(NamedTuple):
         model = ModelWorld(job.scenario, job.target) if wanted != "wire" else None
         wire = WireWorld(job.scenario, job.target, job.folder, self.allow, site) if wanted != "model" else None
         return model, wire
+
+
+EVERYWHERE = Where()
+"""Each pair in the worlds that its target has."""
 
 
 class Kept(NamedTuple):
@@ -222,7 +229,8 @@ class Batch:
         """Search one pair."""
         done = {id(one.job) for one in self.kept}
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
-        limits = self.budget.share(left, time.monotonic() - self._begun)._replace(lanes=self.where.lanes or LANES)
+        limits = self.budget.share(left, time.monotonic() - self._begun)
+        limits = limits._replace(lanes=self.where.lanes or LANES, part=job.part)
         site = None
         try:
             if self.where.wanted(job) != "model":
@@ -230,7 +238,7 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
-                kept = self.examples.orders(job), self.examples.journal(job)
+                kept = self.examples.orders(job), _journal(self.examples.journal(job), job.part)
                 earlier = Earlier(*kept, self.fresh, regressions(job))
                 pair = Pair(model, world, limits, self._tell, earlier)
                 result = job.attached_to(await pair.result())
@@ -311,10 +319,31 @@ class Batch:
         click.echo(line, err=True)
 
 
-def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
-    """Give the pairs of one shard: all shards of the same pairs together have each of them once."""
-    found = places([_weight(job) for job in jobs], [_group(job) for job in jobs], shard.of)
-    return [job for job, place in zip(jobs, found, strict=True) if place == shard.number]
+def part_of(jobs: Sequence[Job], shard: Shard, where: Where = EVERYWHERE) -> list[Job]:
+    """Give the pairs of one shard: all shards of the same pairs together have each of them once, whole or in parts.
+
+    A pair that the model searches too is not split, as that takes less time than to find its parts; nor is one with a
+    race that is expected, as its search ends there.
+    """
+    weights = [_weight(job) for job in jobs]
+    heavy = too_heavy(weights, shard.of)
+    split = [
+        many and where.wanted(job) == "wire" and job.scenario.expect.get(job.target.name, "holds") == "holds"
+        for job, many in zip(jobs, heavy, strict=True)
+    ]
+    whole = [at for at, parted in enumerate(split) if not parted]
+    found = places([weights[at] for at in whole], [_group(jobs[at]) for at in whole], shard.of)
+    own = {at for at, place in zip(whole, found, strict=True) if place == shard.number}
+    return [
+        job._replace(part=Part(*shard)) if split[at] else job for at, job in enumerate(jobs) if split[at] or at in own
+    ]
+
+
+def _journal(path: Path | None, part: Part | None) -> Path | None:
+    """Give each part of a search a file of its own."""
+    if path is None or part is None:
+        return path
+    return path.with_stem(f"{path.stem}-{part.number}-of-{part.of}")
 
 
 def _group(job: Job) -> tuple[Path, str]:

@@ -16,6 +16,7 @@ from stress.explore.auto import Auto
 from stress.explore.base import Explorer
 from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
+from stress.explore.exhaustive import Exhaustive
 from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
 from stress.explore.walk import Walk
@@ -41,6 +42,7 @@ from stress.worlds.wire import WireWorld
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
+    from stress.explore.part import Part
     from stress.journal import Journal
     from stress.order import Order
     from stress.running import World
@@ -68,6 +70,7 @@ class Limits(NamedTuple):
 
     ``lanes`` is how many orders may run at the same time on the wire, where none depends on what another showed.
     ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
+    With a ``part`` only that is searched.
     """
 
     seconds: float
@@ -75,6 +78,12 @@ class Limits(NamedTuple):
     seed: int = 0
     lanes: int = 1
     proof: float = 0.0
+    part: Part | None = None
+
+    def drawing(self, number: int = 0) -> int:
+        """Give a seed to draw with, the ``number``-th from the user's; no other part draws with it."""
+        seed = self.seed + number
+        return seed if self.part is None else self.part.seed(seed)
 
 
 @dataclass
@@ -179,7 +188,7 @@ class Search:
 
     def _covering(self) -> Covering:
         """Make the explorer that leaves nothing out; runs of a journal are in words already."""
-        return covering_of(self._world, self._clock_turn, read if self._journal is None else effects)
+        return covering_of(self._world, self._clock_turn, read if self._journal is None else effects, self._limits.part)
 
     async def _followed(self, order: Order) -> Trace:
         """Follow an order; one that can't be followed is tried twice, as a machine may stand still for a moment."""
@@ -225,7 +234,7 @@ class Search:
             self._drawn = drawn = await self._draw()
             self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
         elif kind not in COVERING or (kind == "auto" and not covering.explorer.exhausted):
-            await self._sample(lambda: sampler_named(kind, self._limits.seed, self._skip))
+            await self._sample(lambda: sampler_named(kind, self._limits.drawing(), self._skip, self._limits.part))
 
     @property
     def _skip(self) -> frozenset[str]:
@@ -239,7 +248,7 @@ class Search:
         now = time.monotonic()
         until = now + max(0.0, self._limits.seconds - (now - self._begun)) * _BASELINE_SHARE
         most = min(_BASELINE_ORDERS[self._world.name], max(0, self._limits.orders - self._tally.ran))
-        walks = (Walk(self._limits.seed + number, 1, skip=self._skip) for number in range(most))
+        walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
         drawn = Drawn(self._world)
         orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)
         async with aclosing(follow_each(orders, self._world, self._limits.lanes)) as traces:
@@ -256,14 +265,18 @@ class Search:
         world = self._world
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
-        orders = explorer.orders
+        orders, part = explorer.orders, self._limits.part
+        orders += explorer.foreign if isinstance(explorer, Exhaustive) else 0  # it counts its own alone
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
             orders=orders,
             seconds=time.monotonic() - self._begun,
-            exhausted=explorer.exhausted,
-            total=(auto and auto.total) or orders if explorer.exhausted else None,
+            exhausted=explorer.exhausted and part is None,
+            exhausted_part=explorer.exhausted and part is not None,
+            part="" if part is None else f"{part.number}/{part.of}",
+            foreign=explorer.foreign,
+            total=(auto and auto.total) or orders if explorer.exhausted and part is None else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,
             sampled=self._drawn,
@@ -336,7 +349,7 @@ class Search:
         before = self._tally.ran
         while not self._enough():
             missing = [name for name in self._expected if name not in self._tally.found]
-            draw = Draw(self._world, missing or self._world.scenario.invariants, self._limits.seed + self._tally.ran)
+            draw = Draw(self._world, missing or self._world.scenario.invariants, self._limits.drawing(self._tally.ran))
             trace = await draw.run(self._limits.orders - self._tally.ran, self._begun + self._limits.seconds)
             self._tally.ran += draw.ran
             if trace is None:

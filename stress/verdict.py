@@ -87,6 +87,8 @@ class Evidence:
     assumption: requests share only the store.
     ``repeated`` counts those of the ``orders`` whose class had been run before. ``renamed`` tells that classes are
     counted up to the names of identical requests. ``draws`` tells what each sampler drew, the plain random walk last.
+    ``part`` is what was searched where several jobs share a search (``2/3``; empty: all of it). Then ``exhausted`` is
+    never said, but ``exhausted_part``; ``foreign`` counts orders of other parts, run to find those of this one.
     """
 
     world: str
@@ -109,24 +111,48 @@ class Evidence:
     tried: int = 0
     repeated: int = 0
     renamed: bool = False
+    part: str = ""
+    exhausted_part: bool = False
+    foreign: int = 0
     draws: tuple[Sampled, ...] = ()
 
     @property
     def covered(self) -> str:
         """Say in words how much was covered."""
-        if self.stopped and not self.exhausted:
+        if self.stopped and not (self.exhausted or self.exhausted_part):
             ran = self.orders + self.sampled
             told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []
             told += [f"{counted(self.replayed, 'failing order')} of the model followed"] if self.replayed else []
             told += [f"{counted(self.tried, 'order')} of an earlier run tried"] if self.tried else []
             return ", ".join(told)
-        if self.exhausted:
-            words = f"exhausted {self.orders} of {self.total}"
-            if self.classes is not None:
-                names = " up to renaming" if self.renamed else ""
-                orders = counted(self.orders, "order")
-                words = f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
-        elif self.clock_cut:
+        words = self._space
+        if self.sampled and self.orders:
+            words += f", {self.sampled} more sampled"
+        if self.shared_only and self.world == "wire":
+            words += ", assuming that requests share only the store"
+        return words
+
+    @property
+    def _space(self) -> str:
+        """Say how much of the space was covered, or of the part of it that was searched."""
+        if not self.part:
+            return self._all if self.exhausted else self._some
+        where = "part {} of {}".format(*self.part.split("/"))
+        return f"exhausted {where}{self._all}" if self.exhausted_part else f"{where}: {self._some}"
+
+    @property
+    def _all(self) -> str:
+        orders = counted(self.orders, "order")
+        names = " up to renaming" if self.renamed else ""
+        if self.exhausted_part:
+            return f" ({orders})" if self.classes is None else f": {counted(self.classes, 'class')}{names} ({orders})"
+        if self.classes is None:
+            return f"exhausted {self.orders} of {self.total}"
+        return f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
+
+    @property
+    def _some(self) -> str:
+        if self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
             words = f"bounded: every order with up to {counted(self.bound, 'switch')} ({counted(self.orders, 'order')})"
@@ -136,10 +162,6 @@ class Evidence:
             words = f"sampled only: {counted(self.sampled, 'order')}"
         else:
             words = f"{counted(self.orders, 'order')}, cut off below one switch"
-        if self.sampled and self.orders:
-            words += f", {self.sampled} more sampled"
-        if self.shared_only and self.world == "wire":
-            words += ", assuming that requests share only the store"
         return words
 
 
@@ -174,7 +196,7 @@ def judge(
 
     A violation is a race whatever else happened. Without one, any fault, an empty search, or a search cut
     off below one context switch is `inconclusive`. With ``exhaustively`` (a bundled twin) at least one
-    world must have run every order.
+    world must have run every order. Where a search is split this rules on one part, and its evidence says so.
     """
     proof = tuple(evidence)
     if violations:
@@ -185,8 +207,8 @@ def judge(
     ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried]
     if not ran:
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
-    if exhaustively and not any(one.exhausted for one in ran):
+    if exhaustively and not any(one.exhausted or one.exhausted_part for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
-    if not any(one.exhausted or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
+    if not any(one.exhausted or one.exhausted_part or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
     return Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)

@@ -17,7 +17,7 @@ from stress.shard import Shard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.batch import Job
+    from stress.batch import Job, Where
 
 QUICK_SECONDS = 15.0
 OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
@@ -58,7 +58,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
 @click.option(
-    "--shard", callback=_shard_named, metavar="I/N", help="Only part I of N, which together have each pair once."
+    "--shard", callback=_shard_named, metavar="I/N", help="Only part I of N, which together search each pair once."
 )
 @click.option(
     "--examples",
@@ -101,23 +101,23 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
-    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard)
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
     where = Where(world or "", frozenset(hosts), lanes)
+    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard, where)
     failed = Nothing() if no_examples else Folder(kept)
     terminal = Terminal(quiet=quiet)
     batch = Batch(jobs, budget, where, reports, as_json=as_json, examples=failed, fresh=fresh, terminal=terminal)
     return await_it(batch.run())
 
 
-def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
+def _sharded(jobs: list[Job], shard: Shard | None, where: Where) -> list[Job]:
     """Give the pairs of a shard; say so where it has none."""
     from stress.batch import part_of
 
     if shard is None:
         return jobs
-    own = part_of(jobs, shard)
+    own = part_of(jobs, shard, where)
     if not own:
         click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
     return own

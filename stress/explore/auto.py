@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from stress.explore.ahead import Planning
     from stress.explore.dependence import Dependence, Effect
+    from stress.explore.part import Part
     from stress.step import Move
     from stress.trace import Trace
 
@@ -30,6 +31,9 @@ class Auto:
     ``possible`` says how often each actor of the environment may act. With ``clock_apart`` all orders without a move of
     the clock come first, or as many as there are until ``clock_turn``; then those with it. The other arguments are
     those of `Hunt` and `Dpor`.
+
+    With a ``part`` only that is searched. The first part hunts, for all of them: what the hunt runs of the classes of
+    other parts is counted nowhere but in ``orders``.
     """
 
     name = "auto"
@@ -44,14 +48,18 @@ class Auto:
         clock_apart: bool = False,
         clock_turn: Callable[[], bool] = lambda: False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
+        part: Part | None = None,
     ) -> None:
         """Begin with the order without a preemption."""
         self._alike = tuple(alike) if len(alike) > 1 else ()
         self._possible, self._clock_turn, self._fused = possible, clock_turn, fused
         self._clock_apart = clock_apart and "clock" in possible
         self._hunt = Hunt(dependence, fused=fused, alike=self._alike, clock_apart=self._clock_apart, read=read)
-        self._dependence, self._read = dependence, read
-        self._every = Exhaustive(fused=fused, clock_apart=self._clock_apart, clock_turn=clock_turn)
+        self._dependence, self._read, self._part = dependence, read, part
+        # The other parts may tell classes apart: an order that stands for one of theirs must not be left out here.
+        self._every = Exhaustive(
+            fused=fused and part is None, clock_apart=self._clock_apart, clock_turn=clock_turn, part=part
+        )
         self._proof: Recall | None = None
         self._plain: Recall | None = None
         self._now: Planning = self._hunt
@@ -76,6 +84,12 @@ class Auto:
         return None if self.waits() or self._proof is None else self._proof.dpor.explored
 
     @property
+    def foreign(self) -> int:
+        """How many orders of other parts were run, to find those of this one; the hunt's are not among them."""
+        proofs = [one.dpor.foreign for one in (self._plain, self._proof) if one is not None]
+        return sum(proofs) + self._every.foreign
+
+    @property
     def total(self) -> int | None:
         """How many orders there are where all of them had to be run."""
         return self._every.orders if self.waits() and self._every.exhausted else None
@@ -84,8 +98,9 @@ class Auto:
     def repeated(self) -> int:
         """How many orders were run whose class had been run before."""
         if self.waits():
-            return max(0, self.orders - self._every.orders) if self._every.exhausted else self._hunt.repeated
-        return self.orders - (self.classes or 0) if self.exhausted else self._hunt.repeated
+            own = self._every.orders + self.foreign
+            return max(0, self.orders - own) if self._every.exhausted else self._hunt.repeated
+        return max(0, self.orders - (self.classes or 0) - self.foreign) if self.exhausted else self._hunt.repeated
 
     @property
     def renamed(self) -> bool:
@@ -133,12 +148,14 @@ class Auto:
 
     def _plan(self) -> Iterator[bool]:
         """Go from one thing to the next, an order at a time."""
-        yield from self._from(self._hunt, self._timely)
+        hunting = self._part is None or self._part.number == 1
+        if hunting:
+            yield from self._from(self._hunt, self._timely)
         if self._clock_apart and not self.waits():
             without = {name: most for name, most in self._possible.items() if name != "clock"}
             self._plain = Recall(self._proved(), self._hunt.runs, without, self._alike)
             yield from self._from(self._plain, self._timely)
-            for self._hunt.timed in (True, False):
+            for self._hunt.timed in (True, False) if hunting else ():
                 yield from self._from(self._hunt)
         if not self.waits():
             runs = self._hunt.runs + (self._plain.runs if self._plain is not None else [])
@@ -159,7 +176,7 @@ class Auto:
                 return
 
     def _proved(self) -> Dpor:
-        return Dpor(self._dependence, alike=self._alike, read=self._read)
+        return Dpor(self._dependence, alike=self._alike, read=self._read, part=self._part)
 
     @staticmethod
     def _clockless(plan: Plan) -> Plan:
@@ -172,7 +189,7 @@ class Auto:
     def _answer(self) -> bool:
         """Take an order from the hunt that begins as the next one of all; False where there is none."""
         ran = self._hunt.orders_from.get(self._every.prefix)
-        if ran is None:
+        if ran is None or (self._part is not None and self._fused):  # then starts stand elsewhere in the hunt's
             return False
         for point in ran.points:
             self._every.choose(point.moves, done=point.done)

@@ -17,6 +17,7 @@ from stress.trace import Kind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from stress.explore.part import Part
     from stress.step import Move, Touch
     from stress.trace import Event, Trace
 
@@ -29,14 +30,15 @@ class Starve:
 
     Who reads an object and writes it in a later step can be a victim. Victims that did the same as one before come
     last, as identical requests do. So there are at most as many orders as requests, after the first; of those ``alike``
-    one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace.
+    one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace. With a
+    ``part`` the victims are dealt out, one after another, to all parts.
     """
 
     name = "starve"
 
-    def __init__(self, alike: Collection[str] = ()) -> None:
+    def __init__(self, alike: Collection[str] = (), part: Part | None = None) -> None:
         """Know nothing yet."""
-        self._alike = alike
+        self._alike, self._part = alike, part
         self.victim: str | None = None
         self.orders = 0
         self._victims: list[str] = []
@@ -91,6 +93,8 @@ class Starve:
             self._victims = sorted(able, key=lambda actor: first[tuple(plans[actor])] != actor)
             others = [actor for actor in self._victims if actor in self._alike][1:]
             self._victims = [actor for actor in self._victims if actor not in others]
+            if self._part is not None:
+                self._victims = self._victims[self._part.number - 1 :: self._part.of]
         self.orders += 1
 
     def _note(self, event: Event) -> None:
