@@ -41,7 +41,8 @@ FLAGS = (
     "--window-size=900,700",
 )
 ATTACK = (
-    "<script>document.title='owned'</script>\"'</script><img src=http://192.0.2.1/x onerror=alert(1)>\u2028{{ 7*7 }}"
+    "<script>document.title='owned'</script>\"'</script><!--"
+    "<img src=http://192.0.2.1/x onerror=document.title='owned'>\u2028{{ 7*7 }}"
 )
 
 
