@@ -30,7 +30,7 @@ stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled 
 	@$(VENV)/bin/stress-gateway run --profile $(call quote,$(PROFILE)) $(shard) $(target) $(scenarios)
 
 test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage; PROFILE=nightly: ten times as many programs
-	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --cov --cov-report=term-missing:skip-covered
+	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/.dev ## Check style, format, types and the direction of imports
 	@$(VENV)/bin/python -m ruff check

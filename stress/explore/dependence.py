@@ -66,7 +66,8 @@ class Dependence:
     depends on everything.
     ``reads_time``: whether the code after a request's move may read the time; such moves depend on ``clock``.
     ``writes``: the objects that ``expiry`` and ``cleanup`` write, by actor; all of them where it does not say.
-    ``replicas``: the replica of each request; ``watch:r`` depends on every move of replica r.
+    ``replicas``: the replica of each request; ``watch:r`` depends on every move of replica r, and on every
+    write, as an event tells of one.
     ``clients``: the request of each actor that hangs up (``client``, ``client:A``); it depends on every move of that
     request.
     ``real_time``: an invariant asks which request was answered before another was sent (linearizability), so that the
@@ -105,8 +106,9 @@ class Dependence:
             return not self._fused or (self.real_time and other.answered)
         if kind == "clock":
             return is_request(actor) and self._reads_time(other.move)
-        if kind == "watch":
-            return str(self._replicas.get(actor, "")) == which
+        if kind == "watch":  # what is told comes from a write, which must come first
+            writes = actor in _TOUCHING or any(touch.access is not Access.READ for touch in other.touches)
+            return str(self._replicas.get(actor, "")) == which or writes
         return kind == "client" and self._clients.get(one.move.actor) == actor
 
     def _step(self, effect: Effect) -> Step:
