@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import shutil
 import tempfile
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stress.errors import Fault, Unavailable
+from stress.hosts import is_loopback
 from stress.placeholders import fill, filled
 from stress.stores.process import accepts, free_port
 from stress.worlds.nursery import gateway
@@ -40,16 +40,6 @@ def strangers(target: Target, allow: Collection[str]) -> list[Fault]:
             hint = f"a stress test must not hit it by mistake: allow it by name with --allow-host {host}"
             found.append(Fault(target.place(*where), f"{'.'.join(where)}: {host} is not this machine", hint))
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its very name; other names are not looked up, as they may change."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def launch(target: Target, folder: Path, number: int, addresses: Mapping[str, str]) -> Replica:
