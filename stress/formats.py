@@ -27,6 +27,7 @@ _LONGEST_SHOWN = 40
 _MESSAGES = {
     "missing": "the key {key!r} is missing",
     "string_type": "must be a text",
+    "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",

@@ -176,9 +176,10 @@ def test_each_bundled_race_is_found_in_ten_orders_and_each_class_is_run(  # noqa
 
 
 def test_the_table_has_every_bundled_pair() -> None:
-    """None is left out."""
+    """None over Redis is left out; those over Kubernetes are in the guide, whose orders `test_kube_wire.py` checks."""
     loaded = [Scenario.load(path) for path in bundled("").glob("*.yaml")]
-    assert {row[:2] for row in PAIRS} == {(one.name, target) for one in loaded for target in one.expect}
+    pairs = {(one.name, target) for one in loaded for target in one.expect if target.startswith("redis-")}
+    assert {row[:2] for row in PAIRS} == pairs
 
 
 @pytest.mark.parametrize(("name", "target"), [row[:2] for row in PAIRS if row[0] != "expiry" or not row[5]])

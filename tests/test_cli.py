@@ -16,6 +16,7 @@ from commands import children, command, own_files, report, stress
 
 from stress.cli import LATER
 from stress.formats import bundled
+from stress.scenario import Scenario
 
 OWN = Path(__file__).parent / "gateways" / "lock_gateway.py"
 
@@ -73,11 +74,13 @@ def test_a_target_of_ones_own_is_searched_for_both_tests(tmp_path: Path) -> None
 
 
 def test_run_alone_runs_every_bundled_pair(tmp_path: Path) -> None:
-    """Without arguments every scenario is searched on each target that it expects something of."""
+    """Without arguments each scenario of the quick profile is searched on every target that it expects something of."""
     stress(tmp_path, "run", "--world", "model", "--orders", "1")
     pairs = [(one["scenario"], one["target"]) for one in results(tmp_path)]
     listed = re.findall(r"(?m)^([a-z0-9-]+): .* \[(.*)\]$", stress(tmp_path, "list").out)
-    wanted = [(name, target) for name, targets in listed for target in targets.split(", ")]
+    quick = {one.stem for one in bundled("").glob("*.yaml") if Scenario.load(one).quick}
+    wanted = [(name, target) for name, targets in listed if name in quick for target in targets.split(", ")]
+    assert len(quick) == 9
     assert sorted(pairs) == sorted(wanted)
     assert len(listed) == len(list(bundled("").glob("*.yaml")))
 
@@ -89,18 +92,22 @@ def results(folder: Path) -> list[dict[str, object]]:
 
 
 def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
-    """Four pairs in two shards: the one that takes real seconds is alone, the three others are run in the other."""
+    """Six pairs in two shards: each has one of the two that take real seconds, and two of the others."""
     words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
     parts = []
     for shard in ("1/2", "2/2"):
         stress(tmp_path, *words, "--shard", shard)
         parts.append([(one["scenario"], one["target"]) for one in results(tmp_path)])
     assert parts == [
-        [("concurrent-duplicates", "redis-named-by-second")],
         [
+            ("concurrent-duplicates", "redis-named-by-second"),
             ("concurrent-duplicates", "redis-atomic"),
-            ("atomic-hit-count", "redis-read-modify-write"),
             ("atomic-hit-count", "redis-atomic"),
+        ],
+        [
+            ("concurrent-duplicates", "kube-status"),
+            ("concurrent-duplicates", "kube-named-by-fingerprint"),
+            ("atomic-hit-count", "redis-read-modify-write"),
         ],
     ]
 

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 CA = trustme.CA()
 OTHER = trustme.CA()
 CLIENT = CA.issue_cert("client@example.com", common_name="client")
-LONG_AGO: dict[str, Any] = {"not_before": datetime(2020, 1, 1, tzinfo=UTC), "not_after": datetime(2020, 1, 2, tzinfo=UTC)}
+LONG_AGO: dict[str, Any] = {
+    "not_before": datetime(2020, 1, 1, tzinfo=UTC),
+    "not_after": datetime(2020, 1, 2, tzinfo=UTC),
+}
 CONFIG = """\
 apiVersion: v1
 kind: Config
