@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _MODEL_SHARE = 0.5
 """The part of the budget that the model may spend when the wire is searched too."""
 
+_COMPARING_SECONDS = 0.5
+"""How long the quick profile compares the worlds where the model has run every order."""
+
 _NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
 """What may be spent on finding out what a failing order turns on."""
 
@@ -77,7 +80,8 @@ class Pair:
             findings = _distinct(covered[0])
             self._modelled = {one.order.moves for one in findings} if self._wire is not None else set()
         if self._wire is not None and not any(one.fault for one in covered):
-            covered.append(await self._search_wire(self._wire, findings))
+            proven = any(one.evidence.exhausted for one in covered)
+            covered.append(await self._search_wire(self._wire, findings, proven=proven))
             findings = _distinct(covered[-1])
         if not covered[-1].fault:
             began = covered[0]  # what has failed before is tried in the first world
@@ -101,10 +105,14 @@ class Pair:
         limits = self._limits._replace(seconds=max(self._limits.seconds * share, self._limits.proof))
         return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.first)
 
-    async def _search_wire(self, world: World, found: list[Finding]) -> Covered:
+    async def _search_wire(self, world: World, found: list[Finding], *, proven: bool) -> Covered:
         left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
+        compares = proven and self._limits.proof > 0
+        if compares:
+            left = min(left, _COMPARING_SECONDS)
         limits = self._limits._replace(seconds=left)
-        journal = journal_of(self._earlier, world, limits.seed)
+        # What only compares has nothing to go on with the next time.
+        journal = None if compares else journal_of(self._earlier, world, limits.seed)
         search = Search(
             world, limits, tell=self._tell, compare=self._compare, baseline=self._model is None, journal=journal
         )

@@ -95,6 +95,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
     """Search scenarios for races."""
+    if world != "model":
+        from stress.worlds import nursery
+
+        nursery.begin()  # it imports what bundled Gateways need while we import the rest
     from stress.batch import Batch, Budget, Where
     from stress.examples import Folder, Nothing
     from stress.report.terminal import Terminal
