@@ -110,7 +110,7 @@ class Pair:
         compares = proven and self._limits.proof > 0
         if compares:
             left = min(left, _COMPARING_SECONDS)
-        limits = self._limits._replace(seconds=left)
+        limits = self._limits._replace(seconds=left, timed=not compares)
         # What only compares has nothing to go on with the next time.
         journal = None if compares else journal_of(self._earlier, world, limits.seed)
         search = Search(

@@ -69,6 +69,7 @@ class Limits(NamedTuple):
     """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
 
     ``lanes`` is how many orders may run at the same time on the wire, where none depends on what another showed.
+    ``timed`` is whether orders in which the clock moves are run on the wire, where each takes up to a second.
     ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
     With a ``part`` only that is searched.
     """
@@ -78,6 +79,7 @@ class Limits(NamedTuple):
     seed: int = 0
     lanes: int = 1
     proof: float = 0.0
+    timed: bool = True
     part: Part | None = None
 
     def drawing(self, number: int = 0) -> int:
@@ -294,7 +296,7 @@ class Search:
         )
 
     def _late(self) -> bool:
-        return self._spent(_CLOCK_SHARE)
+        return self._limits.timed and self._spent(_CLOCK_SHARE)
 
     def _spent(self, share: float = 1.0) -> bool:
         return time.monotonic() - self._begun > share * self._limits.seconds
@@ -310,11 +312,15 @@ class Search:
         # In the model an order costs so little that one call more for each move would be felt.
         explorer = recorder.explorer if self._journal is None else recorder
         beforehand = Beforehand(self._world, self._limits.lanes)
-        while not self._enough() and explorer.more():
+        while not self._enough() and not self._untimed(recorder.explorer) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
             await self._take(trace := await beforehand.run(explorer, recorder.explorer, left))
             if not self._tally.fault:
                 explorer.learn(trace)
+
+    def _untimed(self, explorer: Covering) -> bool:
+        """Tell whether only orders are left in which the clock moves, and those are not wanted."""
+        return not self._limits.timed and not isinstance(explorer, Dpor) and explorer.clock_cut
 
     async def _again(self, trace: Trace, **how: bool) -> tuple[Violation, ...]:
         """Judge a run of a search that was interrupted."""
