@@ -176,9 +176,7 @@ class Lane(Drive):
         tasks = self._unanswered
         self._arrived = self._frames + self._arrived
         self._frames = []
-        answers = asyncio.ensure_future(
-            asyncio.wait(tasks, timeout=self._rest_seconds) if tasks else asyncio.sleep(0)
-        )
+        answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._rest_seconds) if tasks else asyncio.sleep(0))
         answers.add_done_callback(lambda _: self._signal.notify())
         if self.lost:
             self._gate.reopen()
