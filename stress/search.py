@@ -302,9 +302,14 @@ class Search:
         return time.monotonic() - self._begun > share * self._limits.seconds
 
     def _enough(self) -> bool:
+        """Tell whether to stop; however little time there is, one order is run."""
         seen = bool(self._expected) and set(self._expected) <= set(self._tally.found)
         surprised = bool(set(self._tally.found) - set(self._expected))
-        return bool(self._tally.fault) or seen or surprised or self._spent() or self._tally.ran >= self._limits.orders
+        return bool(self._tally.fault) or seen or surprised or self._over()
+
+    def _over(self) -> bool:
+        ran = self._tally.ran
+        return ran >= self._limits.orders or (ran > 0 and self._spent())
 
     async def _explore(self, recorder: Recorder[Covering]) -> None:
         for trace in recorder.feed():
