@@ -78,7 +78,8 @@ class Alone(Drive):
         if any(frame.waiting for frame in self._frames):  # is its reply here already, or does it wait?
             await self._gate.catch_up()
         self._recognise()
-        await self._answers()
+        if self._finished:
+            await self._answers()
 
     def _recognise(self) -> None:
         """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""
@@ -93,8 +94,9 @@ class Alone(Drive):
     async def _before(self) -> None:
         """Send the requests that come before the concurrent ones, one after another, the gate open."""
         first = next(iter(self._requests.values()))
-        await self._world.site.state.prepare(self._values, self.written)
-        await self._world.at_rest()
+        if self._watched:
+            await self._world.site.state.prepare(self._values, self.written)
+            await self._world.at_rest()
         self._gate.passing = self._passed
         try:
             for number in range(1, self._world.scenario.before + 1):
@@ -104,7 +106,8 @@ class Alone(Drive):
                 self._finished.clear()
                 await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
                 self._answer(request)
-            await self._world.at_rest()
+            if self._watched:
+                await self._world.at_rest()
         finally:
             self._gate.passing = None
         self._gate.close()

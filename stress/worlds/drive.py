@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from stress.explore.base import Diverged, is_request
+from stress.explore.base import Diverged
 from stress.step import START, Move, letters
 from stress.trace import Answer, Kind, Trace
 from stress.worlds.asked import Crossed
@@ -52,7 +52,7 @@ class Drive(ABC):
         scenario, also = world.scenario, asked.also
         self._world, self._explorer, self._fresh, self._signal = world, asked.explorer, asked.fresh, signal
         self._fingerprint = world.marks.fingerprint(asked.fresh)
-        self._gate = world.gate
+        self._gate, self._watched = world.gate, world.site.kube is not None
         self._attribution = Attribution(world, self._fresh, self._fingerprint)
         places = scenario.replicas or [1] * scenario.concurrent
         self._requests = {
@@ -108,8 +108,7 @@ class Drive(ABC):
             done = self._done(moves)
             if not moves and done:
                 return
-            waits = not any(is_request(move.actor) or move.actor.startswith("watch:") for move in moves)
-            if waits and not done:
+            if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
                 if not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
                     return
@@ -123,9 +122,10 @@ class Drive(ABC):
 
     def _done(self, moves: Sequence[Move]) -> bool:
         """Tell whether every request is over: one whose client hung up may still have steps to show."""
+        if not all(request.answered for request in self._requests.values()):
+            return False
         left = {request.actor for request in self._requests.values() if request.client.hung_up}
-        over = all(request.answered for request in self._requests.values())
-        return over and not any(move.actor in left for move in moves)
+        return not any(move.actor in left for move in moves)
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -142,7 +142,7 @@ class Drive(ABC):
             for frame in steps:
                 if frame.actor == request.actor and frame.step is not None:
                     found.append(frame.step.move)  # noqa: PERF401 - a loop, as it is asked at every step
-        told = [frame for frame in steps if frame.actor.startswith("watch:")]
+        told = [frame for frame in steps if frame.actor.startswith("watch:")] if self._watched else []
         if not self._left and not told:
             return found
         unfinished = any(not request.answered for request in self._requests.values())
@@ -162,17 +162,15 @@ class Drive(ABC):
         self._record.moves.append(move)
         request = self._requests.get(move.actor)
         self._running = request
-        if move.actor.startswith("watch:"):
+        if request is not None:
+            await (self._start(request) if move.command == START else self._release(request, move))
+        elif move.actor.startswith("watch:"):
             await self._tell(move)
         elif move.actor.startswith("client:"):
             await self._hang_up(move)
-        elif request is None:
-            await self._act(move)
-        elif move.command == START:
-            await self._start(request)
         else:
-            await self._release(request, move)
-        for number, replica in self._world.replicas.items():
+            await self._act(move)
+        for number, replica in self._world.replicas.items() if self._watched else ():
             if self._gate.unsettled(number):  # its watch tells of what another did
                 await self._take_in(replica)
 
@@ -284,8 +282,9 @@ class Drive(ABC):
         while self._finished:
             request = self._finished.pop(0)
             assert request.task is not None  # noqa: S101 - only sent requests finish
-            until = time.perf_counter() + _DEATH_SECONDS
-            while not request.task.result().status and not request.client.hung_up and time.perf_counter() < until:
+            silent = not request.task.result().status and not request.client.hung_up
+            until = time.perf_counter() + _DEATH_SECONDS if silent else 0.0
+            while silent and time.perf_counter() < until:
                 if death := self._death():
                     self._fault = self._fault or death
                     return
