@@ -88,14 +88,21 @@ def children(pid: int | None = None) -> list[int]:
     Gateways that its nursery has forked count as its own; the nursery, which stays, does not count.
     """
     own = _started_by(pid or os.getpid())
-    nurseries = [child for child in own if b"stress.gateways.nursery" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    nurseries = [child for child in own if b"stress.gateways.nursery" in _read(Path(f"/proc/{child}/cmdline"))]
     forked = [child for nursery in nurseries for child in _started_by(nursery)]
     return sorted({*own, *forked} - {*nurseries})
 
 
 def _started_by(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    return [int(child) for task in tasks.iterdir() for child in _read(task / "children").split()]
+
+
+def _read(path: Path) -> bytes:
+    """Give what /proc says; nothing of a thread or process that has ended since it was listed."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_bytes()
+    return b""
 
 
 def descriptors() -> list[str]:
