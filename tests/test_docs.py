@@ -40,6 +40,8 @@ THERE = {"docs/doctor.md": "test_doctor.py", "docs/triage.md": "test_triage.py"}
 """Documents whose commands are run by tests that have what these need."""
 DOCUMENTS = (
     "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "reports/README.md",
     "scenarios/README.md",
@@ -47,6 +49,14 @@ DOCUMENTS = (
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
 )
 GATEWAY = ROOT / "tests" / "gateways" / "lock_gateway.py"
+SERVER = """\
+import asyncio, os
+from stress.gateways.serve import serve
+host, store, port = (os.environ[name] for name in ("REDIS_HOST", "REDIS_PORT", "PORT"))
+asyncio.run(serve("redis-atomic", f"redis://{host}:{store}/0", int(port)))
+"""
+MOST_BYTES = 300_000
+"""Of a picture."""
 FAILS_STILL = 1
 
 
@@ -78,6 +88,17 @@ def shown(program: str, documents: Sequence[str] = HERE) -> list[str]:
     return sorted(line for line in {*found, *inline} if line not in NAMES)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file(document: str) -> None:
+    """Each file and picture that a document links to is there; a picture says in words what it shows, and is small."""
+    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", (ROOT / document).read_text())
+    inside = [link for link in links if "://" not in link[2]]
+    places = {link: (ROOT / document).parent / link.partition("#")[0] for _, _, link in inside}
+    assert [link for link, place in places.items() if not place.exists()] == []
+    pictures = [(words, places[link]) for picture, words, link in inside if picture]
+    assert [place.name for words, place in pictures if not words or place.stat().st_size > MOST_BYTES] == []
+
+
 def own_target(folder: Path, mode: str) -> None:
     """Write the target that the documents speak of."""
     words = json.dumps([sys.executable, str(GATEWAY), "{port}", "{redis_port}", mode])
@@ -99,15 +120,22 @@ def own_files(folder: Path) -> None:
     (folder / "order.txt").write_text(order.text())
 
 
+def made(line: str) -> list[str]:
+    """Give the words after `stress-gateway` that make runs for a line, none where it runs something else."""
+    if which("make") is None:
+        pytest.skip("make is not installed")
+    words = [*shlex.split(line), "-n"]
+    env = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stdout != "") == (0, True), done.stderr
+    program, *rest = shlex.split(done.stdout.splitlines()[-1])
+    return rest if program.endswith("/stress-gateway") else []
+
+
 @pytest.mark.parametrize("line", shown("make"))
 def test_every_verb_that_is_shown_is_one(line: str) -> None:
     """Make knows what to do for each command that the documents show."""
-    if which("make") is None:
-        pytest.skip("make is not installed")
-    done = subprocess.run(
-        [*shlex.split(line), "-n"], cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
-    )
-    assert (done.returncode, done.stdout != "") == (0, True), done.stderr
+    assert bool(made(line)) == line.startswith("make stress-gateway")
 
 
 @pytest.mark.unmeasured
@@ -151,14 +179,20 @@ def test_the_race_that_is_shown_is_what_the_command_prints(tmp_path: Path) -> No
     assert done.out[: len(excerpt)] == excerpt
 
 
-def test_the_target_that_is_shown_is_a_target(tmp_path: Path) -> None:
-    """The README's target file loads."""
+def test_the_target_that_is_shown_is_all_it_takes(tmp_path: Path) -> None:
+    """The README's target, with a corrected Gateway that reads the same variables, holds in what make runs on it.
+
+    Of the two scenarios that is the one without a clock, as the other takes real seconds (`test_cli` runs both).
+    """
     (text,) = [block for block in blocks("README.md") if block.startswith("# my-gateway.yaml")]
     (tmp_path / "my-gateway").mkdir()
-    (tmp_path / "my-gateway.yaml").write_text(text)
-    target = Target.load(tmp_path / "my-gateway.yaml")
-    assert target.start is not None
-    assert target.start.command == ["node", "server.js"]
+    (tmp_path / "my-gateway" / "server.py").write_text(SERVER)
+    words = json.dumps([sys.executable, "server.py"])
+    (tmp_path / "my-gateway.yaml").write_text(text.replace('["node", "server.js"]', words))
+    (line,) = [line for line in shown("make") if "TARGET" in line]
+    done = stress(tmp_path, *made(line), "atomic-hit-count", "--json")
+    (one,) = json.loads(done.out)
+    assert (done.code, one["target"], one["verdict"], one["notes"]) == (0, "my-gateway", "holds", [])
 
 
 def test_the_test_that_is_shown_passes(tmp_path: Path) -> None:
