@@ -1,4 +1,4 @@
-"""Probes of what one target needs: what it names itself, its program, ports, stores, and binaries of its API server."""
+"""Probes of what one target needs: what it names itself, its program, ports, stores, and its API server."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stress.errors import Unavailable, UsageFault
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from stress.doctor.cluster import Cluster
     from stress.target import Target
     from stress.targetparts import Start
 
@@ -58,9 +59,10 @@ def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Prob
 
     """
     _refuse_strangers(target, allow)
+    cluster = _cluster(target, folder, allow)
     looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in _binaries(target))]
-    own = [*_ports(target), *_program(target, folder), *_hosts(target), *_gateway(target), *_store(target)]
-    return [*looks, *own]
+    own = [*_ports(target), *_program(target, folder), *_hosts(target, cluster), *_gateway(target), *_store(target)]
+    return [*looks, *own, *(cluster.probes() if cluster is not None else ())]
 
 
 def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
@@ -131,9 +133,11 @@ def _starts(begin: Start, home: Path) -> str:
     return f"{name} is there"
 
 
-def _hosts(target: Target) -> Iterator[Probe]:
+def _hosts(target: Target, cluster: Cluster | None) -> Iterator[Probe]:
     begin = target.start
     texts = [target.url or "", (target.stores.redis.url if target.stores.redis else None) or ""]
+    if cluster is not None:
+        texts.append(cluster.host)
     if begin is not None:
         texts += [*begin.command, *begin.env.values(), *begin.files.values()]
     told = {one.what for one in target.requires if one.kind == "host"}
@@ -144,15 +148,16 @@ def _hosts(target: Target) -> Iterator[Probe]:
 
 def _gateway(target: Target) -> Iterator[Probe]:
     if target.url is not None:
-        yield Probe("Gateway", target.name, partial(_answers, target.url))
+        yield Probe("Gateway", target.name, partial(_answers, target.url, target.stores.listens))
 
 
-def _answers(url: str) -> str:
-    """Ask a Gateway that runs; any answer will do, as its store is there only while the gate is."""
+def _answers(url: str, stores: Collection[str]) -> str:
+    """Ask a Gateway that runs; any answer will do, as its stores are there only while the gate is."""
     try:
         return f"{url} answers {named.answer(url)}"
     except Ill as ill:
-        raise Ill(str(ill), "start it; its store is at stores.redis.listen while a run lasts") from None
+        where = " and ".join(f"stores.{store}.listen" for store in stores)
+        raise Ill(str(ill), f"start it; its store is at {where} while a run lasts") from None
 
 
 def _store(target: Target) -> Iterator[Probe]:
@@ -165,3 +170,12 @@ def _redis(url: str) -> str:
     from stress.doctor.store import redis  # noqa: PLC0415 - half a second of imports that most targets do not need
 
     return redis(url)
+
+
+def _cluster(target: Target, folder: Path, allow: Collection[str]) -> Cluster | None:
+    kubernetes = target.stores.kubernetes
+    if kubernetes is None or kubernetes.kubeconfig is None:
+        return None
+    from stress.doctor.cluster import Cluster  # noqa: PLC0415 - it loads what few targets need
+
+    return Cluster(target, folder, allow)
