@@ -71,8 +71,8 @@ class _Shallow(yaml.SafeLoader):
         return node
 
 
-def load(path: Path) -> Document:
-    """Read one YAML mapping.
+def load(path: Path, hint: str = "") -> Document:
+    """Read one YAML mapping; ``hint`` is what to write in a file that has none (empty: as for a format of ours).
 
     Raises:
         UsageFault: for a file that is missing, unreadable, too big, no YAML, a bomb, or no mapping.
@@ -84,9 +84,9 @@ def load(path: Path) -> Document:
     except yaml.YAMLError as error:
         raise UsageFault([_no_yaml(document, error)]) from None
     if node is None:
-        raise _fault(document, "the file is empty", "see scenarios/README.md for its keys")
+        raise _fault(document, "the file is empty", hint or "see scenarios/README.md for its keys")
     if not isinstance(node, yaml.MappingNode):
-        raise _fault(document, "must be a mapping of keys to values", "write `name: …` in its first line")
+        raise _fault(document, "must be a mapping of keys to values", hint or "write `name: …` in its first line")
     document.data = _Reader(document).value(node, ())
     return document
 
