@@ -14,6 +14,7 @@ from stress.explore.ahead import Plan, going_on
 from stress.explore.base import Diverged, fused_starts, is_environment, is_request, keep_going, switches_away
 from stress.explore.dependence import Table, effects
 from stress.explore.known import Known
+from stress.explore.overtake import Overtake
 from stress.explore.starve import Starve
 from stress.explore.symmetry import Symmetry, of_actor
 from stress.explore.wakeup import taking
@@ -30,6 +31,8 @@ PREEMPTIONS = 2
 """How many preemptions an order of the hunt has at most."""
 _STARVING = 3
 """From how many requests on one is starved: two lose an attempt to each other with one preemption."""
+_SHALLOW = 10
+"""After how many orders every second one is of the adversary for late writes: most races are found before."""
 
 
 class _Prefix(NamedTuple):
@@ -60,8 +63,9 @@ class Hunt:
     """Runs orders with 0, 1 and 2 preemptions, each placed at a conflict, fewest first; then, or before two, starves.
 
     ``dependence`` says which moves conflict. Of actors ``alike`` that have the same history only the first preempts.
-    ``starve`` is the adversary for retries that has its turn after the orders with one preemption. With
-    ``clock_apart`` orders in which the clock moves are run only while ``timed`` is set, and no others then.
+    ``starve`` is the adversary for retries that has its turn after the orders with one preemption, ``overtake`` the one
+    for late writes, which takes turns with those that are left after the first few. With ``clock_apart`` orders in
+    which the clock moves are run only while ``timed`` is set, and no others then.
 
     ``orders`` counts runs, ``repeated`` those of them whose class had been run before. ``runs`` are what the moves of
     each did, and whether the environment could still act at the end.
@@ -94,8 +98,8 @@ class Hunt:
         self._points: list[Point] = []
         self._taken: list[Move] = []
         self._running = False
-        self.starve = Starve(self._alike)
-        self._starving = False
+        self.starve, self.overtake = Starve(self._alike), Overtake(self._alike)
+        self._adversary: Starve | Overtake | None = None
         self.orders = self.repeated = 0
         self.waited = False
         self.runs: list[tuple[Sequence[Effect], bool]] = []
@@ -114,9 +118,8 @@ class Hunt:
     def more(self) -> bool:
         """Take the next prefix with the fewest preemptions, or the next victim to starve."""
         self._points, self._taken = [], []
-        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS
-        self._starving = deep and len(self._seen) >= _STARVING and self.starve.more()
-        if self._starving:
+        self._adversary = self._next_adversary()
+        if self._adversary is not None:
             self._running = True
             return True
         queues = self._timed if self.timed else self._plain
@@ -130,10 +133,18 @@ class Hunt:
                 return True
         return False
 
+    def _next_adversary(self) -> Starve | Overtake | None:
+        """Give the adversary whose turn it is, if it has something left."""
+        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS
+        if deep and len(self._seen) >= _STARVING and self.starve.more():
+            return self.starve
+        due = self._plain and not self.timed and self.orders >= _SHALLOW and self.orders % 2 == 0
+        return self.overtake if due and self.overtake.more() else None
+
     @property
     def plan(self) -> Plan | None:
-        """The order that was begun; who is starved can't be told beforehand."""
-        return None if self._starving else Plan(self._prefix.moves, self._then)
+        """The order that was begun; what an adversary does can't be told beforehand."""
+        return None if self._adversary is not None else Plan(self._prefix.moves, self._then)
 
     def ahead(self, most: int) -> list[Plan]:
         """Give orders of the queue, those that repeat a class left out."""
@@ -147,8 +158,8 @@ class Hunt:
         current = self._taken[-1].actor if self._taken else None
         offered = fused_starts(moves, self._taken) if self._fused else moves
         self._points.append(Point(tuple(moves), tuple(offered), current, done))
-        if self._starving:
-            move = self.starve.choose(moves, done=done)
+        if self._adversary is not None:
+            move = self._adversary.choose(moves, done=done)
         elif at < len(self._prefix.moves):
             move = self._prefix.moves[at]
             if move not in moves:
@@ -166,7 +177,7 @@ class Hunt:
         self._running = False
         self.orders += 1
         numbers = [self._number(effect) for effect in done]
-        if not self._starving:
+        if self._adversary is None:
             self.orders_from[self._prefix.moves] = Ran(tuple(self._points), tuple(self._taken))
         if _regular(self._points, done):
             ended = self._points[-1].done and len(self._points) > len(self._taken)
@@ -176,9 +187,12 @@ class Hunt:
             self.waited = True
         if first:
             self.starve.more()
-        if first or self._starving:
+            self.overtake.learn(trace, {move.actor for point in self._points for move in point.moves})
+        if first or self._adversary is self.starve:
             self.starve.learn(trace)
-        if not self._starving:
+        if self._adversary is self.overtake:
+            self.overtake.learn(trace)
+        if self._adversary is None:
             self._branch(done, numbers)
 
     def _number(self, effect: Effect) -> int:

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.explore.accesses import Accesses, action_of, common, meet
 from stress.explore.base import is_environment, keep_going
-from stress.step import WHOLE, Access
-from stress.trace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
+    from stress.explore.accesses import Action
     from stress.explore.part import Part
-    from stress.step import Move, Touch
-    from stress.trace import Event, Trace
-
-_Step = tuple[str, str]
-"""A command and the objects that it touches, whoever's step it is."""
+    from stress.step import Move
+    from stress.trace import Trace
 
 
 class Starve:
@@ -42,9 +39,8 @@ class Starve:
         self.victim: str | None = None
         self.orders = 0
         self._victims: list[str] = []
-        self._reads: dict[_Step, set[str]] = {}
-        self._writes: dict[_Step, set[str]] = {}
-        self._plans: dict[str, list[_Step]] = {}
+        self._accesses = Accesses()
+        self._plans: dict[str, list[Action]] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -52,7 +48,7 @@ class Starve:
         self._current: str | None = None
         self._wanted: set[str] = set()
         self._fresh: set[str] = set()
-        self._taken: dict[str, list[_Step]] = {}
+        self._taken: dict[str, list[Action]] = {}
 
     def more(self) -> bool:
         """Take the next victim, if one is left; the first order has none."""
@@ -67,24 +63,20 @@ class Starve:
         if done:
             return None
         move = self._next(moves)
-        step = (move.command, move.object)
-        self._taken.setdefault(move.actor, []).append(step)
+        action = action_of(move)
+        self._taken.setdefault(move.actor, []).append(action)
         self._current = move.actor
-        written = self._writes.get(step, set())
-        self._fresh = {one for one in self._fresh if not _meet({one}, written)}
+        written = self._accesses.written_by(action)
+        self._fresh = {one for one in self._fresh if not meet({one}, written)}
         if move.actor == self.victim:
-            self._fresh |= self._reads.get(step, set())
-        if _meet(self._wanted, written):
+            self._fresh |= self._accesses.read_by(action)
+        if meet(self._wanted, written):
             self._wanted = set()
         return move
 
     def learn(self, trace: Trace) -> None:
         """Take in what each step reads and writes, and what each request did; find the victims in the first order."""
-        plans: dict[str, list[_Step]] = {}
-        for event in trace.events:
-            if event.kind is Kind.STEP:
-                self._note(event)
-                plans.setdefault(event.actor, []).append((event.command, event.object))
+        plans = self._accesses.note(trace)
         if not self.orders:
             self._begin()
             self._plans = plans
@@ -97,26 +89,21 @@ class Starve:
                 self._victims = self._victims[self._part.number - 1 :: self._part.of]
         self.orders += 1
 
-    def _note(self, event: Event) -> None:
-        step = (event.command, event.object)
-        self._reads.setdefault(step, set()).update(_objects(event.touches, writes=False))
-        self._writes.setdefault(step, set()).update(_objects(event.touches, writes=True))
-
     def _starvable(self, actor: str) -> bool:
         """Tell whether an actor reads something, then writes it in a later step, and another actor writes it too."""
         read: set[str] = set()
-        for step in self._plans[actor]:
-            both = _common(read, self._writes[step])
+        for action in self._plans[actor]:
+            both = common(read, self._accesses.written_by(action))
             if any(other != actor and self._left(other, both) for other in self._plans):
                 return True
-            read |= self._reads[step]
+            read |= self._accesses.read_by(action)
         return False
 
     def _left(self, actor: str, objects: set[str]) -> bool:
         """Tell whether an actor, as far as is known, has yet to write one of the objects."""
         plan, taken = (
-            sum(_meet(objects, self._writes.get(step, set())) for step in steps)
-            for steps in (self._plans.get(actor, []), self._taken.get(actor, []))
+            sum(meet(objects, self._accesses.written_by(action)) for action in actions)
+            for actions in (self._plans.get(actor, []), self._taken.get(actor, []))
         )
         return plan > taken
 
@@ -128,7 +115,7 @@ class Starve:
         if self._wanted and ranked[0].actor == self._current != self.victim:
             return ranked[0]  # on its way to the write
         for move in own:
-            self._wanted = _common(self._fresh, self._writes.get((move.command, move.object), set()))
+            self._wanted = common(self._fresh, self._accesses.written_by(action_of(move)))
             if not self._wanted:
                 return move
         others = [
@@ -140,18 +127,3 @@ class Starve:
             return others[0]
         self._wanted = set()
         return own[0]
-
-
-def _objects(touches: Iterable[Touch], *, writes: bool) -> set[str]:
-    return {touch.object for touch in touches if (touch.access is not Access.READ) is writes}
-
-
-def _common(some: set[str], others: set[str]) -> set[str]:
-    """Give what two sets of objects have in common; the whole store has everything."""
-    if WHOLE in some or WHOLE in others:
-        return some | others if some and others else set()
-    return some & others
-
-
-def _meet(some: set[str], others: set[str]) -> bool:
-    return bool(_common(some, others))
