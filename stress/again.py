@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.batch import Where
 from stress.checks import run_checks
+from stress.doctor.targets import check
 from stress.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.pair import Pair
 from stress.report.folder import ReportUnwritable, write
@@ -41,14 +42,16 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
     Where a changed Gateway no longer allows the order, its scenario is searched instead.
 
     Raises:
-        Unavailable: when the store or a Gateway does not start.
+        Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
+    if wire is not None:
+        await check(job.target, job.folder)
     async with wire or nullcontext() as world:
         told = await _Replays(order, world or cast("World", model), times, reports, where.lanes or LANES).told()
-    return told if told is not None else await _search_instead(job, where, reports)
+    return told if told is not None else await _search_instead(job, where, reports, checked=wire is not None)
 
 
 class _Replays:
@@ -130,8 +133,11 @@ class _Replays:
         return _kept(line, code, result, self._reports)
 
 
-async def _search_instead(job: Job, where: Where, reports: Path) -> Told:
+async def _search_instead(job: Job, where: Where, reports: Path, *, checked: bool) -> Told:
+    """Search the scenario; ``checked`` tells that all is there which the target requires on the wire."""
     model, wire = where.worlds(job)
+    if wire is not None and not checked:
+        await check(job.target, job.folder)
     limits = Limits(job.scenario.search.seconds, job.scenario.search.orders)
     async with wire or nullcontext() as world:
         result = job.attached_to(await Pair(model, world, limits).result())

@@ -24,6 +24,8 @@ from stress.doctor.probe import Ill, Probe, examine
 from stress.doctor.targets import check, of_target
 from stress.errors import Unavailable, UsageFault
 from stress.formats import bundled
+from stress.order import Head, Order
+from stress.step import Move
 from stress.stores.valkey import Valkey
 from stress.target import Target
 
@@ -128,6 +130,31 @@ def test_the_model_needs_no_surroundings(tmp_path: Path) -> None:
     """In the model world nothing outside is touched, so nothing is asked for."""
     said = stress(tmp_path, "run", "atomic-hit-count", "--target", FIVE, "--world", "model")
     assert (said.code, said.err) == (0, "")
+
+
+def test_a_replay_on_the_wire_ends_with_the_fault_too(tmp_path: Path) -> None:
+    """What is missing is told with its mend (exit 69), and nothing is started; in the model nothing is asked for."""
+    order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="mine.yaml"))
+    (tmp_path / "order.txt").write_text(order.text())
+    target(tmp_path, "protocol: redis-atomic\nrequires: [{file: gone, mend: put it there}]")
+    said = stress(tmp_path, "replay", "order.txt", "--world", "wire")
+    assert (said.code, said.out, said.err) == (69, "", "unavailable: no such file: gone (put it there)\n")
+    assert stress(tmp_path, "replay", "order.txt", "--world", "model").code == 0
+
+
+def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
+    """Neither each of its runs nor the search of a Gateway that has changed asks again."""
+    asks = "requires: [{command: [sh, -c, 'echo once >> asked']}]\n"
+    for name in ("redis-read-modify-write", "redis-atomic"):
+        text = (bundled("targets") / f"{name}.yaml").read_text().replace(f"name: {name}", "name: mine")
+        (tmp_path / f"{name}.yaml").write_text(text + asks)
+    stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write.yaml", "--world", "model")
+    words = ("replay", tmp_path / "reports" / "latest" / "order.txt", "--world", "wire")
+    assert stress(tmp_path, *words, "--target", "redis-read-modify-write.yaml", "--times", "4").code == 1
+    assert (tmp_path / "asked").read_text() == "once\n"
+    said = stress(tmp_path, *words, "--target", "redis-atomic.yaml")
+    assert (said.code, said.out.partition(" (")[0]) == (0, "FIXED")
+    assert (tmp_path / "asked").read_text() == "once\n" * 2
 
 
 # --- what a target names itself ----------------------------------------------------------------------
