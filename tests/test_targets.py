@@ -87,14 +87,20 @@ async def later(protocol: str, redis: str, port: int) -> Replica:
 
 
 @asynccontextmanager
-async def recorder(seen: list[tuple[dict[str, str], str, str]], failures: int = 0) -> AsyncIterator[str]:
-    """Serve what a Gateway would answer, and write down headers, body and path of each request."""
+async def recorder(
+    seen: list[tuple[dict[str, str], str, str]], failures: int = 0, *, together: bool = True
+) -> AsyncIterator[str]:
+    """Serve what a Gateway would answer, and write down headers, body and path of each request.
+
+    So many fail at first, or each that repeats the one before where those that come ``together`` do.
+    """
 
     async def answer(request: web.Request) -> web.Response:
         nonlocal failures
         seen.append((dict(request.headers), await request.text(), request.path))
         failures -= 1
-        if failures >= 0:
+        repeats = len(seen) > 1 and seen[-1][1] == seen[-2][1]
+        if failures >= 0 or (repeats and not together):
             return web.json_response({}, status=500)
         return web.json_response({"remediationRequestName": "rr", "id": {"of": "told"}}, status=201)
 
@@ -338,7 +344,18 @@ async def test_a_gateway_that_finds_its_store_late_is_waited_for() -> None:
     async with recorder(seen, failures=5) as url, WireWorld(scenario(), target(**known_to(url))) as world:
         trace = await world.run(Walk(1))
     assert [answer.status for answer in trace.answers] == [201, 201]
-    rounds = {"with a failure": 3, "without": 1, "an order of one after the other": 1, "the order": 1}
+    rounds = {"with a failure": 3, "alone": 1, "together": 1, "an order of one after the other": 1, "the order": 1}
+    assert len(seen) == 2 * sum(rounds.values())
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_that_fails_requests_that_come_together_is_not_waited_for() -> None:
+    """Each is answered where it comes alone: what the others get is for the search to judge."""
+    seen: list[tuple[dict[str, str], str, str]] = []
+    async with recorder(seen, together=False) as url, WireWorld(scenario(), target(**known_to(url))) as world:
+        trace = await world.run(Walk(1))
+    assert [answer.status for answer in trace.answers] == [201, 500]
+    rounds = {"with a failure": 1, "alone": 1, "together": 1, "an order of one after the other": 1, "the order": 1}
     assert len(seen) == 2 * sum(rounds.values())
 
 

@@ -224,7 +224,8 @@ class WireWorld:
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
 
-        What this writes is deleted. A Gateway that runs already may need a while to find its store again.
+        What this writes is deleted. A Gateway that runs already may need a while to find its store again: until each
+        request that comes alone has an answer, as some Gateways fail those that come together.
         """
         for client in self.clients.values():
             await client.warm(self._ready)
@@ -233,7 +234,9 @@ class WireWorld:
         answers = await self._send_to_warm(own)
         while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
             await asyncio.sleep(_TOGETHER_SECONDS)
-            answers = await self._send_to_warm(own)
+            answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
+            if all(answer.status < _SERVER_ERROR for answer in answers):
+                await self._send_to_warm(own)
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
