@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -37,25 +38,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Let brute force run without the tracer, where other tests cover the same lines."""
-    tracer = sys.gettrace()
-    if item.get_closest_marker("unmeasured") is not None:
-        sys.settrace(None)
-    try:
+    """Let a test and its children run without the tracer, where other tests cover the same lines."""
+    if item.get_closest_marker("unmeasured") is None:
         return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        with unmeasured():
+            return (yield)
     finally:
-        if sys.gettrace() is not tracer:
-            sys.settrace(tracer)
+        sys.settrace(tracer)
+
+
+@contextlib.contextmanager
+def unmeasured() -> Generator[None, None, None]:
+    """Start children without coverage, whose import alone takes longer than most of their work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(MEASURES, raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _gateways() -> Generator[None, None, None]:
-    """Start Gateways without coverage, whose import alone takes longer than their own; other children are measured.
+    """Start all Gateways without coverage; other children are measured.
 
     The nursery of the bundled ones imports beside the first tests; it ends with this process.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(MEASURES, raising=False)
+    with unmeasured():
         nursery.begin()
 
     def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: int) -> subprocess.Popen[bytes]:

@@ -194,6 +194,7 @@ def outcomes(world: ModelWorld, explorer: Explorer) -> set[object]:
     return found
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("name", "target", "orders", "classes", "repeated", "races"), PAIRS)
 def test_each_bundled_race_is_found_in_ten_orders_and_each_class_is_run(  # noqa: PLR0913, PLR0917 - a row of the table
     name: str, target: str, orders: int, classes: int, repeated: int, races: dict[str, tuple[int, str]]
@@ -256,6 +257,7 @@ def test_the_table_has_every_bundled_pair() -> None:
     assert {row[:2] for row in PAIRS} == pairs
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("name", "target"), [row[:2] for row in PAIRS if row[0] != "expiry" or not row[5]])
 def test_up_to_the_names_of_requests_nothing_is_lost(name: str, target: str) -> None:
     """With at most three requests the same outcomes and violations are met as with one order of each class."""

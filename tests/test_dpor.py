@@ -148,6 +148,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("name", "actors", "orders", "classes", "renamed"), TABLE)
 def test_one_order_of_each_class_is_run(
     name: str, actors: dict[str, Actor], orders: int | None, classes: int, renamed: int

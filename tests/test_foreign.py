@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from stress.trace import Trace
 
+pytestmark = pytest.mark.unmeasured
+
 HERE = Path(__file__).parent / "gateways"
 
 MAVEN_DEPENDENCY = "org.apache.maven.plugins:maven-dependency-plugin:2.8"

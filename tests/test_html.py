@@ -223,6 +223,7 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
     assert data_of(Page(pair_page(result(RACE), "r")))["traces"][0]["timed"] is False
 
 
+@pytest.mark.unmeasured
 def test_the_page_of_ten_thousand_steps_is_small_enough_and_says_what_it_leaves_out() -> None:
     """Beyond ten thousand events the rest is counted in a notice; long texts are cut until the file is small enough."""
     text = "é" * 100

@@ -49,6 +49,7 @@ async def ran(scenario: str, target: str, actors: str) -> Trace:
     return trace
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("scenario", "target", "actors"),

@@ -160,6 +160,7 @@ def content(memory: Memory) -> dict[str, tuple[object, bool]]:
     return {key: (value, key in memory._deadlines) for key, value in memory._data.items()}
 
 
+@pytest.mark.unmeasured
 @example([("HSET", "k", "count", "9223372036854775807"), ("HINCRBY", "k", "count", "1"), ("SET", "l", "a", "EX")])
 @given(st.lists(plain, max_size=12))
 def test_any_commands_have_the_replies_of_the_real_server(real: Real, several: list[Command]) -> None:

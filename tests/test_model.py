@@ -332,6 +332,7 @@ def test_a_trace_of_the_wire_has_to_be_read_by_its_events() -> None:
         effects_of(Trace("wire", "", "", 0, (), lambda: Details((), ())))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 async def test_the_model_tells_the_same_trace_as_the_wire(protocol: str) -> None:

@@ -117,6 +117,7 @@ async def talk(valkey: Valkey, pieces: list[bytes], cuts: list[int]) -> tuple[by
     return back, tap, proxy
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=60)
 @given(
     st.lists(frames, max_size=12),

@@ -271,6 +271,7 @@ async def test_a_sibling_tests_cleanup_fails_t2_on_the_twin() -> None:
 
 
 @pytest.mark.unmeasured
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_the_twin_holds_with_the_failing_tests_own_numbers() -> None:
     """One request and then three have 6 orders on the atomic twin, five at once have 120: all hold."""
