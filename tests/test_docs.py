@@ -22,6 +22,7 @@ from shutil import which
 
 import click
 import pytest
+import yaml
 from commands import command, stress
 from documents import (
     DOCUMENTS,
@@ -40,6 +41,7 @@ from documents import (
     own_files,
     shown,
 )
+from pydantic import BaseModel
 
 from stress.cli import LATER, main
 from stress.formats import find
@@ -227,3 +229,39 @@ def test_what_is_shown_for_pytest_passes(line: str, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *shlex.split(line)[1:], "test_mine.py"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "= 2 passed in" in done.stdout, done.stdout
+
+
+# --- what the guide to both formats has --------------------------------------------------------------
+
+
+def keys(model: type[BaseModel]) -> set[str]:
+    """Name every key of a format, each with the part that it is of."""
+    schema = model.model_json_schema()
+    parts = {model.__name__: schema, **schema["$defs"]}
+    return {f"{name}.{key}" for name, part in parts.items() for key in part.get("properties", {})}
+
+
+def given(value: object) -> set[str]:
+    """Name the keys that stand in a file, in the same way."""
+    if isinstance(value, dict | list):
+        return set[str]().union(*map(given, value.values() if isinstance(value, dict) else value))
+    if not isinstance(value, BaseModel):
+        return set()
+    own = {f"{type(value).__name__}.{key}" for key in value.model_fields_set}
+    return own.union(*(given(getattr(value, key)) for key in value.model_fields_set))
+
+
+def test_every_key_of_both_formats_has_an_example() -> None:
+    """It stands in one of the complete files of scenarios/README.md, or in its table of other forms."""
+    guide = "scenarios/README.md"
+    table = (ROOT / guide).read_text().split("### Other forms")[1].split("###")[0]
+    texts = [text for language, text in blocks(guide) if language == "yaml"]
+    texts += re.findall(r"(?m)^\| .+ \| `(.+)` \|$", table)
+    shown_keys: set[str] = set()
+    for one in map(yaml.safe_load, texts):
+        if one.keys() & {"signal", "actors"}:
+            shown_keys |= given(Scenario.model_validate({"name": "x", "story": "x", **one}))
+        else:
+            begun = {} if one.keys() & {"protocol", "url"} else {"start": {"command": ["x"]}}
+            shown_keys |= given(Target.model_validate({"name": "x", **begun, **one}))
+    assert shown_keys == keys(Scenario) | keys(Target)
