@@ -10,7 +10,6 @@ from following import Follow
 from test_foreign_kube import HERE, built
 
 from stress.checks import run_checks
-from stress.explore.replay import Replay
 from stress.pair import Pair
 from stress.search import Limits
 from stress.target import Target
@@ -68,15 +67,13 @@ async def test_the_search_finds_who_lost_the_name_and_says_created(site_of: Call
 
 @pytest.mark.asyncio
 async def test_a_second_between_two_requests_makes_two_records(site_of: Callable[[str], Site]) -> None:
-    """R1: the clock moves while A is between its list and its create; the same order does the same again."""
+    """R1: the clock moves while A is between its list and its create."""
     scenario = two_at_once("clock")
     async with site_of("racy") as site, world(site, scenario) as wire:
         trace = await wire.run(Follow("A A clock B B B B B A A A"))
-        again = await wire.run(Replay(trace.moves), trace.fresh)
     broken = [one.invariant for one in run_checks(scenario.invariants, trace)]
     assert (trace.fault, broken) == ("", ["one_active_record"])
     assert list((trace.final.hits or {}).values()) == [1, 1]
-    assert again.signature == trace.signature
 
 
 @pytest.mark.asyncio
