@@ -28,7 +28,6 @@ PAGES = ("docs/writing-a-check.md", "docs/writing-a-dedup-protocol.md")
 ORDER = "docs/order-file.md"
 THERE = {"docs/doctor.md": "test_doctor.py", "docs/triage.md": "test_triage.py"}
 """Documents whose commands are run by tests that have what these need."""
-HERE = tuple(one for one in DOCUMENTS if one not in {WALK, ORDER, *PAGES, *THERE})
 
 PROGRAMS = "stress-gateway|make|pytest|go|git|pip|python3?|docker|podman|kubectl|npm|curl|psql|export"
 FILES = ("yaml", "python", "text")
