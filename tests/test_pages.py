@@ -48,6 +48,8 @@ def test_a_race_is_walked_from_red_to_a_regression(tmp_path: Path) -> None:
     assert "regression that can't be followed any more: regressions/my-scenario-my-gateway-" in said[-1].out
 
 
+BEING_WRITTEN = shutil.ignore_patterns("*.pyc.*")
+"""What another process compiles meanwhile: it gets another name, so that it may be gone before it is copied."""
 IN_A_CHECKOUT = """\
 import json, shlex, sys
 from pathlib import Path
@@ -75,7 +77,7 @@ def test_a_check_and_a_protocol_are_added_to_a_checkout_as_shown(tmp_path: Path)
     The schemas know both then. The protocol holds, and where its key runs out that is a race.
     """
     for folder in ("stress", "scenarios"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=BEING_WRITTEN)
     for page in PAGES:
         for path, text in files_of(page).items():
             (tmp_path / path).write_text(text)
