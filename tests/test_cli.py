@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from commands import children, command, own_files, report, stress
+from commands import TWO_AT_ONCE, children, command, own_files, report, stress
 
 from stress.cli import LATER
 from stress.formats import bundled
@@ -71,6 +71,20 @@ def test_a_target_of_ones_own_is_searched_for_both_tests(tmp_path: Path) -> None
     assert (said.code, said.err) == (1, "")
     assert [one["violations"][0]["invariant"] for one in data] == ["one_created_answer"]
     assert "not checked: hits_equal_answers (the target does not say how to observe it)" in data[0]["notes"]
+
+
+@pytest.mark.parametrize("where", ["targets", "."])
+def test_targets_that_stand_beside_a_scenario_are_found_by_name(where: str, tmp_path: Path) -> None:
+    """A scenario of one's own expects something of a target of one's own, in `targets/` or beside it, as by pytest."""
+    (tmp_path / "scenarios" / "targets").mkdir(parents=True)
+    (tmp_path / "scenarios" / "two.yaml").write_text(TWO_AT_ONCE + "expect: {mine: holds, redis-atomic: holds}\n")
+    (tmp_path / "scenarios" / where / "mine.yaml").write_text("name: mine\nprotocol: redis-atomic\n")
+    said = stress(tmp_path, "run", "scenarios/two.yaml", "--world", "model", "--json")
+    assert [(one["target"], one["verdict"]) for one in json.loads(said.out)] == [
+        ("mine", "holds"),
+        ("redis-atomic", "holds"),
+    ]
+    assert said.code == 0
 
 
 def test_run_alone_runs_every_bundled_pair(tmp_path: Path) -> None:
@@ -222,7 +236,7 @@ def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
         ("run no-such", "no-such:1:1: no such file or bundled name (known: "),
         ("run atomic-hit", "atomic-hit:1:1: no such file or bundled name (did you mean 'atomic-hit-count'?)"),
         ("run missing.yaml", "missing.yaml:1:1: can't be read: No such file or directory (check the path)"),
-        ("run two.yaml", "Error: no target: the scenario expects nothing of a bundled one, so name one with --target"),
+        ("run two.yaml", "Error: no target: the scenario expects nothing of any, so name one with --target"),
         ("run two.yaml --target redis-atomics", "redis-atomics:1:1: no such file or bundled name (did you mean "),
         (
             "run two.yaml --target own.yaml --world model",
@@ -247,7 +261,10 @@ def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
         ("replay order.txt --times 0", "Error: Invalid value for '--times': 0 is not in the range x>=1."),
         ("replay two.yaml", "two.yaml:1:1: not an order file (its first line must be `gateway-stress order 1`)"),
         ("schema order", "Error: Invalid value for '{scenario|target}': 'order' is not one of 'scenario', 'target'."),
-        ("gateway --protocol redis-atomic --port 8080", "Error: Missing option '--redis'."),
+        (
+            "gateway --protocol redis-atomic --port 8080",
+            "Error: --redis is missing: redis-atomic keeps its state in Redis",
+        ),
         ("frobnicate", "Error: No such command 'frobnicate'."),
     ],
 )

@@ -10,7 +10,7 @@ import click
 
 from stress.commands.common import ALLOW, LANES, REPORTS, WORLD, await_it, examples
 from stress.errors import UsageFault
-from stress.formats import bundled, find
+from stress.formats import bundled, find, find_target
 from stress.scenario import Scenario
 from stress.shard import Shard
 
@@ -141,14 +141,18 @@ def _jobs(scenarios: Sequence[str], targets: Sequence[str], *, quick: bool) -> l
     faults = []
     for name in names:
         try:
-            scenario = Scenario.load(find(name, ""))
-            for target in targets or scenario.expect:
-                find(target, "targets", None if targets else scenario.place("expect", target, key=True))
+            path = find(name, "")
+            scenario = Scenario.load(path)
+            for target in targets:
+                find(target, "targets")
                 found.append(Job.load(name, target))
+            for target in scenario.expect if not targets else ():
+                file = find_target(path, target, scenario.place("expect", target, key=True))
+                found.append(Job.load(name, str(file)))
         except UsageFault as fault:
             faults += [one for one in fault.faults if one not in faults]
     if faults:
         raise UsageFault(faults)
     if not found:
-        raise click.UsageError("no target: the scenario expects nothing of a bundled one, so name one with --target")
+        raise click.UsageError("no target: the scenario expects nothing of any, so name one with --target")
     return found

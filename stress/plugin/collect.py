@@ -9,14 +9,13 @@ import pytest
 
 from stress.batch import Job
 from stress.errors import Unavailable, UsageFault
-from stress.formats import find
+from stress.formats import find_target
 from stress.plugin.sessions import Session, Unexpected
 from stress.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
-    from pathlib import Path
 
     from stress.worlds.wire import WireWorld
 
@@ -52,15 +51,8 @@ class ScenarioFile(pytest.File):
         for word in session.targets:
             yield word, Job.load(str(path), word)
         for name in scenario.expect if not session.targets else ():
-            yield name, Job.load(str(path), str(_target(path.parent, name, scenario)))
-
-
-def _target(folder: Path, name: str, scenario: Scenario) -> Path:
-    """Find a target by its name: below ``targets/`` beside the scenario, beside it, or among the bundled ones."""
-    for path in (folder / "targets" / f"{name}.yaml", folder / f"{name}.yaml"):
-        if path.is_file():
-            return path
-    return find(name, "targets", scenario.place("expect", name, key=True))
+            place = scenario.place("expect", name, key=True)
+            yield name, Job.load(str(path), str(find_target(path, name, place)))
 
 
 class ScenarioItem(pytest.Item):
