@@ -71,7 +71,7 @@ class Target(File):
     )
     start: Start | None = Field(default=None, description="how to start it")
     url: Annotated[str, AfterValidator(_gateway_url)] | None = Field(
-        default=None, description="one that runs already, instead of `start`; needs stores.redis.listen"
+        default=None, description="one that runs already, instead of `start`; needs a `listen` port for each store"
     )
     stores: Stores = Field(default=Stores(), description="the stores it uses, all behind one gate")
     replicas: int = Field(default=1, ge=1, le=9, description="how many processes of it, numbered from 1")

@@ -278,6 +278,19 @@ def test_a_context_that_leads_nowhere_is_refused(config: Callable[..., Path], co
     assert str(refused.value) == f"{path}{said}"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "the file is empty"), ("- a\n", "must be a mapping of keys to values")]
+)
+def test_a_file_that_is_no_kubeconfig_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    """The hint says how one is written, and not where our own formats are told."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(UsageFault) as refused:
+        upstream(path)
+    hint = "write a kubeconfig, as `kubectl config view --raw --minify` shows it"
+    assert str(refused.value) == f"{path}:1:1: {said} ({hint})"
+
+
 def test_a_file_without_a_current_context_is_refused(tmp_path: Path) -> None:
     """One must be named then."""
     path = tmp_path / "kubeconfig"

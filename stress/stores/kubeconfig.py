@@ -129,7 +129,7 @@ class _Kubeconfig:
 
     def __init__(self, path: Path) -> None:
         self.folder = path.parent
-        self.document = load(path)
+        self.document = load(path, "write a kubeconfig, as `kubectl config view --raw --minify` shows it")
 
     def server(self, context: str | None, allow: Collection[str]) -> ApiServer:
         chosen = self._context(context)
