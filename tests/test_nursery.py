@@ -137,11 +137,14 @@ def test_its_end_is_told_as_of_any_child(valkey: Valkey, log: int) -> None:
         event = asyncio.Event()
         ends = Ends(event.set)
         ends.watch(child)
-        assert child.poll() is None
+        assert (child.poll(), ends.any, ends.by_now()) == (None, False, False)
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.01)
         child.kill()
+        while not ends.by_now():  # the event loop can't have heard of it yet
+            assert not ends.any
         await event.wait()
+        assert (ends.any, ends.by_now()) == (True, True)
         ends.close()
         assert child.poll() == -9
         assert (child.wait(), ending(child)) == (-9, "killed by signal 9")

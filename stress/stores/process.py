@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -113,19 +114,28 @@ def ending(process: Child) -> str:
 
 
 class Ends:
-    """Tells at no price whether any of several children has ended: the event loop is told (pidfd_open(2))."""
+    """Tells at no price whether any of several children has ended: the event loop is told (pidfd_open(2)).
+
+    ``any`` is what the loop knows so far; `by_now` asks the kernel, of all of them at once.
+    """
 
     def __init__(self, notify: Callable[[], None]) -> None:
         """Watch nobody yet; ``notify`` is called for each that ends."""
         self.any = False
         self._notify = notify
         self._files: list[int] = []
+        self._poll = select.poll()
 
     def watch(self, process: Child) -> None:
         """Watch a child that lives, in the running event loop."""
         file = os.pidfd_open(process.pid)
         self._files.append(file)
+        self._poll.register(file, select.POLLIN)
         asyncio.get_running_loop().add_reader(file, self._ended, file)
+
+    def by_now(self) -> bool:
+        """Tell whether one has ended, also where the loop will know it only a moment later."""
+        return self.any or bool(self._poll.poll(0))
 
     def _ended(self, file: int) -> None:
         self.any = True
@@ -136,6 +146,7 @@ class Ends:
         """Watch nobody any more."""
         for file in self._files:
             asyncio.get_running_loop().remove_reader(file)
+            self._poll.unregister(file)
             os.close(file)
         self._files.clear()
 

@@ -114,7 +114,8 @@ class Drive(ABC):
                     return
                 continue
             move = self._explorer.choose(moves, done=done)
-            self._fault = self._fault or self._death()  # who died a moment ago may not have been noticed yet
+            if self._world.site.hurt_by_now:  # who died a moment ago may not have been noticed yet
+                self._fault = self._fault or self._death()
             if move is None or self._faulty():
                 return
             await self._apply(move)

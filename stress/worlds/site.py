@@ -114,6 +114,11 @@ class Site:
         return self._ends.any
 
     @property
+    def hurt_by_now(self) -> bool:
+        """The same, also where the event loop will know it only a moment later; asks the kernel once."""
+        return self._ends.by_now()
+
+    @property
     def death(self) -> str:
         """Say whether the store that was started here or a Gateway has ended and how, or nothing while all live."""
         lost = f"store lost: {self._redis.death}" if self._redis is not None and self._redis.death else ""
