@@ -27,6 +27,7 @@ from stress.report import disk, terminal, words
 from stress.report.columns import columns
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.junit import junit
+from stress.report.meanings import in_words
 from stress.report.race import details, race
 from stress.report.steps import between, conflicting
 from stress.report.story import story
@@ -34,6 +35,7 @@ from stress.report.summary import literal, summary
 from stress.report.terminal import Terminal
 from stress.report.words import clean, listed, plain, replay_command
 from stress.result import Ended, Finished, Progress, Result
+from stress.scenario import INVARIANTS
 from stress.step import WHOLE, Access, Touch
 from stress.stores import valkey as embedded
 from stress.stores.valkey import Valkey
@@ -67,6 +69,11 @@ STORIES = [
         "Cleanup deleted the records after before1 was answered and before A's EVAL; the test expects a count",
     ),
 ]
+
+
+def test_every_invariant_is_told_in_words() -> None:
+    """A page says what each check demands: none is left without words."""
+    assert [name for name in INVARIANTS if not in_words(name)] == []
 
 
 @pytest.mark.parametrize(("scenario", "target", "number", "told"), STORIES)

@@ -20,6 +20,8 @@ _INVARIANTS = {
     "no_phantom_count": "No client is told a count that was never stored.",
     "status_initialised": "Every active record has a count.",
     "lease_deleted_by_owner": "Whoever deletes a lock is who holds it.",
+    "lease_deleted_as_seen": "Whoever deletes a lock deletes the one that it saw.",
+    "lease_released": "No lock is left behind when every request is over.",
     "test_t1_one_record": "The test finds one record, and every answer is 201 or 202.",
     "test_t2_hits_at_least_requests": "The test finds a count that is no less than the number of requests.",
 }
