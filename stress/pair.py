@@ -15,8 +15,8 @@ from stress.explore.nearest import nearest
 from stress.explore.replay import Replay
 from stress.result import Result
 from stress.resume import NOTHING, Earlier, journal_of
-from stress.running import follow_each
-from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, driven, expected_of
+from stress.running import driven, follow_each
+from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
 from stress.trace import Kind
 from stress.verdict import judge
 

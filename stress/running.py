@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
-from stress.checks import check_named, undecided
+from stress.checks import check_named, run_checks, undecided
 from stress.explore.base import ENVIRONMENT
+from stress.explore.loose import Loose, Ran
 from stress.explore.replay import Replay
 from stress.order import Head, Order
 from stress.trace import Trace
@@ -15,7 +18,7 @@ from stress.worlds.lanes import Lanes
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Iterable
 
     from stress.explore.base import Explorer
     from stress.explore.interleaving import Interleaving
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from stress.target import Target
     from stress.verdict import Violation
     from stress.worlds.model import ModelWorld
+
+Found = TypeVar("Found")
 
 
 class World(Protocol):
@@ -128,3 +133,24 @@ def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation,
         outcome=" ".join(["race", *broken]) if broken else "holds",
     )
     return Order(tuple(trace.moves), head)
+
+
+async def driven(steps: Generator[Loose, Ran | None, Found], world: World, seconds: float = math.inf) -> Found:
+    """Run the orders that ``steps`` asks for, tell it what each broke, and give what it finds.
+
+    What it asks for after so many ``seconds`` could not be run.
+    """
+    until = time.monotonic() + seconds
+    try:
+        asked = next(steps)
+        while True:
+            if time.monotonic() > until:
+                asked = steps.send(None)
+                continue
+            trace = await follow(asked, world)
+            broken = () if trace.fault else run_checks(world.scenario.invariants, trace)
+            ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
+            asked = steps.send(None if trace.fault else ran)
+    except StopIteration as stop:
+        found: Found = stop.value
+        return found

@@ -17,14 +17,13 @@ from stress.explore.base import Explorer
 from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
-from stress.explore.loose import Loose, Ran
 from stress.explore.minimise import minimise
 from stress.explore.walk import Walk
 from stress.journal import Recorder
 from stress.outcomes import Outcomes
 from stress.result import Finding, Happening, Progress, Started
 from stress.resume import check
-from stress.running import follow, follow_each, order_of, run_with
+from stress.running import driven, follow, follow_each, order_of, run_with
 from stress.scenario import Race
 from stress.strategy import (
     COVERING,
@@ -40,7 +39,7 @@ from stress.verdict import Evidence, Sampled, counted
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from stress.explore.part import Part
     from stress.journal import Journal
@@ -57,6 +56,8 @@ _BASELINE_SHARE = 0.2
 """The part of the seconds that are left which that may take."""
 CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
+_SMALL_SECONDS = 5.0
+"""How long an order may be made small at least; else for half as long as may be searched."""
 INTERRUPTED = "interrupted"
 """The fault of a search that its user ended."""
 
@@ -99,20 +100,6 @@ class Covered:
     notes: list[str] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=Outcomes)
     stale: list[Order] = field(default_factory=list)
-
-
-async def driven(steps: Generator[Loose, Ran | None, Found], world: World) -> Found:
-    """Run the orders that ``steps`` asks for, tell it what each broke, and give what it finds."""
-    try:
-        asked = next(steps)
-        while True:
-            trace = await follow(asked, world)
-            broken = () if trace.fault else run_checks(world.scenario.invariants, trace)
-            ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
-            asked = steps.send(None if trace.fault else ran)
-    except StopIteration as stop:
-        found: Found = stop.value
-        return found
 
 
 def expected_of(world: World) -> tuple[str, ...]:
@@ -369,13 +356,19 @@ class Search:
         return self._tally.ran - before
 
     async def _minimise(self, names: frozenset[str]) -> None:
-        """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest."""
-        found = self._tally.found
+        """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest.
+
+        That would take minutes on a Gateway whose orders take long.
+        """
+        found, seconds = self._tally.found, max(_SMALL_SECONDS, self._limits.seconds / 2)
         drawn = {found[name].order.moves: found[name] for name in names}
         for finding in drawn.values():
             if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
                 continue  # each run would take a second
-            smallest = await driven(minimise(finding.order.moves, frozenset(finding.invariants)), self._world)
+            begun = time.monotonic()
+            smallest = await driven(minimise(finding.order.moves, frozenset(finding.invariants)), self._world, seconds)
+            if time.monotonic() - begun > seconds:
+                self._tally.notes.append(f"made small for {seconds:g} s: there may be a smaller order")
             trace = await follow(replace(finding.order, moves=smallest), self._world)
             violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
             if set(finding.invariants) <= {one.invariant for one in violations}:

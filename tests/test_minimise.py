@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from test_starve import bounded
 from test_starve import world_of as exhausted
 
+from stress import running
 from stress.checks import run_checks
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.loose import Loose, Ran
@@ -20,6 +22,7 @@ from stress.explore.nearest import Nearest, nearest
 from stress.explore.nearest import _Search as Nearby
 from stress.explore.starve import Starve
 from stress.explore.walk import Walk
+from stress.search import Limits, Search
 from stress.step import START, Move
 from stress.worlds.model import ModelWorld
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from stress.explore.base import Explorer
+
+pytestmark = pytest.mark.unmeasured
 
 Found = TypeVar("Found")
 
@@ -103,7 +108,6 @@ RACES = [
 ]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(("scenario", "target", "invariant", "smallest", "most"), RACES)
 def test_every_random_failing_order_is_minimised_to_the_same(
     scenario: str, target: str, invariant: str, smallest: str, most: int
@@ -175,7 +179,6 @@ def distance(some: Sequence[Move], others: Sequence[Move]) -> int:
     return len(some) - max(best)
 
 
-@pytest.mark.unmeasured
 def test_no_passing_order_is_nearer() -> None:
     """Of every failing order of three requests that each make four moves, as few steps are moved as by brute force."""
     world = world_of("t2-one-then-three", "redis-read-modify-write")
@@ -323,3 +326,23 @@ def test_a_loose_order_is_followed_as_far_as_it_goes() -> None:
         assert loose.choose([c, cleanup], done=False) == c
         assert loose.choose([Move("B", "SET", "k"), c, cleanup], done=False) == c
         assert loose.choose([cleanup], done=True) is None
+
+
+def test_what_is_asked_for_too_late_is_not_run() -> None:
+    """The order stays as it was found."""
+    world = world_of("atomic-hit-count", "redis-read-modify-write")
+    order = next(failing(world, HITS, 1))
+    world.run = None  # type: ignore[method-assign, assignment]
+    assert asyncio.run(running.driven(minimise(order, frozenset({HITS})), world, -1.0)) == order
+
+
+def test_an_order_that_was_not_made_as_small_as_it_gets_is_told() -> None:
+    """A search that has no time left says that there may be a smaller order than its own."""
+    scenario = scenario_of("atomic-hit-count")
+    scenario = scenario.model_copy(update={"search": scenario.search.model_copy(update={"explorer": "walk"})})
+    world = ModelWorld(scenario, target_of("redis-read-modify-write"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stress.search._SMALL_SECONDS", 0.0)
+        covered = asyncio.run(Search(world, Limits(0.0, 5000)).run())
+    assert covered.notes == ["made small for 0 s: there may be a smaller order"]
+    assert {finding.order.actors for finding in covered.found.values()} == {"B B A A B A B A"}
