@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from stress.verdict import Evidence
 
+pytestmark = pytest.mark.unmeasured
+
 A, B = Move("A", START, ""), Move("B", START, "")
 
 
@@ -41,7 +43,6 @@ async def searched(world: WireWorld, lanes: int) -> tuple[list[tuple[object, ...
     return seen, covered.evidence
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "target", "explorer", "orders"),

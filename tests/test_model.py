@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from stress.target import Target
     from stress.verdict import Violation
 
+pytestmark = pytest.mark.unmeasured
+
 TWINS = ("redis-atomic", "redis-optimistic")
 _MOST_ON_THE_WIRE = 60
 PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
@@ -332,7 +334,6 @@ def test_a_trace_of_the_wire_has_to_be_read_by_its_events() -> None:
         effects_of(Trace("wire", "", "", 0, (), lambda: Details((), ())))
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 async def test_the_model_tells_the_same_trace_as_the_wire(protocol: str) -> None:

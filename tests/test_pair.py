@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stress.target import Target
     from stress.trace import Trace
 
+pytestmark = pytest.mark.unmeasured
+
 LIMITS = Limits(20.0, 5000)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from stress.result import Result
     from stress.trace import Trace
 
+pytestmark = pytest.mark.unmeasured
+
 LIMITS = Limits(60.0, 5000)
 RACY, TWIN = "redis-read-modify-write", "redis-optimistic"
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from stress.explore.base import Explorer
 
+pytestmark = pytest.mark.unmeasured
+
 CLOCK = Move("clock", "clock", "")
 CLEANUP = Move("cleanup", "cleanup", "")
 SET, GET = Access.WRITE, Access.READ
