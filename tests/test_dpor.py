@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     Code = Generator[Op, Any, Any]
     Actor = Callable[[Program], Code]
 
-pytestmark = pytest.mark.unmeasured
-
 PROGRAMS = 2000 if os.environ.get("STRESS_NIGHTLY") == "1" else 200
 
 
@@ -150,6 +148,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("name", "actors", "orders", "classes", "renamed"), TABLE)
 def test_one_order_of_each_class_is_run(
     name: str, actors: dict[str, Actor], orders: int | None, classes: int, renamed: int
@@ -246,6 +245,7 @@ def random_programs(draw: st.DrawFn) -> tuple[Program, list[str]]:
     return Program(actors, environment, starts=kind == "clock" and number == 2), alike
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS)
 @given(random_programs())
 def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, list[str]]) -> None:

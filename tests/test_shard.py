@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from stress.trace import Trace
 
-pytestmark = pytest.mark.unmeasured
-
 PAIRS = st.lists(st.tuples(st.integers(1, 80), st.sampled_from("abcd")), max_size=40)
 
 
@@ -139,6 +137,7 @@ def orders_of(program: Program, every: Exhaustive) -> list[tuple[Move, ...]]:
     return found
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS // 2)
 @given(random_programs(), all_parts())
 def test_the_parts_of_a_search_have_each_class_once(drawn: tuple[Program, list[str]], parts: list[Part]) -> None:
@@ -149,6 +148,7 @@ def test_the_parts_of_a_search_have_each_class_once(drawn: tuple[Program, list[s
     assert (len(found), set(found)) == (len(whole), set(whole))
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS // 2)
 @given(random_programs(), all_parts(), st.booleans())
 def test_the_parts_of_a_search_of_every_order_have_each_once(
@@ -163,6 +163,7 @@ def test_the_parts_of_a_search_of_every_order_have_each_once(
     assert (len(found), set(found)) == (len(whole), set(whole))
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS // 4)
 @given(random_programs(), all_parts())
 def test_identical_requests_are_interchangeable_in_each_part(
@@ -175,6 +176,7 @@ def test_identical_requests_are_interchangeable_in_each_part(
     assert frozenset().union(*(one.renamed_finals for one in found)) == whole.renamed_finals
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS // 4)
 @given(random_programs(), all_parts())
 def test_where_one_part_runs_every_order_and_the_others_do_not_nothing_is_lost(
@@ -283,6 +285,7 @@ def test_victims_are_dealt_out() -> None:
     ]
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=PROGRAMS // 4)
 @given(random_programs(), all_parts())
 def test_hunting_in_the_first_part_leaves_nothing_out(drawn: tuple[Program, list[str]], parts: list[Part]) -> None:
