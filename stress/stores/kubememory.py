@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
     from stress.gateways.kubeapi import Resource
 
-    _Taken = Callable[[str], bool]
+    _Changed = Callable[["Json"], "Json"]
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]
 """Plural, namespace and name."""
 
-_OK, _CREATED, _NOT_FOUND, _CONFLICT = 200, 201, 404, 409
-_SECTIONS = ("kind", "apiVersion", "metadata", "status")
+_OK, _CREATED, _NOT_FOUND, _CONFLICT, _INVALID = 200, 201, 404, 409, 422
+_PUT_CREATES = "leases"
+"""The resource whose objects are created by an update where there is none."""
+_OWN = ("uid", "resourceVersion")
 
 
 class Reply:
@@ -115,12 +117,25 @@ class KubeMemory:
         return Reply(_CREATED, stored.document, stored.read.said)
 
     def update(self, resource: Resource, body: Json) -> Reply:
-        """Put an object in the place of the version that its metadata names; the status stays."""
-        return self._replaced(resource, body, lambda name: name not in _SECTIONS)
+        """Put an object in the place of the version that its metadata names; the status stays.
+
+        Where there is no lease one is created, unless the metadata names one that was.
+        """
+        sent = body["metadata"]
+        there = (resource.plural, sent["namespace"], sent["name"]) in self._objects
+        if not there and resource.plural == _PUT_CREATES and not sent.get("uid"):
+            return self.create(resource, body)
+
+        def changed(old: Json) -> Json:
+            kept = {"status": old["status"]} if "status" in old else {}
+            metadata = {**sent, **{name: old["metadata"][name] for name in _OWN}}
+            return {**{name: part for name, part in body.items() if name != "status"}, "metadata": metadata, **kept}
+
+        return self._replaced(resource, body, changed)
 
     def update_status(self, resource: Resource, body: Json) -> Reply:
         """Put a status in the place of that of the version that its metadata names."""
-        return self._replaced(resource, body, lambda name: name == "status")
+        return self._replaced(resource, body, lambda old: {**old, "status": body["status"]})
 
     def delete(self, resource: Resource, namespace: str, name: str, uid: str = "", version: str = "") -> Reply:
         """Delete an object, where uid and version are given only if they are its own."""
@@ -178,17 +193,21 @@ class KubeMemory:
         """Change an object that is there by a merge patch (RFC 7396)."""
         self._change(key, _merged(self._objects[key].document, changes))
 
-    def _replaced(self, resource: Resource, body: Json, taken: _Taken) -> Reply:
+    def _replaced(self, resource: Resource, body: Json, changed: _Changed) -> Reply:
         sent = body["metadata"]
-        key = resource.plural, sent["namespace"], sent["name"]
+        name = sent["name"]
+        key = resource.plural, sent["namespace"], name
         old = self._objects.get(key)
         if old is None:
-            return _refused(_NOT_FOUND, "NotFound", resource, sent["name"])
+            if sent.get("uid") and resource.plural == _PUT_CREATES:
+                return _refused(_CONFLICT, "Conflict", resource, name)
+            return _refused(_NOT_FOUND, "NotFound", resource, name)
         metadata = old.document["metadata"]
-        if any(sent.get(name) not in (None, "", metadata[name]) for name in ("uid", "resourceVersion")):
-            return _refused(_CONFLICT, "Conflict", resource, sent["name"])
-        kept = {name: part for name, part in old.document.items() if not taken(name)}
-        return self._change(key, {**kept, **{name: part for name, part in body.items() if taken(name)}}).read
+        if any(sent.get(part) not in (None, "", metadata[part]) for part in _OWN):
+            return _refused(_CONFLICT, "Conflict", resource, name)
+        if not sent.get("resourceVersion"):
+            return _refused(_INVALID, "Invalid", resource, name)
+        return self._change(key, changed(old.document)).read
 
     def _change(self, key: Key, document: Json) -> Stored:
         """Store the next version of an object, unless nothing has changed."""
