@@ -183,6 +183,7 @@ def test_without_a_nursery_the_command_is_started(
     """It ends while it imports, before it answers, or takes for ever: a Gateway is our own child then."""
     monkeypatch.setattr(nursery, "WARM_SECONDS", seconds)
     one = instead(monkeypatch, program)
+    monkeypatch.setattr(nursery, "begin", lambda: one)  # which would start another where this has ended already
     before = descriptors()
     monkeypatch.setattr(sys, "executable", "echo")
     child = fork(log, "--help")
