@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from conftest import scenario_of, target_of
+from following import Follow
 from hypothesis import example, given
 from hypothesis import strategies as st
 from test_kube_server import DEFINITION
 
+from stress.checks import run_checks
+from stress.explore.dpor import Dpor
 from stress.gateways.kubeapi import LEASES, RECORDS, ApiError
 from stress.gateways.kubeconfig import Cluster
 from stress.gateways.kubestore import KubeStore, Pod
 from stress.gateways.remediations import FINGERPRINT
+from stress.pair import Pair
+from stress.search import Limits
 from stress.stores.kube.server import KubeServer
 from stress.stores.kubememory import KubeMemory
+from stress.strategy import alike_in, dependence_of, read
+from stress.worlds.model import ModelWorld
+from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from stress.gateways.kubeapi import Json, Resource
+    from stress.step import Move
+    from stress.trace import Trace
 
 PRINTS = ("ab" * 32, "cd" * 32, "ef" * 32)
 _TAKEN = ("uid", "resourceVersion")
@@ -200,3 +212,185 @@ def once(verb: str, resource: Resource, *sent: *tuple[str, str]) -> Call:
 def test_the_memory_answers_as_the_server_does(served: Served, calls: list[Call]) -> None:
     """Whatever is asked, both give the same object, by its content and by which of its versions it is, or refusal."""
     served.compare(calls)
+
+
+NAME = "rr-{fingerprint:12}"
+LOCK = "gw-lock-{fingerprint:16}"
+LEASE = f"leases/gateway-stress/{LOCK}"
+TWIN = "kube-named-by-fingerprint"
+RECORD = f"remediationrequests/prod-payments/{NAME}"
+LATER = pytest.mark.skipif(os.environ.get("STRESS_NIGHTLY") != "1", reason="takes seconds: STRESS_NIGHTLY=1 runs it")
+
+
+def modelled(scenario: str, target: str, actors: str, **changes: object) -> Trace:
+    """Run one order of a bundled scenario, or of what is made of it, in the model."""
+    trace = ModelWorld(scenario_of(scenario).model_copy(update=changes), target_of(target)).run(Follow(actors))
+    assert trace.fault == ""
+    return trace
+
+
+@pytest.mark.parametrize(
+    ("target", "actors", "before", "after"),
+    [
+        (
+            "kube-lease",
+            "A A A client:A",
+            [f"A get {LEASE} -> 404 NotFound {LOCK}", f"A create {LEASE} -> 201 {LOCK}"],
+            [],
+        ),
+        (
+            "kube-lease-fenced",
+            "A A client:A A",
+            [f"A create {LEASE} -> 201 {LOCK}"],
+            [f"A delete {LEASE} -> 200 {LOCK}"],
+        ),
+    ],
+)
+def test_a_request_is_cancelled_where_it_stands_when_its_client_hangs_up(
+    target: str, actors: str, before: list[str], after: list[str]
+) -> None:
+    """What it waits for is never sent: it is answered nothing, and does only what it does apart from its client."""
+    trace = modelled("l5-leaked-lease", target, actors)
+    answer = trace.answers[0]
+    assert [str(event) for event in trace.events] == ["A start", *before, "client:A hang-up", "A 0", *after]
+    assert (answer.status, answer.error, answer.hung_up) == (0, "its client hung up", True)
+    assert trace.final.records == ()
+
+
+@pytest.mark.parametrize("steps", range(2, 6))
+def test_the_twin_releases_its_lease_wherever_its_client_hangs_up(steps: int) -> None:
+    """Every order of L5: also when the client leaves while the lease is being deleted."""
+    trace = modelled("l5-leaked-lease", "kube-lease-fenced", " ".join(["A"] * steps + ["client:A", "A"]))
+    assert run_checks(["lease_released"], trace) == []
+    assert str(trace.events[-1]) == f"A delete {LEASE} -> 200 {LOCK}"
+
+
+class Looking(Follow):
+    """Follows an order, and notes what the environment might do before each of its moves."""
+
+    def __init__(self, actors: str) -> None:
+        """Have seen nothing."""
+        super().__init__(actors)
+        self.seen: list[list[str]] = []
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Look, then choose."""
+        self.seen.append([move.actor for move in moves if ":" in move.actor])
+        return super().choose(moves, done=done)
+
+
+def test_only_a_request_under_way_has_a_client_that_can_hang_up() -> None:
+    """Nobody hangs up before the start, or a second time."""
+    scenario = scenario_of("l5-leaked-lease").model_copy(update={"concurrent": 2})
+    looking = Looking("A B client:A")
+    ModelWorld(scenario, target_of("kube-lease")).run(looking)
+    assert looking.seen[:3] == [[], ["client:A"], ["client:A", "client:B"]]
+    assert [one for one in looking.seen[3:] if one] == []
+
+
+def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> None:
+    """Both replicas may be told of A's record; what is held at the end is forgotten: the next order begins at rest."""
+    scenario = scenario_of("r4-loser-without-cache").model_copy(update={"replicas": [1, 2]})
+    world = ModelWorld(scenario, target_of("kube-status-cached").model_copy(update={"replicas": 2}))
+    for _ in range(2):
+        looking = Looking("A A watch:1 B B")
+        trace = world.run(looking)
+        assert looking.seen == [[], [], ["watch:1", "watch:2"], ["watch:2"], ["watch:2"]]
+        assert [str(event) for event in trace.events if event.actor == "watch:1"] == [
+            f"watch:1 ADDED {RECORD}-{{time:1}} -> ADDED {NAME}-{{time:1}}"
+        ]
+        assert [(answer.actor, answer.status) for answer in trace.answers] == [("A", 201), ("B", 500)]
+
+
+@pytest.mark.parametrize(("actors", "status"), [("cleanup A A A A A", 202), ("cleanup watch:1 A A", 201)])
+def test_a_deleted_record_is_known_until_the_watch_has_told_of_it(actors: str, status: int) -> None:
+    """Whose cache still has it counts a hit of what is gone; afterwards a new one is made."""
+    trace = modelled("r9-delete-under-foot", "kube-status-cached", actors)
+    assert [(answer.actor, answer.status) for answer in trace.answers] == [("before1", 201), ("A", status)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("before", [1, 2])
+async def test_both_worlds_begin_with_the_same_caches_after_earlier_requests(before: int) -> None:
+    """What A and B do first shows what their cache knows of the earlier requests, the first of which counts nothing."""
+    scenario = scenario_of("r7-stale-cache-conflict").model_copy(update={"before": before})
+    target = target_of("kube-status-cached")
+    model = ModelWorld(scenario, target)
+    async with WireWorld(scenario, target) as wire:
+        for actors in ("A A watch:1 B B", "A B A B"):
+            real, told = await wire.run(Follow(actors)), model.run(Follow(actors))
+            assert [str(event) for event in real.events] == [str(event) for event in told.events]
+            assert real.outcome == told.outcome
+            first = next(event for event in real.events if event.command == "update/status")
+            assert str(first).endswith(f"occurrenceCount={before}")
+
+
+@pytest.mark.unmeasured
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (
+            "concurrent-duplicates",
+            {"one_created_answer": "A A B B B B B A A A A", "one_active_record": "A A clock B B B B B A A A"},
+        ),
+        (
+            "r6-retry-exhaustion",
+            dict.fromkeys(
+                ("hits_equal_answers", "distinct_counts", "no_phantom_count"),
+                "A A A B B B B A A C C C C A A D D D D A A E E E E A",
+            ),
+        ),
+        (
+            "t1-five-at-once",
+            dict.fromkeys(("one_created_answer", "linearizable_hits"), "A A B B B B B A A A A C C C C D D D D E E E E"),
+        ),
+    ],
+)
+async def test_whatever_a_pair_breaks_has_its_minimal_order(name: str, found: dict[str, str]) -> None:
+    """Where more is broken than the guide tells (`test_kube_wire.py`) all of it is found, and nothing else."""
+    result = await Pair(ModelWorld(scenario_of(name), target_of("kube-status")), None, Limits(60.0, 5000)).result()
+    assert {broken: one.order.actors for one in result.findings for broken in one.invariants} == found
+    assert result.as_expected
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    ("name", "target", "changes", "classes"),
+    [
+        ("concurrent-duplicates", TWIN, {}, 89),
+        pytest.param("concurrent-duplicates", TWIN, {"concurrent": 3}, 9309, marks=LATER),
+        ("r1-across-a-second", TWIN, {}, 89),
+        ("r2-same-second-losers", TWIN, {}, 7),
+        ("r2-same-second-losers", TWIN, {"concurrent": 3}, 255),
+        ("r3-status-init-lost", TWIN, {}, 7),
+        ("r3-status-init-lost", TWIN, {"concurrent": 3}, 255),
+        ("r4-loser-without-cache", TWIN, {}, 7),
+        ("r4-loser-without-cache", TWIN, {"concurrent": 3}, 255),
+        ("r5-stale-list", TWIN, {}, 89),
+        ("r7-stale-cache-conflict", TWIN, {}, 2),
+        ("r7-stale-cache-conflict", TWIN, {"concurrent": 3}, 15),
+        ("r8-phase-flip", TWIN, {}, 4),
+        ("r9-delete-under-foot", TWIN, {}, 4),
+        ("t2-one-then-three", TWIN, {}, 32),
+        ("t2-one-then-three", "kube-status", {}, 75),
+        ("l1-reentrant-lock", "kube-lease-fenced", {}, 16),
+        ("l1-reentrant-lock", "kube-lease-fenced", {"replicas": [1, 2]}, 32),
+        pytest.param("l1-reentrant-lock", "kube-lease-fenced", {"concurrent": 3}, 2648, marks=LATER),
+        ("l4-stolen-release", "kube-lease-fenced", {}, 656),
+        ("l6-unrenewed-lease", "kube-lease-fenced", {}, 656),
+    ],
+)
+def test_a_twin_holds_in_every_class_of_orders(
+    name: str, target: str, changes: dict[str, object], classes: int
+) -> None:
+    """One order of each class, requests to one replica being alike, breaks nothing; there are as many as told here."""
+    scenario = scenario_of(name).model_copy(update=changes)
+    world = ModelWorld(scenario, target_of(target))
+    explorer = Dpor(dependence_of(world), alike=alike_in(world), read=read)
+    while explorer.more():
+        trace = world.run(explorer)
+        explorer.learn(trace)
+        assert run_checks(scenario.invariants, trace) == []
+    assert (explorer.explored, explorer.exhausted) == (classes, True)
