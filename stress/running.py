@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from contextlib import aclosing
+from operator import length_hint
 from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 from stress.checks import check_named, run_checks, undecided
@@ -85,7 +87,8 @@ async def follow_each(orders: Iterable[Order | Explorer], world: World, lanes: i
     used only where no other order runs beside it.
     """
     if isinstance(world, WireWorld) and lanes > 1:
-        async with aclosing(Lanes(world, lanes).run(_asked(order, world) for order in orders)) as traces:
+        come = length_hint(orders, sys.maxsize)
+        async with aclosing(Lanes(world, lanes, come).run(_asked(order, world) for order in orders)) as traces:
             async for trace in traces:
                 yield trace
     else:

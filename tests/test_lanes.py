@@ -115,6 +115,16 @@ async def test_orders_that_wait_for_the_clock_cross_one_second_together() -> Non
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("orders", "lanes"), [(1, 1), (3, 3), (6, 6)])
+async def test_no_more_lanes_are_opened_than_orders_come(orders: int, lanes: int) -> None:
+    """Where the clock is waited for 32 could be; opening one takes as long as an order."""
+    async with WireWorld(*TIMED) as world:
+        walks = [walk(seed) for seed in range(orders)]
+        assert [trace.fault async for trace in follow_each(walks, world, 4)] == [""] * orders
+        assert len(world._crew) == lanes
+
+
+@pytest.mark.asyncio
 async def test_an_order_that_diverges_leaves_the_others_as_they_are() -> None:
     """Every third order asks for a step that no request shows: it ends there, and nothing else changes."""
 

@@ -10,6 +10,7 @@ never depends on the orders beside it.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from contextlib import suppress
@@ -53,12 +54,13 @@ class _Order:
 class Lanes:
     """Runs orders on a ``world`` that has been entered, at most ``most`` at once. One `run` at a time.
 
+    ``come`` is how many orders there are where that is known: a lane is opened for none that never comes.
     ``begun`` counts the orders that were begun beside others, also those that had to be run again alone.
     """
 
-    def __init__(self, world: WireWorld, most: int) -> None:
+    def __init__(self, world: WireWorld, most: int, come: int = sys.maxsize) -> None:
         """Begin with no lane in use."""
-        self.world, self._most = world, most
+        self.world, self._most, self._come = world, min(most, come), come
         self._free: list[Mapping[str, Client]] = []
         self._changed = asyncio.Event()
         self._lanes: set[Lane] = set()
@@ -168,7 +170,8 @@ class Lanes:
         """Say how many orders may be under way: more than are at work where some may wait for the clock."""
         scenario = self.world.scenario
         timed = "clock" in scenario.actors or "clock" in asked.also
-        return max(self._most, min(_AHEAD * self._most, _CLIENTS // scenario.concurrent)) if timed else self._most
+        most = max(self._most, min(_AHEAD * self._most, _CLIENTS // scenario.concurrent)) if timed else self._most
+        return min(most, self._come)
 
     async def _ended(self) -> None:
         """Wait until an order that is under way has ended, or waits for the clock."""
