@@ -108,9 +108,9 @@ class Pair:
     async def _search_wire(self, world: World, found: list[Finding], *, proven: bool) -> Covered:
         left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
         compares = proven and self._limits.proof > 0
-        if compares:
-            left = min(left, _COMPARING_SECONDS)
-        limits = self._limits._replace(seconds=left, timed=not compares)
+        limits = self._limits._replace(seconds=left)
+        if compares:  # other lanes would take longer to open than there is time
+            limits = limits._replace(seconds=min(left, _COMPARING_SECONDS), timed=False, lanes=1)
         # What only compares has nothing to go on with the next time.
         journal = None if compares else journal_of(self._earlier, world, limits.seed)
         search = Search(
