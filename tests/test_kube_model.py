@@ -217,6 +217,9 @@ def test_the_memory_answers_as_the_server_does(served: Served, calls: list[Call]
 NAME = "rr-{fingerprint:12}"
 LOCK = "gw-lock-{fingerprint:16}"
 LEASE = f"leases/gateway-stress/{LOCK}"
+MADE, GONE = f"A create {LEASE} -> 201 {LOCK}", f"A delete {LEASE} -> 200 {LOCK}"
+R2 = "A A B B B B B A A A A"
+R6 = "A A A B B B B A A C C C C A A D D D D A A E E E E A"
 TWIN = "kube-named-by-fingerprint"
 RECORD = f"remediationrequests/prod-payments/{NAME}"
 LATER = pytest.mark.skipif(os.environ.get("STRESS_NIGHTLY") != "1", reason="takes seconds: STRESS_NIGHTLY=1 runs it")
@@ -232,18 +235,8 @@ def modelled(scenario: str, target: str, actors: str, **changes: object) -> Trac
 @pytest.mark.parametrize(
     ("target", "actors", "before", "after"),
     [
-        (
-            "kube-lease",
-            "A A A client:A",
-            [f"A get {LEASE} -> 404 NotFound {LOCK}", f"A create {LEASE} -> 201 {LOCK}"],
-            [],
-        ),
-        (
-            "kube-lease-fenced",
-            "A A client:A A",
-            [f"A create {LEASE} -> 201 {LOCK}"],
-            [f"A delete {LEASE} -> 200 {LOCK}"],
-        ),
+        ("kube-lease", "A A A client:A", [f"A get {LEASE} -> 404 NotFound {LOCK}", MADE], []),
+        ("kube-lease-fenced", "A A client:A A", [MADE], [GONE]),
     ],
 )
 def test_a_request_is_cancelled_where_it_stands_when_its_client_hangs_up(
@@ -262,7 +255,7 @@ def test_the_twin_releases_its_lease_wherever_its_client_hangs_up(steps: int) ->
     """Every order of L5: also when the client leaves while the lease is being deleted."""
     trace = modelled("l5-leaked-lease", "kube-lease-fenced", " ".join(["A"] * steps + ["client:A", "A"]))
     assert run_checks(["lease_released"], trace) == []
-    assert str(trace.events[-1]) == f"A delete {LEASE} -> 200 {LOCK}"
+    assert str(trace.events[-1]) == GONE
 
 
 class Looking(Follow):
@@ -309,6 +302,24 @@ def test_a_deleted_record_is_known_until_the_watch_has_told_of_it(actors: str, s
     assert [(answer.actor, answer.status) for answer in trace.answers] == [("before1", 201), ("A", status)]
 
 
+@pytest.mark.parametrize(
+    ("name", "target", "actors", "states"),
+    [
+        ("r1-across-a-second", "kube-status", "A A clock B B B B B A A A", [("", "{time:1} {time:2}")]),
+        ("r8-phase-flip", "kube-status", "writer A A A A A A", [("writer", "{time:1}"), ("", "")]),
+        ("r9-delete-under-foot", "kube-status", "A A cleanup A", [("cleanup", "{time:1}"), ("", "")]),
+        ("l6-unrenewed-lease", "kube-lease", "A A A A expiry B B B B B B B B B A A A A", [("", "{id:1} {id:2}")]),
+    ],
+)
+def test_the_environment_acts_on_what_is_stored(
+    name: str, target: str, actors: str, states: list[tuple[str, str]]
+) -> None:
+    """A new second or a lease that ran out make two records active, of a hit each; a writer or a deletion end one."""
+    trace = modelled(name, target, actors)
+    hits = [(ended_by, {f"{NAME}-{part}": 1 for part in parts.split()}) for ended_by, parts in states]
+    assert [(state.ended_by, state.hits) for state in trace.incarnations] == hits
+
+
 @pytest.mark.asyncio
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("before", [1, 2])
@@ -331,20 +342,11 @@ async def test_both_worlds_begin_with_the_same_caches_after_earlier_requests(bef
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        (
-            "concurrent-duplicates",
-            {"one_created_answer": "A A B B B B B A A A A", "one_active_record": "A A clock B B B B B A A A"},
-        ),
-        (
-            "r6-retry-exhaustion",
-            dict.fromkeys(
-                ("hits_equal_answers", "distinct_counts", "no_phantom_count"),
-                "A A A B B B B A A C C C C A A D D D D A A E E E E A",
-            ),
-        ),
+        ("concurrent-duplicates", {"one_created_answer": R2, "one_active_record": "A A clock B B B B B A A A"}),
+        ("r6-retry-exhaustion", dict.fromkeys(("hits_equal_answers", "distinct_counts", "no_phantom_count"), R6)),
         (
             "t1-five-at-once",
-            dict.fromkeys(("one_created_answer", "linearizable_hits"), "A A B B B B B A A A A C C C C D D D D E E E E"),
+            dict.fromkeys(("one_created_answer", "linearizable_hits"), f"{R2} C C C C D D D D E E E E"),
         ),
     ],
 )

@@ -190,7 +190,7 @@ class KubeMemory:
         self._tell(key, News("DELETED", gone))
 
     def patch(self, key: Key, changes: Json) -> None:
-        """Change an object that is there by a merge patch (RFC 7396)."""
+        """Change an object that is there by a merge patch (RFC 7396) that sets values and takes none away."""
         self._change(key, _merged(self._objects[key].document, changes))
 
     def _replaced(self, resource: Resource, body: Json, changed: _Changed) -> Reply:
@@ -251,8 +251,5 @@ def _at(document: Json, path: str) -> object:
 def _merged(old: object, changes: Mapping[str, Any]) -> Json:
     found = dict(old) if isinstance(old, dict) else {}
     for name, value in changes.items():
-        if value is None:
-            found.pop(name, None)
-        else:
-            found[name] = _merged(found.get(name), value) if isinstance(value, dict) else value
+        found[name] = _merged(found.get(name), value) if isinstance(value, dict) else value
     return found
