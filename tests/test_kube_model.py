@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from conftest import scenario_of, target_of
 from following import Follow
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_kube_server import DEFINITION
 
@@ -208,6 +208,9 @@ def once(verb: str, resource: Resource, *sent: *tuple[str, str]) -> Call:
 @example(calls=[once(verb, RECORDS, "own", "own") for verb in ("create", "delete", "delete", "update")])
 @example(calls=[once(verb, LEASES, "own", "own") for verb in ("create", "delete", "delete", "update")])
 @example(calls=[once(verb, LEASES, "", "own") for verb in ("create", "delete", "update", "get")])
+@example(calls=[once(verb, RECORDS, "", "other") for verb in ("create", "delete")])
+@example(calls=[once(verb, RECORDS, "other", "") for verb in ("create", "delete")])
+@settings(max_examples=50)
 @given(calls=st.lists(CALLS, min_size=6, max_size=16))
 def test_the_memory_answers_as_the_server_does(served: Served, calls: list[Call]) -> None:
     """Whatever is asked, both give the same object, by its content and by which of its versions it is, or refusal."""
@@ -286,8 +289,7 @@ def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> No
     scenario = scenario_of("r4-loser-without-cache").model_copy(update={"replicas": [1, 2]})
     world = ModelWorld(scenario, target_of("kube-status-cached").model_copy(update={"replicas": 2}))
     for _ in range(2):
-        looking = Looking("A A watch:1 B B")
-        trace = world.run(looking)
+        trace = world.run(looking := Looking("A A watch:1 B B"))
         assert looking.seen == [[], [], ["watch:1", "watch:2"], ["watch:2"], ["watch:2"]]
         assert [str(event) for event in trace.events if event.actor == "watch:1"] == [
             f"watch:1 ADDED {RECORD}-{{time:1}} -> ADDED {NAME}-{{time:1}}"
