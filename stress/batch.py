@@ -132,8 +132,7 @@ class Where(NamedTuple):
 
     def wanted(self, job: Job) -> str:
         """Name the world or worlds that a pair is searched in."""
-        modelled = job.target.protocol is not None and "client" not in job.scenario.actors
-        return self.world or ("both" if modelled else "wire")
+        return self.world or ("both" if job.target.protocol is not None else "wire")
 
     def worlds(self, job: Job, site: Site | None = None) -> tuple[ModelWorld | None, WireWorld | None]:
         """Make the worlds of one pair; a ``site`` of its target that is ready is used.

@@ -247,9 +247,8 @@ class _Run:
                 moves = requests + self._environment()
             if not moves:
                 return
-            move = choose(moves, done=not self._unanswered)
+            move = choose(moves, done=not requests)  # one whose client hung up may still have steps to show
             if move is None:
-                self._rest()
                 return
             taken.append(move)
             number = number_of.get(move.actor)
@@ -282,15 +281,6 @@ class _Run:
         if move.actor not in self._gone:
             self.did.append((end, None))
             self._unanswered -= 1
-
-    def _rest(self) -> None:
-        """Let through what requests still do whose clients are gone, unseen as on the wire."""
-        for actor in self._gone:
-            node: Node | End | None = self._nodes[self._world.number_of[actor]]
-            history = self._history(actor)
-            while isinstance(node, Node):
-                history.append((node.handler(self.memory, *node.arguments), self.memory.now))
-                node = self._world.tree.grow(node, history, self.known)
 
     def _onward(self, node: Node, following: Node | End | None, known: Known) -> Node | End:
         """Run a request where nothing is known of it, and do what it does besides its steps."""
