@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -53,7 +54,7 @@ _KNOWN_VERBS = {"*", "list", "watch", "deletecollection", EVENT, *_VERBS.values(
 _REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KubeEffect:
     """What one request does, or what an event of a watch tells of.
 
@@ -77,7 +78,7 @@ class KubeEffect:
         """What the step is called: ``create``, ``update/status``, for an event ``ADDED``."""
         return self.told or (f"{self.verb}/{self.subresource}" if self.subresource else self.verb)
 
-    @property
+    @cached_property
     def object(self) -> str:
         """The object or the collection that it names; the path of what is no resource."""
         if not self.resource:
@@ -89,7 +90,7 @@ class KubeEffect:
         """What a list is restricted to: ``fieldSelector=spec.signalFingerprint=…``."""
         return tuple(f"{key}={value}" for key, value in self.query if key in _SELECTORS and value)
 
-    @property
+    @cached_property
     def args(self) -> tuple[bytes, ...]:
         """The step in words: command, object, selectors."""
         return tuple(word.encode() for word in (self.command, self.object, *self.selectors))
