@@ -34,7 +34,7 @@ ROUNDS, QUICK = 5, 20
 EXPLORERS: tuple[str, ...] = get_args(Settings.model_fields["explorer"].annotation)
 _AT_ONCE = {"model": range(1, 9), "wire": (2, 5, 8)}
 """Of how many requests at once nothing may be made up, by world."""
-_FIND = Limits(10.0, 5000)
+_FIND = Limits(30.0, 5000)
 
 
 def _exhaust(concurrent: int, alike: tuple[str, ...] = (), *, judged: bool = False) -> tuple[float, Dpor]:
