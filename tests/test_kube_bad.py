@@ -105,6 +105,27 @@ async def test_watch_that_is_told_that_its_version_is_gone(api: Api, wire: Wire)
 
 
 @pytest.mark.asyncio
+async def test_what_a_cache_lists_anew_as_its_version_is_gone_is_no_step(api: Api, wire: Wire) -> None:
+    """Its list passes ungated until it watches again; a list with a selector, or of another replica, is a step."""
+    reader = await wire.watch()
+    await api.tell(event("ERROR", GONE))
+    await wire.shown()
+    assert (await wire.release()).replies == ["ERROR Expired"]
+    await reader.readuntil(b"\r\n")
+    assert (await wire.ask("GET", RRS))[0] == 200
+    for path, replica in ((f"{RRS}?fieldSelector=spec.x%3Dy", 1), (RRS, 2)):
+        asked = wire.ask("GET", path, replica=replica)
+        await wire.shown(replica)
+        assert wire.heads() == ["list remediationrequests/prod/*"]
+        await wire.release()
+        assert (await asked)[0] == 200
+    await wire.watch()
+    wire.ask("GET", RRS)
+    await wire.shown()
+    assert wire.heads() == ["list remediationrequests/prod/*"]
+
+
+@pytest.mark.asyncio
 async def test_watch_that_is_refused_as_its_version_is_gone() -> None:
     """A refusal instead of a watch passes as it came, and no write waits for that watch."""
     body = json.dumps(GONE).encode()
@@ -124,6 +145,8 @@ async def test_watch_that_is_refused_as_its_version_is_gone() -> None:
         writer.write(f"GET {WATCH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert await reader.readexactly(len(refused)) == refused
         assert (bool(wire.watches), wire.heads(), wire.gate.fault) == (False, [], "")
+        writer.write(f"GET {RRS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())  # the list anew: no step either
+        assert await reader.readexactly(len(refused)) == refused
 
 
 @pytest.mark.asyncio

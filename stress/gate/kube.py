@@ -58,7 +58,11 @@ class ApiServer:
 
 
 class KubeProxy:
-    """Listens on loopback for one replica and connects each of its connections to the API server."""
+    """Listens on loopback for one replica and connects each of its connections to the API server.
+
+    ``outdated`` are the collections, with selectors, whose watch was told that its version is gone: what it lists anew
+    passes, as its first list did, until it watches again.
+    """
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class KubeProxy:
         self.rules = KubeRules() if rules is None else rules
         self.watches = Watches(gate) if watches is None else watches
         self.channels: set[KubeChannel] = set()
+        self.outdated: set[tuple[str, tuple[str, ...]]] = set()
         self._listener: asyncio.Server | None = None
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> int:

@@ -170,7 +170,8 @@ class KubeChannel(asyncio.Protocol):
             effect = effect.of(str(name)) if name else effect
         frame = KubeFrame(self, effect.command, with_headers(request, self.proxy.server.headers), (effect,))
         frame.effect, frame.method = effect, request.method
-        frame.background = self.proxy.rules.background(effect)
+        anew = effect.verb == "list" and (effect.path, effect.selectors) in self.proxy.outdated
+        frame.background = anew or self.proxy.rules.background(effect)
         return frame
 
     def _send(self, frame: KubeFrame, *, waited: bool = False) -> None:

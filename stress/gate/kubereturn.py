@@ -20,7 +20,7 @@ from stress.gate.resp import ProtocolFault
 if TYPE_CHECKING:
     from stress.gate.kubechannel import KubeChannel
 
-_CONTINUE, _OK, _MULTIPLE = 100, 200, 300
+_CONTINUE, _OK, _MULTIPLE, _GONE = 100, 200, 300, 410
 
 
 class Return:
@@ -128,12 +128,15 @@ class Return:
                 self._out(head.raw)
             return
         flight.status, flight.headers = head.status, head.headers
+        if flight.effect.verb == "watch" and head.status == _GONE:
+            self._outdate(flight)
         if flight.effect.verb == "watch" and head.status == _OK:
             if header(head.headers, b"content-encoding"):
                 raise ProtocolFault(0, "a watch whose events the gate can't read", head.raw)
             flight.events = EventParser(header(head.headers, b"content-type"))
             flight.watch = Watch(flight.effect)
             self._proxy.watches.opened(flight.watch)
+            self._proxy.outdated.discard((flight.effect.path, flight.effect.selectors))
         self._out(head.raw)
         if flight.watch is not None and flight.waited:  # its reply has no end
             self._answer(flight, None)
@@ -147,6 +150,8 @@ class Return:
             return
         for group in flight.events.feed(data):
             passes = [flight.watch.take_in(event) for event in group.events]
+            if any(event.type == "ERROR" and event.object.get("code") == _GONE for event in group.events):
+                self._outdate(flight)
             if self._proxy.gate.open or all(passes) or self._proxy.rules.background(_told_by(flight.effect, None)):
                 self._out(group.raw)
                 continue
@@ -156,6 +161,10 @@ class Return:
                 else:
                     self._hold(flight, event, raw)
         self._proxy.watches.told()
+
+    def _outdate(self, flight: Flight) -> None:
+        """Note that a watch must list anew: a client does so without the version that is gone."""
+        self._proxy.outdated.add((flight.effect.path, flight.effect.selectors))
 
     def _hold(self, flight: Flight, event: Event, raw: bytes) -> None:
         """Make an event a step."""
