@@ -194,10 +194,11 @@ def test_without_a_nursery_the_command_is_started(
     assert len(descriptors()) == len(before) - 1
 
 
-def test_what_the_kernel_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_kernel_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No more processes: the Gateway is unavailable, and no file is left."""
     one = instead(monkeypatch, ANSWERS.format([b"{}\n", b'{"errno": 11}\n', b""]))
-    before = sorted(Path(tempfile.gettempdir()).glob("gateway-stress-*.log"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = sorted(tmp_path.iterdir())
 
     async def refused() -> None:
         with pytest.raises(Unavailable, match=r"^Gateway 1 does not start: Resource temporarily unavailable \("):
@@ -205,7 +206,7 @@ def test_what_the_kernel_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
     asyncio.run(refused())
     one.close()
-    assert sorted(Path(tempfile.gettempdir()).glob("gateway-stress-*.log")) == before
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_only_the_main_thread_starts_a_nursery(monkeypatch: pytest.MonkeyPatch, log: int) -> None:
