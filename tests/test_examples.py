@@ -21,6 +21,8 @@ from stress.step import Move
 if TYPE_CHECKING:
     from stress.examples import Examples
 
+pytestmark = pytest.mark.unmeasured
+
 PAIR = Job(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"), Path())
 OTHER = PAIR._replace(target=target_of("redis-atomic"))
 HOME = "atomic-hit-count-redis-read-modify-write"

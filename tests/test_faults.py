@@ -413,6 +413,7 @@ def test_a_gateway_that_can_not_be_followed_is_inconclusive(
     assert re.sub(r"byte \d+", "byte N", said.lines[0]) == f"inconclusive: two-at-once on own: {line}"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("mode", "observed"),
     [

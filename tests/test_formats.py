@@ -333,6 +333,7 @@ ANY = st.recursive(
 )
 
 
+@pytest.mark.unmeasured
 @given(st.dictionaries(KEYS, ANY, max_size=6), st.sampled_from([Scenario, Target]))
 def test_any_values_load_or_are_faults_in_single_lines(data: dict[str, Any], kind: type[Scenario | Target]) -> None:
     """Whatever values stand under known keys, they load or each fault is a line of our own words."""

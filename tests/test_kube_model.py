@@ -205,6 +205,7 @@ def once(verb: str, resource: Resource, *sent: *tuple[str, str]) -> Call:
     return Call(verb, resource, ("1", "a"), 0, 1, sent)
 
 
+@pytest.mark.unmeasured
 @example(calls=[once(verb, RECORDS, "own", "own") for verb in ("create", "delete", "delete", "update")])
 @example(calls=[once(verb, LEASES, "own", "own") for verb in ("create", "delete", "delete", "update")])
 @example(calls=[once(verb, LEASES, "", "own") for verb in ("create", "delete", "update", "get")])

@@ -80,6 +80,7 @@ GUIDE = [
 ]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("name", "race", "target", "invariant", "actors"), GUIDE)
 async def test_the_guide_tells_the_minimal_order_of_each_race_over_kubernetes(

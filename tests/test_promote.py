@@ -17,6 +17,8 @@ from stress.order import parse
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.unmeasured
+
 DIGEST = "094a249f5cd2"
 
 

@@ -12,6 +12,8 @@ from stress.scenario import Scenario
 from stress.target import Target
 from stress.worlds.wire import WireWorld
 
+pytestmark = pytest.mark.unmeasured
+
 OWN = Path(__file__).parent / "gateways" / "queue_gateway.py"
 SCENARIO = Scenario.model_validate({"name": "own", "story": "Two at once.", "signal": {"labels": {"pod": "p-{fresh}"}}})
 
