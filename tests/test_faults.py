@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 from aiohttp import web
-from commands import BAD, children, command, nothing_left, own_files, report, stress
+from commands import BAD, GATEWAYS, children, command, nothing_left, own_files, report, stress
 from conftest import scenario_of, target_of
 from redis import Redis
 
@@ -32,6 +32,7 @@ from stress.result import Finished, Progress
 from stress.stores.process import free_port, ports
 from stress.stores.valkey import Valkey
 from stress.target import Target
+from stress.worlds import drive
 from stress.worlds.replicas import by_command, start
 from stress.worlds.wire import WireWorld
 
@@ -541,6 +542,16 @@ def test_a_search_in_the_model_is_interrupted(tmp_path: Path, capsys: pytest.Cap
         1,
     )
     assert f"interrupted: what was found until then is in {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_gateway_that_tries_again_for_ever_ends_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B asks for the lock that A holds until it has it, and A is not let go: after so many steps a line says so."""
+    monkeypatch.setattr(drive, "MOST_STEPS", 40)
+    said = stress(tmp_path, *own_files(tmp_path, "spin", program=GATEWAYS / "lock_gateway.py"))
+    why = "B took 40 steps and has no answer yet: it tries again for ever"
+    assert (said.code, f"inconclusive: two-at-once on own: {why}" in said.lines) == (2, True)
+    result, events = report(tmp_path)
+    assert (result["faults"], events.count("B SET")) == ([why], 40)
 
 
 def cwd(link: Path) -> str:

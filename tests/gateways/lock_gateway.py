@@ -26,9 +26,13 @@ async def deduplicate(fingerprint: str) -> tuple[int, int]:
     """Read the count and write it back, under a lock where the mode says so."""
     reader, writer = await asyncio.open_connection("127.0.0.1", STORE)
     try:
+        while MODE == "spin" and await command(reader, writer, "SET", f"lock:{fingerprint}", "1", "NX") != "+OK":
+            pass
         stored = await command(reader, writer, "GET", f"hits:{fingerprint}")
         count = 1 if stored == "$-1" else int(stored) + 1
         await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))
+        if MODE == "spin":
+            await command(reader, writer, "DEL", f"lock:{fingerprint}")
     finally:
         writer.close()
     return (201 if count == 1 else 202), count
