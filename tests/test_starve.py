@@ -14,6 +14,7 @@ from stress.gateways.store import Incoming, Outcome, listed
 from stress.order import Order
 from stress.step import START, WHOLE, Access, Move, Touch
 from stress.trace import Details, Event, Kind, Snapshot, Trace
+from stress.worlds import model
 from stress.worlds.model import ModelWorld
 from stress.worlds.tree import ModelStore, Tree
 
@@ -181,3 +182,20 @@ def test_a_rival_that_waits_is_passed_over() -> None:
     starve = Starve()
     run(starve, {"A": same, "B": same})
     assert run(starve, {"A": same, "B": same}, blocked="B") == "AAABBB"
+
+
+def test_a_request_that_tries_again_for_ever_ends_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protocol of one's own asks until another request has written: the run says so, as on the wire, and ends."""
+
+    async def waiting(store: Store, signal: Incoming) -> Outcome:
+        async with store.session() as connection:
+            while await connection.call("GET", f"told:{signal.fingerprint}") is None:
+                pass
+        return Outcome(created=False, record="rr", count=1)
+
+    monkeypatch.setattr(model, "MOST_STEPS", 40)
+    walk = Walk(1, 1)
+    assert walk.more()
+    trace = world_of(2, waiting).run(walk)
+    assert trace.fault in {f"{one} took 40 steps and has no answer yet: it tries again for ever" for one in "AB"}
+    assert 40 <= len(trace.moves) <= 82

@@ -45,6 +45,8 @@ _LEFT = "hang-up"
 
 _HUNG_UP = key(HungUp())
 _PLAIN = (str, int, type(None))
+MOST_STEPS = 1000
+"""How many steps one request may take in an order, as on the wire."""
 """Replies that stand for themselves in a tree; asking `key` for each of them costs a call a step."""
 
 
@@ -150,8 +152,8 @@ class ModelWorld:
         fault = ""
         try:
             run.follow(explorer.choose)
-        except Diverged as divergence:
-            fault = str(divergence)
+        except (Diverged, _Endless) as ended:
+            fault = str(ended)
         return ModelTrace(
             world="model",
             fresh=_FRESH,
@@ -214,6 +216,10 @@ class ModelWorld:
             occurrence = 1 + run.acted.get((first.move.actor, first.move.command, first.move.object), 0)
             found.append(first._replace(move=first.move._replace(occurrence=occurrence)))
         return found
+
+
+class _Endless(Exception):
+    """A request waits by asking the store again and again, and nobody else is let go."""
 
 
 class _Run:
@@ -286,7 +292,10 @@ class _Run:
         """Run a request where nothing is known of it, and do what it does besides its steps."""
         while following is None or isinstance(following, Silent):
             if following is None:
-                following = self._world.tree.grow(node, self._history(node.move.actor), known)
+                history = self._history(actor := node.move.actor)
+                if len(history) >= MOST_STEPS:
+                    raise _Endless(f"{actor} took {MOST_STEPS} steps and has no answer yet: it tries again for ever")
+                following = self._world.tree.grow(node, history, known)
                 continue
             node = following
             reply = node.handler(self.memory, *node.arguments)
