@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _PROGRESS_SECONDS = 0.2
 _CLOCK_SHARE = 0.5
 _BASELINE_ORDERS = {"model": 200, "wire": 50}
-"""How many orders the plain random walk draws beside a search, by the world."""
+"""How many orders the plain random walk draws beside a search, by the world; the quick profile has half of them."""
 _BASELINE_SHARE = 0.2
 """The part of the seconds that are left which that may take."""
 CONFIRMATIONS = 3
@@ -236,7 +236,8 @@ class Search:
             return  # it has drawn already
         now = time.monotonic()
         until = now + max(0.0, self._limits.seconds - (now - self._begun)) * _BASELINE_SHARE
-        most = min(_BASELINE_ORDERS[self._world.name], max(0, self._limits.orders - self._tally.ran))
+        most = _BASELINE_ORDERS[self._world.name] // (2 if self._limits.proof else 1)
+        most = min(most, max(0, self._limits.orders - self._tally.ran))
         walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
         drawn = Drawn(self._world)
         orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)

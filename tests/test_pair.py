@@ -83,6 +83,15 @@ async def test_a_hunt_and_one_order_of_each_class_is_proof_in_both_worlds() -> N
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("limits", "drawn"), [(LIMITS, 200), (LIMITS._replace(proof=5.0), 100)])
+async def test_beside_a_search_a_random_walk_draws(limits: Limits, drawn: int) -> None:
+    """So many orders tell how likely each outcome is; the quick profile has half of them."""
+    world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
+    covered = await Search(world, limits, baseline=True).run()
+    assert [(one.explorer, one.orders) for one in covered.evidence.draws] == [("walk", drawn)]
+
+
+@pytest.mark.asyncio
 async def test_worlds_that_disagree_are_our_own_bug() -> None:
     """A model of another Gateway than the one on the wire is caught at the first run."""
     scenario = scenario_of("atomic-hit-count")
