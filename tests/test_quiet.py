@@ -120,12 +120,15 @@ def test_a_wait_of_unknown_length_is_new_once_its_thread_has_run() -> None:
 
 def test_a_busy_process_is_not_quiet() -> None:
     """A process that computes is never seen asleep."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    watch = ProcessWatch(process.pid)
-    assert [watch.quiet() for _ in range(50)] == [None] * 50
-    process.kill()
-    process.wait()
+    program = "import os; os.write(1, b'.')\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-S", "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"."  # before that it may sleep, as it is read from the disk
+        watch = ProcessWatch(process.pid)
+        seen = [watch.quiet() for _ in range(50)]
+        process.kill()
     watch.close()
+    assert seen == [None] * 50
 
 
 def test_a_process_that_is_gone_can_not_be_watched() -> None:
