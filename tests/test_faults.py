@@ -32,7 +32,7 @@ from stress.result import Finished, Progress
 from stress.stores.process import free_port, ports
 from stress.stores.valkey import Valkey
 from stress.target import Target
-from stress.worlds import drive
+from stress.worlds import asked
 from stress.worlds.replicas import by_command, start
 from stress.worlds.wire import WireWorld
 
@@ -546,7 +546,7 @@ def test_a_search_in_the_model_is_interrupted(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_gateway_that_tries_again_for_ever_ends_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """B asks for the lock that A holds until it has it, and A is not let go: after so many steps a line says so."""
-    monkeypatch.setattr(drive, "MOST_STEPS", 40)
+    monkeypatch.setattr(asked, "MOST_STEPS", 40)
     said = stress(tmp_path, *own_files(tmp_path, "spin", program=GATEWAYS / "lock_gateway.py"))
     why = "B took 40 steps and has no answer yet: it tries again for ever"
     assert (said.code, f"inconclusive: two-at-once on own: {why}" in said.lines) == (2, True)

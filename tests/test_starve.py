@@ -14,7 +14,7 @@ from stress.gateways.store import Incoming, Outcome, listed
 from stress.order import Order
 from stress.step import START, WHOLE, Access, Move, Touch
 from stress.trace import Details, Event, Kind, Snapshot, Trace
-from stress.worlds import model
+from stress.worlds import asked
 from stress.worlds.model import ModelWorld
 from stress.worlds.tree import ModelStore, Tree
 
@@ -193,7 +193,7 @@ def test_a_request_that_tries_again_for_ever_ends_the_order(monkeypatch: pytest.
                 pass
         return Outcome(created=False, record="rr", count=1)
 
-    monkeypatch.setattr(model, "MOST_STEPS", 40)
+    monkeypatch.setattr(asked, "MOST_STEPS", 40)
     walk = Walk(1, 1)
     assert walk.more()
     trace = world_of(2, waiting).run(walk)

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from stress.trace import Trace
 
 
+MOST_STEPS = 1000
+"""How many steps one request may take in an order; who waits in the store by asking again and again takes no end."""
+
+
+def endless(actor: str, steps: int) -> str:
+    """Say that a request tries again for ever, once it has taken too many steps; empty before."""
+    return f"{actor} took {steps} steps and has no answer yet: it tries again for ever" if steps >= MOST_STEPS else ""
+
+
 def new_fresh() -> str:
     """Make a value of ``{fresh}`` that no other order has."""
     return uuid.uuid4().hex[:12]

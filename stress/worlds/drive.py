@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stress.explore.base import Diverged
 from stress.step import START, Move, letters
 from stress.trace import Answer, Kind, Trace
-from stress.worlds.asked import Crossed
+from stress.worlds.asked import Crossed, endless
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import ends_incarnation
 from stress.worlds.habits import plain
@@ -40,8 +40,6 @@ CROSSINGS = 5
 _REST_PATIENCES = 10
 _DEATH_SECONDS = 0.1
 """How long after its last connection closed a Gateway may be seen to have died."""
-MOST_STEPS = 1000
-"""How many steps one request may take in an order; who waits in the store by asking again and again takes no end."""
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
 
@@ -248,9 +246,7 @@ class Drive(ABC):
         request.incarnations.append(self._record.incarnation)
         event = self._record.events[self._record.event(Kind.STEP, move.actor, move.command, frame)]
         request.done.append(plain(f"{event.text} -> {event.reply}"))
-        if len(request.done) >= MOST_STEPS:
-            tries = f"{request.actor} took {MOST_STEPS} steps and has no answer yet: it tries again for ever"
-            self._fault = self._fault or tries
+        self._fault = self._fault or endless(request.actor, len(request.done))
         await self._until_shown(request)
 
     @abstractmethod

@@ -19,6 +19,7 @@ from stress.names import Names
 from stress.step import START, Move, letters
 from stress.stores.memory import next_second
 from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.worlds.asked import endless
 from stress.worlds.environment import misfits
 from stress.worlds.happened import Did, Gone, Told, answer_of, renamed, unheard
 from stress.worlds.identity import identity
@@ -45,8 +46,6 @@ _LEFT = "hang-up"
 
 _HUNG_UP = key(HungUp())
 _PLAIN = (str, int, type(None))
-MOST_STEPS = 1000
-"""How many steps one request may take in an order, as on the wire."""
 """Replies that stand for themselves in a tree; asking `key` for each of them costs a call a step."""
 
 
@@ -292,9 +291,9 @@ class _Run:
         """Run a request where nothing is known of it, and do what it does besides its steps."""
         while following is None or isinstance(following, Silent):
             if following is None:
-                history = self._history(actor := node.move.actor)
-                if len(history) >= MOST_STEPS:
-                    raise _Endless(f"{actor} took {MOST_STEPS} steps and has no answer yet: it tries again for ever")
+                history = self._history(node.move.actor)
+                if told := endless(node.move.actor, len(history)):
+                    raise _Endless(told)
                 following = self._world.tree.grow(node, history, known)
                 continue
             node = following
