@@ -236,18 +236,3 @@ def find(name: str, kind: str, place: Place | None = None) -> Path:
         message = f"{name!r} is no bundled name and no file" if place else "no such file or bundled name"
         raise UsageFault([Fault(place or Place(name, 1, 1), message, nearest(name, known))])
     return known[name]
-
-
-def find_target(scenario: Path, name: str, place: Place) -> Path:
-    """Find a target that a scenario file expects something of, at ``place``, by its name.
-
-    It stands in ``targets/`` beside that file, beside it, or among the bundled ones.
-
-    Raises:
-        UsageFault: when it does not, with the nearest name.
-
-    """
-    for path in (scenario.parent / "targets" / f"{name}.yaml", scenario.parent / f"{name}.yaml"):
-        if path.is_file():
-            return path
-    return find(name, "targets", place)

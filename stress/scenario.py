@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stress.formats import Dotted, File, Name, Part, Word, nearest, wrong
+from stress.formats import Dotted, File, Name, Part, Word, find, nearest, wrong
 from stress.placeholders import unknown
 from stress.signal import Signal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INVARIANTS = (
     "no_server_error",
@@ -138,6 +141,23 @@ class Scenario(File):
             for name, hint in unknown(text, ("fresh",), foreign=True):
                 raise wrong(f"unknown placeholder {{{name}}}", hint, where)
         return self
+
+
+def targets_of(path: Path, scenario: Scenario) -> dict[str, str]:
+    """Give the files of the targets that the scenario in a file expects something of, by their names.
+
+    Each stands in ``targets/`` beside that file, beside it, or among the bundled ones.
+
+    Raises:
+        UsageFault: when one does not, with the nearest name.
+
+    """
+    found = {}
+    for name in scenario.expect:
+        beside = (path.parent / "targets" / f"{name}.yaml", path.parent / f"{name}.yaml")
+        there = next((file for file in beside if file.is_file()), None)
+        found[name] = str(there or find(name, "targets", scenario.place("expect", name, key=True)))
+    return found
 
 
 def _texts(value: object, where: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], str]]:

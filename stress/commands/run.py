@@ -10,8 +10,8 @@ import click
 
 from stress.commands.common import ALLOW, LANES, REPORTS, WORLD, await_it, examples
 from stress.errors import UsageFault
-from stress.formats import bundled, find, find_target
-from stress.scenario import Scenario
+from stress.formats import bundled, find
+from stress.scenario import Scenario, targets_of
 from stress.shard import Shard
 
 if TYPE_CHECKING:
@@ -143,12 +143,7 @@ def _jobs(scenarios: Sequence[str], targets: Sequence[str], *, quick: bool) -> l
         try:
             path = find(name, "")
             scenario = Scenario.load(path)
-            for target in targets:
-                find(target, "targets")
-                found.append(Job.load(name, target))
-            for target in scenario.expect if not targets else ():
-                file = find_target(path, target, scenario.place("expect", target, key=True))
-                found.append(Job.load(name, str(file)))
+            found += [Job.load(name, target) for target in targets or targets_of(path, scenario).values()]
         except UsageFault as fault:
             faults += [one for one in fault.faults if one not in faults]
     if faults:

@@ -9,9 +9,8 @@ import pytest
 
 from stress.batch import Job
 from stress.errors import Unavailable, UsageFault
-from stress.formats import find_target
 from stress.plugin.sessions import Session, Unexpected
-from stress.scenario import Scenario
+from stress.scenario import Scenario, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +47,8 @@ class ScenarioFile(pytest.File):
     def _jobs(self, session: Session) -> Iterator[tuple[str, Job]]:
         path = session.named(self.path)
         scenario = Scenario.load(path)
-        for word in session.targets:
-            yield word, Job.load(str(path), word)
-        for name in scenario.expect if not session.targets else ():
-            place = scenario.place("expect", name, key=True)
-            yield name, Job.load(str(path), str(find_target(path, name, place)))
+        for word, target in [(one, one) for one in session.targets] or targets_of(path, scenario).items():
+            yield word, Job.load(str(path), target)
 
 
 class ScenarioItem(pytest.Item):
