@@ -8,7 +8,7 @@ from stress.step import WHOLE, Access
 from stress.trace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from stress.step import Move, Touch
     from stress.trace import Trace
@@ -43,6 +43,18 @@ class Accesses:
     def written_by(self, action: Action) -> set[str]:
         """Give the objects that an action writes, as far as is known."""
         return self._writes.get(action, set())
+
+
+def victims_of(able: Iterable[str], plans: Mapping[str, Sequence[Action]], alike: Collection[str]) -> list[str]:
+    """Put the actors that an adversary can turn on in order: who did the same as one before comes last.
+
+    Of those ``alike`` one is enough.
+    """
+    able = list(able)
+    first = {tuple(plans[actor]): actor for actor in reversed(able)}
+    victims = sorted(able, key=lambda actor: first[tuple(plans[actor])] != actor)
+    others = [actor for actor in victims if actor in alike][1:]
+    return [actor for actor in victims if actor not in others]
 
 
 def action_of(move: Move) -> Action:

@@ -187,12 +187,11 @@ class Hunt:
             self.waited = True
         if first:
             self.starve.more()
-            self.overtake.learn(trace, {move.actor for point in self._points for move in point.moves})
-        if first or self._adversary is self.starve:
             self.starve.learn(trace)
-        if self._adversary is self.overtake:
-            self.overtake.learn(trace)
-        if self._adversary is None:
+            self.overtake.learn(trace, {move.actor for point in self._points for move in point.moves})
+        if self._adversary is not None:
+            self._adversary.learn(trace)
+        else:
             self._branch(done, numbers)
 
     def _number(self, effect: Effect) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.explore.accesses import Accesses, action_of, common, meet
+from stress.explore.accesses import Accesses, action_of, common, meet, victims_of
 from stress.explore.base import is_environment, is_request, keep_going
 
 if TYPE_CHECKING:
@@ -97,27 +97,21 @@ class Overtake:
 
     def _plan(self, plans: dict[str, list[Action]], *, with_change: bool) -> None:
         """Hold each request that is not like one before at each late write, the last ones first."""
-        able = {actor: sum(self._is_late(plans, actor)) for actor in plans if is_request(actor)}
-        first = {tuple(plans[actor]): actor for actor in reversed(able)}
-        victims = sorted(able, key=lambda actor: first[tuple(plans[actor])] != actor)
-        others = [actor for actor in victims if actor in self._alike][1:]
+        able = {actor: self._late_writes(plan) for actor, plan in plans.items() if is_request(actor)}
+        victims = victims_of(able, plans, self._alike)
         # Who goes first does what the first one did, whatever it did in its turn.
         most = max(able.values(), default=0)
         ways = ([True] if with_change else []) + ([False] if len(able) >= _CROWD else [])
         self._left.extend(
-            Held(1, victim, write, acts)
-            for write in range(most, 0, -1)
-            for acts in ways
-            for victim in victims
-            if victim not in others
+            Held(1, victim, write, acts) for write in range(most, 0, -1) for acts in ways for victim in victims
         )
 
-    def _is_late(self, plans: dict[str, list[Action]], actor: str) -> list[bool]:
-        """Tell of each step of an actor whether it writes what the actor knows."""
+    def _late_writes(self, plan: Sequence[Action]) -> int:
+        """Count the steps that write what the actor knows by then."""
         known: set[str] = set()
-        late = []
-        for action in plans[actor]:
-            late.append(meet(known, self._accesses.written_by(action)))
+        late = 0
+        for action in plan:
+            late += meet(known, self._accesses.written_by(action))
             known |= self._accesses.read_by(action) | self._accesses.written_by(action)
         return late
 

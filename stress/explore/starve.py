@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.explore.accesses import Accesses, action_of, common, meet
+from stress.explore.accesses import Accesses, action_of, common, meet, victims_of
 from stress.explore.base import is_environment, keep_going
 
 if TYPE_CHECKING:
@@ -80,11 +80,7 @@ class Starve:
         if not self.orders:
             self._begin()
             self._plans = plans
-            able = [actor for actor in plans if self._starvable(actor)]
-            first = {tuple(plans[actor]): actor for actor in reversed(able)}
-            self._victims = sorted(able, key=lambda actor: first[tuple(plans[actor])] != actor)
-            others = [actor for actor in self._victims if actor in self._alike][1:]
-            self._victims = [actor for actor in self._victims if actor not in others]
+            self._victims = victims_of(filter(self._starvable, plans), plans, self._alike)
             if self._part is not None:
                 self._victims = self._victims[self._part.number - 1 :: self._part.of]
         self.orders += 1
