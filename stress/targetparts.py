@@ -129,6 +129,11 @@ class Stores(Part):
         stores = (("redis", self.redis), ("kubernetes", self.kubernetes))
         return {name: one.listen for name, one in stores if one is not None and one.listen is not None}
 
+    @property
+    def places(self) -> str:
+        """The keys that say where the gate must listen, for people."""
+        return " and ".join(f"stores.{store}.listen" for store in self.listens)
+
 
 class FromAnswer(Part):
     """A value that an answer of the Gateway tells."""

@@ -148,16 +148,15 @@ def _hosts(target: Target, cluster: Cluster | None) -> Iterator[Probe]:
 
 def _gateway(target: Target) -> Iterator[Probe]:
     if target.url is not None:
-        yield Probe("Gateway", target.name, partial(_answers, target.url, target.stores.listens))
+        yield Probe("Gateway", target.name, partial(_answers, target.url, target.stores.places))
 
 
-def _answers(url: str, stores: Collection[str]) -> str:
+def _answers(url: str, places: str) -> str:
     """Ask a Gateway that runs; any answer will do, as its stores are there only while the gate is."""
     try:
         return f"{url} answers {named.answer(url)}"
     except Ill as ill:
-        where = " and ".join(f"stores.{store}.listen" for store in stores)
-        raise Ill(str(ill), f"start it; its store is at {where} while a run lasts") from None
+        raise Ill(str(ill), f"start it; its store is at {places} while a run lasts") from None
 
 
 def _store(target: Target) -> Iterator[Probe]:

@@ -50,7 +50,7 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
 
     """
     if target.url is not None:
-        return await reach(target.url, number, _REACH_PATIENCES * target.patience, target.stores.listens)
+        return await reach(target.url, number, _REACH_PATIENCES * target.patience, target.stores.places)
     port = free_port()
     begin = target.start
     if begin is None:
@@ -82,8 +82,8 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
     return replica
 
 
-async def reach(url: str, number: int, seconds: float, stores: Collection[str]) -> Replica:
-    """Find a Gateway that runs already, or is started again now that its ``stores`` are there.
+async def reach(url: str, number: int, seconds: float, places: str) -> Replica:
+    """Find a Gateway that runs already, or is started again now that its stores are there, at ``places``.
 
     Raises:
         Unavailable: when nobody listens there in time.
@@ -93,8 +93,7 @@ async def reach(url: str, number: int, seconds: float, stores: Collection[str]) 
     deadline = time.monotonic() + seconds
     while not accepts(parts.hostname or "", parts.port or _USUAL_PORT):
         if time.monotonic() > deadline:
-            where = " and ".join(f"stores.{store}.listen" for store in stores)
-            raise Unavailable(f"no Gateway answers at {url}", f"start it; its store is at {where}")
+            raise Unavailable(f"no Gateway answers at {url}", f"start it; its store is at {places}")
         await asyncio.sleep(_LOOK_SECONDS)
     return Replica(number, url)
 
