@@ -359,7 +359,7 @@ class Search:
     async def _minimise(self, names: frozenset[str]) -> None:
         """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest.
 
-        That would take minutes on a Gateway whose orders take long.
+        Each may take half as long as the search may, as a Gateway whose orders take long would need minutes.
         """
         found, seconds = self._tally.found, max(_SMALL_SECONDS, self._limits.seconds / 2)
         drawn = {found[name].order.moves: found[name] for name in names}

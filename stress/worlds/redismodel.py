@@ -35,7 +35,7 @@ class RedisModel:
             NotImplementedError: always.
 
         """
-        raise NotImplementedError
+        raise NotImplementedError  # nobody asks: `watches` is False, as Redis tells no Gateway of a change unasked
 
     def at_rest(self) -> None:
         """Have nothing under way."""
