@@ -278,7 +278,6 @@ class Search:
             clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut,
             shared_only=True,
             not_checked=not_checked(world.scenario.invariants, self._tally.last) if self._tally.last else (),
-            repeated=auto.repeated if auto else 0,
             renamed=auto is not None and auto.renamed,
             draws=tuple(self._draws),
         )

@@ -85,7 +85,7 @@ class Evidence:
     had found, ``tried`` those that had failed in an earlier run. ``outcomes`` is the number of distinct outcomes seen.
     ``stopped`` tells that the search ended with a race, long before it had covered anything. ``shared_only`` marks an
     assumption: requests share only the store.
-    ``repeated`` counts those of the ``orders`` whose class had been run before. ``renamed`` tells that classes are
+    ``renamed`` tells that classes are
     counted up to the names of identical requests. ``draws`` tells what each sampler drew, the plain random walk last.
     ``part`` is what was searched where several jobs share a search (``2/3``; empty: all of it). Then ``exhausted`` is
     never said, but ``exhausted_part``; ``foreign`` counts orders of other parts, run to find those of this one.
@@ -109,7 +109,6 @@ class Evidence:
     shared_only: bool = False
     not_checked: tuple[str, ...] = ()
     tried: int = 0
-    repeated: int = 0
     renamed: bool = False
     part: str = ""
     exhausted_part: bool = False

@@ -59,7 +59,7 @@ def searched(*, drawn: bool = True) -> Result:
         counted_row(2, 2, 2, 6, share(0.5)),
         counted_row(3, 2, 3, 5, share(0.2)),
     )
-    evidence = Evidence("model", "auto", 23, 1.25, exhausted=True, total=23, repeated=3, draws=DRAWS if drawn else ())
+    evidence = Evidence("model", "auto", 23, 1.25, exhausted=True, total=23, draws=DRAWS if drawn else ())
     verdict = judge(finding.violations, [evidence])
     return dataclasses.replace(one, findings=(finding,), outcomes=rows, verdict=verdict)
 

@@ -391,13 +391,6 @@ def test_what_samplers_drew_without_a_race_is_told_in_a_line_each() -> None:
     assert output.getvalue() == ""
 
 
-def test_the_table_says_how_many_orders_were_run_twice() -> None:
-    """One short figure beside what was covered."""
-    shown, output = console(120)
-    shown.table([searched()])
-    assert "exhausted 23 of 23; 3 run twice" in output.getvalue()
-
-
 def test_without_a_folder_no_replay_command_is_shown() -> None:
     """Where nothing was written there is no file to replay."""
     shown, output = console()
@@ -540,7 +533,6 @@ def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
     ]
     assert first["incarnations"] == [{"records": [NAME], "hits": {NAME: 3}}]
     assert first["example"] == ["A start", "A GET k"]
-    assert content["search"]["evidence"][0]["repeated"] == 3
     assert content["search"]["evidence"][0]["draws"][0] == {
         "explorer": "pct",
         "orders": 200,
@@ -873,7 +865,7 @@ def test_the_summary_says_how_likely_each_race_is() -> None:
     """Below a race: what breaks it, a table of outcomes in which its own is bold, and what was drawn."""
     lines = summary([searched()], ["r"]).splitlines()
     assert "what breaks it: B HGET gw:dedup:{fingerprint} before A HSET" in lines
-    assert "| atomic-hit-count | redis-read-modify-write | race | yes | exhausted 23 of 23; 3 run twice |" in lines
+    assert "| atomic-hit-count | redis-read-modify-write | race | yes | exhausted 23 of 23 |" in lines
     at = lines.index("| how it ends, up to the names of requests | orders | share of random orders |")
     assert lines[at - 2 : at] == ["```", ""]
     bound = r"each meets a race of depth 2 with probability \>= 0.071 (n = 2, k = 7)"

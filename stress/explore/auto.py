@@ -13,7 +13,6 @@ from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.hunt import Hunt
-from stress.explore.recall import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Auto:
-    """Runs the hunt's orders, then DPOR's, and no class twice as far as can be told beforehand.
+    """Runs the hunt's orders, then those of DPOR.
 
     ``possible`` says how often each actor of the environment may act. With ``clock_apart`` all orders without a move of
     the clock come first, or as many as there are until ``clock_turn``; then those with it. The other arguments are
@@ -60,8 +59,8 @@ class Auto:
         self._every = Exhaustive(
             fused=fused and part is None, clock_apart=self._clock_apart, clock_turn=clock_turn, part=part
         )
-        self._proof: Recall | None = None
-        self._plain: Recall | None = None
+        self._proof: Dpor | None = None
+        self._plain: Dpor | None = None
         self._now: Planning = self._hunt
         self._stages = self._plan()
         self._over = False
@@ -69,38 +68,30 @@ class Auto:
 
     def waits(self) -> bool:
         """Whether a request was seen to wait for another, so that every order has to be run."""
-        return self._hunt.waited or any(one.dpor.doubtful for one in (self._plain, self._proof) if one is not None)
+        return self._hunt.waited or any(one.doubtful for one in (self._plain, self._proof) if one is not None)
 
     @property
     def exhausted(self) -> bool:
         """Whether every order has been run, or one of its class."""
         if self.waits():
             return self._every.exhausted
-        return self._proof is not None and self._proof.dpor.exhausted
+        return self._proof is not None and self._proof.exhausted
 
     @property
     def classes(self) -> int | None:
         """How many classes have been run; None where orders are counted, or they were not told apart yet."""
-        return None if self.waits() or self._proof is None else self._proof.dpor.explored
+        return None if self.waits() or self._proof is None else self._proof.explored
 
     @property
     def foreign(self) -> int:
         """How many orders of other parts were run, to find those of this one; the hunt's are not among them."""
-        proofs = [one.dpor.foreign for one in (self._plain, self._proof) if one is not None]
+        proofs = [one.foreign for one in (self._plain, self._proof) if one is not None]
         return sum(proofs) + self._every.foreign
 
     @property
     def total(self) -> int | None:
         """How many orders there are where all of them had to be run."""
         return self._every.orders if self.waits() and self._every.exhausted else None
-
-    @property
-    def repeated(self) -> int:
-        """How many orders were run whose class had been run before."""
-        if self.waits():
-            own = self._every.orders + self.foreign
-            return max(0, self.orders - own) if self._every.exhausted else self._hunt.repeated
-        return max(0, self.orders - (self.classes or 0) - self.foreign) if self.exhausted else self._hunt.repeated
 
     @property
     def renamed(self) -> bool:
@@ -110,15 +101,14 @@ class Auto:
     @property
     def bound(self) -> int | None:
         """The largest b so that every order with at most b switches was run, or one of its class; None: not even 0."""
-        hunted, every = self._hunt.bound, self._every.bound if self.waits() else None
-        return max((one for one in (hunted, every) if one is not None), default=None)
+        return self._every.bound if self.waits() else self._hunt.bound
 
     @property
     def clock_cut(self) -> bool:
         """Whether every order without a move of the clock has been run, or one of its class, and some with it not."""
         if self.exhausted or not self._clock_apart:
             return False
-        return self._every.clock_cut if self.waits() else self._plain is not None and self._plain.dpor.exhausted
+        return self._every.clock_cut if self.waits() else self._plain is not None and self._plain.exhausted
 
     def more(self) -> bool:
         """Take the next order of what is going on, or begin with what comes next."""
@@ -152,20 +142,17 @@ class Auto:
         if hunting:
             yield from self._from(self._hunt, self._timely)
         if self._clock_apart and not self.waits():
-            without = {name: most for name, most in self._possible.items() if name != "clock"}
-            self._plain = Recall(self._proved(), self._hunt.runs, without, self._alike)
+            self._plain = self._proved()
             yield from self._from(self._plain, self._timely)
             for self._hunt.timed in (True, False) if hunting else ():
                 yield from self._from(self._hunt)
         if not self.waits():
-            runs = self._hunt.runs + (self._plain.runs if self._plain is not None else [])
-            self._proof = Recall(self._proved(), runs, self._possible, self._alike)
+            self._proof = self._proved()
             yield from self._from(self._proof)
         if self.waits():
             self._now = self._every
             while self._every.more():
-                if not self._answer():
-                    yield True
+                yield True
 
     def _from(self, explorer: Planning, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """Take orders from an explorer until it has no more, there are enough, or a request is seen to wait."""
@@ -185,16 +172,6 @@ class Auto:
     def _timely(self) -> bool:
         """Tell whether it is time for orders in which the clock moves, whatever is left of the others."""
         return self._clock_apart and self._clock_turn()
-
-    def _answer(self) -> bool:
-        """Take an order from the hunt that begins as the next one of all; False where there is none."""
-        ran = self._hunt.orders_from.get(self._every.prefix)
-        if ran is None or (self._part is not None and self._fused):  # then starts stand elsewhere in the hunt's
-            return False
-        for point in ran.points:
-            self._every.choose(point.moves, done=point.done)
-        self._every.count(ran.moves)
-        return True
 
 
 def _clockless(moves: Sequence[Move]) -> list[Move]:

@@ -23,7 +23,7 @@ from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, fir
 from stress.step import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from stress.explore.ahead import Then
     from stress.explore.dependence import Dependence, Effect
@@ -47,7 +47,6 @@ class Dpor:
     With a ``part`` only that is explored (`stress.explore.split`): all parts together have each class once. An order of
     another part is seen to be one only when it has been run; ``foreign`` counts those.
 
-    ``guide`` tells what to choose where anything may be, by the number of moves with it; missing numbers end the order.
     ``orders`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
     turned out to be blocked. ``clock_orders`` are those in which the clock moved.
     """
@@ -75,7 +74,6 @@ class Dpor:
         self._absorbed: list[Absorbed] = []
         self.orders = self.redundant = self.foreign = self.clock_orders = 0
         self.doubtful = False
-        self.guide: Mapping[int, Move] | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -135,16 +133,6 @@ class Dpor:
         return tree[0].move
 
     @property
-    def wanted(self) -> list[int]:
-        """The moves that the next order begins with, by the numbers of what they did (0: it ends there)."""
-        found = [level.number for level in self._levels[: self._fixed]]
-        tree = self._levels[self._fixed].tree if self._levels else []
-        while tree:
-            found.append(tree[0].number)
-            tree = tree[0].children
-        return found
-
-    @property
     def plan(self) -> Plan | None:
         """The order that was begun."""
         if not self._levels:
@@ -153,25 +141,15 @@ class Dpor:
         path = firsts(self._levels[self._fixed].tree[0])
         return Plan((*begin, *(one.move for one in path)), self._after(self._fixed))
 
-    def pending(self) -> Iterator[tuple[list[int], Plan]]:
-        """Give the branches that are still to be taken, the deepest first, with the numbers of what they begin with."""
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders that begin with branches that are still to be taken, the deepest first."""
+        return list(islice(self._pending(), most))
+
+    def _pending(self) -> Iterator[Plan]:
         for depth in range(len(self._levels) - 1, -1, -1):
-            numbers = [level.number for level in self._levels[:depth]]
             begin = [level.tree[0].move for level in self._levels[:depth]]
             for at, branch in enumerate(self._levels[depth].tree[1:], start=1):
-                path = firsts(branch)
-                planned = Plan((*begin, *(one.move for one in path)), self._after(depth, at))
-                yield [*numbers, *(one.number for one in path)], planned
-
-    def ahead(self, most: int) -> list[Plan]:
-        """Give orders that begin with branches that are still to be taken."""
-        return [plan for _, plan in islice(self.pending(), most)]
-
-    def asleep(self, sequence: Sequence[int]) -> bool:
-        """Tell whether an order was explored before, where this one begins otherwise than the last one."""
-        if not self._levels:
-            return False
-        return self._covered(self._levels[self._fixed], list(sequence[self._fixed :]))
+                yield Plan((*begin, *(one.move for one in firsts(branch))), self._after(depth, at))
 
     def _covered(self, level: Level, sequence: list[int]) -> bool:
         """Tell whether what was explored at a level leads to the same as a sequence.
@@ -240,9 +218,7 @@ class Dpor:
         self._lost, self._waiting = False, True
 
     def _first(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        """Go on as the guide says, or as orders do where anything may be."""
-        if self.guide is not None:
-            return self.guide.get(self._depth)
+        """Go on where anything may be."""
         if self._split is not None and not self._lost:
             taken = [level.tree[0].move for level in self._levels]
             return self._after(self._fixed)([move for move in taken if move is not None], moves, done)

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.explore.ahead import Plan, going_on
 from stress.explore.base import Diverged, fused_starts, is_environment, is_request, keep_going, switches_away
 from stress.explore.dependence import Table, effects
-from stress.explore.known import Known
 from stress.explore.overtake import Overtake
 from stress.explore.starve import Starve
 from stress.explore.symmetry import Symmetry, of_actor
-from stress.explore.wakeup import taking
+from stress.step import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,11 +35,17 @@ _SHALLOW = 10
 
 
 class _Prefix(NamedTuple):
-    """The moves that an order begins with, the preemptions in them, and a number for what each does."""
+    """The moves that an order begins with, and the preemptions in them."""
 
     moves: tuple[Move, ...]
     preemptions: int
-    numbers: tuple[int, ...] = ()
+
+
+class _Skipped(NamedTuple):
+    """A preemption that seems to matter to nothing: what it would come before, by number, and how to run it."""
+
+    before: int
+    prefix: _Prefix
 
 
 class Point(NamedTuple):
@@ -52,13 +57,6 @@ class Point(NamedTuple):
     done: bool
 
 
-class Ran(NamedTuple):
-    """What was possible at each point of an order, and the moves that were made."""
-
-    points: tuple[Point, ...]
-    moves: tuple[Move, ...]
-
-
 class Hunt:
     """Runs orders with 0, 1 and 2 preemptions, each placed at a conflict, fewest first; then, or before two, starves.
 
@@ -67,10 +65,7 @@ class Hunt:
     for late writes, which takes turns with those that are left after the first few. With ``clock_apart`` orders in
     which the clock moves are run only while ``timed`` is set, and no others then.
 
-    ``orders`` counts runs, ``repeated`` those of them whose class had been run before. ``runs`` are what the moves of
-    each did, and whether the environment could still act at the end.
-    Those where a request showed no move or several before its end are left out: then one has ``waited`` for another.
-    ``orders_from`` are the orders by the moves that they were told to begin with.
+    ``orders`` counts runs. Where a request showed no move or several before its end, one has ``waited`` for another.
     """
 
     name = "hunt"
@@ -93,17 +88,16 @@ class Hunt:
         self._plain: dict[int, deque[_Prefix]] = {0: deque([_Prefix((), 0)])}
         self._timed: dict[int, deque[_Prefix]] = {}
         self._seen: dict[str, set[int]] = {}
-        self.known = Known(self._table, alike if self._alike else ())
+        self._skipped: list[_Skipped] = []
+        self._learned = False
         self._prefix = _Prefix((), 0)
         self._points: list[Point] = []
         self._taken: list[Move] = []
         self._running = False
         self.starve, self.overtake = Starve(self._alike), Overtake(self._alike)
         self._adversary: Starve | Overtake | None = None
-        self.orders = self.repeated = 0
+        self.orders = 0
         self.waited = False
-        self.runs: list[tuple[Sequence[Effect], bool]] = []
-        self.orders_from: dict[tuple[Move, ...], Ran] = {}
 
     @property
     def bound(self) -> int | None:
@@ -123,15 +117,14 @@ class Hunt:
             self._running = True
             return True
         queues = self._timed if self.timed else self._plain
-        while queues:
-            level = min(queues)
-            self._prefix = queues[level].popleft()
-            if not queues[level]:
-                del queues[level]
-            if not self.orders or not self._repeats(self._prefix):
-                self._running = True
-                return True
-        return False
+        if not queues:
+            return False
+        level = min(queues)
+        self._prefix = queues[level].popleft()
+        if not queues[level]:
+            del queues[level]
+        self._running = True
+        return True
 
     def _next_adversary(self) -> Starve | Overtake | None:
         """Give the adversary whose turn it is, if it has something left."""
@@ -147,10 +140,10 @@ class Hunt:
         return None if self._adversary is not None else Plan(self._prefix.moves, self._then)
 
     def ahead(self, most: int) -> list[Plan]:
-        """Give orders of the queue, those that repeat a class left out."""
+        """Give orders of the queue."""
         queues = self._timed if self.timed else self._plain
         waiting = (prefix for level in sorted(queues) for prefix in queues[level])
-        return [Plan(one.moves, self._then) for one in islice(waiting, most) if not self._repeats(one)]
+        return [Plan(one.moves, self._then) for one in islice(waiting, most)]
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Follow the prefix, then let everyone keep going."""
@@ -177,14 +170,7 @@ class Hunt:
         self._running = False
         self.orders += 1
         numbers = [self._number(effect) for effect in done]
-        if self._adversary is None:
-            self.orders_from[self._prefix.moves] = Ran(tuple(self._points), tuple(self._taken))
-        if _regular(self._points, done):
-            ended = self._points[-1].done and len(self._points) > len(self._taken)
-            self.repeated += not self.known.add(done, ended=ended)
-            self.runs.append((done, ended))
-        else:
-            self.waited = True
+        self.waited = self.waited or not _regular(self._points, done)
         if first:
             self.starve.more()
             self.starve.learn(trace)
@@ -193,11 +179,14 @@ class Hunt:
             self._adversary.learn(trace)
         else:
             self._branch(done, numbers)
+        if self._learned:
+            self._reconsider()
 
     def _number(self, effect: Effect) -> int:
         """Give the number of an effect; whoever is alike may do the same."""
         number = self._table.number(effect)
         actor = effect.move.actor
+        self._learned = self._learned or number not in self._seen.get(actor, ())
         self._seen.setdefault(actor, set()).add(number)
         if actor in self._alike:
             for other in self._alike - {actor}:
@@ -216,26 +205,23 @@ class Hunt:
                     continue
                 preempts = switches_away(move, point.offered, point.current)
                 cost = self._prefix.preemptions + preempts
-                if cost <= PREEMPTIONS and (not preempts or self._conflict(move, numbers[at : at + 1])):
-                    begin = (*numbers[:at], self._table.expected(move))
-                    self._note(_Prefix((*self._taken[:at], move), cost, begin))
+                if cost > PREEMPTIONS:
+                    continue
+                prefix = _Prefix((*self._taken[:at], move), cost)
+                if not preempts or at >= len(numbers) or self._conflict(move, numbers[at]):
+                    self._note(prefix)
+                else:
+                    self._skipped.append(_Skipped(numbers[at], prefix))
 
-    def _repeats(self, prefix: _Prefix) -> bool:
-        """Tell whether an order that goes on from a prefix is of a class that was run."""
-        return any(
-            self._keeps_going(prefix.moves[-1].actor, rest) for _, _, rest in self.known.beginning(prefix.numbers)
-        )
-
-    def _keeps_going(self, current: str, rest: list[int] | None) -> bool:
-        """Tell whether a run ends with these moves where everyone keeps going, as an order does after its prefix."""
-        table = self._table
-        while rest and rest != [0]:
-            left = {table.effects[number].move.actor: number for number in reversed(rest) if number}
-            if any(is_environment(table.effects[number].move) for number in rest if number):
-                return False
-            current = current if current in left else min(left)
-            rest = taking(rest, left[current], table)
-        return rest is not None
+    def _reconsider(self) -> None:
+        """Run the preemptions left out before that are now seen to come before a conflict."""
+        self._learned = False
+        skipped, self._skipped = self._skipped, []
+        for one in skipped:
+            if self._conflict(one.prefix.moves[-1], one.before):
+                self._note(one.prefix)
+            else:
+                self._skipped.append(one)
 
     def _histories(self, done: Sequence[Effect]) -> list[Histories]:
         """Give the histories of those alike before each move, and at the end; none where no two are alike."""
@@ -257,19 +243,21 @@ class Hunt:
         tried.add(mine)
         return known
 
-    def _conflict(self, move: Move, next_one: Sequence[int]) -> bool:
+    def _conflict(self, move: Move, next_one: int) -> bool:
         """Tell whether what the actor is about to do conflicts with something that the one who preempts it does."""
-        if not next_one:
-            return True
+        dependent = self._table.dependent[next_one]
         if is_environment(move):
-            return bool(self._table.dependent[next_one[0]] >> self._table.expected(move) & 1)
-        dependent = self._table.dependent[next_one[0]]
+            return bool(dependent >> self._table.expected(move) & 1)
         known = self._seen.get(move.actor)
         return known is None or any(dependent >> other & 1 for other in known)
 
     def _note(self, prefix: _Prefix) -> None:
-        clock = self._clock_apart and any(move.actor == "clock" for move in prefix.moves)
-        queues = self._timed if clock else self._plain
+        clock = any(move.actor == "clock" for move in prefix.moves)
+        # Where starts are fused, two in a row are there for a move of the clock between them and their first steps.
+        clock = clock or (
+            self._fused and all(move.command == START for move in prefix.moves[-2:]) and len(prefix.moves) > 1
+        )
+        queues = self._timed if clock and self._clock_apart else self._plain
         queues.setdefault(prefix.preemptions, deque()).append(prefix)
 
 

@@ -113,12 +113,6 @@ def covered(evidence: Sequence[Evidence]) -> str:
     return "; ".join(f"{one.world}: {one.covered}" for one in evidence)
 
 
-def repeated(evidence: Sequence[Evidence]) -> str:
-    """Say how many orders were run although their class had been, to stand beside what was covered; or nothing."""
-    count = sum(one.repeated for one in evidence)
-    return f"; {count} run twice" if count else ""
-
-
 def unchecked(evidence: Sequence[Evidence]) -> str:
     """Name the checks that could not be run, to stand beside what was covered; nothing when all were."""
     names = list(dict.fromkeys(name for one in evidence for name in one.not_checked))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.report.document import covered, repeated, unchecked
+from stress.report.document import covered, unchecked
 from stress.report.rendering import rendered
 from stress.report.story import told
 from stress.report.told import cutting
@@ -34,7 +34,7 @@ def overview_page(
         {
             "result": result,
             "link": link,
-            "covered": "".join(tell(result.verdict.evidence) for tell in (covered, repeated, unchecked)),
+            "covered": "".join(tell(result.verdict.evidence) for tell in (covered, unchecked)),
             "stories": [told(one.trace, one.violations) for one in result.findings],
             "ran": counted(sum(one.orders + one.sampled for one in result.verdict.evidence), "order"),
             "runs": (earlier or {}).get((cut(result.scenario.name), cut(result.target.name)), ()),

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.report.beside import beside, breaks, is_far
-from stress.report.document import covered, order_name, repeated, unchecked
+from stress.report.document import covered, order_name, unchecked
 from stress.report.endings import draws, endings, lines_of, percent
 from stress.report.meanings import in_words, uncontrolled
 from stress.report.pattern import telling, titled
@@ -107,7 +107,7 @@ class _Page:
             findings=found,
             last=last,
             broken=self._broken(),
-            covered=covered(result.verdict.evidence) + repeated(result.verdict.evidence),
+            covered=covered(result.verdict.evidence),
             draws=draws(result.verdict.evidence),
             map=self._map(),
             unchecked=unchecked(result.verdict.evidence).removeprefix("; "),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from stress.report.document import covered, order_path, repeated, unchecked
+from stress.report.document import covered, order_path, unchecked
 from stress.report.endings import draws, endings, percent
 from stress.report.race import details, title
 from stress.report.story import told
@@ -34,7 +34,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             result.target.name,
             str(result.verdict.ruling),
             "yes" if result.as_expected else "NO",
-            "".join(tell(result.verdict.evidence) for tell in (covered, repeated, unchecked)),
+            "".join(tell(result.verdict.evidence) for tell in (covered, unchecked)),
         )
         rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
     for result, folder in zip(results, folders, strict=True):

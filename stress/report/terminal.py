@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.report.document import covered, order_path, repeated, unchecked
+from stress.report.document import covered, order_path, unchecked
 from stress.report.endings import draws, told_below
 from stress.report.race import race, title
 from stress.report.words import clean, program, replay_command
@@ -100,7 +100,7 @@ class Terminal:
                 Text(f"{clean(result.scenario.name)}\non {clean(result.target.name)}"),
                 Text(clean(str(result.verdict.ruling))),
                 Text(expected, style=_COLOURS[expected]),
-                Text(clean(f"{covered(evidence)}{repeated(evidence)}{unchecked(evidence)}")),
+                Text(clean(f"{covered(evidence)}{unchecked(evidence)}")),
             )
         self._clear()
         self._console.print(table, soft_wrap=False, width=min(self._console.width, _WIDEST))
