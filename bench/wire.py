@@ -11,11 +11,10 @@ from bench.figure import Figure, median, one_after_another, pair
 from stress.checks import run_checks
 from stress.explore.walk import Walk
 from stress.pair import Pair
-from stress.running import follow_each
+from stress.running import Workers, follow_each
 from stress.scenario import Race
 from stress.search import Limits
 from stress.trace import Answer, Details, Trace
-from stress.worlds.lanes import LANES
 from stress.worlds.model import ModelWorld
 from stress.worlds.wire import WireWorld
 
@@ -55,23 +54,22 @@ async def _gated(world: WireWorld, orders: int, seed: int) -> list[float]:
     return costs
 
 
-async def _lanes() -> list[Figure]:
-    """Compare the orders a second of several lanes with those of one, in turns."""
+async def _workers() -> list[Figure]:
+    """Compare the schedules a second of several deployments side by side with those of one, in turns."""
     scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
-    spent: dict[int, list[float]] = {1: [], 2: [], 4: [], 8: []}
+    spent: dict[int, list[float]] = {1: [], 2: [], 4: []}
     async with WireWorld(scenario, target) as world:
-        for turn in range(ROUNDS + 1):  # the first teaches
-            for lanes, times in spent.items():
+        for turn in range(ROUNDS + 1):  # in the first deployments are started
+            for workers, times in spent.items():
                 begun = time.perf_counter()
-                async for trace in follow_each([Walk(turn * ORDERS + at, 1) for at in range(ORDERS)], world, lanes):
+                async for trace in follow_each([Walk(turn * ORDERS + at, 1) for at in range(ORDERS)], world, workers):
                     assert not trace.fault  # noqa: S101 - a figure of faulty runs says nothing
                 if turn:
                     times.append(time.perf_counter() - begun)
     one = median(spent.pop(1))
-    asked = {2: ">= 1.5"}
     return [
-        Figure(f"orders a second, {lanes} lanes / one lane", f"{one / median(times):.2f}", asked.get(lanes, ""))
-        for lanes, times in spent.items()
+        Figure(f"schedules a second, {workers} workers / one worker", f"{one / median(times):.2f}")
+        for workers, times in spent.items()
     ]
 
 
@@ -82,7 +80,9 @@ async def _replays(scenario_name: str, target_name: str, times: int, label: str)
         found = []
         for finding in result.findings:
             begun, failed, stories = time.perf_counter(), 0, set()
-            async for trace in follow_each([finding.order] * times, world, LANES):
+            async for trace in follow_each(
+                [finding.order] * times, world, Workers.chosen(None).of(finding.order.moves)
+            ):
                 failed += not trace.fault and bool(run_checks(scenario.invariants, trace))
                 stories.add(trace.signature)
             took = time.perf_counter() - begun
@@ -138,7 +138,7 @@ async def _ungated(world: WireWorld) -> Trace:
 def figures() -> Iterator[Figure]:
     """Measure everything on real processes."""
     yield from asyncio.run(_cost())
-    yield from asyncio.run(_lanes())
+    yield from asyncio.run(_workers())
     yield from asyncio.run(_plain("atomic-hit-count", "redis-read-modify-write"))
     yield from asyncio.run(_plain("concurrent-duplicates", "redis-named-by-second"))
     yield from asyncio.run(_replays("atomic-hit-count", "redis-read-modify-write", 1000, "T2"))

@@ -14,11 +14,10 @@ from stress.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.pair import Pair
 from stress.report.folder import ReportUnwritable, write
 from stress.result import Result
-from stress.running import doubt, follow, follow_each
+from stress.running import Workers, doubt, follow, follow_each
 from stress.search import CONFIRMATIONS, INTERRUPTED, Limits
 from stress.verdict import judge
 from stress.worlds.identity import UNKNOWN
-from stress.worlds.lanes import LANES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
@@ -50,16 +49,18 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
     if wire is not None:
         await check(job.target, job.folder)
     async with wire or nullcontext() as world:
-        told = await _Replays(order, world or cast("World", model), times, reports, where.lanes or LANES).told()
+        told = await _Replays(
+            order, world or cast("World", model), times, reports, Workers.chosen(where.workers)
+        ).told()
     return told if told is not None else await _search_instead(job, where, reports, checked=wire is not None)
 
 
 class _Replays:
     """Follows one order several times in one world."""
 
-    def __init__(self, order: Order, world: World, times: int, reports: Path, lanes: int) -> None:
+    def __init__(self, order: Order, world: World, times: int, reports: Path, workers: Workers) -> None:
         self._order, self._world, self._times, self._reports = order, world, times, reports
-        self._lanes = lanes
+        self._workers = workers.of(order.moves)
         self._last: Trace | None = None
         self._done = 0
 
@@ -87,13 +88,13 @@ class _Replays:
     async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
         """Follow the order alone at first; where all told one of the ``stories``, the others beside each other.
 
-        Beside others it has another fresh value each time. Where that tells something else, it is followed alone.
+        Where one beside others tells something else, the order is followed alone instead.
         """
         for _ in range(min(self._times, CONFIRMATIONS)):
             yield await follow(self._order, self._world)
         left = self._times - CONFIRMATIONS
         alone = left if len(stories) > 1 else 0
-        async with aclosing(follow_each([self._order] * (left - alone), self._world, self._lanes)) as traces:
+        async with aclosing(follow_each([self._order] * (left - alone), self._world, self._workers)) as traces:
             async for trace in traces:
                 if trace.signature in stories and not trace.fault:
                     yield trace

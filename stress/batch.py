@@ -14,9 +14,8 @@ import click
 
 from stress.doctor.targets import check
 from stress.errors import Unavailable, UsageFault
-from stress.examples import Nothing
+from stress.examples import Earlier, Nothing
 from stress.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
-from stress.explore.part import Part
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
@@ -24,14 +23,13 @@ from stress.regressions import regressions
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.terminal import Terminal
 from stress.result import Finished, Result
-from stress.resume import Earlier
+from stress.running import Workers
 from stress.scenario import Scenario
 from stress.search import INTERRUPTED, Limits
-from stress.shard import places, too_heavy
+from stress.shard import places
 from stress.sites import Shared
 from stress.target import Target
 from stress.verdict import judge
-from stress.worlds.lanes import LANES
 from stress.worlds.model import ModelWorld
 from stress.worlds.site import Site
 from stress.worlds.wire import WireWorld
@@ -62,14 +60,12 @@ class Job(NamedTuple):
     """One scenario, the target to search it on, and the folder of that target's file.
 
     ``attachments`` are the texts of those files that are not bundled, for order files that are replayed elsewhere.
-    With a ``part`` only that is searched.
     """
 
     scenario: Scenario
     target: Target
     folder: Path
     attachments: tuple[tuple[str, str], ...] = ()
-    part: Part | None = None
 
     @classmethod
     def load(cls, scenario: str, target: str) -> Job:
@@ -122,13 +118,13 @@ def _weight(job: Job) -> int:
 class Where(NamedTuple):
     """Where pairs are searched: ``world`` is wire, model, both, or empty (both where the target has both).
 
-    ``allow`` are hosts other than this machine that traffic may go to. ``lanes`` is how many orders run at the same
-    time through one Gateway (None: as many as were measured to be best).
+    ``allow`` are hosts other than this machine that traffic may go to. ``workers`` is how many deployments of a target
+    run side by side (None: as many as the machine is good for).
     """
 
     world: str = ""
     allow: frozenset[str] = frozenset()
-    lanes: int | None = None
+    workers: int | None = None
 
     def wanted(self, job: Job) -> str:
         """Name the world or worlds that a pair is searched in."""
@@ -163,7 +159,7 @@ class Kept(NamedTuple):
 class Batch:
     """Searches pairs and reports them, one target after another, so that its pairs share its processes.
 
-    ``examples`` is where failing orders are kept; with ``fresh`` no search that was interrupted goes on.
+    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted.
     """
 
     jobs: Sequence[Job]
@@ -171,8 +167,8 @@ class Batch:
     where: Where
     reports: Path
     as_json: bool = False
+    require: str = ""
     examples: Examples = field(default_factory=Nothing)
-    fresh: bool = False
     kept: list[Kept] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     terminal: Terminal = field(default_factory=Terminal)
@@ -182,7 +178,6 @@ class Batch:
         """Run all pairs; give the exit code. Whoever interrupts it gets the reports of what was done.
 
         Raises:
-            OwnBug: when gateway-stress itself is wrong.
             UsageFault: when a target can't play a scenario.
 
         """
@@ -229,7 +224,7 @@ class Batch:
         done = {id(one.job) for one in self.kept}
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
         limits = self.budget.share(left, time.monotonic() - self._begun)
-        limits = limits._replace(lanes=self.where.lanes or LANES, part=job.part)
+        limits = limits._replace(workers=Workers.chosen(self.where.workers))
         site = None
         try:
             if self.where.wanted(job) != "model":
@@ -237,8 +232,7 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             async with wire or nullcontext() as world:
-                kept = self.examples.orders(job), _journal(self.examples.journal(job), job.part)
-                earlier = Earlier(*kept, self.fresh, regressions(job))
+                earlier = Earlier(self.examples.orders(job), regressions(job))
                 pair = Pair(model, world, limits, self._tell, earlier)
                 result = job.attached_to(await pair.result())
             self._remember(job, result, pair.stale)
@@ -281,7 +275,10 @@ class Batch:
         )
 
     def _keep(self, job: Job, result: Result) -> None:
-        self.codes.add(code_of(result))
+        self.codes.add(code_of(result, self.require))
+        if beside := missed(result):
+            where = f"{result.scenario.name} on {result.target.name}"
+            self._say(f"a bug of gateway-stress: {where} was exhausted without {beside}")
         folder = self._report(lambda: write(result, self.reports))
         self.kept.append(Kept(job, result, folder))
         self._tell(Finished(result, str(folder or "")))
@@ -318,31 +315,10 @@ class Batch:
         click.echo(line, err=True)
 
 
-def part_of(jobs: Sequence[Job], shard: Shard, where: Where = EVERYWHERE) -> list[Job]:
-    """Give the pairs of one shard: all shards of the same pairs together have each of them once, whole or in parts.
-
-    A pair that the model searches too is not split, as that takes less time than to find its parts; nor is one with a
-    race that is expected, as its search ends there.
-    """
-    weights = [_weight(job) for job in jobs]
-    heavy = too_heavy(weights, shard.of)
-    split = [
-        many and where.wanted(job) == "wire" and job.scenario.expect.get(job.target.name, "holds") == "holds"
-        for job, many in zip(jobs, heavy, strict=True)
-    ]
-    whole = [at for at, parted in enumerate(split) if not parted]
-    found = places([weights[at] for at in whole], [_group(jobs[at]) for at in whole], shard.of)
-    own = {at for at, place in zip(whole, found, strict=True) if place == shard.number}
-    return [
-        job._replace(part=Part(*shard)) if split[at] else job for at, job in enumerate(jobs) if split[at] or at in own
-    ]
-
-
-def _journal(path: Path | None, part: Part | None) -> Path | None:
-    """Give each part of a search a file of its own."""
-    if path is None or part is None:
-        return path
-    return path.with_stem(f"{path.stem}-{part.number}-of-{part.of}")
+def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
+    """Give the pairs of one shard: all shards of the same pairs together have each of them once."""
+    found = places([_weight(job) for job in jobs], [_group(job) for job in jobs], shard.of)
+    return [job for job, place in zip(jobs, found, strict=True) if place == shard.number]
 
 
 def _group(job: Job) -> tuple[Path, str]:
@@ -357,16 +333,24 @@ def _by_target(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(groups.values())
 
 
-def code_of(result: Result) -> int:
-    """Give the exit code that one pair comes to (0: as expected)."""
+def code_of(result: Result, require: str = "") -> int:
+    """Give the exit code that one pair comes to (0: as expected); with ``require`` it must be exhausted to hold."""
     if INTERRUPTED in result.faults:
         return INTERRUPT
+    if missed(result):
+        return OWN_BUG
     if result.as_expected:
-        return 0
+        bounded = result.verdict.holds and not any(one.exhausted for one in result.verdict.evidence)
+        return INCONCLUSIVE if require and bounded else 0
     if result.unavailable:
         return UNAVAILABLE
     if result.unexpected and result.verdict.ruling == "race":
         return RACE
-    if result.verdict.ruling == "inconclusive" and not result.missing:
-        return INCONCLUSIVE
-    return INCONCLUSIVE if result.faults else NOT_FOUND
+    unknown = result.faults or (result.verdict.ruling == "inconclusive" and not result.missing)
+    return INCONCLUSIVE if unknown else NOT_FOUND
+
+
+def missed(result: Result) -> str:
+    """Name a schedule that a finished search of a bundled Gateway missed: those are known to share only the store."""
+    beside = next((one.beside for one in result.verdict.evidence if one.beside), "")
+    return beside if result.target.protocol is not None else ""

@@ -6,45 +6,44 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from stress.explore.ahead import Following, Planned
-from stress.running import follow_each, run_with
+from stress.running import Workers, follow_each, run_with
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stress.explore.ahead import Plan, Planning
-    from stress.explore.base import Explorer
     from stress.running import World
     from stress.step import Move
     from stress.trace import Trace
 
 _AHEAD = 4
-"""How many orders for each lane are run at a time."""
+"""How many schedules for each deployment are run at a time."""
 
 
 class Beforehand:
-    """Runs the orders of an explorer in a world, several at once where that is on the wire and has ``lanes``.
+    """Runs the orders of an explorer in a world, on the wire several at once, each on a deployment of its own.
 
     What was run is shown to the explorer when it asks for that order, as if it were run only then: traces come in the
-    same order, and are the same, as with one lane.
+    same order, and are the same, as with one deployment.
     """
 
-    def __init__(self, world: World, lanes: int) -> None:
+    def __init__(self, world: World, workers: Workers) -> None:
         """Begin with nothing run."""
-        self._world, self._lanes = world, lanes
+        self._world, self._workers = world, workers
         self._ran: dict[tuple[Move | None, ...], tuple[Planned, Trace]] = {}
 
-    async def run(self, explorer: Explorer, planning: Planning, most: int) -> Trace:
-        """Run the order that an explorer has begun, and if it has not been run yet, at most so many that come later.
-
-        ``planning`` tells what the explorer will ask for (it may be the same one).
-        """
-        plan = planning.plan if self._beside else None
-        if plan is None:
+    async def run(self, explorer: Planning, most: int) -> Trace:
+        """Run the order that an explorer has begun, and if it has not been run yet, at most so many that come later."""
+        plan = explorer.plan if isinstance(self._world, WireWorld) else None
+        workers = 1 if plan is None else self._workers.of(plan.begin)
+        if plan is None or workers == 1:
             return await run_with(explorer, self._world)
         if plan.begin not in self._ran:
-            ahead = planning.ahead(min(most, _AHEAD * self._lanes - 1))
-            await self._run([plan, *(one for one in ahead if one.begin not in self._ran and one.begin != plan.begin)])
+            ahead = explorer.ahead(min(most, _AHEAD * workers - 1))
+            await self._run(
+                [plan, *(one for one in ahead if one.begin not in self._ran and one.begin != plan.begin)], workers
+            )
         ran = self._ran.pop(plan.begin, None)
         if ran is None:
             return await run_with(explorer, self._world)
@@ -55,16 +54,11 @@ class Beforehand:
                 return await run_with(Following(explorer, made), self._world)
         return ran[1]
 
-    @property
-    def _beside(self) -> bool:
-        world = self._world
-        return self._lanes > 1 and isinstance(world, WireWorld) and not world.habits.reason
-
-    async def _run(self, plans: list[Plan]) -> None:
+    async def _run(self, plans: list[Plan], workers: int) -> None:
         """Run orders; what is wrong with one shows when it is run for the explorer."""
         orders = {plan.begin: Planned(plan) for plan in plans}
         done: Iterator[Planned] = iter(list(orders.values()))
-        async with aclosing(follow_each(orders.values(), self._world, self._lanes)) as traces:
+        async with aclosing(follow_each(orders.values(), self._world, workers)) as traces:
             async for trace in traces:
                 order = next(done)
                 if not trace.fault and order.told(trace):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from stress.errors import OwnBug, Unavailable, UsageFault
+from stress.errors import Unavailable, UsageFault
 from stress.exits import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
 
 LATER: dict[str, str] = {
@@ -76,11 +76,9 @@ class Commands(click.Group):
 def _saved(error: Exception) -> str:
     """Keep what a bug report needs, out of the user's sight; say where."""
     told = "".join(traceback.format_exception(error))
-    trace = error.trace if isinstance(error, OwnBug) else None
-    events = [str(event) for event in getattr(trace, "events", ())]
     try:
         with NamedTemporaryFile("w", prefix="gateway-stress-bug-", suffix=".txt", delete=False) as file:
-            file.write("\n".join([told, *events]) + "\n")
+            file.write(told)
     except OSError:
         return "and no room to write down where"
     return f"please report it with {file.name}"

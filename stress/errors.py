@@ -48,12 +48,3 @@ class Unavailable(Exception):
         """Say what is missing and what to do."""
         self.remedy = remedy
         super().__init__(f"{message} ({remedy})")
-
-
-class OwnBug(Exception):
-    """Something that can't be: gateway-stress itself is wrong; exit code 70. ``trace`` is the run that shows it."""
-
-    def __init__(self, message: str, trace: object = None) -> None:
-        """Say what contradicts what."""
-        self.trace = trace
-        super().__init__(message)

@@ -11,18 +11,20 @@ import hashlib
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stress.errors import UsageFault
 from stress.mask import mask_text
 from stress.order import parse
 from stress.report.words import masked_lines
+from stress.running import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from stress.order import Order
+    from stress.running import World
     from stress.scenario import Scenario
     from stress.target import Target
 
@@ -57,9 +59,6 @@ class Examples(Protocol):
     def drop(self, pair: Searched, orders: Sequence[Order]) -> None:
         """Remove orders that can't be followed any more, or pass."""
 
-    def journal(self, pair: Searched) -> Path | None:
-        """Give the file for the runs of a search that may be interrupted (None: they are not kept)."""
-
 
 class Nothing:
     """Keeps nothing."""
@@ -73,10 +72,6 @@ class Nothing:
 
     def drop(self, pair: Searched, orders: Sequence[Order]) -> None:
         """Remove none."""
-
-    def journal(self, pair: Searched) -> Path | None:  # noqa: ARG002 - the interface
-        """Keep no runs."""
-        return None
 
 
 class Folder:
@@ -124,10 +119,6 @@ class Folder:
             if order.moves in gone:
                 path.unlink(missing_ok=True)
 
-    def journal(self, pair: Searched) -> Path:
-        """Give the file beside the orders."""
-        return self._of(pair) / "search.ndjson"
-
     def _of(self, pair: Searched) -> Path:
         names = (mask_text(pair.scenario.name), mask_text(pair.target.name))
         return self._root / "-".join(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names)
@@ -138,6 +129,45 @@ class Folder:
             with suppress(OSError, UnicodeDecodeError, UsageFault):
                 found.append((path, parse(path.read_text(), str(path))))
         return found
+
+
+class Regression(NamedTuple):
+    """An order that must never fail again, and the name of its file; ``unfit`` says why it is not tried, if so."""
+
+    file: str
+    order: Order
+    unfit: str = ""
+
+
+class Earlier(NamedTuple):
+    """What earlier runs left of a pair: orders that failed, and those that must never fail again."""
+
+    examples: Sequence[Order] = ()
+    regressions: Sequence[Regression] = ()
+
+    @property
+    def first(self) -> list[Order]:
+        """The orders to try first, each once: regressions, then the others."""
+        kept = [one.order for one in self.regressions if not one.unfit]
+        known = {order.moves for order in kept}
+        return kept + [order for order in self.examples if order.moves not in known]
+
+    async def notes(self, stale: Collection[Order], tried: int, world: World) -> list[str]:
+        """Name the regressions that were not tried, and those of the ``stale`` orders that can't be followed any more.
+
+        The other stale ones passed. ``tried`` is how many orders were followed; only where those are not all, stale
+        ones are followed once more, to tell.
+        """
+        told = [f"regression not tried: {one.file}: {one.unfit}" for one in self.regressions if one.unfit]
+        if tried == len(self.first):
+            return told
+        doubted = [one for one in self.regressions if one.order in stale]
+        gone = [one.file for one in doubted if (await follow(one.order, world)).fault.startswith("DIVERGED")]
+        return told + [f"regression that can't be followed any more: {file}" for file in gone]
+
+
+NOTHING = Earlier()
+"""Nothing is known of earlier runs."""
 
 
 def name_of(order: Order) -> str:

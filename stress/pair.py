@@ -6,18 +6,14 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import replace
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from stress.checks import run_checks
-from stress.errors import OwnBug
+from stress.examples import NOTHING, Earlier
 from stress.explore.nearest import nearest
-from stress.explore.replay import Replay
 from stress.result import Result
-from stress.resume import NOTHING, Earlier, journal_of
-from stress.running import driven, follow_each
+from stress.running import Workers, driven, follow_each
 from stress.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
-from stress.trace import Kind
 from stress.verdict import judge
 
 if TYPE_CHECKING:
@@ -27,15 +23,14 @@ if TYPE_CHECKING:
     from stress.result import Finding, Happening
     from stress.running import World
     from stress.step import Move
-    from stress.trace import Trace
     from stress.verdict import Violation
     from stress.worlds.model import ModelWorld
 
 _MODEL_SHARE = 0.5
 """The part of the budget that the model may spend when the wire is searched too."""
 
-_COMPARING_SECONDS = 0.5
-"""How long the quick profile compares the worlds where the model has run every order."""
+_LIVE_SECONDS = 0.5
+"""How long the quick profile searches live where the model has run every schedule."""
 
 _NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
 """What may be spent on finding out what a failing order turns on."""
@@ -44,8 +39,7 @@ _NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
 class Pair:
     """Searches one scenario on one target: in the model if ``model`` is given, on the wire if ``wire`` is.
 
-    What the model finds is run on the wire before it is called a race of the target, and every run on the wire is run
-    in the model too: where they tell different stories, that is our own bug.
+    What the model finds is run on the wire before it is called a race of the target.
     """
 
     def __init__(
@@ -67,12 +61,7 @@ class Pair:
         self._modelled: set[tuple[Move, ...]] = set()
 
     async def result(self) -> Result:
-        """Search, confirm, judge.
-
-        Raises:
-            OwnBug: when the worlds disagree.
-
-        """
+        """Search, confirm, judge."""
         covered: list[Covered] = []
         findings: list[Finding] = []
         if self._model is not None:
@@ -107,38 +96,12 @@ class Pair:
 
     async def _search_wire(self, world: World, found: list[Finding], *, proven: bool) -> Covered:
         left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
-        compares = proven and self._limits.proof > 0
         limits = self._limits._replace(seconds=left)
-        if compares:  # other lanes would take longer to open than there is time
-            limits = limits._replace(seconds=min(left, _COMPARING_SECONDS), timed=False, lanes=1)
-        # What only compares has nothing to go on with the next time.
-        journal = None if compares else journal_of(self._earlier, world, limits.seed)
-        search = Search(
-            world, limits, tell=self._tell, compare=self._compare, baseline=self._model is None, journal=journal
-        )
+        if proven and self._limits.proof > 0:
+            limits = limits._replace(seconds=min(left, _LIVE_SECONDS), timed=False, workers=Workers())
+        search = Search(world, limits, tell=self._tell, baseline=self._model is None)
         examples = self._earlier.first if self._model is None else ()
         return await search.run([finding.order.with_head(fresh="") for finding in found], examples)
-
-    def _compare(self, trace: Trace) -> str:
-        """Run in the model what was run on the wire.
-
-        Raises:
-            OwnBug: when the two differ.
-
-        """
-        diverged = trace.fault.startswith("DIVERGED")
-        if self._model is None or (trace.fault and not diverged):
-            return ""
-        replay = Replay(trace.moves)
-        replay.more()
-        other = self._model.run(replay, also=frozenset({"clock"} - self._model.scenario.actors.keys()))
-        if diverged or other.fault:
-            raise OwnBug(f"the worlds disagree: {trace.fault or other.fault}", trace)
-        mine, its = _story(trace), _story(other)
-        for wire, model in zip_longest(mine, its, fillvalue="nothing"):
-            if wire != model:
-                raise OwnBug(f"the worlds disagree: the wire shows {wire}, the model {model}", trace)
-        return ""
 
     async def _beside(self, finding: Finding) -> Finding:
         """Find the nearest passing order of a failing one, and with it the two steps that it turns on."""
@@ -154,10 +117,9 @@ class Pair:
         What the model found and the wire followed has been replayed once.
         """
         good = done = 1 if finding.order.moves in self._modelled else 0
-        # One second is crossed by all replays together; where none is, they use the fresh value that the order was
-        # found with, one after another.
-        lanes = CONFIRMATIONS if any(move.actor == "clock" for move in finding.order.moves) else 1
-        async with aclosing(follow_each([finding.order] * (CONFIRMATIONS - done), world, lanes)) as traces:
+        workers = self._limits.workers.of(finding.order.moves)
+        workers = workers if any(move.actor == "clock" for move in finding.order.moves) else 1
+        async with aclosing(follow_each([finding.order] * (CONFIRMATIONS - done), world, workers)) as traces:
             async for trace in traces:
                 again: list[Violation] = [] if trace.fault else run_checks(world.scenario.invariants, trace)
                 good += {one.invariant for one in again} == set(finding.invariants)
@@ -207,8 +169,3 @@ class Pair:
 
 def _distinct(covered: Covered) -> list[Finding]:
     return list({finding.order.moves: finding for finding in covered.found.values()}.values())
-
-
-def _story(trace: Trace) -> list[object]:
-    """Give what both worlds must tell alike: every event but who was blocked when, and the outcome."""
-    return [*(event.signature for event in trace.events if event.kind is not Kind.BLOCKED), trace.outcome]

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stress.errors import Fault, Place, UsageFault
+from stress.examples import Regression
 from stress.explore.base import ENVIRONMENT
 from stress.formats import bundled
 from stress.order import parse
-from stress.resume import Regression
 
 if TYPE_CHECKING:
     from stress.examples import Searched

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-import sys
+import os
 import time
+from collections import deque
 from contextlib import aclosing
 from operator import length_hint
-from typing import TYPE_CHECKING, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
 from stress.checks import check_named, run_checks, undecided
 from stress.explore.base import ENVIRONMENT
@@ -16,20 +18,39 @@ from stress.explore.replay import Replay
 from stress.order import Head, Order
 from stress.trace import Trace
 from stress.worlds.asked import Asked
-from stress.worlds.lanes import Lanes
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Iterable, Iterator, Sequence
 
     from stress.explore.base import Explorer
     from stress.explore.interleaving import Interleaving
     from stress.scenario import Scenario
+    from stress.step import Move
     from stress.target import Target
     from stress.verdict import Violation
     from stress.worlds.model import ModelWorld
 
 Found = TypeVar("Found")
+
+_WORKERS, _WAITING = 4, 8
+"""How many deployments run side by side unless a user says so: where they compute, and where they sleep."""
+
+
+class Workers(NamedTuple):
+    """How many deployments of a target run side by side at most, and how many where schedules wait for the clock."""
+
+    busy: int = 1
+    waiting: int = 1
+
+    @classmethod
+    def chosen(cls, number: int | None) -> Self:
+        """Take the number that a user gives, else as many as this machine is good for."""
+        return cls(number or min(os.cpu_count() or 1, _WORKERS), number or _WAITING)
+
+    def of(self, moves: Iterable[Move | None]) -> int:
+        """Give the number for a schedule: one with a clock step mostly sleeps."""
+        return self.waiting if any(move is not None and move.actor == "clock" for move in moves) else self.busy
 
 
 class World(Protocol):
@@ -79,21 +100,48 @@ async def follow(order: Order | Explorer, world: World) -> Trace:
     return trace if isinstance(trace, Trace) else await trace
 
 
-async def follow_each(orders: Iterable[Order | Explorer], world: World, lanes: int = 1) -> AsyncGenerator[Trace]:
-    """Run many orders and give their traces in the same order; on the wire up to ``lanes`` of them at once.
+async def follow_each(orders: Iterable[Order | Explorer], world: World, workers: int = 1) -> AsyncGenerator[Trace]:
+    """Run many orders and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
 
-    Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. On the
-    wire an order may be asked for before the traces of the ``lanes`` before it are given, and its own fresh value is
-    used only where no other order runs beside it.
+    Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. An order
+    may be asked for before the traces of those before it are given.
     """
-    if isinstance(world, WireWorld) and lanes > 1:
-        come = length_hint(orders, sys.maxsize)
-        async with aclosing(Lanes(world, lanes, come).run(_asked(order, world) for order in orders)) as traces:
-            async for trace in traces:
-                yield trace
-    else:
+    worlds: Sequence[World] = [world]
+    if isinstance(world, WireWorld) and workers > 1 and length_hint(orders, workers) > 1:
+        worlds = await world.beside(min(workers, length_hint(orders, workers)))
+    if len(worlds) == 1:
         for order in orders:
             yield await follow(order, world)
+        return
+    async with aclosing(_side_by_side(iter(orders), worlds)) as traces:
+        async for trace in traces:
+            yield trace
+
+
+async def _side_by_side(come: Iterator[Order | Explorer], worlds: Sequence[World]) -> AsyncGenerator[Trace]:
+    """Give each order to a world that is free; give the traces in their order."""
+    free, under_way = deque(worlds), deque[asyncio.Task[Trace]]()
+
+    async def followed(order: Order | Explorer, chosen: World) -> Trace:
+        trace = await follow(order, chosen)
+        free.append(chosen)
+        return trace
+
+    try:
+        while True:
+            while free and (asked := next(come, None)) is not None:
+                under_way.append(asyncio.create_task(followed(asked, free.popleft())))
+            if not under_way:
+                return
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            while under_way and under_way[0].done():
+                yield under_way.popleft().result()
+    except asyncio.CancelledError:
+        for task in under_way:
+            task.cancel()
+        raise
+    finally:
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 def _asked(order: Order | Explorer, world: World) -> Asked:

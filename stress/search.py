@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import math
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from stress.beforehand import Beforehand
 from stress.checks import cause, not_checked, run_checks
 from stress.explore.auto import Auto
-from stress.explore.base import Explorer
-from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
-from stress.explore.exhaustive import Exhaustive
 from stress.explore.minimise import minimise
+from stress.explore.urw import Urw
 from stress.explore.walk import Walk
-from stress.journal import Recorder
 from stress.outcomes import Outcomes
 from stress.result import Finding, Happening, Progress, Started
-from stress.resume import check
-from stress.running import driven, follow, follow_each, order_of, run_with
+from stress.running import Workers, driven, follow, follow_each, order_of, run_with
 from stress.scenario import Race
-from stress.strategy import (
-    COVERING,
-    Covering,
-    Drawn,
-    Sampler,
-    covering_of,
-    read,
-    sampler_named,
-)
+from stress.strategy import COVERING, Covering, Drawn, Sampler, covering_of, sampler_named
 from stress.tally import Tally
-from stress.verdict import Evidence, Sampled, counted
+from stress.verdict import Evidence, Sampled
 from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from stress.explore.part import Part
-    from stress.journal import Journal
     from stress.order import Order
     from stress.running import World
     from stress.trace import Trace
@@ -50,10 +36,12 @@ if TYPE_CHECKING:
 
 _PROGRESS_SECONDS = 0.2
 _CLOCK_SHARE = 0.5
-_BASELINE_ORDERS = {"model": 200, "wire": 50}
-"""How many orders the plain random walk draws beside a search, by the world; the quick profile has half of them."""
-_BASELINE_SHARE = 0.2
-"""The part of the seconds that are left which that may take."""
+_RANDOM_SCHEDULES = {"model": 200, "wire": 50}
+"""How many random schedules a search of a bundled Gateway has, by the world; half of them in the quick profile."""
+_OWN_RANDOM_SCHEDULES = 300
+"""How many a search of a target that is not bundled has."""
+_RANDOM_SHARE = 0.1
+"""The part of the seconds of a search that is kept for random schedules."""
 CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
 _SMALL_SECONDS = 5.0
@@ -62,31 +50,24 @@ INTERRUPTED = "interrupted"
 """The fault of a search that its user ended."""
 
 
-Found = TypeVar("Found")
-Kept = TypeVar("Kept", bound=Explorer)
-
-
 class Limits(NamedTuple):
     """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
 
-    ``lanes`` is how many orders may run at the same time on the wire, where none depends on what another showed.
+    ``workers`` is how many deployments run side by side on the wire.
     ``timed`` is whether orders in which the clock moves are run on the wire, where each takes up to a second.
     ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
-    With a ``part`` only that is searched.
     """
 
     seconds: float
     orders: int
     seed: int = 0
-    lanes: int = 1
+    workers: Workers = Workers()
     proof: float = 0.0
     timed: bool = True
-    part: Part | None = None
 
     def drawing(self, number: int = 0) -> int:
-        """Give a seed to draw with, the ``number``-th from the user's; no other part draws with it."""
-        seed = self.seed + number
-        return seed if self.part is None else self.part.seed(seed)
+        """Give a seed to draw with, the ``number``-th from the user's."""
+        return self.seed + number
 
 
 @dataclass
@@ -111,32 +92,27 @@ def expected_of(world: World) -> tuple[str, ...]:
 class Search:
     """Searches one scenario on one target in one world, within its limits.
 
-    ``compare`` is shown every trace and gives what is wrong with it (a world that disagrees with another), or nothing.
-    With ``baseline`` the plain random walk draws orders too, so that one sees how likely each outcome is. A ``journal``
-    keeps what was run, and closes with the search; what it has is judged again without being run.
+    With ``baseline`` random schedules are run too, half of them drawn as a random walk, half of them uniformly among
+    all schedules (URW): they show how likely each outcome is, and what the other search may have missed.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that some searches have
+    def __init__(
         self,
         world: World,
         limits: Limits,
         *,
         tell: Callable[[Happening], None] = lambda _: None,
-        compare: Callable[[Trace], str] = lambda _: "",
         baseline: bool = False,
-        journal: Journal | None = None,
     ) -> None:
         """Take the world, which must have been entered, and the budget."""
-        self._baseline, self._journal = baseline, journal
-        self._world, self._limits, self._tell = world, limits, tell
+        self._world, self._limits, self._tell, self._baseline = world, limits, tell, baseline
         self._expected = expected_of(world)
-        self._tally = Tally(world, limits.seed, compare)
+        self._tally = Tally(world, limits.seed)
         self._draws: list[Sampled] = []
-        self._drawn = 0
+        self._drawn = self._tried = 0
         self._stale: list[Order] = []
-        self._fed = self._tried = 0
+        self._explored: set[str] = set()
         self._begun = self._told = time.monotonic()
-        self._clock_turn = self._late if journal is None else journal.asked(self._late)
 
     async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
         """Search until every expected invariant was seen broken, nothing is left, or the budget is spent.
@@ -146,25 +122,23 @@ class Search:
         """
         world = self._world
         self._tell(Started(world.scenario.name, world.target.name, world.name, self._limits.seconds))
-        covering, replayed = self._recorder(self._covering), 0
+        covering, replayed = covering_of(world, self._late), 0
         try:
             for order in first:
                 await self._take(await self._followed(order))
                 replayed += 1
             await self._try(examples)
             known = set(self._tally.found)
-            if self._journal is not None and not self._enough():
-                self._tally.notes += await self._in_no_time(check(self._journal, world))
             await self._search(covering)
             if self._baseline and not self._tally.fault:
-                await self._compare_with_chance()
+                await self._run_random_schedules()
             await self._minimise(frozenset(self._tally.found.keys() - known))
+            if isinstance(world, WireWorld) and world.site.left_out:
+                self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
-        finally:
-            self._close(covering.explorer)
-        evidence = self._evidence(covering.explorer, replayed)
+        evidence = self._evidence(covering, replayed)
         return Covered(
             evidence,
             self._tally.found,
@@ -174,10 +148,6 @@ class Search:
             self._tally.outcomes,
             self._stale,
         )
-
-    def _covering(self) -> Covering:
-        """Make the explorer that leaves nothing out; runs of a journal are in words already."""
-        return covering_of(self._world, self._clock_turn, read if self._journal is None else effects, self._limits.part)
 
     async def _followed(self, order: Order) -> Trace:
         """Follow an order; one that can't be followed is tried twice, as a machine may stand still for a moment."""
@@ -196,77 +166,67 @@ class Search:
             if not await self._take(trace) and not self._tally.fault:
                 self._stale.append(order)
 
-    def _recorder(self, make: Callable[[], Kept]) -> Recorder[Kept]:
-        return Recorder(make, self._journal)
-
-    def _close(self, covering: Covering) -> None:
-        """Remove the journal of a search that ended by itself; keep that of one which its time or its user ended.
-
-        Samplers end with their time: the same seed must draw the same orders the next time.
-        """
-        if self._journal is None:
-            return
-        decided = self._tally.ran >= self._limits.orders or (bool(self._tally.found) and self._enough())
-        drawing = self._world.scenario.search.explorer not in COVERING
-        finished = decided or drawing or covering.exhausted or not self._spent()
-        self._journal.close(finished=finished and not self._tally.fault and sys.exception() is None)
-        if self._fed:
-            self._tally.notes.append(f"went on after {counted(self._fed, 'order')} of a search that was interrupted")
-        if self._journal.trouble:
-            self._tally.notes.append(self._journal.trouble)
-
-    async def _search(self, covering: Recorder[Covering]) -> None:
+    async def _search(self, covering: Covering) -> None:
         kind = self._world.scenario.search.explorer
         if kind in COVERING:
             await self._explore(covering)
         if kind == "hypothesis":
             self._drawn = drawn = await self._draw()
             self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
-        elif kind not in COVERING or (kind == "auto" and not covering.explorer.exhausted):
-            await self._sample(lambda: sampler_named(kind, self._limits.drawing(), self._skip, self._limits.part))
+        elif kind not in COVERING or (kind == "auto" and not covering.exhausted):
+            self._drawn += await self._sample(sampler_named(kind, self._limits.drawing(), self._skip))
 
     @property
     def _skip(self) -> frozenset[str]:
         """The actors that are never drawn: on the wire the clock takes up to a real second."""
         return frozenset({"clock"}) if self._world.name == "wire" else frozenset()
 
-    async def _compare_with_chance(self) -> None:
-        """Let the plain random walk draw too: how likely is what was found, and does it show what was not?"""
-        if any(one.explorer == Walk.name for one in self._draws):
-            return  # it has drawn already
-        now = time.monotonic()
-        until = now + max(0.0, self._limits.seconds - (now - self._begun)) * _BASELINE_SHARE
-        most = _BASELINE_ORDERS[self._world.name] // (2 if self._limits.proof else 1)
+    async def _run_random_schedules(self) -> None:
+        """Run random schedules: how likely is what was found, and do they show what was not?"""
+        most = _RANDOM_SCHEDULES[self._world.name] // (2 if self._limits.proof else 1)
+        if self._world.target.protocol is None:
+            most = _OWN_RANDOM_SCHEDULES
         most = min(most, max(0, self._limits.orders - self._tally.ran))
-        walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
+        share = _RANDOM_SHARE * self._limits.seconds / 2
+        drawn = {one.explorer for one in self._draws}
+        if Walk.name not in drawn:
+            await self._walk(most - most // 2, time.monotonic() + share)
+        if Urw.name not in drawn and most > 1:
+            urw = Urw(self._limits.drawing(), most // 2, skip=self._skip)
+            await self._sample(urw, time.monotonic() + share)
+
+    async def _walk(self, most: int, until: float) -> None:
+        """Run random walks, several beside each other: one does not depend on another."""
         drawn = Drawn(self._world)
+        walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
         orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)
-        async with aclosing(follow_each(orders, self._world, self._limits.lanes)) as traces:
+        async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
             async for trace in traces:
                 drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
-                if self._tally.fault:
-                    return
         if drawn.orders:
             self._draws.append(drawn.by(Walk(0)))
-        if self._limits.lanes > 1 and isinstance(self._world, WireWorld) and self._world.habits.reason:
-            self._tally.notes.append(f"one order at a time: {self._world.habits.reason}")
+
+    def _beside(self, explorer: Covering) -> str:
+        """Name the schedule that broke what no schedule of an exhausted search did; empty where there is none."""
+        if not explorer.exhausted:
+            return ""
+        missed = [finding for name, finding in self._tally.found.items() if name not in self._explored]
+        return missed[0].order.actors if missed else ""
 
     def _evidence(self, explorer: Covering, replayed: int) -> Evidence:
         world = self._world
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
-        orders, part = explorer.orders, self._limits.part
-        orders += explorer.foreign if isinstance(explorer, Exhaustive) else 0  # it counts its own alone
+        beside = self._beside(explorer)
+        exhausted = explorer.exhausted and not beside
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
-            orders=orders,
+            orders=explorer.orders,
             seconds=time.monotonic() - self._begun,
-            exhausted=explorer.exhausted and part is None,
-            exhausted_part=explorer.exhausted and part is not None,
-            part="" if part is None else f"{part.number}/{part.of}",
-            foreign=explorer.foreign,
-            total=(auto and auto.total) or orders if explorer.exhausted and part is None else None,
+            exhausted=exhausted,
+            beside=beside,
+            total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,
             sampled=self._drawn,
@@ -296,17 +256,15 @@ class Search:
 
     def _over(self) -> bool:
         ran = self._tally.ran
-        return ran >= self._limits.orders or (ran > 0 and self._spent())
+        kept = _RANDOM_SHARE if self._baseline else 0.0
+        return ran >= self._limits.orders or (ran > 0 and self._spent(1.0 - kept))
 
-    async def _explore(self, recorder: Recorder[Covering]) -> None:
-        for trace in recorder.feed():
-            await self._again(trace)
-        # In the model an order costs so little that one call more for each move would be felt.
-        explorer = recorder.explorer if self._journal is None else recorder
-        beforehand = Beforehand(self._world, self._limits.lanes)
-        while not self._enough() and not self._untimed(recorder.explorer) and explorer.more():
+    async def _explore(self, explorer: Covering) -> None:
+        beforehand = Beforehand(self._world, self._limits.workers)
+        while not self._enough() and not self._untimed(explorer) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
-            await self._take(trace := await beforehand.run(explorer, recorder.explorer, left))
+            trace = await beforehand.run(explorer, left)
+            self._explored |= {one.invariant for one in await self._take(trace)}
             if not self._tally.fault:
                 explorer.learn(trace)
 
@@ -314,31 +272,21 @@ class Search:
         """Tell whether only orders are left in which the clock moves, and those are not wanted."""
         return not self._limits.timed and not isinstance(explorer, Dpor) and explorer.clock_cut
 
-    async def _again(self, trace: Trace, **how: bool) -> tuple[Violation, ...]:
-        """Judge a run of a search that was interrupted."""
-        self._fed += 1
-        return await self._in_no_time(self._take(trace, **how))
+    async def _sample(self, sampler: Sampler, until: float = math.inf) -> int:
+        """Run the schedules of a sampler while the budget, or the time for it, lasts; give how many."""
+        drawn, walks, beside = Drawn(self._world), sampler.name == Walk.name, until < math.inf
 
-    async def _in_no_time(self, work: Awaitable[Found]) -> Found:
-        """Do something for which the search has not less time."""
-        begun = time.monotonic()
-        found = await work
-        self._begun += time.monotonic() - begun
-        return found
+        def over() -> bool:
+            return bool(self._tally.fault) or time.monotonic() > until if beside else self._enough()
 
-    async def _sample(self, make: Callable[[], Sampler]) -> None:
-        """Draw orders while the budget lasts."""
-        recorder, drawn = self._recorder(make), Drawn(self._world)
-        walks = recorder.name == Walk.name
-        for trace in recorder.feed():
-            drawn.add(trace, await self._again(trace, drawn=walks))
-        while not self._enough() and recorder.more():
-            drawn.add(trace := await run_with(recorder, self._world), await self._take(trace, drawn=walks))
+        while not over() and sampler.more():
+            trace = await run_with(sampler, self._world)
+            drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
             if not self._tally.fault:
-                recorder.learn(trace)
-        self._drawn += drawn.orders
+                sampler.learn(trace)
         if drawn.orders:
-            self._draws.append(drawn.by(recorder.explorer))
+            self._draws.append(drawn.by(sampler))
+        return drawn.orders
 
     async def _draw(self) -> int:
         """Let hypothesis draw and shrink orders, once for each invariant that may break; give how many were run."""

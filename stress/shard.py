@@ -1,7 +1,4 @@
-"""Splitting a run for several CI jobs: its pairs are dealt out, so that all shards are about as heavy.
-
-A pair that is heavier than that alone is searched by all shards, a part by each.
-"""
+"""Splitting a run for several CI jobs: its pairs are dealt out, so that all shards are about as heavy."""
 
 from __future__ import annotations
 
@@ -40,14 +37,6 @@ class Shard(NamedTuple):
     def __str__(self) -> str:
         """Give what a user writes."""
         return f"{self.number}/{self.of}"
-
-
-def too_heavy(weights: Sequence[int], shards: int) -> list[bool]:
-    """Say of each pair whether it weighs more than a shard should, if all of them can be split.
-
-    So one is wherever there are fewer pairs than shards.
-    """
-    return [weight * shards > sum(weights) for weight in weights]
 
 
 def places(weights: Sequence[int], groups: Sequence[Hashable], shards: int) -> list[int]:

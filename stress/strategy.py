@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stress.explore.dependence import Effect
-    from stress.explore.part import Part
     from stress.running import World
     from stress.trace import Trace
     from stress.verdict import Violation
@@ -40,14 +39,11 @@ Covering = Auto | Exhaustive | Dpor
 """An explorer that leaves nothing out."""
 
 
-def sampler_named(name: str, seed: int, skip: frozenset[str], part: Part | None = None) -> Sampler:
-    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk.
-
-    Who starves does not draw: the victims are dealt out to the parts of a search.
-    """
+def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
+    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk."""
     makers: dict[str, Callable[[], Sampler]] = {
         "pct": lambda: Pct(seed, skip=skip),
-        "starve": lambda: Starve(part=part),
+        "starve": Starve,
         "surw": lambda: Urw(seed, selective=True, skip=skip),
         "urw": lambda: Urw(seed, skip=skip),
     }
@@ -80,24 +76,19 @@ def alike_in(world: World) -> tuple[str, ...]:
 def covering_of(
     world: World,
     clock_turn: Callable[[], bool],
-    reading: Callable[[Trace], Sequence[Effect]] = read,
-    part: Part | None = None,
 ) -> Covering:
     """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked.
 
     ``clock_turn`` tells when it is time for orders in which the clock moves, each of which takes a second on the wire.
-    ``reading`` tells what each move of a run did: in one way for all runs of a search. With a ``part`` that leaves
-    nothing of it out.
     """
     kind = world.scenario.search.explorer
     # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
     fused, apart = world.target.protocol is not None, world.name == "wire"
     alike = alike_in(world)
-    part = part and part._replace(fused=fused, alike=kind == "auto" and len(alike) > 1)
     if kind == "dpor":
-        return Dpor(dependence_of(world), read=reading, part=part)
+        return Dpor(dependence_of(world), read=read)
     if kind != "auto":
-        return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn, part=part)
+        return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn)
     return Auto(
         dependence_of(world),
         fused=fused,
@@ -105,8 +96,7 @@ def covering_of(
         alike=alike,
         clock_apart=apart,
         clock_turn=clock_turn,
-        read=reading,
-        part=part,
+        read=read,
     )
 
 

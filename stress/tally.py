@@ -12,8 +12,6 @@ from stress.running import doubt, follow, order_of
 from stress.step import Move
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stress.order import Order
     from stress.running import World
     from stress.trace import Trace
@@ -25,12 +23,11 @@ class Tally:
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
     is the trace of the last one. ``fault`` says why nothing more may be concluded, ``notes`` are for the user.
-    ``compare`` gives what is wrong with a trace (a world that disagrees with another), or nothing.
     """
 
-    def __init__(self, world: World, seed: int, compare: Callable[[Trace], str]) -> None:
+    def __init__(self, world: World, seed: int) -> None:
         """Begin with no run."""
-        self._world, self._seed, self._compare = world, seed, compare
+        self._world, self._seed = world, seed
         self.found: dict[str, Finding] = {}
         self.outcomes = Outcomes()
         self.fault = ""
@@ -42,7 +39,7 @@ class Tally:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
         self.ran += 1
         self.last = trace
-        self.fault = self.fault or self._compare(trace) or trace.fault or doubt(trace, self._world)
+        self.fault = self.fault or trace.fault or doubt(trace, self._world)
         if self.fault:
             return ()
         self.outcomes.add(trace, sampled=drawn)

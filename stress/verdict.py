@@ -85,10 +85,9 @@ class Evidence:
     had found, ``tried`` those that had failed in an earlier run. ``outcomes`` is the number of distinct outcomes seen.
     ``stopped`` tells that the search ended with a race, long before it had covered anything. ``shared_only`` marks an
     assumption: requests share only the store.
-    ``renamed`` tells that classes are
-    counted up to the names of identical requests. ``draws`` tells what each sampler drew, the plain random walk last.
-    ``part`` is what was searched where several jobs share a search (``2/3``; empty: all of it). Then ``exhausted`` is
-    never said, but ``exhausted_part``; ``foreign`` counts orders of other parts, run to find those of this one.
+    ``renamed`` tells that classes are counted up to the names of identical requests. ``draws`` tells what each sampler
+    drew. ``beside`` is a schedule, by its actors, that broke what no schedule of a search did that had run them all:
+    then requests share more than the store.
     """
 
     world: str
@@ -110,21 +109,21 @@ class Evidence:
     not_checked: tuple[str, ...] = ()
     tried: int = 0
     renamed: bool = False
-    part: str = ""
-    exhausted_part: bool = False
-    foreign: int = 0
     draws: tuple[Sampled, ...] = ()
+    beside: str = ""
 
     @property
     def covered(self) -> str:
         """Say in words how much was covered."""
-        if self.stopped and not (self.exhausted or self.exhausted_part):
+        if self.beside:
+            return f"bounded: requests share more than the store (found beside the search: {self.beside})"
+        if self.stopped and not self.exhausted:
             ran = self.orders + self.sampled
             told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []
             told += [f"{counted(self.replayed, 'failing order')} of the model followed"] if self.replayed else []
             told += [f"{counted(self.tried, 'order')} of an earlier run tried"] if self.tried else []
             return ", ".join(told)
-        words = self._space
+        words = self._all if self.exhausted else self._some
         if self.sampled and self.orders:
             words += f", {self.sampled} more sampled"
         if self.shared_only and self.world == "wire":
@@ -132,19 +131,9 @@ class Evidence:
         return words
 
     @property
-    def _space(self) -> str:
-        """Say how much of the space was covered, or of the part of it that was searched."""
-        if not self.part:
-            return self._all if self.exhausted else self._some
-        where = "part {} of {}".format(*self.part.split("/"))
-        return f"exhausted {where}{self._all}" if self.exhausted_part else f"{where}: {self._some}"
-
-    @property
     def _all(self) -> str:
         orders = counted(self.orders, "order")
         names = " up to renaming" if self.renamed else ""
-        if self.exhausted_part:
-            return f" ({orders})" if self.classes is None else f": {counted(self.classes, 'class')}{names} ({orders})"
         if self.classes is None:
             return f"exhausted {self.orders} of {self.total}"
         return f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
@@ -195,7 +184,7 @@ def judge(
 
     A violation is a race whatever else happened. Without one, any fault, an empty search, or a search cut
     off below one context switch is `inconclusive`. With ``exhaustively`` (a bundled twin) at least one
-    world must have run every order. Where a search is split this rules on one part, and its evidence says so.
+    world must have run every order.
     """
     proof = tuple(evidence)
     if violations:
@@ -206,8 +195,8 @@ def judge(
     ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried]
     if not ran:
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
-    if exhaustively and not any(one.exhausted or one.exhausted_part for one in ran):
+    if exhaustively and not any(one.exhausted for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
-    if not any(one.exhausted or one.exhausted_part or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
+    if not any(one.exhausted or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
     return Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)

@@ -14,13 +14,13 @@ from stress import again
 from stress.batch import Job, Where
 from stress.order import Head, Order, parse
 from stress.step import Move
-from stress.worlds.lane import Lane
+from stress.worlds.wire import WireWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from stress.trace import Trace
+    from stress.worlds.drive import Drive
 
 REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
 
@@ -134,31 +134,26 @@ def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: i
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("wrong", "beside", "line"),
-    [
-        ("", 9, "FIXED 12/12"),
-        # Two orders warm it up, three are replays that run alone, and four more warm up the lanes.
-        ("order > 8", 0, "inconclusive: failed 9 of 12"),
-    ],
-)
-async def test_replays_run_beside_each_other_once_they_agree(  # noqa: PLR0913, PLR0917 - what is made and expected
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, beside: int, line: str
+@pytest.mark.parametrize("wrong", ["False", "OTHERS"])
+async def test_replays_run_side_by_side_once_they_agree(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    """After three replays that tell the same the others run in lanes; what tells something else there is run alone."""
+    """After three replays that agree the others run on four deployments; what ends otherwise there is run alone."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
     change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
-    change(here / "gateway.py", 'MODE == "moody" and order % 2', wrong or "False")
-    told, run = [], Lane.run
+    change(here / "gateway.py", 'MODE == "moody" and order % 2', wrong)
+    change(here / "gateway.py", "\nWELL = 2\n", "\nWELL = 2\nOTHERS = os.path.exists('it')\nopen('it', 'a').close()\n")
+    monkeypatch.setattr("stress.worlds.site._START_SECONDS", 3600.0)
+    used, begun = set(), WireWorld.begun
 
-    async def counted(lane: Lane) -> Trace:
-        told.append(trace := await run(lane))
-        return trace
+    def noted(world: WireWorld, drive: Drive) -> Drive:
+        used.add(world)
+        return begun(world, drive)
 
-    monkeypatch.setattr(Lane, "run", counted)
+    monkeypatch.setattr(WireWorld, "begun", noted)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
-    said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", lanes=4), tmp_path)
-    assert (said.line.partition(" (")[0], len(told)) == (line, beside)
+    said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", workers=4), tmp_path)
+    assert (said.line, len(used)) == ("FIXED 12/12", 4)
 
 
 def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
@@ -181,7 +176,7 @@ def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
         '        await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))\n',
         "",
     )
-    covered = "exhausted 1 of 1 class up to renaming (2 orders), assuming that requests share only the store"
+    covered = "exhausted 2 of 2 classes up to renaming (4 orders), assuming that requests share only the store"
     assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
 
 
@@ -289,5 +284,5 @@ def test_an_order_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) 
     said = stress(tmp_path, "replay", order, "--times", "50")
     assert (said.code, said.out) == (1, "STILL FAILING 50/50\n")
     said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "model")
-    covered = "exhausted 1 of 1 class up to renaming (1 order)"
+    covered = "exhausted 1 of 1 class up to renaming (2 orders)"
     assert (said.code, said.out) == (0, f"FIXED (the order no longer exists; holds: {covered})\n")

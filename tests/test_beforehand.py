@@ -1,4 +1,4 @@
-"""Orders run beside each other before they are asked for: the search sees what it would have seen with one lane."""
+"""Schedules run side by side before they are asked for: the search sees what it would have seen with one worker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stress.beforehand import Beforehand
 from stress.explore.ahead import Plan, Planned, going_on
 from stress.explore.base import Diverged
 from stress.explore.exhaustive import Exhaustive
+from stress.running import Workers
 from stress.scenario import Scenario
 from stress.search import Limits, Search
 from stress.step import START, Move
@@ -23,47 +24,54 @@ from stress.worlds.wire import WireWorld
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.verdict import Evidence
+    from stress.verdict import Evidence, Violation
 
 pytestmark = pytest.mark.unmeasured
 
 A, B = Move("A", START, ""), Move("B", START, "")
 
 
-async def searched(world: WireWorld, lanes: int) -> tuple[list[tuple[object, ...]], Evidence]:
-    """Search with so many lanes; give what each run was, in the order in which they were judged, and the evidence."""
-    seen: list[tuple[object, ...]] = []
+class Seen(Search):
+    """A search that notes what each run was, in the order in which they were judged."""
 
-    def see(trace: Trace) -> str:
-        seen.append(trace.signature)
-        return trace.fault
+    signatures: list[tuple[object, ...]]
 
-    covered = await Search(world, Limits(30.0, 5000, 0, lanes), compare=see).run()
+    async def _take(self, trace: Trace, **how: bool) -> tuple[Violation, ...]:
+        self.signatures.append(trace.signature)
+        return await super()._take(trace, **how)
+
+
+async def searched(world: WireWorld, workers: int) -> tuple[list[tuple[object, ...]], Evidence]:
+    """Search with so many workers; give what each run was, and the evidence."""
+    search = Seen(world, Limits(30.0, 5000, workers=Workers.chosen(workers)))
+    search.signatures = []
+    covered = await search.run()
     assert covered.fault == ""
-    return seen, covered.evidence
+    return search.signatures, covered.evidence
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "target", "explorer", "orders"),
     [
-        ("t2-one-then-three", "redis-atomic", "auto", 6),
+        ("t2-one-then-three", "redis-atomic", "auto", 7),
         ("t2-one-then-three", "redis-atomic", "dpor", 36),
         ("t2-one-then-three", "redis-atomic", "exhaustive", 6),
         ("atomic-hit-count", "redis-optimistic", "exhaustive", 20),
         ("atomic-hit-count", "redis-read-modify-write", "auto", 3),
     ],
 )
-async def test_a_search_with_lanes_sees_what_it_sees_with_one(
-    name: str, target: str, explorer: str, orders: int
+async def test_a_search_with_several_workers_sees_what_it_sees_with_one(
+    name: str, target: str, explorer: str, orders: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same traces in the same order, and the same evidence but for the time."""
     raw = scenario_of(name).model_dump(exclude_unset=True)
     scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
     async with WireWorld(scenario, target_of(target)) as world:
         alone, one = await searched(world, 1)
+        monkeypatch.setattr("stress.worlds.site._START_SECONDS", 3600.0)
         beside, four = await searched(world, 4)
-        assert world.habits.reason == ""
+        assert len(await world.beside(4)) == 4
     assert beside == alone
     assert (len(alone), one.orders, four.orders) == (orders, orders, orders)
     assert (four.exhausted, four.classes, four.bound) == (one.exhausted, one.classes, one.bound)
@@ -96,15 +104,15 @@ def test_a_trace_that_is_not_of_the_run_that_was_kept_is_not_used() -> None:
 
 
 def test_in_the_model_orders_are_run_when_they_are_asked_for() -> None:
-    """There is nothing to wait for: lanes change nothing."""
+    """There is nothing to wait for: workers change nothing."""
     world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
     explorer = Exhaustive(fused=True)
-    beforehand = Beforehand(world, 4)
+    beforehand = Beforehand(world, Workers.chosen(4))
 
     async def run() -> list[str]:
         found = []
         while explorer.more():
-            trace = await beforehand.run(explorer, explorer, 100)
+            trace = await beforehand.run(explorer, 100)
             explorer.learn(trace)
             found.append(" ".join(move.actor for move in trace.moves))
         return found
@@ -130,9 +138,9 @@ async def test_an_explorer_that_chooses_otherwise_gets_the_order_that_it_chose()
     """What was run beforehand is dropped, and the choices that were made stand."""
     async with WireWorld(scenario_of("atomic-hit-count"), target_of("redis-atomic")) as world:
         explorer = Otherwise(fused=True)
-        beforehand = Beforehand(world, 4)
+        beforehand = Beforehand(world, Workers.chosen(4))
         assert explorer.more()
-        trace = await beforehand.run(explorer, explorer, 0)
+        trace = await beforehand.run(explorer, 0)
     assert (trace.fault, [move.actor for move in trace.moves]) == ("", ["B", "B", "A", "A"])
 
 

@@ -54,7 +54,7 @@ def test_a_fixed_target_has_no_such_order_any_more(tmp_path: Path) -> None:
     order = tmp_path / "reports" / "latest" / "order.txt"
     said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "both")
     assert said.code == 0
-    covered = "exhausted 1 of 1 class up to renaming (1 order)"
+    covered = "exhausted 1 of 1 class up to renaming (2 orders)"
     assert said.out.startswith(f"FIXED (the order no longer exists; holds: {covered}; {covered}, assuming")
 
 
@@ -253,7 +253,7 @@ def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
         ("run --shard 0/3", "Error: Invalid value for '--shard': there is no shard 0 of 3: they are 1/3 to 3/3"),
         ("run --shard 4/3", "Error: Invalid value for '--shard': there is no shard 4 of 3: they are 1/3 to 3/3"),
         ("run --shard x/y", "Error: Invalid value for '--shard': 'x/y' is no shard: write NUMBER/OF, such as 1/3"),
-        ("run --lanes 0", "Error: Invalid value for '--lanes': 0 is not in the range x>=1."),
+        ("run --workers 0", "Error: Invalid value for '--workers': 0 is not in the range x>=1."),
         ("run --seed x", "Error: Invalid value for '--seed': 'x' is not a valid integer."),
         ("run --profile slow", "Error: Invalid value for '--profile': 'slow' is not one of 'quick', 'nightly'."),
         ("run --frob", "Error: No such option '--frob'."),

@@ -12,10 +12,9 @@ from commands import stress
 from conftest import scenario_of, target_of
 
 from stress.batch import Job
-from stress.examples import Folder, Nothing
+from stress.examples import Earlier, Folder, Nothing, Regression
 from stress.exits import RACE
 from stress.order import Head, Order, parse
-from stress.resume import Earlier, Regression
 from stress.step import Move
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ class There(Where):
 
 def sabotaged(folder: Path, job: Job, at: int, deed: Callable[[], None]) -> int:
     """Search a pair as the command does, one order at a time, with a deed before move ``at``; give the exit code."""
-    where = There("wire", lanes=1)
+    where = There("wire", workers=1)
     where.at, where.deed = at, deed
     with nothing_left(folder):
         return await_it(Batch([job], Budget(None, 5.0, None, 0), where, folder / "reports").run())

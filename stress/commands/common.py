@@ -26,11 +26,11 @@ REPORTS = click.option(
     show_default=True,
     help="The folder that reports are written to.",
 )
-LANES = click.option(
-    "--lanes",
+WORKERS = click.option(
+    "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="So many orders at the same time through one Gateway; default: what was measured to be best.",
+    help="So many deployments of the target side by side; default: one a core, at most 4 (8 where schedules wait).",
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.commands.common import ALLOW, LANES, REPORTS, WORLD, await_it, examples
+from stress.commands.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
 from stress.errors import Fault, Place, UsageFault
 from stress.order import Order, parse
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
 @WORLD
 @ALLOW
-@LANES
+@WORKERS
 @REPORTS
 def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     order_file: Path,
@@ -38,7 +38,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     times: int,
     world: str | None,
     hosts: tuple[str, ...],
-    lanes: int | None,
+    workers: int | None,
     reports: Path,
 ) -> int:
     """Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
@@ -53,7 +53,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise click.UsageError(f"{order_file} can't be read: {error}") from None
     order = parse(text, str(order_file))
     job = _job_of(order, target, str(order_file), text.splitlines())
-    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts), lanes), reports))
+    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts), workers), reports))
 
 
 async def _replay(order: Order, job: Job, times: int, where: Where, reports: Path) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.commands.common import ALLOW, LANES, REPORTS, WORLD, await_it, examples
+from stress.commands.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
 from stress.errors import UsageFault
 from stress.formats import bundled, find
 from stress.scenario import Scenario, targets_of
@@ -17,7 +17,7 @@ from stress.shard import Shard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.batch import Job, Where
+    from stress.batch import Job
 
 QUICK_SECONDS = 15.0
 OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
@@ -58,7 +58,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
 @click.option(
-    "--shard", callback=_shard_named, metavar="I/N", help="Only part I of N, which together search each pair once."
+    "--shard", callback=_shard_named, metavar="I/N", help="Only shard I of N, which together search each case once."
 )
 @click.option(
     "--examples",
@@ -66,14 +66,14 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     type=click.Path(path_type=Path),
     default=Path(".gateway-stress/examples"),
     show_default=True,
-    help="The folder of orders that failed, which are tried first, and of searches that were interrupted.",
+    help="The folder of failing schedules, which are tried first.",
 )
-@click.option("--no-examples", is_flag=True, help="Try and keep no such orders, and go on with no search.")
-@click.option("--fresh", is_flag=True, help="Begin each search anew, also one that was interrupted.")
+@click.option("--no-examples", is_flag=True, help="Try and keep no such schedules.")
 @WORLD
 @ALLOW
-@LANES
+@WORKERS
 @REPORTS
+@click.option("--require", type=click.Choice(["exhausted"]), help="Exit with 2 where a search was not exhausted.")
 @click.option("--quiet", is_flag=True, help="A line for each pair instead of stories and a table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -86,11 +86,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     shard: Shard | None,
     kept: Path,
     no_examples: bool,  # noqa: FBT001 - an option of the command line
-    fresh: bool,  # noqa: FBT001 - an option of the command line
     world: str | None,
     hosts: tuple[str, ...],
-    lanes: int | None,
+    workers: int | None,
     reports: Path,
+    require: str | None,
     quiet: bool,  # noqa: FBT001 - an option of the command line
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
@@ -107,21 +107,23 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
-    where = Where(world or "", frozenset(hosts), lanes)
-    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard, where)
+    where = Where(world or "", frozenset(hosts), workers)
+    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard)
     failed = Nothing() if no_examples else Folder(kept)
     terminal = Terminal(quiet=quiet)
-    batch = Batch(jobs, budget, where, reports, as_json=as_json, examples=failed, fresh=fresh, terminal=terminal)
+    batch = Batch(
+        jobs, budget, where, reports, as_json=as_json, require=require or "", examples=failed, terminal=terminal
+    )
     return await_it(batch.run())
 
 
-def _sharded(jobs: list[Job], shard: Shard | None, where: Where) -> list[Job]:
+def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
     """Give the pairs of a shard; say so where it has none."""
     from stress.batch import part_of
 
     if shard is None:
         return jobs
-    own = part_of(jobs, shard, where)
+    own = part_of(jobs, shard)
     if not own:
         click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
     return own

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from stress.explore.ahead import Planning
     from stress.explore.dependence import Dependence, Effect
-    from stress.explore.part import Part
     from stress.step import Move
     from stress.trace import Trace
 
@@ -30,9 +29,6 @@ class Auto:
     ``possible`` says how often each actor of the environment may act. With ``clock_apart`` all orders without a move of
     the clock come first, or as many as there are until ``clock_turn``; then those with it. The other arguments are
     those of `Hunt` and `Dpor`.
-
-    With a ``part`` only that is searched. The first part hunts, for all of them: what the hunt runs of the classes of
-    other parts is counted nowhere but in ``orders``.
     """
 
     name = "auto"
@@ -47,18 +43,14 @@ class Auto:
         clock_apart: bool = False,
         clock_turn: Callable[[], bool] = lambda: False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
-        part: Part | None = None,
     ) -> None:
         """Begin with the order without a preemption."""
         self._alike = tuple(alike) if len(alike) > 1 else ()
         self._possible, self._clock_turn, self._fused = possible, clock_turn, fused
         self._clock_apart = clock_apart and "clock" in possible
         self._hunt = Hunt(dependence, fused=fused, alike=self._alike, clock_apart=self._clock_apart, read=read)
-        self._dependence, self._read, self._part = dependence, read, part
-        # The other parts may tell classes apart: an order that stands for one of theirs must not be left out here.
-        self._every = Exhaustive(
-            fused=fused and part is None, clock_apart=self._clock_apart, clock_turn=clock_turn, part=part
-        )
+        self._dependence, self._read = dependence, read
+        self._every = Exhaustive(fused=fused, clock_apart=self._clock_apart, clock_turn=clock_turn)
         self._proof: Dpor | None = None
         self._plain: Dpor | None = None
         self._now: Planning = self._hunt
@@ -81,12 +73,6 @@ class Auto:
     def classes(self) -> int | None:
         """How many classes have been run; None where orders are counted, or they were not told apart yet."""
         return None if self.waits() or self._proof is None else self._proof.explored
-
-    @property
-    def foreign(self) -> int:
-        """How many orders of other parts were run, to find those of this one; the hunt's are not among them."""
-        proofs = [one.foreign for one in (self._plain, self._proof) if one is not None]
-        return sum(proofs) + self._every.foreign
 
     @property
     def total(self) -> int | None:
@@ -138,13 +124,11 @@ class Auto:
 
     def _plan(self) -> Iterator[bool]:
         """Go from one thing to the next, an order at a time."""
-        hunting = self._part is None or self._part.number == 1
-        if hunting:
-            yield from self._from(self._hunt, self._timely)
+        yield from self._from(self._hunt, self._timely)
         if self._clock_apart and not self.waits():
             self._plain = self._proved()
             yield from self._from(self._plain, self._timely)
-            for self._hunt.timed in (True, False) if hunting else ():
+            for self._hunt.timed in (True, False):
                 yield from self._from(self._hunt)
         if not self.waits():
             self._proof = self._proved()
@@ -163,7 +147,7 @@ class Auto:
                 return
 
     def _proved(self) -> Dpor:
-        return Dpor(self._dependence, alike=self._alike, read=self._read, part=self._part)
+        return Dpor(self._dependence, alike=self._alike, read=self._read)
 
     @staticmethod
     def _clockless(plan: Plan) -> Plan:

@@ -17,18 +17,14 @@ from stress.explore.ahead import Plan
 from stress.explore.base import Diverged, is_environment, is_request
 from stress.explore.dependence import Table, effects
 from stress.explore.level import Level
-from stress.explore.split import Split
 from stress.explore.symmetry import Symmetry, of_actor
-from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, firsts, graft, possible, taking, without
+from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, firsts, graft, possible, without
 from stress.step import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from stress.explore.ahead import Then
     from stress.explore.dependence import Dependence, Effect
-    from stress.explore.part import Part
-    from stress.explore.split import Left
     from stress.step import Move
     from stress.trace import Trace
 
@@ -44,16 +40,13 @@ class Dpor:
     be missed: the search is ``doubtful`` as soon as one is seen to wait, and nothing is called exhausted. It is not
     where ``stays``: what was waited for is there for good (a reply that the store has sent).
 
-    With a ``part`` only that is explored (`stress.explore.split`): all parts together have each class once. An order of
-    another part is seen to be one only when it has been run; ``foreign`` counts those.
-
     ``orders`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
     turned out to be blocked. ``clock_orders`` are those in which the clock moved.
     """
 
     name = "dpor"
 
-    def __init__(  # noqa: PLR0913 - one keyword for each choice
+    def __init__(
         self,
         dependence: Dependence,
         *,
@@ -61,18 +54,16 @@ class Dpor:
         rename: Callable[[Effect, str], Effect] = of_actor,
         stays: bool = False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
-        part: Part | None = None,
     ) -> None:
         """Begin with the empty order."""
         self.read, self._stays = read, stays
         self.table = Table(dependence)
-        self._split = None if part is None else Split(part, self.table)
         self._symmetry = Symmetry(alike, self.table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
         self._levels: list[Level] = []
         self._fixed = self._depth = 0
         self._begun = self._running = self._lost = self._waiting = False
         self._absorbed: list[Absorbed] = []
-        self.orders = self.redundant = self.foreign = self.clock_orders = 0
+        self.orders = self.redundant = self.clock_orders = 0
         self.doubtful = False
 
     @property
@@ -82,8 +73,8 @@ class Dpor:
 
     @property
     def explored(self) -> int:
-        """How many classes have been run: each order but the redundant and foreign ones is a class of its own."""
-        return self.orders - self.redundant - self.foreign
+        """How many classes have been run: each order but the redundant ones is a class of its own."""
+        return self.orders - self.redundant
 
     def more(self) -> bool:
         """Go back to the last point with a branch that is still to be taken."""
@@ -126,10 +117,7 @@ class Dpor:
                 self._lost = True
                 return move
             tree.append(Branch(move, 0))
-        level = Level(tuple(moves), tree, done=done)
-        if self._split is not None:
-            self._split.begin(level, levels[-1] if levels else None)
-        levels.append(level)
+        levels.append(Level(tuple(moves), tree, done=done))
         return tree[0].move
 
     @property
@@ -139,7 +127,7 @@ class Dpor:
             return Plan((), self._then)
         begin = [level.tree[0].move for level in self._levels[: self._fixed]]
         path = firsts(self._levels[self._fixed].tree[0])
-        return Plan((*begin, *(one.move for one in path)), self._after(self._fixed))
+        return Plan((*begin, *(one.move for one in path)), self._then)
 
     def ahead(self, most: int) -> list[Plan]:
         """Give orders that begin with branches that are still to be taken, the deepest first."""
@@ -148,19 +136,12 @@ class Dpor:
     def _pending(self) -> Iterator[Plan]:
         for depth in range(len(self._levels) - 1, -1, -1):
             begin = [level.tree[0].move for level in self._levels[:depth]]
-            for at, branch in enumerate(self._levels[depth].tree[1:], start=1):
-                yield Plan((*begin, *(one.move for one in firsts(branch))), self._after(depth, at))
+            for branch in self._levels[depth].tree[1:]:
+                yield Plan((*begin, *(one.move for one in firsts(branch))), self._then)
 
     def _covered(self, level: Level, sequence: list[int]) -> bool:
-        """Tell whether what was explored at a level leads to the same as a sequence.
-
-        What is barred has been explored above, where no race of it has told what to explore here. So a sequence is left
-        out only if it has that move, as an order is in another part only then.
-        """
-        table = self.table
-        if any(without(sequence, number, table) is not None for number in level.sleep.values()):
-            return True
-        return any(taking(sequence, number, table) is not None for number in level.barred.values())
+        """Tell whether what was explored at a level leads to the same as a sequence."""
+        return any(without(sequence, number, self.table) is not None for number in level.sleep.values())
 
     def learn(self, trace: Trace) -> None:
         """Find the races of the order, and note for each of them what lets it come the other way round."""
@@ -176,31 +157,11 @@ class Dpor:
             self._give_up()
         else:
             self._take_in(done)
-            if self._split is None or (left := self._split.left(self._levels, self._fixed)) is None:
-                self.redundant += self._sleepwalked()
-                self._answer_races()
-            else:
-                self._leave(left)
+            self.redundant += self._sleepwalked()
+            self._answer_races()
         while self._absorbed:
             depth, sequence = self._absorbed.pop()
             self._insert(depth, sequence)
-
-    def _leave(self, left: Left) -> None:
-        """Learn nothing from an order that went otherwise than it must: go back there, and wait for what may come.
-
-        Where nothing may the order ends there, and is learned from up to there.
-        """
-        depth, able = left
-        del self._levels[depth + bool(able) :]
-        if able is None:
-            self.foreign += 1
-            return
-        self.redundant += 1
-        if able:
-            self._levels[depth].tree[:] = able
-            self._fixed, self._waiting = depth, True
-        else:
-            self._answer_races()
 
     def _sleepwalked(self) -> bool:
         """Tell whether the order took a move that slept: then its class was explored before."""
@@ -219,27 +180,17 @@ class Dpor:
 
     def _first(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Go on where anything may be."""
-        if self._split is not None and not self._lost:
-            taken = [level.tree[0].move for level in self._levels]
-            return self._after(self._fixed)([move for move in taken if move is not None], moves, done)
         last = self._levels[-1].tree[0].move if self._levels else None
         return self._then([] if last is None else [last], moves, done)
-
-    def _after(self, depth: int, place: int = 0) -> Then:
-        """Say who goes on after a branch at a depth."""
-        if self._split is None or depth >= len(self._levels):
-            return self._then
-        return self._split.after(self._levels[depth], depth, place, self._then)
 
     def _then(self, taken: Sequence[Move], moves: Sequence[Move], done: bool) -> Move | None:  # noqa: FBT001 - a plan's
         """Let the current actor go on.
 
         Where actors are interchangeable all are started, so that their histories are equal, and the lowest goes first.
-        So it is where the search is split, as everything comes in its turn there.
         """
         if done:
             return None
-        if self._symmetry is not None or self._split is not None:
+        if self._symmetry is not None:
             return next((move for move in moves if move.command == START), moves[0])
         if taken:
             for move in moves:
@@ -253,11 +204,10 @@ class Dpor:
         asleep = [level.number]
         if self._symmetry is not None:
             asleep += self._symmetry.images(level.number, level.histories)
-        sleep = level.barred if level.beginning else level.sleep
         for number in asleep:
-            sleep[table.moves[number]] = number
+            level.sleep[table.moves[number]] = number
         if len(asleep) > 1:
-            level.tree[:] = [one for one in level.tree if table.moves[one.number] not in sleep]
+            level.tree[:] = [one for one in level.tree if table.moves[one.number] not in level.sleep]
 
     def _take_in(self, done: Sequence[Effect]) -> None:
         """Number what the new moves did, and find what happened before them and which races they are in."""
@@ -269,7 +219,6 @@ class Dpor:
                 above = levels[depth - 1]
                 waking = table.dependent[above.number]
                 level.sleep = {move: number for move, number in above.sleep.items() if not waking >> number & 1}
-                level.barred = {move: number for move, number in above.barred.items() if not waking >> number & 1}
             if symmetry is not None:
                 if depth == 0:
                     level.histories = symmetry.beginning
@@ -353,7 +302,7 @@ class Dpor:
         table = self.table
         while sequence and depth < len(self._levels):
             level = self._levels[depth]
-            if level.beginning or self._covered(level, sequence):
+            if self._covered(level, sequence):
                 return
             waiting = self._waiting and depth == self._fixed
             rest = None if waiting else without(sequence, level.number, table)

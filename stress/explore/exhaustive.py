@@ -12,7 +12,6 @@ from stress.explore.base import Diverged, fused_starts, is_environment, keep_goi
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stress.explore.part import Part
     from stress.step import Move
     from stress.trace import Trace
 
@@ -32,9 +31,6 @@ class Exhaustive:
     Orders in which the clock moves cost up to a real second on the wire: with ``clock_apart`` they wait until
     ``clock_turn`` says so or nothing else is left. With ``fused`` starts that commute are placed in one way only
     (`stress.explore.base.fused_starts`). ``switches`` is the bound that is being worked on.
-
-    With a ``part`` only the orders in it are run, and those that are needed to find them, which ``foreign`` counts;
-    ``orders`` does not.
     """
 
     name = "exhaustive"
@@ -45,14 +41,11 @@ class Exhaustive:
         fused: bool,
         clock_apart: bool = False,
         clock_turn: Callable[[], bool] = lambda: False,
-        part: Part | None = None,
     ) -> None:
         """Begin with the empty order."""
         self._fused, self._then = fused, going_on(fused=fused)
         self._clock_apart = clock_apart
         self._clock_turn = clock_turn
-        self._part, self._ways = part, 1
-        self._own: bool | None = None
         self._plain: dict[int, deque[_Node]] = {}
         self._timed: dict[int, deque[_Node]] = {}
         self._node: _Node | None = None
@@ -62,8 +55,7 @@ class Exhaustive:
         self._level = self._deepest = 0
         self._current: str | None = None
         self._interrupted: str | None = None
-        self.orders = self.foreign = 0
-        self.clock_orders = 0
+        self.orders = self.clock_orders = 0
 
     @property
     def exhausted(self) -> bool:
@@ -87,7 +79,6 @@ class Exhaustive:
         """Take the next prefix with the fewest switches."""
         self._taken.clear()
         self._current = self._interrupted = None
-        self._ways, self._own = 1, True if self._part is None else None
         if not self._begun:
             self._begun, self._running, self._node, self._prefix = True, True, None, []
             return True
@@ -105,36 +96,20 @@ class Exhaustive:
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Follow the prefix, then keep going; note each other choice for later."""
         step = len(self._taken)
-        begun = self._begins(moves, done=done)
         if step < len(self._prefix):
             move = self._prefix[step]
             if move not in moves:
                 raise Diverged(step + 1, str(move), moves)
-            return self._take(move, begun=begun)
+            return self._take(move)
         offered = fused_starts(moves, self._taken) if self._fused else moves
         ranked = keep_going(offered, self._current, self._interrupted)
         first = None if done else ranked[0]
         for other in ranked if done else ranked[1:]:
-            if self._is_own(other, begun=begun) is not False:
-                self._note(other, switches_away(other, offered, self._current))
+            self._note(other, switches_away(other, offered, self._current))
         if first is None:
-            self._own = self._is_own(None, begun=begun)
             return None
         self._node = self._child(first, switches_away(first, offered, self._current))
-        return self._take(first, begun=begun)
-
-    def _begins(self, moves: Sequence[Move], *, done: bool) -> bool:
-        """Tell whether the move that comes now ends the beginning of an order, which tells its part."""
-        if self._part is None or self._own is not None:
-            return False
-        self._ways = self._part.ways(self._ways, moves, done=done)
-        return self._part.begun(self._ways)
-
-    def _is_own(self, move: Move | None, *, begun: bool) -> bool | None:
-        """Tell whether an order that goes on with a move is in the part; None where that is still open."""
-        if self._part is None or self._own is not None:
-            return self._own
-        return self._part.has([*self._taken, move]) if begun or move is None else None
+        return self._take(first)
 
     @property
     def prefix(self) -> tuple[Move, ...]:
@@ -154,19 +129,11 @@ class Exhaustive:
 
     def learn(self, trace: Trace) -> None:
         """Count the order."""
-        self.count(trace.moves)
-
-    def count(self, moves: Sequence[Move]) -> None:
-        """Count an order by its moves."""
         self._running = False
-        if self._own is None and self._part is not None:
-            self._own = self._part.has(self._taken)
-        self.orders += bool(self._own)
-        self.foreign += not self._own
-        self.clock_orders += any(move.actor == "clock" for move in moves)
+        self.orders += 1
+        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
 
-    def _take(self, move: Move, *, begun: bool) -> Move:
-        self._own = self._is_own(move, begun=begun)
+    def _take(self, move: Move) -> Move:
         self._taken.append(move)
         if not is_environment(move):
             self._interrupted = move.actor

@@ -87,7 +87,7 @@ class Hunt:
         self._symmetry = Symmetry(alike, self._table, of_actor, real_time=dependence.real_time) if self._alike else None
         self._plain: dict[int, deque[_Prefix]] = {0: deque([_Prefix((), 0)])}
         self._timed: dict[int, deque[_Prefix]] = {}
-        self._seen: dict[str, set[int]] = {}
+        self._seen: dict[str, int] = {}
         self._skipped: list[_Skipped] = []
         self._learned = False
         self._prefix = _Prefix((), 0)
@@ -186,11 +186,11 @@ class Hunt:
         """Give the number of an effect; whoever is alike may do the same."""
         number = self._table.number(effect)
         actor = effect.move.actor
-        self._learned = self._learned or number not in self._seen.get(actor, ())
-        self._seen.setdefault(actor, set()).add(number)
-        if actor in self._alike:
-            for other in self._alike - {actor}:
-                self._seen.setdefault(other, set()).add(self._table.number(of_actor(effect, other)))
+        for one in sorted(self._alike) if actor in self._alike else (actor,):
+            same = number if one == actor else self._table.number(of_actor(effect, one))
+            known = self._seen.get(one, 0)
+            self._seen[one] = known | 1 << same
+            self._learned = self._learned or self._seen[one] != known
         return number
 
     def _branch(self, done: Sequence[Effect], numbers: Sequence[int]) -> None:
@@ -244,12 +244,19 @@ class Hunt:
         return known
 
     def _conflict(self, move: Move, next_one: int) -> bool:
-        """Tell whether what the actor is about to do conflicts with something that the one who preempts it does."""
+        """Tell whether what is preempted conflicts with something that others do.
+
+        Not only the one who preempts: when it ends, or is preempted too, any other may come before who was preempted.
+        """
         dependent = self._table.dependent[next_one]
         if is_environment(move):
-            return bool(dependent >> self._table.expected(move) & 1)
-        known = self._seen.get(move.actor)
-        return known is None or any(dependent >> other & 1 for other in known)
+            seen = 1 << self._table.expected(move)
+        elif move.actor in self._seen:
+            seen = 0
+        else:
+            return True
+        current = self._table.effects[next_one].move.actor
+        return any(dependent & bits for bits in (seen, *(self._seen[one] for one in self._seen if one != current)))
 
     def _note(self, prefix: _Prefix) -> None:
         clock = any(move.actor == "clock" for move in prefix.moves)

@@ -17,16 +17,10 @@ class Level:
     explored, ``sleep`` the moves that need not be (by their number, what they do). ``number`` is what the move that was
     taken did, ``before`` has a bit for each earlier level that happens before it, ``races`` are the levels that it is
     in a race with, and ``withdrawn`` the moves that were possible before it and not after, with their races.
-
-    Where a search is split, a level of the ``beginning`` has a branch for everything that is possible (``spread`` tells
-    that they are there), and what was explored there is ``barred`` until a move that depends on it comes: it sleeps as
-    well, but no race is answered for it below. ``ways`` is how many there are to begin an order up to this level.
     """
 
     __slots__ = (
-        "barred",
         "before",
-        "beginning",
         "done",
         "epoch",
         "histories",
@@ -34,9 +28,7 @@ class Level:
         "offered",
         "races",
         "sleep",
-        "spread",
         "tree",
-        "ways",
         "withdrawn",
     )
 
@@ -44,10 +36,7 @@ class Level:
         """Begin with what is possible, and what is to be taken."""
         self.offered, self.tree, self.done = offered, tree, done
         self.sleep: dict[int, int] = {}
-        self.barred: dict[int, int] = {}
         self.number = self.before = self.epoch = 0
-        self.beginning = self.spread = False
-        self.ways = 1
         self.races: list[int] = []
         self.withdrawn: list[tuple[Move, int, list[int]]] = []
         self.histories: Histories = {}

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from stress.explore.accesses import Action
-    from stress.explore.part import Part
     from stress.step import Move
     from stress.trace import Trace
 
@@ -27,15 +26,14 @@ class Starve:
 
     Who reads an object and writes it in a later step can be a victim. Victims that did the same as one before come
     last, as identical requests do. So there are at most as many orders as requests, after the first; of those ``alike``
-    one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace. With a
-    ``part`` the victims are dealt out, one after another, to all parts.
+    one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace.
     """
 
     name = "starve"
 
-    def __init__(self, alike: Collection[str] = (), part: Part | None = None) -> None:
+    def __init__(self, alike: Collection[str] = ()) -> None:
         """Know nothing yet."""
-        self._alike, self._part = alike, part
+        self._alike = alike
         self.victim: str | None = None
         self.orders = 0
         self._victims: list[str] = []
@@ -81,8 +79,6 @@ class Starve:
             self._begin()
             self._plans = plans
             self._victims = victims_of(filter(self._starvable, plans), plans, self._alike)
-            if self._part is not None:
-                self._victims = self._victims[self._part.number - 1 :: self._part.of]
         self.orders += 1
 
     def _starvable(self, actor: str) -> bool:

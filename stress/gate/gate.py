@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from stress.step import Step
 
@@ -109,21 +109,17 @@ class Passed(Protocol):
 class Signal:
     """Something happened: whoever waits looks again. Any number of notices between two looks are one.
 
-    A ``listener`` is called at each notice. Who waits stays ``awake`` at first, unless others have work to do.
+    Who waits stays awake at first.
     """
 
-    def __init__(self, *, awake: bool = True) -> None:
+    def __init__(self) -> None:
         """Begin with nothing to see."""
         self._waiter: asyncio.Future[None] | None = None
-        self._awake = awake
-        self.listener: Callable[[], None] | None = None
         self.count = 0
 
     def notify(self) -> None:
         """Wake who waits."""
         self.count += 1
-        if self.listener is not None:
-            self.listener()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -131,8 +127,8 @@ class Signal:
         """Wait until something happened after notice ``seen``, at most ``seconds``; tell whether it did."""
         if self.count != seen:
             return True
-        spin = time.perf_counter() + min(seconds, SPIN_SECONDS) if self._awake else 0.0
-        while self._awake and time.perf_counter() < spin:
+        spin = time.perf_counter() + min(seconds, SPIN_SECONDS)
+        while time.perf_counter() < spin:
             os.sched_yield()
             await asyncio.sleep(0)
             if self.count != seen:
@@ -146,16 +142,6 @@ class Signal:
             timer.cancel()
             self._waiter = None
         return self.count != seen
-
-
-async def due(future: asyncio.Future[None], seconds: float) -> bool:
-    """Wait for a future that will be given no exception; it is done when ``seconds`` are over. Tell whether before."""
-    timer = asyncio.get_running_loop().call_later(seconds, _expire, future)
-    try:
-        await future
-    finally:
-        timer.cancel()
-    return asyncio.get_running_loop().time() < timer.when()
 
 
 async def within(future: asyncio.Future[None], seconds: float) -> bool:
@@ -239,7 +225,7 @@ class Gate:
         """Let one head through and wait until its reply came; False if none came within ``seconds``.
 
         When it returns, everything that the store said because of it is here too: replies to commands that waited,
-        and messages. Where someone listens to the gate, that may come later.
+        and messages.
         """
         if all(head is not frame for head in frame.channel.heads()):
             return False  # its connection is gone
@@ -247,8 +233,6 @@ class Gate:
         frame.released_at = time.perf_counter()
         silent = not frame.replies_left
         frame.channel.forward(frame)
-        if self.signal.listener is not None:  # several orders are under way: there is work to do meanwhile
-            return await due(frame.done, seconds)
         done = await within(frame.done, seconds)
         if silent:
             await frame.channel.catch_up()

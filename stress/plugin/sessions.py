@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from stress.batch import Budget, Job, Where
-from stress.examples import Folder
+from stress.examples import Earlier, Folder
 from stress.formats import bundled
 from stress.pair import Pair
 from stress.plugin.told import told
 from stress.regressions import regressions
 from stress.report.folder import ReportUnwritable, write
-from stress.resume import Earlier
+from stress.running import Workers
 from stress.search import INTERRUPTED
 from stress.sites import Shared
-from stress.worlds.lanes import LANES
 from stress.worlds.site import Site
 from stress.worlds.wire import WireWorld
 
@@ -127,8 +126,8 @@ class Session:
     async def _search(self, job: Job, world: WireWorld) -> Result:
         limits = Budget(None, self._config.getoption("stress_seconds"), None, 0).share([job], 0.0)
         model, _ = self._where.worlds(job, world.site)
-        earlier = Earlier(self._examples.orders(job), self._examples.journal(job), regressions=regressions(job))
-        pair = Pair(model, world, limits._replace(lanes=LANES), earlier=earlier)
+        earlier = Earlier(self._examples.orders(job), regressions(job))
+        pair = Pair(model, world, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
         result = job.attached_to(await pair.result())
         try:
             self._examples.drop(job, pair.stale)

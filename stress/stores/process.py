@@ -181,3 +181,10 @@ def ports(pid: int) -> set[int]:
                 with suppress(OSError):
                     found.add(listening.get(os.readlink(f"/proc/{child}/fd/{file}"), 0))  # noqa: PTH115 - no path
     return found - {0}
+
+
+def resident(pid: int) -> int:
+    """Give how many bytes of memory a process holds; 0 where that can't be seen (proc(5))."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -11,7 +11,6 @@ from stress.step import START
 from stress.trace import Kind
 from stress.worlds.attribution import Request
 from stress.worlds.drive import LOOKS, STORE_SECONDS, Drive
-from stress.worlds.habits import marks_of
 from stress.worlds.waits import GLANCE_SECONDS
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ class Alone(Drive):
     def __init__(self, world: WireWorld, asked: Asked) -> None:
         """Prepare a run on the world's own connections."""
         super().__init__(world, asked, world.clients, world.gate.signal)
-        self._marks = marks_of(world.marks, self._fresh)
 
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
@@ -44,7 +42,6 @@ class Alone(Drive):
                 request = self._requests[actor]
                 # A message that it caused says nothing of what it does next itself.
                 if request.answered or any(one.actor == request.actor and not one.pushed for one in self._frames):
-                    self._world.habits.learn(request)
                     return
                 continue
             if await self._signal.wait(seen, GLANCE_SECONDS):
@@ -67,14 +64,12 @@ class Alone(Drive):
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
         self._world.waits.blocked(waited, tuple(self._record.moves), tuple(request.done))
-        self._world.habits.waited()
         self._record.event(Kind.BLOCKED, request.actor, "blocked")
 
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
         for frame in self._gate.settle(replica.number):
             await self._own(frame)
-            self._world.habits.saw(frame, self._marks)
         if any(frame.waiting for frame in self._frames):  # is its reply here already, or does it wait?
             await self._gate.catch_up()
         self._recognise()

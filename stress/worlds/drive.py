@@ -1,7 +1,4 @@
-"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next.
-
-How it is seen that an actor has shown everything differs: `alone` or in a `lane`, beside other orders.
-"""
+"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next."""
 
 from __future__ import annotations
 
@@ -17,8 +14,7 @@ from stress.trace import Answer, Kind, Trace
 from stress.worlds.asked import Crossed, endless
 from stress.worlds.attribution import END, Attribution, Request
 from stress.worlds.environment import ends_incarnation
-from stress.worlds.habits import plain
-from stress.worlds.record import Record
+from stress.worlds.record import Record, plain
 from stress.worlds.store import StoreLost
 from stress.worlds.waits import GLANCE_SECONDS
 

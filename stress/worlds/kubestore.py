@@ -58,7 +58,7 @@ class _Served(NamedTuple):
 class KubeStore:
     """The API server of one target. ``server`` is how the gate reaches it, ``namespace`` one made for this run.
 
-    ``watches`` are told of what is written past the gate.
+    ``watches`` are told of what is written past the gate. ``embedded`` tells that the server is one of this process.
     """
 
     def __init__(self, target: Target, folder: Path, allow: Collection[str] = frozenset()) -> None:
@@ -79,6 +79,7 @@ class KubeStore:
             except Unavailable as error:  # such as a certificate that has expired: told when the target is started
                 self._named = error
         self._embedded: KubeServer | None = None
+        self.embedded = self._assets is None and self._named is None
         self._session: aiohttp.ClientSession | None = None
         self._served: dict[str, _Served] = {}
         self._kinds: dict[tuple[str, str], _Served] = {}

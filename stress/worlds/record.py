@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from stress.trace import Details, Event, Kind, Snapshot, Trace
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from stress.step import Move, Touch
     from stress.target import Target
     from stress.trace import Answer
+
+
+_NUMBER = re.compile(r":\d+\}")
+
+
+@lru_cache(maxsize=4096)
+def plain(text: str) -> str:
+    """Leave out the numbers of made-up names, which tell what was met first in a run, not what a request does."""
+    return _NUMBER.sub("}", text)
 
 
 class Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,12 +17,13 @@ from stress.gate.gate import Gate
 from stress.gate.kube import KubeProxy
 from stress.gate.kuberequests import KubeEffect, KubeRules
 from stress.gate.kubewatch import Watches
+from stress.gate.quiet import descendants
 from stress.gate.redis import RedisProxy
 from stress.kubekeys import KubeHits
 from stress.stores.keys import KeyFinder
 from stress.stores.kubeconfig import written
 from stress.stores.kubetls import authority
-from stress.stores.process import Ends
+from stress.stores.process import Ends, resident
 from stress.stores.scripts import ScriptWatch
 from stress.stores.sink import Sink
 from stress.targetparts import OWN_CONNECTION
@@ -32,11 +34,15 @@ from stress.worlds.state import State
 from stress.worlds.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from stress.gate.gate import Frame
     from stress.target import Target
     from stress.worlds.replicas import Replica
+
+
+_START_SECONDS, _MOST_BYTES, _ALL_BYTES = 3.0, 500 << 20, 1 << 30
+"""From which start or size on a target has one deployment alone, and how large all of them together may be."""
 
 
 class Site:
@@ -70,9 +76,15 @@ class Site:
         self._sink: Sink | None = None
         self._configs: Path | None = None
         self._ends = Ends(self.gate.signal.notify)
+        self._allow = allow
+        self._others: list[Site] = []
+        self._opening = asyncio.Lock()
+        self._seconds = 0.0
+        self.left_out = ""
 
     async def __aenter__(self) -> Self:
         """Start everything."""
+        begun = time.monotonic()
         try:
             await self._open_stores()
             for number in range(1, self.target.replicas + 1):
@@ -84,10 +96,12 @@ class Site:
         except BaseException:
             await self.__aexit__()
             raise
+        self._seconds = time.monotonic() - begun
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
+        await asyncio.gather(*(site.__aexit__() for site in self._others))
         self._ends.close()
         # Each may take a while to drain: meanwhile the others end, and the next target runs.
         await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
@@ -101,6 +115,43 @@ class Site:
             await self._sink.close()
         if self._configs is not None:
             shutil.rmtree(self._configs, ignore_errors=True)
+
+    async def beside(self, most: int) -> Sequence[Site]:
+        """Give this deployment and others of the same target, at most so many together, started when first wanted.
+
+        One that does not start is left out: then ``left_out`` says why, and no more are started.
+        """
+        async with self._opening:
+            if most > 1 and not self.single and not self.left_out:
+                most = min(most, _ALL_BYTES // max(self._bytes, 1))
+                new = [Site(self.target, self.folder, self._allow) for _ in range(most - 1 - len(self._others))]
+                for site, failed in zip(new, await each(site.__aenter__() for site in new), strict=True):
+                    if failed is None:
+                        self._others.append(site)
+                    else:
+                        self.left_out = str(failed)
+        return [self, *self._others][:most]
+
+    @property
+    def single(self) -> str:
+        """Say why no other deployment of the target is started beside this one; empty where others may be."""
+        start, stores = self.target.start, self.target.stores
+        if self.target.url is not None:
+            return "its Gateway was not started here"
+        if any(store is not None and not store.embedded for store in (self._redis, self.kube)):
+            return "its store was not started here"
+        if stores.listens or (start is not None and "{port}" not in start.model_dump_json()):
+            return "it needs fixed ports"
+        if self._seconds > _START_SECONDS:
+            return f"it takes {self._seconds:.1f} s to start"
+        return f"it takes {self._bytes >> 20} MB" if self._bytes > _MOST_BYTES else ""
+
+    @property
+    def _bytes(self) -> int:
+        """How much memory its processes hold."""
+        valkey = self._redis.valkey if self._redis is not None else None
+        children = [one.process.pid for one in (valkey, *self.replicas.values()) if one is not None and one.process]
+        return sum(resident(pid) for child in children for pid in descendants(child))
 
     @property
     def store(self) -> Store:
@@ -203,3 +254,17 @@ def _text(value: object) -> object:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return [_text(item) for item in value] if isinstance(value, list | tuple | set) else value
+
+
+async def each(starts: Iterable[Awaitable[object]]) -> list[Unavailable | None]:
+    """Wait for several starts; give why each failed, or None.
+
+    Raises:
+        BaseException: whatever else one of them raised.
+
+    """
+    done = await asyncio.gather(*starts, return_exceptions=True)
+    for one in done:
+        if isinstance(one, BaseException) and not isinstance(one, Unavailable):
+            raise one
+    return [one if isinstance(one, Unavailable) else None for one in done]

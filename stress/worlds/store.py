@@ -44,6 +44,7 @@ class Store:
     def __init__(self, store: RedisStore) -> None:
         """Take the part of the target file; nothing is started or connected yet."""
         self.valkey: Valkey | None = None
+        self.embedded = store.url is None
         self._wanted = store.url
         self._links: dict[int, _Link] = {}
 

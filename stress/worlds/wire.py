@@ -16,13 +16,12 @@ from stress.worlds.client import Client, Form, Raw
 from stress.worlds.drive import CROSSINGS
 from stress.worlds.environment import misfits
 from stress.worlds.fingerprint import Marks
-from stress.worlds.habits import Habits
-from stress.worlds.site import Site
+from stress.worlds.site import Site, each
 from stress.worlds.waits import Waits
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from stress.explore.base import Explorer
@@ -85,9 +84,8 @@ class WireWorld:
         self.fingerprint_field = self.marks.field
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self._drive: Drive | None = None
-        self._crew: list[dict[str, Client]] = []
+        self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
-        self.habits = Habits(self._unfit())
 
     async def __aenter__(self) -> Self:
         """Start store, gate and Gateways; warm every connection."""
@@ -96,7 +94,6 @@ class WireWorld:
                 await self._own.__aenter__()
             await self.site.make_namespace(self.scenario.signal.namespace)
             self.clients |= self._connect()
-            self._crew.append(self.clients)
             await self._warm()
         except BaseException:
             await self.__aexit__()
@@ -105,9 +102,9 @@ class WireWorld:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
-        for crew in self._crew:
-            for client in crew.values():
-                await client.close()
+        await asyncio.gather(*(world.__aexit__() for world in self._beside.values()))
+        for client in self.clients.values():
+            await client.close()
         if self._own is not None:
             await self._own.__aexit__()
 
@@ -127,7 +124,6 @@ class WireWorld:
 
     async def alone(self, asked: Asked, memory: Memory) -> Trace:
         """Run one order, chosen by a ``memory``, while no other runs; see `run`."""
-        self.habits.settled = True
         for _ in range(CROSSINGS):
             drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
@@ -138,16 +134,18 @@ class WireWorld:
                 await self.forget(drive.written)
         return drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")
 
-    async def crew(self, lanes: int) -> Sequence[Mapping[str, Client]]:
-        """Give the clients of so many orders at once, every connection warmed; the first are the world's own."""
-        added = [self._connect() for _ in range(lanes - len(self._crew))]
-        self._crew += added
-        if added:
-            clients = [client for crew in added for client in crew.values()]
-            for client in clients:
-                await client.warm(self._ready)
-            await self._send_to_warm([pair for crew in self._crew for pair in crew.items()])
-        return self._crew
+    async def beside(self, most: int) -> Sequence[WireWorld]:
+        """Give this world and others like it, at most so many together, each on a deployment of its own."""
+        new = []
+        for site in (await self.site.beside(most))[1:]:
+            if site not in self._beside:
+                new.append(WireWorld(self.scenario, self.target, site.folder, site=site))
+                self._beside[site] = new[-1]
+        for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
+            if failed is not None:
+                del self._beside[world.site]
+                self.site.left_out = str(failed)
+        return [self, *(world for site, world in self._beside.items() if not site.broken)][:most]
 
     def abandoned(self, reason: str) -> Trace | None:
         """Give the trace so far of the run that is under way, for a user who interrupts it."""
@@ -213,13 +211,6 @@ class WireWorld:
             actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
         }
-
-    def _unfit(self) -> str:
-        """Say why orders can't run beside each other here, as far as that is known from the start."""
-        if self.target.url is not None:
-            return "its process can't be watched"
-        one, other = (self.marks.fingerprint(new_fresh()) for _ in range(2))
-        return "each order has the same fingerprint" if one == other else ""
 
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
