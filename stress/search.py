@@ -26,13 +26,13 @@ from stress.resume import check
 from stress.running import driven, follow, follow_each, order_of, run_with
 from stress.scenario import Race
 from stress.strategy import (
-    COVERING,
     Covering,
     Drawn,
     Sampler,
     covering_of,
+    covers,
     read,
-    sampler_named,
+    sampler_of,
 )
 from stress.tally import Tally
 from stress.verdict import Evidence, Sampled, counted
@@ -207,7 +207,7 @@ class Search:
         if self._journal is None:
             return
         decided = self._tally.ran >= self._limits.orders or (bool(self._tally.found) and self._enough())
-        drawing = self._world.scenario.search.explorer not in COVERING
+        drawing = not covers(self._world.scenario.search.explorer)
         finished = decided or drawing or covering.exhausted or not self._spent()
         self._journal.close(finished=finished and not self._tally.fault and sys.exception() is None)
         if self._fed:
@@ -217,13 +217,13 @@ class Search:
 
     async def _search(self, covering: Recorder[Covering]) -> None:
         kind = self._world.scenario.search.explorer
-        if kind in COVERING:
+        if covers(kind):
             await self._explore(covering)
         if kind == "hypothesis":
             self._drawn = drawn = await self._draw()
             self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
-        elif kind not in COVERING or (kind == "auto" and not covering.explorer.exhausted):
-            await self._sample(lambda: sampler_named(kind, self._limits.drawing(), self._skip, self._limits.part))
+        elif not covers(kind) or (kind == "auto" and not covering.explorer.exhausted):
+            await self._sample(lambda: sampler_of(self._world, self._limits.drawing(), self._skip, self._limits.part))
 
     @property
     def _skip(self) -> frozenset[str]:

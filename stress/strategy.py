@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from stress.checks import Reads, reads_of
+from stress.core.registry import SCHEDULERS
 from stress.explore.auto import Auto
-from stress.explore.base import Explorer
+from stress.explore.base import Explorer, Search
 from stress.explore.classes import Classes
 from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.pct import Pct
-from stress.explore.starve import Starve
-from stress.explore.urw import Urw
 from stress.explore.walk import Walk
 from stress.step import letters
 from stress.verdict import Sampled
@@ -21,6 +21,7 @@ from stress.worlds.model import ModelTrace, effects_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from stress.explore.base import Scheduler
     from stress.explore.dependence import Effect
     from stress.explore.part import Part
     from stress.running import World
@@ -34,24 +35,25 @@ class Sampler(Explorer, Protocol):
     orders: int
 
 
-COVERING = ("auto", "exhaustive", "dpor")
-"""The names of the explorers that leave nothing out, as a scenario has them."""
 Covering = Auto | Exhaustive | Dpor
 """An explorer that leaves nothing out."""
 
 
-def sampler_named(name: str, seed: int, skip: frozenset[str], part: Part | None = None) -> Sampler:
-    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk.
+def covers(name: str) -> bool:
+    """Tell whether a scheduler leaves nothing out."""
+    found: Scheduler = SCHEDULERS[name]
+    return found.covering
 
-    Who starves does not draw: the victims are dealt out to the parts of a search.
+
+def sampler_of(world: World, seed: int, skip: frozenset[str], part: Part | None = None) -> Sampler:
+    """Make what draws schedules at random without end; ``skip`` are actors that never act.
+
+    Where the scenario wants nothing left out and there is time left, that is a random walk.
     """
-    makers: dict[str, Callable[[], Sampler]] = {
-        "pct": lambda: Pct(seed, skip=skip),
-        "starve": lambda: Starve(part=part),
-        "surw": lambda: Urw(seed, selective=True, skip=skip),
-        "urw": lambda: Urw(seed, skip=skip),
-    }
-    return makers.get(name, lambda: Walk(seed, skip=skip))()
+    kind = world.scenario.search.explorer
+    search = Search(dependence_of(world), read, seed, skip, part=part)
+    made: Sampler = SCHEDULERS[Walk.name if covers(kind) else kind].make(search)
+    return made
 
 
 def dependence_of(world: World) -> Dependence:
@@ -62,7 +64,7 @@ def dependence_of(world: World) -> Dependence:
         fused=world.target.protocol is not None,
         replicas=dict(zip(actors, scenario.replicas or [1] * len(actors), strict=True)),
         clients={f"client:{actor}": actor for actor in actors},
-        real_time="linearizable_hits" in scenario.invariants,
+        real_time=Reads.PRECEDENCE in reads_of(scenario.invariants),
     )
 
 
@@ -89,25 +91,20 @@ def covering_of(
     ``reading`` tells what each move of a run did: in one way for all runs of a search. With a ``part`` that leaves
     nothing of it out.
     """
-    kind = world.scenario.search.explorer
     # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
-    fused, apart = world.target.protocol is not None, world.name == "wire"
-    alike = alike_in(world)
-    part = part and part._replace(fused=fused, alike=kind == "auto" and len(alike) > 1)
-    if kind == "dpor":
-        return Dpor(dependence_of(world), read=reading, part=part)
-    if kind != "auto":
-        return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn, part=part)
-    return Auto(
+    fused = world.target.protocol is not None
+    search = Search(
         dependence_of(world),
+        reading,
         fused=fused,
+        alike=alike_in(world),
         possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
-        alike=alike,
-        clock_apart=apart,
+        clock_apart=world.name == "wire",
         clock_turn=clock_turn,
-        read=reading,
-        part=part,
+        part=part and part._replace(fused=fused),
     )
+    made: Covering = SCHEDULERS[world.scenario.search.explorer].make(search)
+    return made
 
 
 class Drawn:

@@ -13,7 +13,9 @@ from programs import Class, Program, Run, class_of, everything, up_to_names
 from test_dpor import FUSED, PROGRAMS, get_set, of, own_object, random_programs, waits, writes
 
 from stress.batch import Job, Where, part_of
+from stress.core.registry import SCHEDULERS
 from stress.explore.auto import Auto
+from stress.explore.base import Search
 from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
@@ -23,7 +25,6 @@ from stress.formats import bundled
 from stress.search import Limits
 from stress.shard import Shard, places, too_heavy
 from stress.step import Move
-from stress.strategy import sampler_named
 from stress.verdict import Evidence, judge
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def test_each_part_draws_orders_of_its_own_and_the_same_ones_again(name: str) ->
     program = Program(of([get_set] * 4))
 
     def drawn(seed: int, part: Part | None) -> list[list[Move]]:
-        sampler = sampler_named(name, Limits(1, 1, seed, part=part).drawing(), frozenset(), part)
+        sampler = SCHEDULERS[name].make(Search(CLEANS, effects, Limits(1, 1, seed, part=part).drawing(), part=part))
         found = []
         for _ in range(10):
             sampler.more()
