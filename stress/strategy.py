@@ -59,12 +59,13 @@ def sampler_of(world: World, seed: int, skip: frozenset[str], part: Part | None 
 def dependence_of(world: World) -> Dependence:
     """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
     scenario = world.scenario
-    actors = letters(scenario.concurrent)
+    actors, reads = letters(scenario.concurrent), reads_of(scenario.invariants)
     return Dependence(
         fused=world.target.protocol is not None,
         replicas=dict(zip(actors, scenario.replicas or [1] * len(actors), strict=True)),
         clients={f"client:{actor}": actor for actor in actors},
-        real_time=Reads.PRECEDENCE in reads_of(scenario.invariants),
+        precedence=Reads.PRECEDENCE in reads,
+        real_time=Reads.REAL_TIME in reads,
     )
 
 

@@ -349,7 +349,7 @@ def test_two_shards_of_one_pair_run_its_classes_on_the_wire(tmp_path: Path, monk
             before = self.explored
             super().learn(trace)
             if self.explored > before:
-                found.append(class_of(effects(trace), Dependence(fused=True, real_time=True)))
+                found.append(class_of(effects(trace), Dependence(fused=True, precedence=True)))
 
     monkeypatch.setattr("stress.strategy.Dpor", Noting)
     text = (bundled("") / "expiry.yaml").read_text()

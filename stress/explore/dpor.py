@@ -68,7 +68,7 @@ class Dpor:
         self.read, self._stays = read, stays
         self.table = Table(dependence)
         self._split = None if part is None else Split(part, self.table)
-        self._symmetry = Symmetry(alike, self.table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
+        self._symmetry = Symmetry(alike, self.table, rename, dependence) if len(alike) > 1 else None
         self._levels: list[Level] = []
         self._fixed = self._depth = 0
         self._begun = self._running = self._lost = self._waiting = False
