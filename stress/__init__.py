@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stress.checks import run_checks
+    from stress.checks import Reads, invariant, run_checks
     from stress.explore.interleaving import Interleaving
     from stress.explore.interleavings import interleavings
     from stress.running import run
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Interleaving",
     "ModelWorld",
+    "Reads",
     "Scenario",
     "Target",
     "WireWorld",
     "__version__",
     "interleavings",
+    "invariant",
     "run",
     "run_checks",
 ]
@@ -32,10 +34,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "Interleaving": "stress.explore.interleaving",
     "ModelWorld": "stress.worlds.model",
+    "Reads": "stress.checks",
     "Scenario": "stress.scenario",
     "Target": "stress.target",
     "WireWorld": "stress.worlds.wire",
     "interleavings": "stress.explore.interleavings",
+    "invariant": "stress.checks",
     "run": "stress.running",
     "run_checks": "stress.checks",
 }

@@ -6,45 +6,37 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from stress.core.registry import CHECKS, SCHEDULERS
 from stress.formats import Dotted, File, Name, Part, Word, find, nearest, wrong
 from stress.placeholders import unknown
 from stress.signal import Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-INVARIANTS = (
-    "no_server_error",
-    "one_active_record",
-    "one_created_answer",
-    "hits_equal_answers",
-    "distinct_counts",
-    "linearizable_hits",
-    "lease_deleted_by_owner",
-    "lease_deleted_as_seen",
-    "lease_released",
-    "no_phantom_count",
-    "status_initialised",
-    "test_t1_one_record",
-    "test_t2_hits_at_least_requests",
-)
-ASSERTIONS = ("test_t1_one_record", "test_t2_hits_at_least_requests")
-"""Those of them that are what a test asserts, and no promise of a Gateway whose records somebody else deletes."""
 
-OF_KUBERNETES = (
-    *("lease_deleted_by_owner", "lease_deleted_as_seen", "lease_released"),
-    *("no_phantom_count", "status_initialised"),
-)
-"""Those of them that are about what a Gateway keeps in the Kubernetes API."""
+def _known(kind: str, names: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
+    """Make what refuses a name that is not registered."""
+
+    def known(name: str) -> str:
+        if name not in names():
+            raise wrong(f"unknown {kind} {name!r}", nearest(name, names()))
+        return name
+
+    return known
 
 
-def _known(name: str) -> str:
-    if name not in INVARIANTS:
-        raise wrong(f"unknown invariant {name!r}", nearest(name, INVARIANTS))
-    return name
+def _judging() -> list[str]:
+    """Name the invariants that judge a scenario which lists none."""
+    return [name for name in CHECKS.names() if CHECKS[name].default]
 
 
-Invariant = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(INVARIANTS)})]
+Invariant = Annotated[
+    str,
+    AfterValidator(_known("invariant", CHECKS.names)),
+    Field(json_schema_extra=lambda schema: schema.update(enum=list(CHECKS.names()))),
+]
 
 
 class Source(Part):
@@ -70,8 +62,10 @@ Acting = Literal["clock", "expiry", "cleanup", "writer", "client"]
 class Search(Part):
     """How to search each target, and for how long in the nightly profile."""
 
-    explorer: Literal["auto", "exhaustive", "dpor", "walk", "pct", "urw", "surw", "starve", "hypothesis"] = Field(
-        default="auto", description="how orders are chosen; auto: exhaustive, then walk while the budget lasts"
+    explorer: Annotated[str, AfterValidator(_known("scheduler", SCHEDULERS.names))] = Field(
+        default="auto",
+        description="how orders are chosen; auto: exhaustive, then walk while the budget lasts",
+        json_schema_extra=lambda schema: schema.update(enum=list(SCHEDULERS.names())),
     )
     orders: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many orders")
     seconds: float = Field(default=20, gt=0, le=86_400, description="at most so many seconds")
@@ -114,9 +108,10 @@ class Scenario(File):
     )
     actors: dict[Acting, EnvironmentActor] = Field(default={}, description="environment actors that may act")
     invariants: list[Invariant] = Field(
-        default=[name for name in INVARIANTS if name not in (*ASSERTIONS, *OF_KUBERNETES)],
+        default_factory=_judging,
         min_length=1,
         description="which checks judge a run; default: all but `test_…` and those about Kubernetes alone",
+        json_schema_extra=lambda schema: schema.update(default=[*_judging()]),
     )
     quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")
     search: Search = Field(default=Search(), description="how to search")

@@ -21,7 +21,7 @@ from stress.outcomes import Outcomes
 from stress.result import Finding, Happening, Progress, Started
 from stress.running import Workers, driven, follow, follow_each, order_of, run_with
 from stress.scenario import Race
-from stress.strategy import COVERING, Covering, Drawn, Sampler, covering_of, sampler_named
+from stress.strategy import Covering, Drawn, Sampler, covering_of, covers, sampler_of
 from stress.tally import Tally
 from stress.verdict import Evidence, Sampled
 from stress.worlds.wire import WireWorld
@@ -168,13 +168,13 @@ class Search:
 
     async def _search(self, covering: Covering) -> None:
         kind = self._world.scenario.search.explorer
-        if kind in COVERING:
+        if covers(kind):
             await self._explore(covering)
         if kind == "hypothesis":
             self._drawn = drawn = await self._draw()
             self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
-        elif kind not in COVERING or (kind == "auto" and not covering.exhausted):
-            self._drawn += await self._sample(sampler_named(kind, self._limits.drawing(), self._skip))
+        elif not covers(kind) or (kind == "auto" and not covering.exhausted):
+            self._drawn += await self._sample(sampler_of(self._world, self._limits.drawing(), self._skip))
 
     @property
     def _skip(self) -> frozenset[str]:

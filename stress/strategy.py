@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from stress.checks import Reads, reads_of
+from stress.core.registry import SCHEDULERS
 from stress.explore.auto import Auto
-from stress.explore.base import Explorer
+from stress.explore.base import Explorer, Search
 from stress.explore.classes import Classes
 from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.pct import Pct
-from stress.explore.starve import Starve
-from stress.explore.urw import Urw
 from stress.explore.walk import Walk
 from stress.step import letters
 from stress.verdict import Sampled
@@ -21,6 +21,7 @@ from stress.worlds.model import ModelTrace, effects_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from stress.explore.base import Scheduler
     from stress.explore.dependence import Effect
     from stress.running import World
     from stress.trace import Trace
@@ -33,32 +34,37 @@ class Sampler(Explorer, Protocol):
     orders: int
 
 
-COVERING = ("auto", "exhaustive", "dpor")
-"""The names of the explorers that leave nothing out, as a scenario has them."""
 Covering = Auto | Exhaustive | Dpor
 """An explorer that leaves nothing out."""
 
 
-def sampler_named(name: str, seed: int, skip: frozenset[str]) -> Sampler:
-    """Make what draws orders at random without end; ``skip`` are actors that never act. Unknown names walk."""
-    makers: dict[str, Callable[[], Sampler]] = {
-        "pct": lambda: Pct(seed, skip=skip),
-        "starve": Starve,
-        "surw": lambda: Urw(seed, selective=True, skip=skip),
-        "urw": lambda: Urw(seed, skip=skip),
-    }
-    return makers.get(name, lambda: Walk(seed, skip=skip))()
+def covers(name: str) -> bool:
+    """Tell whether a scheduler leaves nothing out."""
+    found: Scheduler = SCHEDULERS[name]
+    return found.covering
+
+
+def sampler_of(world: World, seed: int, skip: frozenset[str]) -> Sampler:
+    """Make what draws schedules at random without end; ``skip`` are actors that never act.
+
+    Where the scenario wants nothing left out and there is time left, that is a random walk.
+    """
+    kind = world.scenario.search.explorer
+    search = Search(dependence_of(world), read, seed, skip)
+    made: Sampler = SCHEDULERS[Walk.name if covers(kind) else kind].make(search)
+    return made
 
 
 def dependence_of(world: World) -> Dependence:
     """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
     scenario = world.scenario
-    actors = letters(scenario.concurrent)
+    actors, reads = letters(scenario.concurrent), reads_of(scenario.invariants)
     return Dependence(
         fused=world.target.protocol is not None,
         replicas=dict(zip(actors, scenario.replicas or [1] * len(actors), strict=True)),
         clients={f"client:{actor}": actor for actor in actors},
-        real_time="linearizable_hits" in scenario.invariants,
+        precedence=Reads.PRECEDENCE in reads,
+        real_time=Reads.REAL_TIME in reads,
     )
 
 
@@ -73,31 +79,24 @@ def alike_in(world: World) -> tuple[str, ...]:
     return letters(scenario.concurrent) if len(set(scenario.replicas or [1])) == 1 else ()
 
 
-def covering_of(
-    world: World,
-    clock_turn: Callable[[], bool],
-) -> Covering:
+def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
     """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked.
 
     ``clock_turn`` tells when it is time for orders in which the clock moves, each of which takes a second on the wire.
     """
-    kind = world.scenario.search.explorer
     # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
-    fused, apart = world.target.protocol is not None, world.name == "wire"
-    alike = alike_in(world)
-    if kind == "dpor":
-        return Dpor(dependence_of(world), read=read)
-    if kind != "auto":
-        return Exhaustive(fused=fused, clock_apart=apart, clock_turn=clock_turn)
-    return Auto(
+    fused = world.target.protocol is not None
+    search = Search(
         dependence_of(world),
+        read,
         fused=fused,
+        alike=alike_in(world),
         possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
-        alike=alike,
-        clock_apart=apart,
+        clock_apart=world.name == "wire",
         clock_turn=clock_turn,
-        read=read,
     )
+    made: Covering = SCHEDULERS[world.scenario.search.explorer].make(search)
+    return made
 
 
 class Drawn:

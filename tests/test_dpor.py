@@ -335,7 +335,7 @@ RULES = [
     (
         "real time",
         Program({"A": sees_answers, "B": sees_answers}, starts=True),
-        Dependence(fused=True, real_time=True),
+        Dependence(fused=True, precedence=True),
         FUSED,
     ),
     ("replies", Program(of([count_seen] * 2)), FUSED, Dependence(fused=True, commute=blind)),
@@ -352,10 +352,41 @@ def test_each_rule_of_dependence_is_needed(name: str, program: Program, rule: De
     assert everything(program, without, Dpor(without)).finals < every.finals
 
 
+@pytest.mark.parametrize(
+    ("rule", "classes"),
+    [
+        (Dependence(fused=True), 1),
+        (Dependence(fused=True, precedence=True), 3),
+        (Dependence(fused=True, real_time=True), 6),
+    ],
+)
+def test_a_check_that_reads_the_order_of_starts_and_answers_costs_schedules(rule: Dependence, classes: int) -> None:
+    """Two requests that share nothing have 6 interleavings; who comes after whom is one of 3 things."""
+    program = Program({"A": write_of("a"), "B": write_of("b")}, starts=True)
+    assert everything(program, rule, Dpor(rule)).orders == classes
+    assert len(everything(program, rule).classes) == classes
+
+
+def test_the_order_of_starts_tells_identical_requests_apart() -> None:
+    """Where a check reads it, two identical requests that have been started are no longer one as good as the other."""
+    rule = Dependence(fused=True, real_time=True)
+    program = Program(dict.fromkeys("AB", write_of("a")), starts=True)
+    assert everything(program, rule, Dpor(rule, alike="AB")).orders == 3
+
+
+def write_of(key: str) -> Actor:
+    """Write one object."""
+
+    def code(_: Program) -> Code:
+        yield put(key, 1)
+
+    return code
+
+
 def test_real_time_tells_identical_requests_apart_by_the_answers_before_them() -> None:
     """With symmetry the same numbers of earlier answers are seen as by brute force."""
     program = Program(dict.fromkeys("ABC", sees_answers), starts=True)
-    rule = Dependence(fused=True, real_time=True)
+    rule = Dependence(fused=True, precedence=True)
     every = everything(program, rule, alike="ABC")
     found = everything(program, rule, Dpor(rule, alike="ABC"), alike="ABC")
     assert found.renamed_finals == every.renamed_finals

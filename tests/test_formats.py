@@ -80,7 +80,7 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         (HEAD + "invariants: []\n", "f.yaml:3:13: invariants: must not be empty"),
         (
             HEAD + "search: {explorer: exhaustiv}\n",
-            "f.yaml:3:20: search.explorer: unknown value 'exhaustiv' (did you mean 'exhaustive'?)",
+            "f.yaml:3:20: search.explorer: unknown scheduler 'exhaustiv' (did you mean 'exhaustive'?)",
         ),
         (HEAD + "actors: {clok: {}}\n", "f.yaml:3:10: unknown key 'actors.clok' (did you mean 'clock'?)"),
         (
@@ -92,10 +92,10 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         (
             HEAD + "expect:\n  x: {race: [no_server_error, nope]}\n",
             (
-                "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: no_server_error, one_active_record, "
-                "one_created_answer, hits_equal_answers, distinct_counts, linearizable_hits, lease_deleted_by_owner, "
-                "lease_deleted_as_seen, lease_released, no_phantom_count, status_initialised, test_t1_one_record, "
-                "test_t2_hits_at_least_requests)"
+                "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: distinct_counts, "
+                "hits_equal_answers, lease_deleted_as_seen, lease_deleted_by_owner, lease_released, linearizable_hits, "
+                "no_phantom_count, no_server_error, one_active_record, one_created_answer, status_initialised, "
+                "test_t1_one_record, test_t2_hits_at_least_requests)"
             ),
         ),
         (HEAD + "expect: {x: {rase: []}}\n", "f.yaml:3:14: unknown key 'expect.x.rase' (did you mean 'race'?)"),

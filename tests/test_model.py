@@ -10,6 +10,7 @@ from conftest import scenario_of, target_of
 from following import Follow
 
 from stress.checks import cause, run_checks
+from stress.core.registry import CHECKS
 from stress.errors import UsageFault
 from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
@@ -18,7 +19,7 @@ from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.formats import bundled
 from stress.gateways.protocols import REDIS_PROTOCOLS
-from stress.scenario import ASSERTIONS, INVARIANTS, EnvironmentActor, Race, Scenario
+from stress.scenario import EnvironmentActor, Race, Scenario
 from stress.trace import Details, Trace
 from stress.worlds.model import ModelWorld, effects_of
 from stress.worlds.wire import WireWorld
@@ -34,6 +35,8 @@ pytestmark = pytest.mark.unmeasured
 
 TWINS = ("redis-atomic", "redis-optimistic")
 _MOST_ON_THE_WIRE = 60
+INVARIANTS = CHECKS.names()
+ASSERTIONS = [name for name in INVARIANTS if CHECKS[name].environment]
 PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
 
 

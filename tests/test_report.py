@@ -20,6 +20,7 @@ from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, found, hand_made, host
 from rich.cells import cell_len
 from rich.console import Console
 
+from stress.core.registry import CHECKS
 from stress.errors import Unavailable
 from stress.formats import nearest
 from stress.order import parse
@@ -35,7 +36,6 @@ from stress.report.summary import literal, summary
 from stress.report.terminal import Terminal
 from stress.report.words import clean, listed, plain, replay_command
 from stress.result import Ended, Finished, Progress, Result
-from stress.scenario import INVARIANTS
 from stress.step import WHOLE, Access, Touch
 from stress.stores import valkey as embedded
 from stress.stores.valkey import Valkey
@@ -73,7 +73,7 @@ STORIES = [
 
 def test_every_invariant_is_told_in_words() -> None:
     """A page says what each check demands: none is left without words."""
-    assert [name for name in INVARIANTS if not in_words(name)] == []
+    assert [name for name in CHECKS.names() if not in_words(name)] == []
 
 
 @pytest.mark.parametrize(("scenario", "target", "number", "told"), STORIES)

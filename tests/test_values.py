@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stress.core.registry import CHECKS
 from stress.errors import UsageFault
 from stress.names import Names
 from stress.order import Head, Order, parse
-from stress.scenario import ASSERTIONS, INVARIANTS
 from stress.step import Access, Move, Step, Touch
 from stress.verdict import Evidence, Violation, judge
 
-PROMISES = [name for name in INVARIANTS if name not in ASSERTIONS]
+PROMISES = [name for name in CHECKS.names() if not CHECKS[name].environment]
 FINGERPRINT = "b19ffa4bbcf2155c" + "0" * 48
 words = st.text("abcXYZ:{}-+*/()0123456789 %#", min_size=1, max_size=12).map(lambda text: text.replace(" ", "_"))
 moves = st.builds(Move, words.filter(lambda w: w[0] not in "#-"), words, words | st.just(""), st.integers(1, 9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import judge_each, names
 from stress.verdict import Violation
 
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
 
     from stress.trace import Answer, Snapshot, Trace
 
-NEEDS: frozenset[str] = frozenset()
-EACH_INCARNATION = True
 
-
+@invariant(
+    "distinct_counts",
+    demands="No two duplicates are told the same count, and none is left out.",
+    reads={Reads.ANSWERS},
+    each_incarnation=True,
+    default=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Compare the counts in duplicate answers, record by record; answers without a count say nothing."""
     return judge_each(trace, _judge)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import judge_each, names
 from stress.verdict import Violation
 
@@ -12,10 +13,15 @@ if TYPE_CHECKING:
 
     from stress.trace import Answer, Snapshot, Trace
 
-NEEDS: frozenset[str] = frozenset({"hits"})
-EACH_INCARNATION = True
 
-
+@invariant(
+    "hits_equal_answers",
+    demands="The stored count of a record equals the number of hits that clients were told are accepted.",
+    reads={Reads.HITS, Reads.ANSWERS},
+    needs={Reads.HITS},
+    each_incarnation=True,
+    default=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Compare each record's stored hits with what clients were told."""
     return judge_each(trace, _judge)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.trace import Kind
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Event, Trace
 
-NEEDS: frozenset[str] = frozenset()
 _LEASES = "leases/"
 
 
+@invariant(
+    "lease_deleted_as_seen",
+    demands="Whoever deletes a lock deletes the one that it saw.",
+    reads={Reads.STEPS},
+)
 def check(trace: Trace) -> list[Violation]:
     """Follow each lease from its making or taking over to the next; a delete that was refused removes nothing."""
     made: dict[str, Event] = {}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.trace import Kind
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Event, Trace
 
-NEEDS: frozenset[str] = frozenset()
 _LEASES = "leases/"
 
 
+@invariant(
+    "lease_deleted_by_owner",
+    demands="Whoever deletes a lock is who holds it.",
+    reads={Reads.STEPS},
+)
 def check(trace: Trace) -> list[Violation]:
     """Follow each lease through the steps that took effect; one that expired is still its holder's until taken over."""
     holders: dict[str, Event] = {}

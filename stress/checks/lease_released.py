@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.trace import Kind
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Event, Trace
 
-NEEDS: frozenset[str] = frozenset()
 _LEASES = "leases/"
 
 
+@invariant(
+    "lease_released",
+    demands="No lock is left behind when every request is over.",
+    reads={Reads.STEPS},
+)
 def check(trace: Trace) -> list[Violation]:
     """Follow each lease from its making to its deletion."""
     held: dict[str, Event] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import judge_each, names
 from stress.verdict import Violation
 
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
     from stress.trace import Answer, Snapshot, Trace
 
-NEEDS: frozenset[str] = frozenset()
-EACH_INCARNATION = True
 
-
+@invariant(
+    "linearizable_hits",
+    demands="The hits behave as one counter: some order of the answers explains every count told.",
+    reads={Reads.ANSWERS, Reads.PRECEDENCE},
+    each_incarnation=True,
+    default=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Look for an order of the increments, record by record; an answer without a count constrains time alone."""
     return judge_each(trace, _judge)

@@ -7,17 +7,22 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import last_step
+from stress.checks._declare import Reads, invariant
 from stress.trace import Kind
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Trace
 
-NEEDS: frozenset[str] = frozenset()
 _READS = ("get", "list")
 _STORED = re.compile(r"^2\d\d (\S+) .*?(\w+)=(\d+)")
 
 
+@invariant(
+    "no_phantom_count",
+    demands="No client is told a count that was never stored.",
+    reads={Reads.ANSWERS, Reads.STEPS},
+)
 def check(trace: Trace) -> list[Violation]:
     """Compare the count in each answer with what its request wrote; a store that shows no counts is not judged."""
     stored: defaultdict[tuple[str, str], set[int]] = defaultdict(set)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import last_step
+from stress.checks._declare import Reads, invariant
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Trace
 
-NEEDS: frozenset[str] = frozenset()
 _BUSY = 429
 _SERVER_ERRORS = 500
 
 
+@invariant(
+    "no_server_error",
+    demands="No request is answered with a server's error, or not at all.",
+    reads={Reads.ANSWERS},
+    default=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Find answers with status 429 or 5xx, and requests without an answer whose client waited for it."""
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import judge_each, names
 from stress.verdict import Violation
 
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
 
     from stress.trace import Answer, Snapshot, Trace
 
-NEEDS: frozenset[str] = frozenset()
-EACH_INCARNATION = True
 
-
+@invariant(
+    "one_active_record",
+    demands="A signal that was accepted has exactly one active record.",
+    reads={Reads.RECORDS, Reads.ANSWERS},
+    each_incarnation=True,
+    default=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Count active records; a target that does not show its records is judged by the names in its answers."""
     return judge_each(trace, _judge)

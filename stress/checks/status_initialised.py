@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._declare import Reads, invariant
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Trace
 
-NEEDS: frozenset[str] = frozenset({"hits"})
 
-
+@invariant(
+    "status_initialised",
+    demands="Every active record has a count.",
+    reads={Reads.HITS},
+    needs={Reads.HITS},
+)
 def check(trace: Trace) -> list[Violation]:
     """Look for records without a number; one that somebody else deleted needs none."""
     return [

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import steps_between
+from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import names
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Trace
 
-NEEDS = frozenset({"records"})
-ENVIRONMENT = True
 
-
+@invariant(
+    "test_t1_one_record",
+    demands="The test finds one record, and every answer is 201 or 202.",
+    reads={Reads.RECORDS, Reads.ANSWERS},
+    needs={Reads.RECORDS},
+    environment=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Read answers and the final state as the test does, whoever changed it."""
     wrong = [answer for answer in trace.answers if not (answer.created or answer.duplicate)]

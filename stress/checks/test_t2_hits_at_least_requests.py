@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import steps_between
+from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import names
 from stress.verdict import Violation
 
 if TYPE_CHECKING:
     from stress.trace import Trace
 
-NEEDS = frozenset({"records", "hits"})
-ENVIRONMENT = True
 
-
+@invariant(
+    "test_t2_hits_at_least_requests",
+    demands="The test finds a count that is no less than the number of requests.",
+    reads={Reads.RECORDS, Reads.HITS},
+    needs={Reads.RECORDS, Reads.HITS},
+    environment=True,
+)
 def check(trace: Trace) -> list[Violation]:
     """Read the final state as the test does: no record counts as 0."""
     records, hits = trace.final.records or (), trace.final.hits or {}

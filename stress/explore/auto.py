@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.core.registry import SCHEDULERS
 from stress.explore.ahead import Plan
+from stress.explore.base import Scheduler
 from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
@@ -156,6 +158,23 @@ class Auto:
     def _timely(self) -> bool:
         """Tell whether it is time for orders in which the clock moves, whatever is left of the others."""
         return self._clock_apart and self._clock_turn()
+
+
+SCHEDULERS.register(
+    "auto",
+    Scheduler(
+        lambda search: Auto(
+            search.dependence,
+            fused=search.fused,
+            possible=search.possible,
+            alike=search.alike,
+            clock_apart=search.clock_apart,
+            clock_turn=search.clock_turn,
+            read=search.read,
+        ),
+        covering=True,
+    ),
+)
 
 
 def _clockless(moves: Sequence[Move]) -> list[Move]:

@@ -62,16 +62,18 @@ class Dependence:
     Two moves depend on each other when they are of one actor, or touch a common object and one of them changes it
     (Flanagan and Godefroid, POPL 2005). What a store does not show is added:
 
-    ``fused``: requests share only the store, so that sending one depends on nothing but the clock. Without it, it
-    depends on everything.
+    ``fused``: requests share only the store, so that the start of one depends on nothing but the clock, what a watch
+    tells its replica, and its own client; one that is answered at once also on what may end an incarnation. Without it,
+    it depends on everything.
     ``reads_time``: whether the code after a request's move may read the time; such moves depend on ``clock``.
     ``writes``: the objects that ``expiry`` and ``cleanup`` write, by actor; all of them where it does not say.
     ``replicas``: the replica of each request; ``watch:r`` depends on every move of replica r, and on every
     write, as an event tells of one.
     ``clients``: the request of each actor that hangs up (``client``, ``client:A``); it depends on every move of that
     request.
-    ``real_time``: an invariant asks which request was answered before another was sent (linearizability), so that the
-    last move of a request depends on the start of each other.
+    ``precedence``: a check asks which request was answered before another was sent (linearizability), so that the last
+    move of a request depends on the start of each other.
+    ``real_time``: a check asks for the order of all starts, answers and moves of the environment but what watches tell.
     ``commute``: which effects leave the same behind in either order although they write one object, as two increments
     do whose replies nobody looks at. Only a model can know that.
     """
@@ -84,17 +86,20 @@ class Dependence:
         writes: Mapping[str, Sequence[str]] | None = None,
         replicas: Mapping[str, int] | None = None,
         clients: Mapping[str, str] | None = None,
+        precedence: bool = False,
         real_time: bool = False,
         commute: Callable[[Effect, Effect], bool] = never,
     ) -> None:
         """Take the rules."""
         self._fused, self._reads_time, self._commute = fused, reads_time, commute
         self._writes, self._replicas, self._clients = writes or {}, replicas or {}, clients or {}
-        self.real_time = real_time
+        self.precedence, self.real_time = precedence, real_time
 
     def between(self, one: Effect, other: Effect) -> bool:
         """Tell whether the order of two effects matters."""
         if one.move.actor == other.move.actor or self._unseen(one, other) or self._unseen(other, one):
+            return True
+        if self.real_time and _public(one) and _public(other):
             return True
         return self._step(one).conflicts(self._step(other)) and not self._commute(one, other)
 
@@ -103,7 +108,8 @@ class Dependence:
         kind, _, which = one.move.actor.partition(":")
         actor = other.move.actor
         if one.move.command == START:
-            return not self._fused or (self.real_time and other.answered)
+            at_once = one.answered and actor in _TOUCHING
+            return not self._fused or at_once or (self.precedence and other.answered)
         if kind == "clock":
             return is_request(actor) and self._reads_time(other.move)
         if kind == "watch":  # what is told comes from a write, which must come first
@@ -117,6 +123,12 @@ class Dependence:
             written = self._writes.get(effect.move.actor, (WHOLE,))
             touches = (*touches, *(Touch(name, Access.WRITE) for name in written))
         return Step(effect.move, touches)
+
+
+def _public(effect: Effect) -> bool:
+    """Tell whether an effect is one that clients or the environment see: a start, an answer, or a move of theirs."""
+    actor = effect.move.actor
+    return effect.answered or effect.move.command == START or not (is_request(actor) or actor.startswith("watch:"))
 
 
 class Table:
@@ -138,7 +150,9 @@ class Table:
 
     def number(self, effect: Effect) -> int:
         """Give the number of an effect; its reply makes no difference."""
-        plain = Effect(effect.move, effect.touches, "", effect.answered and self._dependence.real_time)
+        rule = self._dependence
+        answered = effect.answered and (rule.precedence or rule.real_time or effect.move.command == START)
+        plain = Effect(effect.move, effect.touches, "", answered)
         found = self._numbers.get(plain)
         if found is None:
             found = self._numbers[plain] = len(self.effects)

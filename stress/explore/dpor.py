@@ -13,10 +13,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from stress.core.registry import SCHEDULERS
 from stress.explore.ahead import Plan
-from stress.explore.base import Diverged, is_environment, is_request
+from stress.explore.base import Diverged, Scheduler, is_environment, is_request
 from stress.explore.dependence import Table, effects
-from stress.explore.level import Level
+from stress.explore.level import Level, waits
 from stress.explore.symmetry import Symmetry, of_actor
 from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, firsts, graft, possible, without
 from stress.step import START
@@ -58,7 +59,7 @@ class Dpor:
         """Begin with the empty order."""
         self.read, self._stays = read, stays
         self.table = Table(dependence)
-        self._symmetry = Symmetry(alike, self.table, rename, real_time=dependence.real_time) if len(alike) > 1 else None
+        self._symmetry = Symmetry(alike, self.table, rename, dependence) if len(alike) > 1 else None
         self._levels: list[Level] = []
         self._fixed = self._depth = 0
         self._begun = self._running = self._lost = self._waiting = False
@@ -233,7 +234,7 @@ class Dpor:
             gone = [move for move in level.offered if move is not taken and move not in after and move != taken]
             self.doubtful = self.doubtful or any(is_request(move.actor) for move in gone)
             if taken is not None and not self._stays:
-                self.doubtful = self.doubtful or _waits(taken.actor, level.offered, after, done[depth])
+                self.doubtful = self.doubtful or waits(taken.actor, level.offered, after, done[depth])
             level.withdrawn = [
                 (move, number, self._races(depth + 1, move, number)[1])
                 for move in gone
@@ -318,8 +319,4 @@ class Dpor:
             sequence, depth = rest, depth + 1
 
 
-def _waits(actor: str, before: Sequence[Move], after: Sequence[Move], effect: Effect) -> bool:
-    """Tell whether an actor that was let go waits for another, or lets another go on that waited."""
-    if is_request(actor) and not effect.answered and all(move.actor != actor for move in after):
-        return True
-    return any(move.actor != actor and is_request(move.actor) and move not in before for move in after)
+SCHEDULERS.register("dpor", Scheduler(lambda s: Dpor(s.dependence, read=s.read), covering=True))

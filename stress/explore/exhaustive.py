@@ -6,8 +6,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.registry import SCHEDULERS
 from stress.explore.ahead import Plan, going_on
-from stress.explore.base import Diverged, fused_starts, is_environment, keep_going, switches_away
+from stress.explore.base import Diverged, Scheduler, fused_starts, is_environment, keep_going, switches_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,6 +150,19 @@ class Exhaustive:
         node = self._child(move, switch)
         queues = self._timed if self._clock_apart and node.clocks else self._plain
         queues.setdefault(node.switches, deque()).append(node)
+
+
+SCHEDULERS.register(
+    "exhaustive",
+    Scheduler(
+        lambda search: Exhaustive(
+            fused=search.fused,
+            clock_apart=search.clock_apart,
+            clock_turn=search.clock_turn,
+        ),
+        covering=True,
+    ),
+)
 
 
 def _moves(node: _Node | None) -> list[Move]:

@@ -84,7 +84,7 @@ class Hunt:
         self._clock_apart, self.timed = clock_apart, False
         self._table = Table(dependence)
         self._alike = frozenset(alike if len(alike) > 1 else ())
-        self._symmetry = Symmetry(alike, self._table, of_actor, real_time=dependence.real_time) if self._alike else None
+        self._symmetry = Symmetry(alike, self._table, of_actor, dependence) if self._alike else None
         self._plain: dict[int, deque[_Prefix]] = {0: deque([_Prefix((), 0)])}
         self._timed: dict[int, deque[_Prefix]] = {}
         self._seen: dict[str, int] = {}

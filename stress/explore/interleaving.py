@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.explore.base import keep_going
+from stress.core.registry import SCHEDULERS
+from stress.explore.base import Scheduler, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,3 +49,7 @@ class Interleaving:
 
     def learn(self, trace: Trace) -> None:
         """Nothing to learn: hypothesis does."""
+
+
+# Those that hypothesis draws; `stress.draw` asks it.
+SCHEDULERS.register("hypothesis", Scheduler(lambda _: Interleaving(())))

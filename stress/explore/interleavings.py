@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+from typing import TYPE_CHECKING
 
 from stress.explore.interleaving import Interleaving
+
+if TYPE_CHECKING:
+    from hypothesis import strategies as st
 
 _MOST_MOVES = 64
 _MOST_CHOICES = 5
@@ -15,4 +18,6 @@ def interleavings(*, moves: int = _MOST_MOVES) -> st.SearchStrategy[Interleaving
 
     Use it with ``deadline=None``: a run on the wire may take longer than the 200 ms of hypothesis.
     """
+    from hypothesis import strategies as st  # noqa: PLC0415 - it takes half a second to import
+
     return st.lists(st.integers(0, _MOST_CHOICES), max_size=moves).map(Interleaving)

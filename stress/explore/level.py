@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.explore.base import is_request
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.explore.dependence import Effect
     from stress.explore.symmetry import Histories
     from stress.explore.wakeup import Branch
     from stress.step import Move
@@ -40,3 +45,10 @@ class Level:
         self.races: list[int] = []
         self.withdrawn: list[tuple[Move, int, list[int]]] = []
         self.histories: Histories = {}
+
+
+def waits(actor: str, before: Sequence[Move], after: Sequence[Move], effect: Effect) -> bool:
+    """Tell whether an actor that was let go waits for another, or lets another go on that waited."""
+    if is_request(actor) and not effect.answered and all(move.actor != actor for move in after):
+        return True
+    return any(move.actor != actor and is_request(move.actor) and move not in before for move in after)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from stress.core.registry import SCHEDULERS
+from stress.explore.base import Scheduler
 from stress.explore.skip import without
 
 if TYPE_CHECKING:
@@ -117,3 +119,6 @@ class Pct:
     def _draw(self) -> Priorities:
         changes = [self._random.randint(1, self.steps) for _ in range(self.depth - 1)] if self.steps else []
         return Priorities(changes, lambda others: self._random.randint(0, others))
+
+
+SCHEDULERS.register("pct", Scheduler(lambda search: Pct(search.seed, skip=search.skip)))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.core.registry import SCHEDULERS
 from stress.explore.accesses import Accesses, action_of, common, meet, victims_of
-from stress.explore.base import is_environment, keep_going
+from stress.explore.base import Scheduler, is_environment, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -119,3 +120,7 @@ class Starve:
             return others[0]
         self._wanted = set()
         return own[0]
+
+
+# Who starves does not draw: the victims are dealt out to the parts of a search.
+SCHEDULERS.register("starve", Scheduler(lambda _: Starve()))

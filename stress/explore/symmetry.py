@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.explore.base import is_request
+from stress.step import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stress.explore.dependence import Effect, Table
+    from stress.explore.dependence import Dependence, Effect, Table
 
 Histories = dict[str, int]
 """A number for the history of each interchangeable actor; equal numbers mean equal histories."""
@@ -26,16 +27,16 @@ def of_actor(effect: Effect, actor: str) -> Effect:
 
 
 class Symmetry:
-    """Which of the actors ``alike`` are interchangeable where; with ``real_time`` answers tell them apart too.
+    """Which of the actors ``alike`` are interchangeable where; ``dependence`` says whether starts and answers tell.
 
     ``rename`` gives what another actor's effect is in place of one's: needed where an object has its actor's name.
     """
 
     def __init__(
-        self, alike: Sequence[str], table: Table, rename: Callable[[Effect, str], Effect], *, real_time: bool
+        self, alike: Sequence[str], table: Table, rename: Callable[[Effect, str], Effect], dependence: Dependence
     ) -> None:
         """Begin with all of them interchangeable."""
-        self._table, self._rename, self._real_time = table, rename, real_time
+        self._table, self._rename, self._dependence = table, rename, dependence
         self._numbers: dict[tuple[object, ...], int] = {}
         self._renamed: dict[tuple[int, str], int] = {}
         self._first = min(alike)
@@ -45,11 +46,16 @@ class Symmetry:
         """Give the histories after one more effect, and the epoch: how much has happened that all may notice.
 
         What the environment does is part of the history of each request that moves later: it reads another time,
-        and finds another incarnation. So, with ``real_time``, are the answers that were given before.
+        and finds another incarnation. So are earlier answers and starts where a check asks for them.
         """
         move = effect.move
         told = epoch
-        if not is_request(move.actor) or (self._real_time and effect.answered):
+        rule = self._dependence
+        if (
+            not is_request(move.actor)
+            or (effect.answered and (rule.precedence or rule.real_time))
+            or (rule.real_time and move.command == START)
+        ):
             epoch += 1
         if move.actor in histories:
             entry = (histories[move.actor], self._rename(effect, self._first), told)

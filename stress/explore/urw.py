@@ -11,7 +11,8 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from stress.explore.base import keep_going
+from stress.core.registry import SCHEDULERS
+from stress.explore.base import Scheduler, keep_going
 from stress.explore.skip import without
 from stress.step import START, WHOLE, Access
 from stress.trace import Kind
@@ -125,3 +126,7 @@ def _private(events: Iterable[Event]) -> set[tuple[str, str]]:
         for event in steps
         if all(len(users[touch.object]) == 1 or touch.object not in written for touch in event.touches)
     }
+
+
+SCHEDULERS.register("urw", Scheduler(lambda search: Urw(search.seed, skip=search.skip)))
+SCHEDULERS.register("surw", Scheduler(lambda search: Urw(search.seed, selective=True, skip=search.skip)))

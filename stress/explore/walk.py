@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from stress.explore.base import is_environment
+from stress.core.registry import SCHEDULERS
+from stress.explore.base import Scheduler, is_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,3 +43,6 @@ class Walk:
     def learn(self, trace: Trace) -> None:  # noqa: ARG002 - the interface of explorers
         """Count the order."""
         self.orders += 1
+
+
+SCHEDULERS.register("walk", Scheduler(lambda search: Walk(search.seed, skip=search.skip)))

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.core.registry import CHECKS
 from stress.verdict import counted
 
 if TYPE_CHECKING:
     from stress.result import Result
 
 _ACTORS = ("clock", "expiry", "cleanup", "writer")
-_INVARIANTS = {
-    "no_server_error": "No request is answered with a server's error, or not at all.",
-    "one_active_record": "A signal that was accepted has exactly one active record.",
-    "one_created_answer": "Exactly one client is told that it created each record.",
-    "hits_equal_answers": "The stored count of a record equals the number of hits that clients were told are accepted.",
-    "distinct_counts": "No two duplicates are told the same count, and none is left out.",
-    "linearizable_hits": "The hits behave as one counter: some order of the answers explains every count told.",
-    "no_phantom_count": "No client is told a count that was never stored.",
-    "status_initialised": "Every active record has a count.",
-    "lease_deleted_by_owner": "Whoever deletes a lock is who holds it.",
-    "lease_deleted_as_seen": "Whoever deletes a lock deletes the one that it saw.",
-    "lease_released": "No lock is left behind when every request is over.",
-    "test_t1_one_record": "The test finds one record, and every answer is 201 or 202.",
-    "test_t2_hits_at_least_requests": "The test finds a count that is no less than the number of requests.",
-}
 
 
 def in_words(invariant: str) -> str:
     """Say what a check demands; nothing of one that has no words here."""
-    return _INVARIANTS.get(invariant, "")
+    return CHECKS[invariant].demands if invariant in CHECKS.names() else ""
 
 
 def uncontrolled(result: Result) -> list[str]:

@@ -1,0 +1,51 @@
+"""What a scenario file may name: each check and each scheduler is registered in the file that defines it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Registry(Generic[Item]):
+    """Things of one kind by name; the modules of ``package``, each of which registers its own, load on first use."""
+
+    def __init__(self, package: str) -> None:
+        """Begin with nothing loaded."""
+        self._package, self._loaded = package, False
+        self._items: dict[str, Item] = {}
+
+    def register(self, name: str, item: Item) -> None:
+        """Let a thing be known by a name.
+
+        Raises:
+            ValueError: when the name is taken.
+
+        """
+        if name in self._items:
+            message = f"{name!r} is registered already"
+            raise ValueError(message)
+        self._items[name] = item
+
+    def names(self) -> tuple[str, ...]:
+        """Name all things, sorted: which module was imported first makes no difference."""
+        return tuple(sorted(self._all()))
+
+    def __getitem__(self, name: str) -> Item:
+        """Give the thing of a name; a KeyError when there is none."""
+        return self._all()[name]
+
+    def _all(self) -> dict[str, Item]:
+        if not self._loaded:
+            self._loaded = True  # modules of the package may ask while they load
+            for module in iter_modules(import_module(self._package).__path__):
+                import_module(f"{self._package}.{module.name}")
+        return self._items
+
+
+CHECKS: Registry[Any] = Registry("stress.checks")
+"""The checks, which a scenario lists as its invariants: `stress.checks.Check`."""
+SCHEDULERS: Registry[Any] = Registry("stress.explore")
+"""The schedulers: `stress.explore.base.Scheduler`."""
