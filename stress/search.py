@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from stress.explore.part import Part
+    from stress.explore.starts import Starts
     from stress.journal import Journal
     from stress.order import Order
     from stress.running import World
@@ -163,8 +164,8 @@ class Search:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
         finally:
-            self._close(covering.explorer)
-        evidence = self._evidence(covering.explorer, replayed)
+            self._close(covering.explorer.scheduler)
+        evidence = self._evidence(covering.explorer.scheduler, replayed)
         return Covered(
             evidence,
             self._tally.found,
@@ -175,7 +176,7 @@ class Search:
             self._stale,
         )
 
-    def _covering(self) -> Covering:
+    def _covering(self) -> Starts[Covering]:
         """Make the explorer that leaves nothing out; runs of a journal are in words already."""
         return covering_of(self._world, self._clock_turn, read if self._journal is None else effects, self._limits.part)
 
@@ -215,14 +216,14 @@ class Search:
         if self._journal.trouble:
             self._tally.notes.append(self._journal.trouble)
 
-    async def _search(self, covering: Recorder[Covering]) -> None:
+    async def _search(self, covering: Recorder[Starts[Covering]]) -> None:
         kind = self._world.scenario.search.explorer
         if covers(kind):
             await self._explore(covering)
         if kind == "hypothesis":
             self._drawn = drawn = await self._draw()
             self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
-        elif not covers(kind) or (kind == "auto" and not covering.explorer.exhausted):
+        elif not covers(kind) or (kind == "auto" and not covering.explorer.scheduler.exhausted):
             await self._sample(lambda: sampler_of(self._world, self._limits.drawing(), self._skip, self._limits.part))
 
     @property
@@ -298,15 +299,15 @@ class Search:
         ran = self._tally.ran
         return ran >= self._limits.orders or (ran > 0 and self._spent())
 
-    async def _explore(self, recorder: Recorder[Covering]) -> None:
+    async def _explore(self, recorder: Recorder[Starts[Covering]]) -> None:
         for trace in recorder.feed():
             await self._again(trace)
         # In the model an order costs so little that one call more for each move would be felt.
         explorer = recorder.explorer if self._journal is None else recorder
         beforehand = Beforehand(self._world, self._limits.lanes)
-        while not self._enough() and not self._untimed(recorder.explorer) and explorer.more():
+        while not self._enough() and not self._untimed(recorder.explorer.scheduler) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
-            await self._take(trace := await beforehand.run(explorer, recorder.explorer, left))
+            await self._take(trace := await beforehand.run(explorer, recorder.explorer.scheduler, left))
             if not self._tally.fault:
                 explorer.learn(trace)
 

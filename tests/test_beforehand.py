@@ -142,7 +142,7 @@ def test_every_explorer_that_leaves_nothing_out_does_what_it_has_planned(explore
     raw = scenario_of("concurrent-duplicates").model_dump(exclude_unset=True)
     scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
     world = ModelWorld(scenario, target_of("redis-named-by-second"))
-    covering, planned, wanted = covering_of(world, lambda: False), 0, set()
+    covering, planned, wanted = covering_of(world, lambda: False).scheduler, 0, set()
     while covering.more():
         if (plan := covering.plan) is not None:
             order = Planned(plan)
