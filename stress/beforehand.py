@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stress.explore.ahead import Plan, Planning
+    from stress.explore.base import Explorer
     from stress.running import World
     from stress.step import Move
     from stress.trace import Trace
@@ -33,14 +34,17 @@ class Beforehand:
         self._world, self._workers = world, workers
         self._ran: dict[tuple[Move | None, ...], tuple[Planned, Trace]] = {}
 
-    async def run(self, explorer: Planning, most: int) -> Trace:
-        """Run the order that an explorer has begun, and if it has not been run yet, at most so many that come later."""
-        plan = explorer.plan if isinstance(self._world, WireWorld) else None
+    async def run(self, explorer: Explorer, planning: Planning, most: int) -> Trace:
+        """Run the order that an explorer has begun, and if it has not been run yet, at most so many that come later.
+
+        ``planning`` tells what the explorer will ask for (it may be the same one).
+        """
+        plan = planning.plan if isinstance(self._world, WireWorld) else None
         workers = 1 if plan is None else self._workers.of(plan.begin)
         if plan is None or workers == 1:
             return await run_with(explorer, self._world)
         if plan.begin not in self._ran:
-            ahead = explorer.ahead(min(most, _AHEAD * workers - 1))
+            ahead = planning.ahead(min(most, _AHEAD * workers - 1))
             await self._run(
                 [plan, *(one for one in ahead if one.begin not in self._ran and one.begin != plan.begin)], workers
             )

@@ -29,6 +29,7 @@ from stress.worlds.wire import WireWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from stress.explore.starts import Starts
     from stress.order import Order
     from stress.running import World
     from stress.trace import Trace
@@ -138,7 +139,7 @@ class Search:
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
-        evidence = self._evidence(covering, replayed)
+        evidence = self._evidence(covering.scheduler, replayed)
         return Covered(
             evidence,
             self._tally.found,
@@ -166,14 +167,14 @@ class Search:
             if not await self._take(trace) and not self._tally.fault:
                 self._stale.append(order)
 
-    async def _search(self, covering: Covering) -> None:
+    async def _search(self, covering: Starts[Covering]) -> None:
         kind = self._world.scenario.search.explorer
         if covers(kind):
             await self._explore(covering)
         if kind == "hypothesis":
             self._drawn = drawn = await self._draw()
             self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
-        elif not covers(kind) or (kind == "auto" and not covering.exhausted):
+        elif not covers(kind) or (kind == "auto" and not covering.scheduler.exhausted):
             self._drawn += await self._sample(sampler_of(self._world, self._limits.drawing(), self._skip))
 
     @property
@@ -259,11 +260,11 @@ class Search:
         kept = _RANDOM_SHARE if self._baseline else 0.0
         return ran >= self._limits.orders or (ran > 0 and self._spent(1.0 - kept))
 
-    async def _explore(self, explorer: Covering) -> None:
+    async def _explore(self, explorer: Starts[Covering]) -> None:
         beforehand = Beforehand(self._world, self._limits.workers)
-        while not self._enough() and not self._untimed(explorer) and explorer.more():
+        while not self._enough() and not self._untimed(explorer.scheduler) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
-            trace = await beforehand.run(explorer, left)
+            trace = await beforehand.run(explorer, explorer.scheduler, left)
             self._explored |= {one.invariant for one in await self._take(trace)}
             if not self._tally.fault:
                 explorer.learn(trace)

@@ -13,6 +13,7 @@ from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.pct import Pct
+from stress.explore.starts import Starts
 from stress.explore.walk import Walk
 from stress.step import letters
 from stress.verdict import Sampled
@@ -55,13 +56,19 @@ def sampler_of(world: World, seed: int, skip: frozenset[str]) -> Sampler:
     return made
 
 
-def dependence_of(world: World) -> Dependence:
-    """Say which moves depend on each other (DESIGN section 6): an invariant may ask who was answered before whom."""
+def replicas_of(world: World) -> dict[str, int]:
+    """Give the replica of each request."""
+    actors = letters(world.scenario.concurrent)
+    return dict(zip(actors, world.scenario.replicas or [1] * len(actors), strict=True))
+
+
+def dependence_of(world: World, *, fused: bool = True) -> Dependence:
+    """Say which moves depend on each other (DESIGN section 5); without ``fused`` a start depends on everything."""
     scenario = world.scenario
     actors, reads = letters(scenario.concurrent), reads_of(scenario.invariants)
     return Dependence(
-        fused=world.target.protocol is not None,
-        replicas=dict(zip(actors, scenario.replicas or [1] * len(actors), strict=True)),
+        fused=fused,
+        replicas=replicas_of(world),
         clients={f"client:{actor}": actor for actor in actors},
         precedence=Reads.PRECEDENCE in reads,
         real_time=Reads.REAL_TIME in reads,
@@ -79,24 +86,30 @@ def alike_in(world: World) -> tuple[str, ...]:
     return letters(scenario.concurrent) if len(set(scenario.replicas or [1])) == 1 else ()
 
 
-def covering_of(world: World, clock_turn: Callable[[], bool]) -> Covering:
+def covering_of(world: World, clock_turn: Callable[[], bool]) -> Starts[Covering]:
     """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked.
 
     ``clock_turn`` tells when it is time for orders in which the clock moves, each of which takes a second on the wire.
     """
-    # Bundled Gateways share nothing but the store, which makes starting a request commute with all but the clock.
-    fused = world.target.protocol is not None
-    search = Search(
-        dependence_of(world),
-        read,
-        fused=fused,
-        alike=alike_in(world),
-        possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
-        clock_apart=world.name == "wire",
-        clock_turn=clock_turn,
-    )
-    made: Covering = SCHEDULERS[world.scenario.search.explorer].make(search)
-    return made
+    # Where a check reads the order of starts they are placed in every way, though still independent of steps.
+    kind = world.scenario.search.explorer
+    placed_once = Reads.REAL_TIME not in reads_of(world.scenario.invariants)
+
+    def make(fused: bool) -> Covering:  # noqa: FBT001 - the one argument of a function of ours
+        once = fused and placed_once
+        search = Search(
+            dependence_of(world, fused=fused),
+            read,
+            fused=once,
+            alike=alike_in(world),
+            possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
+            clock_apart=world.name == "wire",
+            clock_turn=clock_turn,
+        )
+        made: Covering = SCHEDULERS[kind if covers(kind) else Exhaustive.name].make(search)
+        return made
+
+    return Starts(make, replicas_of(world), fused=True)
 
 
 class Drawn:

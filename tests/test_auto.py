@@ -126,7 +126,7 @@ KUBERNETES: list[tuple[str, str, str, int, str]] = [
     ("l2-early-release", "kube-lease", "lease_deleted_by_owner", 9, "A A A B B B B B B B B A A A A C C C C C C C C"),
     ("l3-foreign-delete", "kube-lease", "lease_deleted_as_seen", 35, "A A A A A A A A B B B B B B B C C C A C C C C"),
     ("l4-stolen-release", "kube-lease", "lease_deleted_as_seen", 13, "B B B B B B B B expiry A A A B A A A A"),
-    ("l5-leaked-lease", "kube-lease", "lease_released", 2, "A A A client:A"),
+    ("l5-leaked-lease", "kube-lease", "lease_released", 6, "A A A client:A"),
     ("l6-unrenewed-lease", "kube-lease", "one_active_record", 18, "A A A A expiry B B B B B B B B B A A A A"),
     ("r1-across-a-second", "kube-status", "one_active_record", 6, "A A clock B B B B B A A A"),
     ("r2-same-second-losers", "kube-status", "one_created_answer", 2, "A A B B B B B A A A A"),

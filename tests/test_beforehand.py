@@ -112,7 +112,7 @@ def test_in_the_model_orders_are_run_when_they_are_asked_for() -> None:
     async def run() -> list[str]:
         found = []
         while explorer.more():
-            trace = await beforehand.run(explorer, 100)
+            trace = await beforehand.run(explorer, explorer, 100)
             explorer.learn(trace)
             found.append(" ".join(move.actor for move in trace.moves))
         return found
@@ -140,7 +140,7 @@ async def test_an_explorer_that_chooses_otherwise_gets_the_order_that_it_chose()
         explorer = Otherwise(fused=True)
         beforehand = Beforehand(world, Workers.chosen(4))
         assert explorer.more()
-        trace = await beforehand.run(explorer, 0)
+        trace = await beforehand.run(explorer, explorer, 0)
     assert (trace.fault, [move.actor for move in trace.moves]) == ("", ["B", "B", "A", "A"])
 
 
@@ -150,7 +150,7 @@ def test_every_explorer_that_leaves_nothing_out_does_what_it_has_planned(explore
     raw = scenario_of("concurrent-duplicates").model_dump(exclude_unset=True)
     scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
     world = ModelWorld(scenario, target_of("redis-named-by-second"))
-    covering, planned, wanted = covering_of(world, lambda: False), 0, set()
+    covering, planned, wanted = covering_of(world, lambda: False).scheduler, 0, set()
     while covering.more():
         if (plan := covering.plan) is not None:
             order = Planned(plan)

@@ -11,6 +11,7 @@ from conftest import scenario_of, target_of
 
 from stress.batch import code_of
 from stress.explore.exhaustive import Exhaustive
+from stress.explore.starts import Starts
 from stress.pair import Pair
 from stress.scenario import Scenario
 from stress.search import INTERRUPTED, Limits, Search
@@ -129,7 +130,9 @@ class OneSchedule(Exhaustive):
 @pytest.mark.asyncio
 async def test_a_race_beside_a_finished_search_makes_its_coverage_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search says that it ran every schedule, a random one fails: that is a race, and the claim is withdrawn."""
-    monkeypatch.setattr("stress.search.covering_of", lambda *_: OneSchedule(fused=True))
+    monkeypatch.setattr(
+        "stress.search.covering_of", lambda *_: Starts(lambda fused: OneSchedule(fused=fused), {}, fused=True)
+    )
     world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
     result = await Pair(world, None, LIMITS).result()
     evidence = result.verdict.evidence[0]
