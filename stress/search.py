@@ -255,18 +255,20 @@ class Search:
         world = self._world
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
-        orders, part = explorer.orders, self._limits.part
+        orders, part, shared = explorer.orders, self._limits.part, self._tally.shared_connection
         orders += explorer.foreign if isinstance(explorer, Exhaustive) else 0  # it counts its own alone
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
             orders=orders,
             seconds=time.monotonic() - self._begun,
-            exhausted=explorer.exhausted and part is None,
-            exhausted_part=explorer.exhausted and part is not None,
+            exhausted=explorer.exhausted and part is None and not shared,
+            exhausted_part=explorer.exhausted and part is not None and not shared,
+            shared_connection=shared,
+            in_order=explorer.exhausted and bool(shared),
             part="" if part is None else f"{part.number}/{part.of}",
             foreign=explorer.foreign,
-            total=(auto and auto.total) or orders if explorer.exhausted and part is None else None,
+            total=(auto and auto.total) or orders if explorer.exhausted and part is None and not shared else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,
             sampled=self._drawn,

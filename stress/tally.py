@@ -24,8 +24,9 @@ class Tally:
     """What the runs of one search came to.
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
-    is the trace of the last one. ``fault`` says why nothing more may be concluded, ``notes`` are for the user.
-    ``compare`` gives what is wrong with a trace (a world that disagrees with another), or nothing.
+    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
+    ``fault`` says why nothing more may be concluded, ``notes`` are for the user. ``compare`` gives what is wrong with a
+    trace (a world that disagrees with another), or nothing.
     """
 
     def __init__(self, world: World, seed: int, compare: Callable[[Trace], str]) -> None:
@@ -36,12 +37,14 @@ class Tally:
         self.fault = ""
         self.notes: list[str] = []
         self.last: Trace | None = None
+        self.shared_connection = ""
         self.ran = 0
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
         self.ran += 1
         self.last = trace
+        self.shared_connection = self.shared_connection or trace.shared_connection
         self.fault = self.fault or self._compare(trace) or trace.fault or doubt(trace, self._world)
         if self.fault:
             return ()

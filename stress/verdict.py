@@ -87,6 +87,8 @@ class Evidence:
     assumption: requests share only the store.
     ``renamed`` tells that classes are
     counted up to the names of identical requests. ``draws`` tells what each sampler drew, the plain random walk last.
+    ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none did). Then
+    ``exhausted`` is never said, but ``in_order``: every order was run that keeps the connection's own.
     ``part`` is what was searched where several jobs share a search (``2/3``; empty: all of it). Then ``exhausted`` is
     never said, but ``exhausted_part``; ``foreign`` counts orders of other parts, run to find those of this one.
     """
@@ -114,6 +116,19 @@ class Evidence:
     exhausted_part: bool = False
     foreign: int = 0
     draws: tuple[Sampled, ...] = ()
+    shared_connection: str = ""
+    in_order: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """Say what lifts the bound that a shared connection sets; empty where none was shared."""
+        if not self.shared_connection:
+            return ""
+        return (
+            f"requests {self.shared_connection} share a connection: give each its own, let each reach a replica of its "
+            "own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or, if the client writes in "
+            "program order, as in one thread, say `stores.redis.ordered: true`"
+        )
 
     @property
     def covered(self) -> str:
@@ -129,6 +144,9 @@ class Evidence:
             words += f", {self.sampled} more sampled"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
+        if self.shared_connection:
+            words += f"; requests {self.shared_connection} share a connection: schedules in which a later command of "
+            words += "one overtakes an earlier one of the other on it cannot be produced"
         return words
 
     @property
@@ -141,17 +159,24 @@ class Evidence:
 
     @property
     def _all(self) -> str:
-        orders = counted(self.orders, "order")
-        names = " up to renaming" if self.renamed else ""
         if self.exhausted_part:
-            return f" ({orders})" if self.classes is None else f": {counted(self.classes, 'class')}{names} ({orders})"
+            return f" ({self._counted})" if self.classes is None else f": {self._counted}"
         if self.classes is None:
             return f"exhausted {self.orders} of {self.total}"
-        return f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
+        return f"exhausted {self.classes} of {self._counted}"
+
+    @property
+    def _counted(self) -> str:
+        """Say how many classes and orders were run."""
+        orders = counted(self.orders, "order")
+        names = " up to renaming" if self.renamed else ""
+        return orders if self.classes is None else f"{counted(self.classes, 'class')}{names} ({orders})"
 
     @property
     def _some(self) -> str:
-        if self.clock_cut:
+        if self.in_order:
+            words = f"bounded: {self._counted}"
+        elif self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
             words = f"bounded: every order with up to {counted(self.bound, 'switch')} ({counted(self.orders, 'order')})"
@@ -208,6 +233,9 @@ def judge(
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
     if exhaustively and not any(one.exhausted or one.exhausted_part for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
-    if not any(one.exhausted or one.exhausted_part or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
+    covered = (
+        one.exhausted or one.exhausted_part or one.in_order or one.clock_cut or (one.bound or 0) >= 1 for one in ran
+    )
+    if not any(covered):
         return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
     return Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)
