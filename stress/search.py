@@ -218,8 +218,8 @@ class Search:
         world = self._world
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
-        beside = self._beside(explorer)
-        exhausted = explorer.exhausted and not beside
+        beside, shared = self._beside(explorer), self._tally.shared_connection
+        exhausted = explorer.exhausted and not beside and not shared
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
@@ -227,6 +227,8 @@ class Search:
             seconds=time.monotonic() - self._begun,
             exhausted=exhausted,
             beside=beside,
+            shared_connection=shared,
+            in_order=explorer.exhausted and bool(shared) and not beside,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,

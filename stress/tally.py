@@ -22,7 +22,8 @@ class Tally:
     """What the runs of one search came to.
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
-    is the trace of the last one. ``fault`` says why nothing more may be concluded, ``notes`` are for the user.
+    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
+    ``fault`` says why nothing more may be concluded, ``notes`` are for the user.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -33,12 +34,14 @@ class Tally:
         self.fault = ""
         self.notes: list[str] = []
         self.last: Trace | None = None
+        self.shared_connection = ""
         self.ran = 0
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
         self.ran += 1
         self.last = trace
+        self.shared_connection = self.shared_connection or trace.shared_connection
         self.fault = self.fault or trace.fault or doubt(trace, self._world)
         if self.fault:
             return ()

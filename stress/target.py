@@ -137,6 +137,11 @@ class Target(File):
             raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", (key,))
         return self
 
+    @property
+    def ordered(self) -> bool:
+        """Whether it sends the commands of all requests in the order in which it comes to them."""
+        return self.stores.redis is not None and self.stores.redis.ordered
+
     def misses(self, folder: Path) -> list[Fault]:
         """Name the folder to start in, the body to send and other files that it names, where they are not there."""
         faults = self._missing_files(folder)

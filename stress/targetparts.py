@@ -107,6 +107,11 @@ class RedisStore(Part):
     listen: int | None = Field(
         default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"
     )
+    ordered: bool = Field(
+        default=False,
+        description="whether requests that share a connection write to it in program order, as in one thread; then no "
+        "command could have overtaken another on it",
+    )
 
 
 class Stores(Part):

@@ -121,7 +121,9 @@ class Trace:
 
     ``moves`` is the order that was followed. ``details`` puts the rest into words when first asked for, as a search
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
-    index of the first move that took place in a later second than asked for, or None.
+    index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
+    requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
+    B``; empty: there were none).
     """
 
     world: str
@@ -133,6 +135,7 @@ class Trace:
     fault: str = ""
     seconds: float = 0.0
     crossed_second: int | None = None
+    shared_connection: str = ""
 
     @cached_property
     def _details(self) -> Details:

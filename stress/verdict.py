@@ -88,6 +88,8 @@ class Evidence:
     ``renamed`` tells that classes are counted up to the names of identical requests. ``draws`` tells what each sampler
     drew. ``beside`` is a schedule, by its actors, that broke what no schedule of a search did that had run them all:
     then requests share more than the store.
+    ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none did). Then
+    ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own order.
     """
 
     world: str
@@ -111,6 +113,19 @@ class Evidence:
     renamed: bool = False
     draws: tuple[Sampled, ...] = ()
     beside: str = ""
+    shared_connection: str = ""
+    in_order: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """Say what lifts the bound that a shared connection sets; empty where none was shared."""
+        if not self.shared_connection:
+            return ""
+        return (
+            f"requests {self.shared_connection} share a connection: give each its own, let each reach a replica of its "
+            "own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or, if the client writes in "
+            "program order, as in one thread, say `stores.redis.ordered: true`"
+        )
 
     @property
     def covered(self) -> str:
@@ -128,19 +143,30 @@ class Evidence:
             words += f", {self.sampled} more sampled"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
+        if self.shared_connection:
+            words += f"; requests {self.shared_connection} share a connection: schedules in which a later command of "
+            words += "one overtakes an earlier one of the other on it cannot be produced"
         return words
 
     @property
     def _all(self) -> str:
+        if self.classes is None:
+            again = "" if self.orders == self.total else f" ({counted(self.orders, 'order')})"
+            return f"exhausted {self.total} of {self.total}{again}"
+        return f"exhausted {self.classes} of {self._counted}"
+
+    @property
+    def _counted(self) -> str:
+        """Say how many classes and orders were run."""
         orders = counted(self.orders, "order")
         names = " up to renaming" if self.renamed else ""
-        if self.classes is None:
-            return f"exhausted {self.orders} of {self.total}"
-        return f"exhausted {self.classes} of {counted(self.classes, 'class')}{names} ({orders})"
+        return orders if self.classes is None else f"{counted(self.classes, 'class')}{names} ({orders})"
 
     @property
     def _some(self) -> str:
-        if self.clock_cut:
+        if self.in_order:
+            words = f"bounded: {self._counted}"
+        elif self.clock_cut:
             words = f"bounded: every order without the clock, {self.clock_orders} with it"
         elif self.bound is not None and self.bound >= 1:
             words = f"bounded: every order with up to {counted(self.bound, 'switch')} ({counted(self.orders, 'order')})"
@@ -197,6 +223,6 @@ def judge(
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
-    if not any(one.exhausted or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
+    if not any(one.exhausted or one.in_order or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
     return Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)

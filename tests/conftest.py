@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Generator, Mapping, Sequence
 
+collect_ignore_glob = ["cases/*/scenario.yaml"]
+"""The scenarios that the command line runs, so that the plug-in does not collect them too."""
+
 MEASURES = "COVERAGE_PROCESS_CONFIG"
 """What lets coverage measure a child that is Python."""
 

@@ -113,6 +113,8 @@ VIOLATION = Violation("one_active_record", "1", "2")
         ([], evidence(exhausted=True, total=1), (), "holds"),
         ([], evidence(bound=1), (), "holds"),
         ([], evidence(clock_cut=True, clock_orders=2), (), "holds"),
+        ([], evidence(in_order=True, shared_connection="A and B"), (), "holds"),
+        ([], evidence(shared_connection="A and B"), (), "inconclusive"),
         ([], evidence(bound=0), (), "inconclusive"),
         ([], evidence(sampled=900), (), "inconclusive"),
         ([], evidence(orders=0), (), "inconclusive"),
@@ -128,4 +130,6 @@ def test_holds_needs_evidence(
 def test_a_twin_holds_only_exhaustively() -> None:
     """Bounded evidence is not enough where exhaustion is asked for."""
     assert judge([], [evidence(bound=3)], exhaustively=True).ruling == "inconclusive"
+    kept = evidence(in_order=True, shared_connection="A and B")
+    assert judge([], [kept], exhaustively=True).ruling == "inconclusive"
     assert judge([], [evidence(exhausted=True, total=1)], exhaustively=True).holds

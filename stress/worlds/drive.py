@@ -268,12 +268,25 @@ class Drive(ABC):
     async def _own(self, frame: Frame) -> None:
         fault = await self._attribution.own(frame, self._requests.values(), self._running)
         if not fault:
+            self._note_sharing(frame)
             self._frames.append(frame)
         elif len(parts := self._gate.split(frame)) == 1:
             self._fault = self._fault or fault
         else:  # commands of several requests went down one connection together
             for part in parts:
                 await self._own(part)
+
+    def _note_sharing(self, frame: Frame) -> None:
+        """Note a command that was sent down a connection on which another request's is not answered yet.
+
+        A pool gives a connection to one command at a time. Where several share one, the wire does not tell whether the
+        later command could have been the first, and the gate keeps the connection's order.
+        """
+        if frame.pushed or self._record.shared_connection or self._world.target.ordered:
+            return
+        before = next((one for one in self._frames if one.channel is frame.channel and one.actor != frame.actor), None)
+        if before is not None and not before.pushed and {before.actor, frame.actor} <= self._requests.keys():
+            self._record.shared_connection = " and ".join(sorted((before.actor, frame.actor)))
 
     async def _answers(self) -> None:
         """Write down every new answer, unless it is none because the Gateway died, which takes a moment to be seen."""

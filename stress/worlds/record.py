@@ -39,6 +39,7 @@ class Record:
         self.answers: list[Answer] = []
         self.snapshots: list[Snapshot] = []
         self.crossed: int | None = None
+        self.shared_connection = ""
         self._naming = naming
         self._begun = time.perf_counter()
 
@@ -86,4 +87,5 @@ class Record:
             fault=fault,
             seconds=time.perf_counter() - self._begun,
             crossed_second=self.crossed,
+            shared_connection=self.shared_connection,
         )

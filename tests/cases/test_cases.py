@@ -1,0 +1,94 @@
+"""Gateways that the command line once judged wrongly, each with the exit code that is right: see EXPECTED."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from commands import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+LONG_SECONDS = 3.0
+"""Cases that take longer run in `make test-cases` alone."""
+_LINE = re.compile(
+    r"(?P<case>[^/]+)/(?P<target>\S+) (?P<codes>[\d,]+) (?P<seconds>[\d.]+)s( replay=(?P<times>\d+))?( !(?P<never>.+))?"
+)
+
+pytestmark = pytest.mark.unmeasured
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One line of EXPECTED; ``times`` is 0 where nothing is replayed, ``never`` empty where any text may be printed."""
+
+    case: str
+    target: str
+    codes: tuple[int, ...]
+    times: int
+    never: str
+
+
+def _read() -> Iterator[object]:
+    """Give each line as a parameter of the test; the long ones have a mark."""
+    for text in (HERE / "EXPECTED").read_text().splitlines():
+        line = text.partition("#")[0].strip()
+        if not line:
+            continue
+        parts = _LINE.fullmatch(line)
+        assert parts is not None, f"EXPECTED can't be read: {line}"
+        codes = tuple(map(int, parts["codes"].split(",")))
+        expected = Expected(parts["case"], parts["target"], codes, int(parts["times"] or 0), parts["never"] or "")
+        marks = [pytest.mark.cases] if float(parts["seconds"]) > LONG_SECONDS else []
+        yield pytest.param(expected, id=f"{expected.case}/{expected.target}", marks=marks)
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give a maker of the folder of a case: its own, or a copy in which its program in Go was built, once a session."""
+    built: dict[str, Path] = {}
+
+    def make(case: str) -> Path:
+        if not (HERE / case / "go.mod").exists():
+            return HERE / case
+        if shutil.which("go") is None:
+            pytest.skip("go not installed")
+        if case not in built:
+            folder = tmp_path_factory.mktemp("go") / case
+            shutil.copytree(HERE / case, folder)
+            build = ("go", "build", "-o", "svc", ".")
+            done = subprocess.run(build, cwd=folder, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            built[case] = folder
+        return built[case]
+
+    return make
+
+
+@pytest.mark.parametrize("expected", list(_read()))
+def test_a_case_is_judged_as_expected(expected: Expected, folder_of: Callable[[str], Path], tmp_path: Path) -> None:
+    """A search exits with the right code, prints nothing wrong, and what it finds fails in each replay."""
+    folder = folder_of(expected.case)
+    target = f"{expected.target}.yaml"
+    code, told = _stress(folder, "run", "scenario.yaml", "--target", target, "--no-examples", "--reports", tmp_path)
+    assert code in expected.codes, told
+    assert not expected.never or expected.never not in told, told
+    found = sorted(tmp_path.glob("[0-9]*/order*.txt"))
+    assert bool(found) == (code == 1), told
+    for order in found if expected.times else ():
+        times = str(expected.times)
+        again = _stress(folder, "replay", order, "--target", target, "--times", times, "--reports", tmp_path / "again")
+        assert (again[0], f"STILL FAILING {times}/{times}" in again[1]) == (1, True), again[1]
+
+
+def _stress(folder: Path, *args: object) -> tuple[int, str]:
+    """Run a command as a user runs it; give its exit code and what it printed."""
+    done = subprocess.run(command(*args), cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
