@@ -107,6 +107,10 @@ class RedisStore(Part):
     listen: int | None = Field(
         default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"
     )
+    scratch: bool = Field(
+        default=False,
+        description="nothing in the store at `url` is worth keeping: scripts may write keys that they do not declare",
+    )
 
 
 class Stores(Part):
