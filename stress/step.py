@@ -58,12 +58,14 @@ class Move(NamedTuple):
 class Step:
     """One effect that ``move.actor`` is about to have.
 
-    ``text`` is the whole command with made-up names replaced, for people to read.
+    ``text`` is the whole command with made-up names replaced, for people to read. ``varies`` says that it touches
+    what its command does not name, as a script may: in another state it may touch more.
     """
 
     move: Move
     touches: tuple[Touch, ...] = ()
     text: str = ""
+    varies: bool = False
 
     @property
     def actor(self) -> str:

@@ -112,6 +112,10 @@ class RedisStore(Part):
         description="whether requests that share a connection write to it in program order, as in one thread; then no "
         "command could have overtaken another on it",
     )
+    scratch: bool = Field(
+        default=False,
+        description="nothing in the store at `url` is worth keeping: scripts may write keys that they do not declare",
+    )
 
 
 class Stores(Part):

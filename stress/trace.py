@@ -30,7 +30,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a trace. Times are seconds since the run began; ``None`` where a thing did not happen."""
+    """One line of a trace. Times are seconds since the run began; ``None`` where a thing did not happen.
+
+    ``varies`` says that a step touched what its command does not name, as a script may: elsewhere it may touch more.
+    """
 
     index: int
     kind: Kind
@@ -44,6 +47,7 @@ class Event:
     parked: float | None = None
     released: float | None = None
     replied: float | None = None
+    varies: bool = False
 
     @property
     def signature(self) -> tuple[str, ...]:

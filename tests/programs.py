@@ -23,12 +23,16 @@ NOW = "now"
 
 
 class Op(NamedTuple):
-    """One step: its command, what it touches and how, what it does to the state, and when it is possible."""
+    """One step: its command, what it touches and how, what it does to the state, and when it is possible.
+
+    ``also`` is what it touches without saying so, in the state that it finds: seen once it has been run.
+    """
 
     command: str
     touches: tuple[Touch, ...]
     run: Callable[[Values], Any]
     possible: Callable[[Values], bool] = lambda _: True
+    also: Callable[[Values], tuple[Touch, ...]] = lambda _: ()
 
 
 def get(key: str) -> Op:
@@ -71,6 +75,32 @@ def move_over(key: str, other: str) -> Op:
     """Write to one key what another holds, in one step."""
     touches = (Touch(key, Access.READ), Touch(other, Access.WRITE))
     return Op("COPY", touches, lambda values: values.update({other: (values.get(key) or 0) + 1}))
+
+
+def script(key: str, other: str, third: str, *, declares: bool) -> Op:
+    """Look at a key, which alone may be declared: count another if it is not there, copy or count by what it holds.
+
+    Which keys it touches depends on what it finds.
+    """
+    looks = (Touch(key, Access.READ),)
+
+    def branch(values: Values) -> tuple[str, str]:
+        found = values.get(key)
+        if found is None:
+            return other, other
+        return (other, third) if found % 2 else (key, key)
+
+    def also(values: Values) -> tuple[Touch, ...]:
+        source, goal = branch(values)
+        return (*(() if declares else looks), Touch(source, Access.READ), Touch(goal, Access.WRITE))
+
+    def run(values: Values) -> int:
+        source, goal = branch(values)
+        counted: int = (values.get(source) or 0) + 1
+        values[goal] = counted
+        return counted
+
+    return Op("EVAL", looks if declares else (), run, also=also)
 
 
 def wait_for(key: str) -> Op:
@@ -181,11 +211,12 @@ class Run:
                 self.events.append((Kind.ENVIRONMENT, move, (), ""))
                 continue
             name, op = self.pending.pop(move)
+            touches = () if op is None else (*op.touches, *op.also(self.values))
             reply = None if op is None else op.run(self.values)
             if op is not None:
                 self.told[name].append(reply)
             kind = Kind.START if op is None else Kind.STEP
-            self.events.append((kind, move, () if op is None else op.touches, repr(reply)))
+            self.events.append((kind, move, touches, repr(reply)))
             if self.resume(name, reply):
                 self.events.append((Kind.ANSWER, move, (), ""))
 
@@ -201,10 +232,14 @@ class Run:
     def details(self) -> Details:
         """Put the run into events; the final state holds what was left and what each actor came to."""
         events = [
-            Event(index, kind, move.actor, move.command, move.object, "", reply, touches)
+            Event(index, kind, move.actor, move.command, move.object, "", reply, touches, varies=_varies(move, touches))
             for index, (kind, move, touches, reply) in enumerate(self.events)
         ]
         return Details((), (Snapshot(None, None),), events)
+
+
+def _varies(move: Move, touches: Sequence[Touch]) -> bool:
+    return move.command == "EVAL" and any(touch.object not in move.object.split() for touch in touches)
 
 
 class Found(NamedTuple):

@@ -21,6 +21,7 @@ from programs import (
     move_over,
     put,
     put_new,
+    script,
     up_to_names,
     wait_for,
 )
@@ -185,6 +186,8 @@ def step(program: Program, told: Any, command: str, keys: Sequence[str]) -> Op: 
         "copy": lambda: move_over(first, second),
         "wait": lambda: wait_for(first),
         "scan": lambda: listing("x", "y", "z"),
+        "eval": lambda: script(first, second, min({*"xyz"} - {first, second}), declares=True),
+        "hide": lambda: script(first, second, min({*"xyz"} - {first, second}), declares=False),
         "time": lambda: put(first, 100 + program.now),
     }[command]()
 
@@ -261,6 +264,33 @@ def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, li
     symmetric = everything(program, dependence, Dpor(dependence, alike=alike), alike)
     assert symmetric.renamed_finals == every.renamed_finals
     assert symmetric.orders <= found.orders
+
+
+@st.composite
+def programs_with_scripts(draw: st.DrawFn) -> tuple[Program, list[str]]:
+    """Draw two or three actors of a few steps, half of them scripts, sometimes identical ones."""
+    number = draw(st.integers(2, 3))
+    drawn = [draw(specs("eval", "hide", "eval", "hide", *PLAIN, most={2: 4, 3: 2}[number])) for _ in range(number)]
+    same = draw(st.integers(0, number))
+    drawn[:same] = [drawn[0]] * same
+    actors = of([coded(one) for one in drawn])
+    return Program(actors), list(actors)[:same]
+
+
+@pytest.mark.unmeasured
+@settings(max_examples=PROGRAMS)
+@given(programs_with_scripts())
+def test_what_a_script_touches_may_be_another_thing_in_each_run(drawn: tuple[Program, list[str]]) -> None:
+    """Where keys show in one branch alone, and not before, DPOR reaches what brute force reaches, also up to names."""
+    program, alike = drawn
+    dependence = Dependence(fused=True)
+    every = everything(program, dependence, alike=alike)
+    dpor = Dpor(dependence, stays=True)
+    found = everything(program, dependence, dpor, alike)
+    assert found.finals == every.finals
+    assert (found.classes >= every.classes, dpor.exhausted) == (True, True)
+    symmetric = everything(program, dependence, Dpor(dependence, alike=alike), alike)
+    assert symmetric.renamed_finals == every.renamed_finals
 
 
 def stamp(program: Program) -> Code:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ALL_READ, ALL_WRITTEN = Touch(WHOLE, Access.READ), Touch(WHOLE, Access.WRITE)
 GREEDY = b"redis.call('SET', 'made-up-' .. ARGV[1], '1') return redis.call('GET', KEYS[1] or 'k')"
 """A script that writes a key which it does not declare."""
+BRANCHING = b"if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCR', 'hits') end return 0"
+"""A script that writes a key which it does not declare in one branch alone."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,8 @@ class Asked:
         """Watch scripts too."""
         self.redis = redis
         self.count = 0
-        self.watch = ScriptWatch(("127.0.0.1", valkey.port), self.ask)
+        self.server = ("127.0.0.1", valkey.port)
+        self.watch = ScriptWatch(self.server, self.ask)
         self.keys = KeyFinder(self.ask, ResponseError, self.watch)
 
     async def ask(self, *command: str) -> object:
@@ -56,7 +59,9 @@ async def asked(valkey: Valkey) -> AsyncIterator[Asked]:
     redis = Redis(port=valkey.port, decode_responses=True, protocol=2)
     redis.response_callbacks.clear()
     await redis.flushall()
-    yield Asked(redis, valkey)
+    asked = Asked(redis, valkey)
+    yield asked
+    await asked.watch.close()
     await redis.aclose()
 
 
@@ -145,41 +150,111 @@ async def test_keys_are_called_by_their_names(asked: Asked) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_script_touches_everything_until_it_was_watched(asked: Asked) -> None:
-    """An undeclared key is learned from one run and kept per command; what the step is called by never changes."""
-    declared, undeclared, other = (
-        effect((b"EVAL", GREEDY, *words)) for words in ((b"1", b"k", b"x"), (b"0", b"x"), (b"1", b"k", b"y"))
-    )
+async def test_a_script_touches_everything_until_it_was_seen(asked: Asked) -> None:
+    """What a script did replaces that it may touch anything; what the step is called by never changes."""
+    declared, undeclared = (effect((b"EVAL", GREEDY, *words)) for words in ((b"1", b"k", b"x"), (b"0", b"x")))
     for script, objects in ((declared, ("k",)), (undeclared, (WHOLE,))):
         before = await asked.keys.touches([script], [], str)
         assert before.objects == objects
         assert ALL_WRITTEN in before.touches
-        ran = await asked.keys.learn([script], str, partial(asked.redis.execute_command, *script.args))
+        ran, seen = await asked.keys.during([script], str, partial(asked.redis.execute_command, *script.args))
         assert ran is None
-        after = await asked.keys.touches([script], [], str)
+        assert seen == (Touch("made-up-x", Access.WRITE), Touch("k", Access.READ))
+        after = await asked.keys.touches([script], [], str, seen)
         assert after.objects == objects
         assert dict(after.touches) == {
             "k": Access.WRITE if script is declared else Access.READ,
             "made-up-x": Access.WRITE,
         }
-    assert ALL_WRITTEN in (await asked.keys.touches([other], [], str)).touches
 
 
 @pytest.mark.asyncio
-async def test_a_script_is_watched_once(asked: Asked, valkey: Valkey) -> None:
-    """A stored script in a transaction is watched in its database; once known it is not, nor is any other command."""
+async def test_a_script_is_seen_in_each_of_its_runs(asked: Asked) -> None:
+    """A key that only one branch touches is seen in the run that takes it, and in no other."""
+    script = effect((b"EVAL", BRANCHING, b"1", b"phase"))
+    run = partial(asked.redis.execute_command, *script.args)
+    seen = [(await asked.keys.during([script], str, run))[1]]
+    await asked.redis.set("phase", "open")
+    seen += [(await asked.keys.during([script], str, run))[1] for _ in range(2)]
+    read, taken = Touch("phase", Access.READ), Touch("hits", Access.WRITE)
+    assert seen == [(read,), (read, taken), (read, taken)]
+
+
+@pytest.mark.asyncio
+async def test_one_connection_stays_open_for_scripts_alone(asked: Asked) -> None:
+    """The server has one connection more from the first script on; a watch that must not stay has none between."""
+
+    async def watching() -> int:
+        return str(await asked.ask("CLIENT", "LIST")).count("cmd=monitor")
+
+    script = effect((b"EVAL", BRANCHING, b"1", b"phase"))
+    run = partial(asked.redis.execute_command, *script.args)
+    briefly = KeyFinder(asked.ask, ResponseError, ScriptWatch(asked.server, asked.ask, stays=False))
+    counts = [await watching()]
+    for finder, one in ((briefly, script), (asked.keys, effect("GET a")), (asked.keys, script), (asked.keys, script)):
+        await finder.during([one], str, run)
+        counts.append(await watching())
+    await asked.watch.close()
+    assert counts == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.asyncio
+async def test_a_stored_script_in_a_transaction_is_seen_in_its_database(asked: Asked, valkey: Valkey) -> None:
+    """EVALSHA inside MULTI is watched as well; another command is not."""
     sha = await asked.redis.script_load(GREEDY)
     script = effect((b"EVALSHA", sha.encode(), b"0", b"z"), 2)
     async with Redis(port=valkey.port, db=2) as other:
         pipeline = other.pipeline()
         pipeline.evalsha(sha, 0, "z")
-        await asked.keys.learn([effect("GET a"), script], str, pipeline.execute)
-    found = await asked.keys.touches([script], [], str)
-    assert set(found.touches) == {Touch("db2:k", Access.READ), Touch("db2:made-up-z", Access.WRITE)}
-    before = asked.count
-    for effects in ([script], [effect("GET a")]):
-        assert await asked.keys.learn(effects, str, asked.redis.ping) == "PONG"
-    assert asked.count == before
+        _, seen = await asked.keys.during([effect("GET a"), script], str, pipeline.execute)
+    assert seen == (Touch("db2:made-up-z", Access.WRITE), Touch("db2:k", Access.READ))
+    assert await asked.keys.during([effect("GET a")], str, asked.redis.ping) == ("PONG", None)
+
+
+@pytest.mark.asyncio
+async def test_the_same_script_of_another_is_not_taken_for_it(asked: Asked) -> None:
+    """Of several runs of one script only the last count, as many as were released."""
+    script = effect((b"EVAL", BRANCHING, b"1", b"phase"))
+    run = partial(asked.redis.execute_command, *script.args)
+
+    async def other_first() -> None:
+        await asked.redis.set("phase", "open")
+        await run()
+        await asked.redis.delete("phase")
+        await run()
+
+    read, taken = Touch("phase", Access.READ), Touch("hits", Access.WRITE)
+    assert await asked.keys.during([script], str, other_first) == (None, (read,))
+    assert await asked.keys.during([script, script], str, other_first) == (None, (read, taken))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("sent", ["EVAL", "PING"])
+async def test_a_script_that_was_not_seen_stays_unknown(asked: Asked, sent: str) -> None:
+    """Where MONITOR shows no run of a script, or the server refuses MONITOR, it may have touched anything."""
+    script = effect((b"EVAL", BRANCHING, b"1", b"phase"))
+    if sent == "PING":
+        assert await asked.keys.during([script], str, asked.redis.ping) == ("PONG", None)
+        return
+    await asked.redis.execute_command("ACL", "SETUSER", "default", "-monitor")  # type: ignore[no-untyped-call]
+    try:
+        assert (await asked.keys.during([script], str, partial(asked.redis.execute_command, *script.args)))[1] is None
+    finally:
+        await asked.redis.execute_command("ACL", "SETUSER", "default", "+monitor")  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.asyncio
+async def test_a_watch_logs_in_where_the_server_asks_for_it(asked: Asked) -> None:
+    """With user and password a script is seen on a server that knows them, with a wrong one it stays unknown."""
+    await asked.redis.execute_command("ACL", "SETUSER", "looks", "on", ">s3", "+monitor", "+auth")  # type: ignore[no-untyped-call]
+    script = effect((b"EVAL", BRANCHING, b"1", b"phase"))
+    run = partial(asked.redis.execute_command, *script.args)
+    seen = []
+    for password in ("s3", "s4"):
+        watch = ScriptWatch(asked.server, asked.ask, ("looks", password))
+        seen.append((await KeyFinder(asked.ask, ResponseError, watch).during([script], str, run))[1])
+        await watch.close()
+    assert seen == [(Touch("phase", Access.READ),), None]
 
 
 @pytest.mark.asyncio
@@ -187,23 +262,26 @@ async def test_a_server_that_may_not_be_watched_keeps_its_scripts_unknown(asked:
     """Without MONITOR every script may touch anything; one that only reads may read anything."""
     finder = KeyFinder(asked.ask, ResponseError)
     for line, access in (("EVAL s 1 k", Access.WRITE), ("FCALL_RO f 1 k", Access.READ)):
-        assert await finder.learn([effect(line)], str, asked.redis.ping) == "PONG"
+        assert await finder.during([effect(line)], str, asked.redis.ping) == ("PONG", None)
         assert (await finder.touches([effect(line)], [], str)).touches[-1] == Touch(WHOLE, access)
 
 
 @pytest.mark.asyncio
-async def test_a_lost_server_teaches_nothing(asked: Asked) -> None:
+async def test_a_lost_server_teaches_nothing() -> None:
     """A server that is gone before or during the watch leaves the outcome to the release itself."""
     server = Valkey()
-    watch = ScriptWatch(("127.0.0.1", server.port), asked.ask)
+    lost = Redis(port=server.port)
+    watch = ScriptWatch(("127.0.0.1", server.port), lost.execute_command)
 
     async def kill() -> str:
         server.process.kill()
         server.process.wait()
         return "lost"
 
-    assert await watch.during(kill) == ("lost", [])
-    assert await watch.during(kill) == ("lost", [])
+    assert await watch.during(kill) == ("lost", None)
+    assert await watch.during(kill) == ("lost", None)
+    await watch.close()
+    await lost.aclose()
     server.close()
 
 

@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from stress.trace import Trace
 
 _TOUCHING = ("expiry", "cleanup", "writer")
+_ANYTHING = (Touch(WHOLE, Access.WRITE),)
 _MOVES = (Kind.START, Kind.STEP, Kind.ENVIRONMENT)
 
 
 class Effect(NamedTuple):
-    """What one move of a run did: its objects, the reply, and whether the client had its answer after it."""
+    """What one move of a run did: its objects, the reply, and whether the client had its answer after it.
+
+    ``varies`` says that it touched what its command does not name, as a script may: in another state it may touch more.
+    """
 
     move: Move
     touches: tuple[Touch, ...] = ()
     reply: str = ""
     answered: bool = False
+    varies: bool = False
 
 
 def effects(trace: Trace) -> list[Effect]:
@@ -42,7 +47,7 @@ def effects(trace: Trace) -> list[Effect]:
             move = trace.moves[len(found)]
             if (move.actor, move.command) == (event.actor, event.command):  # else of a request that came before
                 last[event.actor] = len(found)
-                found.append(Effect(move, event.touches, event.reply))
+                found.append(Effect(move, event.touches, event.reply, varies=event.varies))
     return found
 
 
@@ -136,6 +141,7 @@ class Table:
 
     ``dependent[n]`` has bit m set when the effects n and m depend on each other; ``moves[n]`` is the number of its
     move. Number 0 is the end of a run at a point where the environment could still have acted: it depends on all.
+    ``varying`` are the commands that were seen to vary: from then on each of them may touch anything.
     """
 
     def __init__(self, dependence: Dependence) -> None:
@@ -147,12 +153,16 @@ class Table:
         self.effects: list[Effect] = [Effect(Move("", "", ""))]
         self.dependent: list[int] = [-1]
         self.moves: list[int] = [0]
+        self.varying: set[str] = set()
 
     def number(self, effect: Effect) -> int:
         """Give the number of an effect; its reply makes no difference."""
+        if effect.varies:
+            self.varying.add(effect.move.command)
+        touches = _ANYTHING if effect.move.command in self.varying else effect.touches
         rule = self._dependence
         answered = effect.answered and (rule.precedence or rule.real_time or effect.move.command == START)
-        plain = Effect(effect.move, effect.touches, "", answered)
+        plain = Effect(effect.move, touches, "", answered)
         found = self._numbers.get(plain)
         if found is None:
             found = self._numbers[plain] = len(self.effects)
@@ -171,6 +181,6 @@ class Table:
         """Give the number of what a move did when it was last run; one that never was may do anything."""
         found = self._last.get(move)
         if found is None:
-            unknown = () if not is_request(move.actor) else (Touch(WHOLE, Access.WRITE),)
+            unknown = () if not is_request(move.actor) else _ANYTHING
             found = self.number(Effect(move, unknown))
         return found

@@ -157,12 +157,24 @@ class Dpor:
             self.redundant += 1
             self._give_up()
         else:
+            known = len(self.table.varying)
             self._take_in(done)
+            if known < len(self.table.varying):
+                self._begin_again()
+                return
             self.redundant += self._sleepwalked()
             self._answer_races()
         while self._absorbed:
             depth, sequence = self._absorbed.pop()
             self._insert(depth, sequence)
+
+    def _begin_again(self) -> None:
+        """Explore from the empty order again: what was left out so far may matter, as a command is seen to vary."""
+        self._levels.clear()
+        self._absorbed.clear()
+        self._fixed = 0
+        self._begun = self._waiting = False
+        self.redundant = self.orders
 
     def _sleepwalked(self) -> bool:
         """Tell whether the order took a move that slept: then its class was explored before."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stress.step import Step
+    from stress.step import Step, Touch
 
 SPIN_SECONDS = 0.0005
 """How long who waits stays awake, giving way to all others: a processor that falls asleep takes 0.1 ms to wake."""
@@ -30,7 +30,7 @@ class Frame:
     ``command`` names it (``HGET``, ``HSET+EXPIRE``, ``EXEC(HSET+EXPIRE)``), ``effects`` are the commands whose
     objects it touches, ``watched`` those whose objects it also reads. ``waiting`` marks a frame that was sent to the
     store and whose reply is the step (BLPOP, WAIT); ``pushed`` one that the store sent unasked (a message). Times are
-    of `time.perf_counter`.
+    of `time.perf_counter`. ``seen`` is what its scripts were seen to touch, once it has taken effect.
     """
 
     channel: Channel
@@ -48,6 +48,7 @@ class Frame:
     done: asyncio.Future[None] | None = None
     actor: str = ""
     step: Step | None = None
+    seen: tuple[Touch, ...] | None = None
 
 
 class Effect(Protocol):

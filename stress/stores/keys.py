@@ -6,6 +6,7 @@ them, that XREADGROUP writes, and channels, which are no keys.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from stress.gate.commands import changes_all, creates_if_absent, is_script, scans, verb
@@ -37,18 +38,20 @@ class Found(NamedTuple):
     """What commands touch, each object once with its strongest access.
 
     ``objects`` are those that the commands name themselves: a step is called by them, so that what becomes known of a
-    script does not change what its step is called. ``words`` is the first command, named.
+    script does not change what its step is called. ``words`` is the first command, named. ``varies`` says that a script
+    among them touches what it does not declare: in another state it may touch more.
     """
 
     touches: tuple[Touch, ...]
     objects: tuple[str, ...]
     words: tuple[str, ...]
+    varies: bool = False
 
 
 class KeyFinder:
     """Asks ``COMMAND GETKEYSANDFLAGS`` (server 7 or newer) once for each command, and remembers.
 
-    A script touches the whole database until one run of it was watched (`learn`).
+    Of a script it knows what it declares; what else one touches is another thing in each run (`during`).
     """
 
     def __init__(
@@ -56,66 +59,75 @@ class KeyFinder:
     ) -> None:
         """Take the connection to ask on, the exception that an error reply is, and what watches scripts.
 
-        Without ``scripts`` (a server that may not be asked for MONITOR) what a script touches stays unknown.
+        Without ``scripts`` what a script touches stays unknown.
         """
         self._ask = ask
         self._refused = refused
         self._scripts = scripts
         self._known: dict[tuple[str, ...], tuple[Touch, ...]] = {}
         self._found: dict[tuple[tuple[_Called, ...], tuple[_Called, ...]], Found] = {}
-        self._learned: dict[tuple[int, tuple[str, ...]], dict[str, Access]] = {}
 
     async def touches(
-        self, effects: Sequence[Effect], watched: Sequence[Effect], naming: Callable[[str], str]
+        self,
+        effects: Sequence[Effect],
+        watched: Sequence[Effect],
+        naming: Callable[[str], str],
+        seen: Sequence[Touch] | None = None,
     ) -> Found:
-        """Give what commands touch; objects are called as ``naming`` calls their keys."""
+        """Give what commands touch; objects are called as ``naming`` calls their keys.
+
+        ``seen`` is what the scripts among them were seen to touch. Until then they may touch the whole database.
+        """
         called = tuple((named(effect.args, naming), effect.database) for effect in effects)
         read = tuple((named(effect.args, naming), effect.database) for effect in watched)
         known = self._found.get((called, read))
         if known is None:
             known = await self._find(effects, watched, called, read)
-            if not any(is_script(effect.args) for effect in effects):  # of those more is learned
-                if len(self._found) >= _REMEMBERED:
-                    self._found.clear()
-                self._found[called, read] = known
-        return known
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[called, read] = known
+        scripts = [effect.args for effect in effects if is_script(effect.args)]
+        if not scripts:
+            return known
+        found = dict(known.touches)
+        unknown = [Touch(WHOLE, _script_access(args)) for args in scripts]
+        _add(found, 0, unknown if seen is None else seen)
+        touches = tuple(Touch(name, access) for name, access in found.items())
+        return known._replace(
+            touches=touches, objects=known.objects or (WHOLE,), varies=len(found) > len(known.touches)
+        )
 
     async def _find(
         self, effects: Sequence[Effect], watched: Sequence[Effect], called: Sequence[_Called], read: Sequence[_Called]
     ) -> Found:
         found: dict[str, Access] = {}
-        undeclared: dict[str, Access] = {}
         for effect, (words, database) in zip(effects, called, strict=True):
             _add(found, database, await self._touched(words, effect.args))
-            if is_script(effect.args):
-                seen = self._learned.get((database, words))
-                undeclared |= {WHOLE: _script_access(effect.args)} if seen is None else seen
         for effect, (words, database) in zip(watched, read, strict=True):
             touched = await self._touched(words, effect.args)
             _add(found, database, [Touch(name, Access.READ) for name, _ in touched])
-        objects = tuple(found) or ((WHOLE,) if undeclared else ())
-        for name, access in undeclared.items():
-            if found.get(name) in (None, Access.READ):
-                found[name] = access
         touches = tuple(Touch(name, access) for name, access in found.items())
-        return Found(touches, objects, called[0][0] if called else ())
+        return Found(touches, tuple(found), called[0][0] if called else ())
 
-    async def learn(
+    async def during(
         self, effects: Sequence[Effect], naming: Callable[[str], str], release: Callable[[], Awaitable[Released]]
-    ) -> Released:
-        """Let commands take effect by ``release``; watch them if they run a script that was not watched yet."""
-        scripts = {
-            effect.args: (effect.database, named(effect.args, naming)) for effect in effects if is_script(effect.args)
-        }
-        if self._scripts is None or all(key in self._learned for key in scripts.values()):
-            return await release()
+    ) -> tuple[Released, tuple[Touch, ...] | None]:
+        """Let commands take effect by ``release``; give what the scripts among them touched (None: it is not known)."""
+        scripts = Counter(effect.args for effect in effects if is_script(effect.args))
+        if self._scripts is None or not scripts:
+            return await release(), None
         released, runs = await self._scripts.during(release)
-        for args, calls in runs:
-            if args in scripts and len(self._learned) < _REMEMBERED:
-                touched = self._learned.setdefault(scripts[args], {})
+        if runs is None:
+            return released, None
+        touched: dict[str, Access] = {}
+        for args, calls in reversed(runs):  # those of others came before
+            if scripts[args]:
+                scripts[args] -= 1
                 for call in calls:
                     _add(touched, call.database, await self._touched(named(call.args, naming), call.args))
-        return released
+        if scripts.total():  # one did not run, or not as it was sent
+            return released, None
+        return released, tuple(Touch(name, access) for name, access in touched.items())
 
     async def _touched(self, words: tuple[str, ...], args: tuple[bytes, ...]) -> tuple[Touch, ...]:
         known = self._known.get(words)

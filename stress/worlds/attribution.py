@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.gate.kuberequests import WRITES, KubeEffect, described
@@ -89,10 +89,10 @@ class Attribution:
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
-        touches, named, words = await self.note(frame.effects, frame.watched)
-        objects = mask_text(" ".join(named))
+        found = await self.note(frame.effects, frame.watched)
+        objects = mask_text(" ".join(found.objects))
         if frame.actor:  # an event of a watch: nobody's but the watch's
-            frame.step = self._step((frame.actor, frame.command, objects), touches, words)
+            frame.step = self._step((frame.actor, frame.command, objects), found)
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
@@ -100,21 +100,23 @@ class Attribution:
         owner.blocked = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
-        frame.step = self._step((owner.actor, frame.command, objects), touches, words)
+        frame.step = self._step((owner.actor, frame.command, objects), found)
         return ""
 
-    def _step(self, key: tuple[str, str, str], touches: tuple[Touch, ...], words: Sequence[str]) -> Step:
+    def _step(self, key: tuple[str, str, str], found: Found) -> Step:
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
-        return Step(Move(*key, occurrence), touches, " ".join(mask_command(words)))
+        return Step(Move(*key, occurrence), found.touches, " ".join(mask_command(found.words)), found.varies)
 
-    async def note(self, effects: Sequence[Effect], watched: Sequence[Effect]) -> Found:
-        """Give what commands touch, and remember what of it they write."""
+    async def note(
+        self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
+    ) -> Found:
+        """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
         if effects and isinstance(effects[0], KubeEffect):
             effect = effects[0]
             if effect.verb in WRITES and effect.name:
                 self.written.add(effect.path)
             return Found(*described(effect, self.named))
-        found = await self._world.site.keys.touches(effects, watched, self.named)
+        found = await self._world.site.keys.touches(effects, watched, self.named, seen)
         for touch in found.touches:
             database, name = 0, touch.object
             if name not in self._raw and (where := _IN_DATABASE.match(name)):
@@ -123,10 +125,13 @@ class Attribution:
                 self.written.add((database, self._raw[name]))
         return found
 
-    def made(self, frame: Frame) -> None:
-        """Remember an object whose name the server chose, once its reply is here."""
+    async def done(self, frame: Frame) -> None:
+        """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
         if path := made_by(frame):
             self.written.add(path)
+        if frame.seen is not None:
+            found = await self.note(frame.effects, frame.watched, frame.seen)
+            frame.step = frame.step and replace(frame.step, touches=found.touches, varies=found.varies)
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

@@ -232,7 +232,7 @@ class Drive(ABC):
     async def _release(self, request: Request, move: Move) -> None:
         frame = self._frame_of(move)
         released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
-        self._attribution.made(frame)
+        await self._attribution.done(frame)
         if not released or frame.replied_at is None:
             gone = self._death() or f"store lost: no reply to {move}"
             self._fault = self._fault or gone

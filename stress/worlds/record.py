@@ -64,6 +64,7 @@ class Record:
             incarnation=self.incarnation,
             parked=frame.parked_at - self._begun if frame else None,
             released=frame.released_at - self._begun if frame and frame.released_at else None,
+            varies=step is not None and step.varies,
             replied=(frame.replied_at if frame and frame.replied_at else time.perf_counter()) - self._begun,
         )
         self.events.append(event)

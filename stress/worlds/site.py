@@ -73,6 +73,8 @@ class Site:
         self._tls = kubernetes is not None and kubernetes.tls
         self.replicas: dict[int, Replica] = {}
         self._proxies: list[RedisProxy | KubeProxy] = []
+        self._disposable = redis is None or redis.url is None or redis.scratch
+        self._scripts: ScriptWatch | None = None
         self._sink: Sink | None = None
         self._configs: Path | None = None
         self._ends = Ends(self.gate.signal.notify)
@@ -107,6 +109,8 @@ class Site:
         await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
         for proxy in self._proxies:
             await proxy.close()
+        if self._scripts is not None:
+            await self._scripts.close()
         if self._redis is not None:
             await self._redis.close()
         if self.kube is not None:
@@ -182,10 +186,20 @@ class Site:
         return bool(self.death)
 
     async def let(self, frame: Frame, naming: Callable[[str], str], seconds: float) -> bool:
-        """Let a frame through and wait for its reply, at most so long; learn what a script touches on the way."""
+        """Let a frame through and wait for its reply, at most so long; note what its scripts touch on the way."""
         if frame.effects and isinstance(frame.effects[0], KubeEffect):
             return await self.gate.release(frame, seconds)
-        return await self.keys.learn(frame.effects, naming, partial(self.gate.release, frame, seconds))
+        release = partial(self.gate.release, frame, seconds)
+        released, frame.seen = await self.keys.during(frame.effects, naming, release)
+        if frame.seen and not self._disposable:
+            declared = (await self.keys.touches(frame.effects, frame.watched, naming)).objects
+            undeclared = [name for name, _ in frame.seen if name not in declared]
+            if undeclared:
+                self.gate.fail(
+                    f"a script touches {undeclared[0]}, which it does not declare, in a store that was not started "
+                    "here: let it take its keys from KEYS, or say stores.redis.scratch: true"
+                )
+        return released
 
     async def make_namespace(self, name: str) -> None:
         """Make sure that a namespace is there, where the target has the Kubernetes API."""
@@ -195,9 +209,9 @@ class Site:
     async def _open_stores(self) -> None:
         if self._redis is not None:
             await self._redis.open()
-            own = self._redis.valkey is not None
-            watch = ScriptWatch(self._redis.address, self._ask) if own else None
-            self.keys = KeyFinder(self._ask, ResponseError, watch)
+            started = self._redis.valkey is not None
+            self._scripts = ScriptWatch(self._redis.address, self._ask, self._redis.login, stays=started)
+            self.keys = KeyFinder(self._ask, ResponseError, self._scripts)
         if self.kube is not None:
             self.kube.watches = Watches(self.gate)
             await self.kube.open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -78,6 +78,13 @@ class Store:
         parts = urlsplit(self._url)
         login = parts.netloc.rpartition("@")[0]
         return f"redis://{login + '@' if login else ''}127.0.0.1:{port}/{self.database}"
+
+    @property
+    def login(self) -> tuple[str, ...]:
+        """The words of AUTH that its address asks for, if any."""
+        parts = urlsplit(self._url)
+        words = (parts.username, parts.password) if parts.username else (parts.password,)
+        return tuple(unquote(word) for word in words if word)
 
     async def ask(self, commands: Sequence[Command], database: int | None = None) -> list[object]:
         """Run commands in one go, in the target's database unless told otherwise.

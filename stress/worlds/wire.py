@@ -194,7 +194,7 @@ class WireWorld:
                 heads = list(self.gate.heads())
                 for frame in heads:
                     await self.site.let(frame, names.named, _STORE_SECONDS)
-                    names.made(frame)
+                    await names.done(frame)
                 if not heads:
                     await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
         except asyncio.CancelledError:
