@@ -14,10 +14,11 @@ TARGET :=
 SCENARIO :=
 PROFILE := quick
 SHARD :=
+SEED := 1
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: stress-gateway test lint bench clean help moved
+.PHONY: stress-gateway test test-cases lint bench clean help moved
 
 # One word for the shell, whatever characters stand in it.
 quote = '$(subst ','\'',$(1))'
@@ -31,6 +32,10 @@ stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled 
 
 test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage; PROFILE=nightly: ten times as many programs
 	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered
+
+test-cases: $(VENV)/.dev ## Compare searches of random programs with brute force; SEED=: others; PROFILE=nightly: thousands
+	@echo 'Random programs of seed $(SEED)'
+	@STRESS_ORACLE_SEED=$(call quote,$(SEED)) $(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -m cases
 
 lint: $(VENV)/.dev ## Check style, format, types and the direction of imports
 	@$(VENV)/bin/python -m ruff check
