@@ -121,8 +121,8 @@ def made(seed: int, number: int) -> Made:
     draw = random.Random(f"{seed}-{number}")
     features = FEATURES[: number % len(FEATURES) + 1]
     requests = 2 if "watch" in features or draw.random() < 0.7 else 3
-    length = draw.choice((2, 3, 4, 5, 5) if requests == 2 else (2, 3))
-    keys = draw.choice((("s0", "h0", "t0"), ("s0", "s1", "h0", "t0"), KEYS))
+    length = draw.choice((2, 3, 4, 5, 5, 5) if requests == 2 else (2, 3, 3))
+    keys = draw.choice((("s0",), ("s0", "s1"), ("s0", "h0", "t0"), KEYS))
     maker = _Maker(draw, keys, features)
     alike = draw.random() < 0.6
     codes = [maker.code(length) for _ in range(1 if alike else requests)]
@@ -164,24 +164,27 @@ class _Maker:
         return "@" + self._draw.choice([key for key in self._keys if key[0] in kinds])
 
     def _plain(self, count: int) -> Code:
-        commands: tuple[Callable[[], list[str]], ...] = (
+        every = "".join({key[0] for key in self._keys})
+        commands: list[Callable[[], list[str]]] = [
             lambda: ["GET", self._key("s")],
             lambda: ["GET", self._key("s")],
             lambda: ["SET", self._key("s"), self._draw.choice("0123")],
             lambda: ["SETNX", self._key("s"), self._draw.choice("0123")],
             lambda: ["INCR", self._key("s")],
             lambda: ["INCR", self._key("s")],
-            lambda: ["HSET", self._key("h"), self._draw.choice("fg"), self._draw.choice("012")],
-            lambda: ["HGET", self._key("h"), self._draw.choice("fg")],
-            lambda: ["DEL", self._key("sht")],
-            lambda: ["SADD", self._key("t"), self._draw.choice("xy")],
-            lambda: ["EXPIRE", self._key("sht"), "1000"],
-        )
+            lambda: ["DEL", self._key(every)],
+            lambda: ["EXPIRE", self._key(every), "1000"],
+        ]
+        if "h" in every:
+            commands.append(lambda: ["HSET", self._key("h"), self._draw.choice("fg"), self._draw.choice("012")])
+            commands.append(lambda: ["HGET", self._key("h"), self._draw.choice("fg")])
+        if "t" in every:
+            commands.append(lambda: ["SADD", self._key("t"), self._draw.choice("xy")])
         return [self._draw.choice(commands)() for _ in range(count)]
 
     def _valued(self, at: int) -> list[str]:
         """Draw a write of what an earlier reply held, plus one: half of a read-modify-write."""
-        if self._draw.random() < 0.5:
+        if "h0" not in self._keys or self._draw.random() < 0.5:
             return ["SET", self._key("s"), f"${at}"]
         return ["HSET", self._key("h"), "f", f"${at}"]
 
