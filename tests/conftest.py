@@ -39,6 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "unmeasured: run without the tracer of coverage, at two to three times the pace")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say of the random programs which seed drew them, and how many were compared to their end."""
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind) if one.when == "call"]
+    counts = [values for one in reports for name, values in one.user_properties if name == "oracle"]
+    if counts:
+        (seed, *_), (searches, exhausted, skipped) = counts[0], (sum(one[at] for one in counts) for at in (1, 2, 3))
+        terminalreporter.write_line(
+            f"oracle: seed {seed}: {searches} programs, {exhausted} of them exhausted; {skipped} skipped as too large"
+        )
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Take one worker more than there are cores: tests of real processes wait for them a quarter of the time."""

@@ -66,6 +66,11 @@ class RedisChannel(asyncio.Protocol):
         """Whether the server may say something unasked, or owes the reply of a command that waits."""
         return self._owed.waits or self._state.listens
 
+    @property
+    def owed(self) -> bool:
+        """Whether the server is still to reply to background commands."""
+        return self._owed.passing
+
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time, as units; a unit with no effect of its own passes when its turn is."""
         fresh, self._fresh = self._fresh, []

@@ -57,6 +57,11 @@ class Debts:
         """Whether a command waits at the server for another client."""
         return any(owed.command is not None or (owed.frame is not None and owed.frame.waiting) for owed in self._owed)
 
+    @property
+    def passing(self) -> bool:
+        """Whether a reply is owed to what passed and waits for nobody."""
+        return any(owed.frame is None and owed.command is None for owed in self._owed)
+
     def plain(self) -> None:
         """Owe one reply that means nothing to the gate; many of them in a row are one debt."""
         last = self._owed[-1] if self._owed else None

@@ -91,6 +91,10 @@ class Channel(Protocol):
     def listens(self) -> bool:
         """Whether the store may say something on it that nobody asked for just now."""
 
+    @property
+    def owed(self) -> bool:
+        """Whether the store is still to reply to something that passed at once."""
+
     async def catch_up(self) -> None:
         """Wait until everything that the store has said by now is here."""
 
@@ -205,6 +209,10 @@ class Gate:
     def unsettled(self, replica: int) -> bool:
         """Tell whether anything of a replica arrived that is not parked as a frame yet."""
         return any(channel.replica == replica and channel.unsettled for channel in self._channels)
+
+    def owed(self, replica: int) -> bool:
+        """Tell whether a store owes a replica the reply to something that passed at once, which may wake it."""
+        return any(channel.replica == replica and channel.owed for channel in self._channels)
 
     def settle(self, replica: int) -> list[Frame]:
         """Park what a replica has shown; to be called while the replica is quiet. Gives the new frames."""

@@ -62,6 +62,11 @@ class KubeChannel(asyncio.Protocol):
         """Whether a watch is open on it."""
         return self._return.listens
 
+    @property
+    def owed(self) -> bool:
+        """Whether the server is still to reply to a request in the background that is no watch."""
+        return any(not flight.waited and flight.watch is None for flight in self._return.flights)
+
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time; background passes when its turn is."""
         fresh, self._fresh = self._fresh, []

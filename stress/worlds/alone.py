@@ -59,7 +59,9 @@ class Alone(Drive):
             self._world.replicas[request.replica],
             (tuple(self._record.moves), tuple(request.done)),
         )
-        return not request.client.answering and self._world.waits.asleep(replica, until, before, *so_far)
+        if request.client.answering or self._gate.owed(replica.number):
+            return False  # it is about to be woken
+        return self._world.waits.asleep(replica, until, before, *so_far)
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
