@@ -39,31 +39,38 @@ class Beforehand:
 
         ``planning`` tells what the explorer will ask for (it may be the same one).
         """
-        plan = planning.plan if isinstance(self._world, WireWorld) else None
-        workers = 1 if plan is None else self._workers.of(plan.begin)
-        if plan is None or workers == 1:
-            return await run_with(explorer, self._world)
+        world = self._world
+        plan = planning.plan if isinstance(world, WireWorld) else None
+        if plan is None or not isinstance(world, WireWorld):
+            return await run_with(explorer, world)
+        workers = len(await world.beside(self._workers.of(plan.begin)))
+        if workers == 1:
+            return await run_with(explorer, world)
         if plan.begin not in self._ran:
             ahead = planning.ahead(min(most, _AHEAD * workers - 1))
-            await self._run(
-                [plan, *(one for one in ahead if one.begin not in self._ran and one.begin != plan.begin)], workers
-            )
+            new = [one for one in ahead if one.begin not in self._ran and one.begin != plan.begin]
+            faulty = await self._run([plan, *new], workers)
+            if world.site.broken and faulty:
+                return faulty[0]  # it can't be run for the explorer any more
         ran = self._ran.pop(plan.begin, None)
         if ran is None:
-            return await run_with(explorer, self._world)
+            return await run_with(explorer, world)
         made: list[Move | None] = []
         for point in ran[0].points:
             made.append(explorer.choose(point.moves, done=point.done))
             if made[-1] != point.chosen:
-                return await run_with(Following(explorer, made), self._world)
+                return await run_with(Following(explorer, made), world)
         return ran[1]
 
-    async def _run(self, plans: list[Plan], workers: int) -> None:
-        """Run orders; what is wrong with one shows when it is run for the explorer."""
+    async def _run(self, plans: list[Plan], workers: int) -> list[Trace]:
+        """Run orders; give the traces with a fault: what is wrong shows when those are run for the explorer."""
         orders = {plan.begin: Planned(plan) for plan in plans}
         done: Iterator[Planned] = iter(list(orders.values()))
+        faulty: list[Trace] = []
         async with aclosing(follow_each(orders.values(), self._world, workers)) as traces:
             async for trace in traces:
                 order = next(done)
+                faulty += [trace] if trace.fault else []
                 if not trace.fault and order.told(trace):
                     self._ran[order.plan.begin] = order, trace
+        return faulty

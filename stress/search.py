@@ -139,7 +139,7 @@ class Search:
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
-        evidence = self._evidence(covering.scheduler, replayed)
+        evidence = self._evidence(covering, replayed)
         return Covered(
             evidence,
             self._tally.found,
@@ -214,8 +214,8 @@ class Search:
         missed = [finding for name, finding in self._tally.found.items() if name not in self._explored]
         return missed[0].order.actors if missed else ""
 
-    def _evidence(self, explorer: Covering, replayed: int) -> Evidence:
-        world = self._world
+    def _evidence(self, covering: Starts[Covering], replayed: int) -> Evidence:
+        world, explorer = self._world, covering.scheduler
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
         beside, shared = self._beside(explorer), self._tally.shared_connection
@@ -223,7 +223,7 @@ class Search:
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
-            orders=explorer.orders,
+            orders=covering.before + explorer.orders,
             seconds=time.monotonic() - self._begun,
             exhausted=exhausted,
             beside=beside,

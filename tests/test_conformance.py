@@ -95,7 +95,7 @@ def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
     started: dict[str, int] = {}
     places: dict[str, list[int]] = {}
     epoch = 0
-    for move, touches, reply, answered in effects:
+    for move, touches, reply, answered, _ in effects:
         kind = Kind.START if move.command == START else Kind.STEP if move.actor in run.told else Kind.ENVIRONMENT
         events.append(Event(len(events), kind, move.actor, move.command, move.object, "", reply, touches, epoch))
         epoch += move.actor == "cleanup"

@@ -98,4 +98,4 @@ async def test_the_corrected_mode_holds_in_every_order(site_of: Callable[[str], 
         result = await Pair(None, wire, Limits(20, ORDERS)).result()
     (evidence,) = result.verdict.evidence
     assert (str(result.verdict.ruling), result.faults, evidence.exhausted) == ("holds", (), True)
-    assert (evidence.classes, evidence.orders) == (40, 43)
+    assert (evidence.classes, evidence.orders) == (15, 25)

@@ -106,8 +106,8 @@ async def test_a_client_that_hangs_up_leaves_a_lease() -> None:
     twin = await searched("l5-leaked-lease", target_of("kube-lease-fenced"))
     assert (twin.verdict.ruling, twin.faults) == ("holds", ())
     assert [(one.world, one.orders, one.exhausted) for one in twin.verdict.evidence] == [
-        ("model", 5, True),
-        ("wire", 5, True),
+        ("model", 8, True),
+        ("wire", 8, True),
     ]
 
 

@@ -118,6 +118,44 @@ def test_a_wait_of_unknown_length_is_new_once_its_thread_has_run() -> None:
         process.kill()
 
 
+SWAPS = """
+import sys, threading
+def start():
+    turn = threading.Event()
+    thread = threading.Thread(target=turn.wait, daemon=True)
+    thread.start()
+    print("started", flush=True)
+    return turn, thread
+turn, thread = start()
+for _ in sys.stdin:
+    turn.set()
+    thread.join()
+    turn, thread = start()
+"""
+
+
+def test_a_thread_in_place_of_one_that_ended_is_watched() -> None:
+    """A server that has a thread for each connection is seen quiet after one has ended and another begun."""
+    process = subprocess.Popen([sys.executable, "-c", SWAPS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watch = None
+    for _ in range(3):
+        assert process.stdout.readline() == b"started\n"
+        watch = watch or ProcessWatch(process.pid)
+        deadline = time.monotonic() + 10
+        while (sleep := watch.quiet()) is None and time.monotonic() < deadline:
+            pass
+        assert sleep is not None
+        process.stdin.write(b"again\n")
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+    assert watch is not None
+    watch.close()
+
+
 def test_a_busy_process_is_not_quiet() -> None:
     """A process that computes is never seen asleep."""
     program = "import os; os.write(1, b'.')\nwhile True: pass"

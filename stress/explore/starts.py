@@ -26,6 +26,7 @@ class Starts(Generic[Kept]):
     Where two requests of one replica differ although these were the same, requests share more than the store: then the
     search begins again with starts that depend on everything, and claims nothing of what it ran before. ``scheduler``
     is the one that is asked now, ``fused`` whether starts are fused, and ``replicas`` the replica of each request.
+    ``before`` is how many schedules were run before the search began again.
     """
 
     def __init__(self, make: Callable[[bool], Kept], replicas: Mapping[str, int], *, fused: bool) -> None:
@@ -37,6 +38,8 @@ class Starts(Generic[Kept]):
         self._shown: dict[tuple[object, ...], frozenset[tuple[str, str]]] = {}
         self._taken: list[Move] = []
         self.differ = False
+        self.before = 0
+        self._ran = 0
 
     def more(self) -> bool:
         """Begin the next schedule."""
@@ -55,8 +58,9 @@ class Starts(Generic[Kept]):
     def learn(self, trace: Trace) -> None:
         """Let the scheduler learn, or begin again with another one."""
         self.scheduler.learn(trace)
+        self._ran += 1
         if self.fused and self.differ:
-            self.fused = False
+            self.fused, self.before = False, self._ran
             self.scheduler = self._make(False)  # noqa: FBT003 - the one argument of a function of ours
 
     def _look(self, actor: str, moves: Sequence[Move]) -> None:

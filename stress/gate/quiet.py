@@ -122,8 +122,8 @@ class ProcessWatch:
                 if where.startswith(b"running"):
                     return None
                 readings.append((thread, os.pread(account, 128, 0), where))
-        except OSError:  # the thread has ended
-            self._refresh()
+        except OSError:  # the thread has ended: another may have begun, so that there are as many as before
+            self._refresh(whole=True)
             return None
         return readings
 
@@ -140,9 +140,9 @@ class ProcessWatch:
             return False
         return threads == len(self._accounts) and seen == self._seen
 
-    def _refresh(self) -> bool:
-        """Follow threads and child processes that come and go; tell whether any did."""
-        if self._accounts and self._as_before():
+    def _refresh(self, *, whole: bool = False) -> bool:
+        """Follow threads and child processes that come and go; tell whether any did. Look at all if ``whole``."""
+        if self._accounts and not whole and self._as_before():
             return False
         alive: set[tuple[int, int]] = set()
         family, changed = [self.pid], False
