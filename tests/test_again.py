@@ -176,7 +176,7 @@ def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
         '        await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))\n',
         "",
     )
-    covered = "exhausted 2 of 2 classes up to renaming (4 orders), assuming that requests share only the store"
+    covered = "exhausted 1 of 1 class up to renaming (2 orders), assuming that requests share only the store"
     assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
 
 

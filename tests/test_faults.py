@@ -498,7 +498,7 @@ async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, mo
         ("SIGINT-2", "", ""),
         ("SIGTERM-3", "", ""),  # the first of the order that is run before all others
         ("SIGINT-5", "inconclusive", "A start"),
-        ("SIGTERM-10", "inconclusive", "A start, A GET, B start"),
+        ("SIGTERM-8", "inconclusive", "A start, A GET, B start"),
         ("SIGINT-13", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
         ("SIGTERM-17", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
     ],

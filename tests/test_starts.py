@@ -55,16 +55,17 @@ def test_starts_are_explored_once_a_request_begins_otherwise(
     assert play(shows, replicas) == (fused, ran)
 
 
-def test_a_name_that_a_request_makes_up_is_as_good_as_another() -> None:
-    """New names are equal whatever their numbers; one that another request made before is not new."""
+def test_a_name_that_a_service_makes_up_is_as_good_as_another() -> None:
+    """Names of one kind are equal whatever their numbers, also one that another request has shown."""
     starts = Starts(lambda fused: Exhaustive(fused=fused), {"A": 1, "B": 1}, fused=True)
     one, two = Move("A", "SET", "r-{uuid:1}"), Move("B", "SET", "r-{uuid:2}")
     starts._taken = [A]
     starts._look("A", [one, B])
     starts._taken = [A, one, B]
     starts._look("B", [two])
-    assert not starts.differ
     starts._look("B", [two._replace(object="r-{uuid:1}")])
+    assert not starts.differ
+    starts._look("B", [two._replace(object="r-{id:1}")])
     assert starts.differ
 
 
