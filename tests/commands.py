@@ -85,12 +85,12 @@ def nothing_left(folder: Path) -> Iterator[None]:
 def children(pid: int | None = None) -> list[int]:
     """Give the processes that this one, or another, has started and that are still there.
 
-    Gateways that its nursery has forked count as its own; the nursery, which stays, does not count.
+    Gateways that its fork server has forked count as its own; that and its resource tracker, which stay, do not count.
     """
     own = _started_by(pid or os.getpid())
-    nurseries = [child for child in own if b"stress.gateways.nursery" in _read(Path(f"/proc/{child}/cmdline"))]
-    forked = [child for nursery in nurseries for child in _started_by(nursery)]
-    return sorted({*own, *forked} - {*nurseries})
+    staying = [child for child in own if b"from multiprocessing." in _read(Path(f"/proc/{child}/cmdline"))]
+    forked = [child for server in staying for child in _started_by(server)]
+    return sorted({*own, *forked} - {*staying})
 
 
 def _started_by(pid: int) -> list[int]:

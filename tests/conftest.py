@@ -15,7 +15,7 @@ from stress.formats import find
 from stress.scenario import Scenario
 from stress.stores.process import spawn
 from stress.target import Target
-from stress.worlds import nursery, replicas
+from stress.worlds import forkserver, replicas
 
 if TYPE_CHECKING:
     import subprocess
@@ -82,10 +82,10 @@ def unmeasured() -> Generator[None, None, None]:
 def _gateways() -> Generator[None, None, None]:
     """Start all Gateways without coverage; other children are measured.
 
-    The nursery of the bundled ones imports beside the first tests; it ends with this process.
+    The fork server of the bundled ones imports beside the first tests; it ends with this process.
     """
     with unmeasured():
-        nursery.begin()
+        forkserver.begin()
 
     def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: int) -> subprocess.Popen[bytes]:
         return spawn(command, folder=folder, env={name: env[name] for name in env.keys() - {MEASURES}}, log=log)

@@ -33,9 +33,9 @@ from stress.target import Target
 from stress.trace import Answer, Details, Snapshot
 from stress.worlds.environment import ends_incarnation
 from stress.worlds.fingerprint import Marks
+from stress.worlds.forkserver import gateway
 from stress.worlds.launch import is_loopback
 from stress.worlds.model import ModelWorld
-from stress.worlds.nursery import gateway
 from stress.worlds.observe import with_told_hits
 from stress.worlds.replicas import by_command, start
 from stress.worlds.wire import WireWorld

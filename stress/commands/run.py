@@ -96,9 +96,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> int:
     """Search scenarios for races."""
     if world != "model":
-        from stress.worlds import nursery
+        from stress.worlds import forkserver
 
-        nursery.begin()  # it imports what bundled Gateways need while we import the rest
+        forkserver.begin()  # it imports what bundled Gateways need while we import the rest
     from stress.batch import Batch, Budget, Where
     from stress.examples import Folder, Nothing
     from stress.report.terminal import Terminal

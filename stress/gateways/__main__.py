@@ -1,7 +1,7 @@
 """``python -m stress.gateways``: the command `stress-gateway gateway` without the rest of the harness.
 
-A bundled Gateway is started for each target of a run: by `stress.gateways.nursery`, or by this command where that is
-not there. It is ready in half the time without the imports of a search.
+A bundled Gateway is started for each target of a run off a fork server that has imported this module, which is ready in
+half the time without the imports of a search.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from stress.errors import Fault, Unavailable
 from stress.hosts import is_loopback
 from stress.placeholders import fill, filled
 from stress.stores.process import accepts, free_port
-from stress.worlds.nursery import gateway
+from stress.worlds.forkserver import gateway
 from stress.worlds.replicas import Replica, by_command, start
 
 if TYPE_CHECKING:
