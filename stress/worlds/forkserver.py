@@ -6,26 +6,27 @@ The server ends with this process, and what it has forked ends with it.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
+import pickle
 import select
 import signal
+import struct
 import subprocess
-import sys
 from contextlib import suppress
-from multiprocessing import forkserver, reduction, resource_tracker
-from typing import TYPE_CHECKING, Any
+from multiprocessing import forkserver, resource_tracker
+from typing import TYPE_CHECKING
 
-from stress.stores.process import die_with_parent
+from stress.gateways.forked import Start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stress.stores.process import Child
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-# Where `__main__` is not imported beforehand, each Gateway would import it: it is what started this process.
-_CONTEXT.set_forkserver_preload(["__main__", "stress.gateways.__main__"])
+_NUMBER = struct.Struct("q")
+"""How `multiprocessing.forkserver` writes a number."""
+
+forkserver.set_forkserver_preload([Start.__module__])
 
 
 def begin() -> None:
@@ -55,25 +56,28 @@ class Forked:
     def __init__(self, words: Sequence[str], env: Mapping[str, str], log: int) -> None:
         """Fork it; raises OSError where that fails."""
         self.returncode: int | None = None
-        self._process = _CONTEXT.Process(target=_serve, args=(list(words), dict(env), _File(log)))
-        try:
-            self._process.start()
-        except EOFError:  # the server has ended meanwhile
-            raise ConnectionError("the fork server is gone") from None
-        assert self._process.pid is not None  # noqa: S101 - it was started
-        self.pid = self._process.pid
+        # Nothing but `Start` is pickled: a process of `multiprocessing` would import what started this one as well.
+        self._status, data = forkserver.connect_to_new_process([log])
         self._file: int | None = None
+        self._alive = os.dup(data)  # at its end when this process is gone
+        with open(data, "wb") as pipe:  # noqa: PTH123 - a descriptor
+            pipe.write(pickle.dumps({}) + pickle.dumps(Start(list(words), dict(env))))
+        try:
+            self.pid = self._read()
+        except EOFError:  # the server has ended meanwhile
+            self._close()
+            raise ConnectionError("the fork server is gone") from None
         with suppress(ProcessLookupError):  # it has ended already
             self._file = os.pidfd_open(self.pid)
 
     def poll(self) -> int | None:
         """Give its exit code, or None while it lives."""
         if self.returncode is None and self._ended(0.0):
-            self._process.join()  # the server says how, a moment later
-            self.returncode = self._process.exitcode
-            self._process.close()
-            if self._file is not None:
-                os.close(self._file)
+            try:
+                self.returncode = self._read()  # the server says how, a moment later
+            except EOFError:
+                self.returncode = -signal.SIGKILL  # as it does when its server ends
+            self._close()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -101,39 +105,23 @@ class Forked:
         poll.register(self._file, select.POLLIN)
         return bool(poll.poll(None if seconds is None else seconds * 1000))
 
+    def _read(self) -> int:
+        """Read one of the two numbers that the server sends: the process id, then the exit code."""
+        data = b""
+        while len(data) < _NUMBER.size:
+            more = os.read(self._status, _NUMBER.size - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        number: int = _NUMBER.unpack(data)[0]
+        return number
+
+    def _close(self) -> None:
+        for file in (self._status, self._alive, self._file):
+            if file is not None:
+                os.close(file)
+
     def _send(self, number: signal.Signals) -> None:
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-
-
-class _File:
-    """An open file that goes along with a process that is started, as another number there."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _detached, (reduction.DupFd(self._number),)
-
-
-def _detached(file: Any) -> int:  # noqa: ANN401 - what DupFd makes of it has no public type
-    number: int = file.detach()
-    return number
-
-
-def _serve(words: Sequence[str], env: Mapping[str, str], log: int) -> None:
-    """Be a Gateway until it is told to end: what the fork server runs in the process that it forked."""
-    from stress.gateways.__main__ import main  # noqa: PLC0415 - imported by the server, not by the harness
-
-    die_with_parent()
-    harness = multiprocessing.parent_process()
-    if harness is None or not harness.is_alive():  # it ended, and the server with it, before the kernel knew
-        return
-    os.setsid()
-    for output in (1, 2):
-        os.dup2(log, output)
-    os.close(log)
-    os.environ.clear()
-    os.environ.update(env)
-    sys.exit(main(words))
