@@ -87,8 +87,10 @@ def children(pid: int | None = None) -> list[int]:
 
     Gateways that its fork server has forked count as its own; that and its resource tracker, which stay, do not count.
     """
-    own = _started_by(pid or os.getpid())
-    staying = [child for child in own if b"from multiprocessing." in _read(Path(f"/proc/{child}/cmdline"))]
+    pid = pid or os.getpid()
+    words = {child: _read(Path(f"/proc/{child}/cmdline")) for child in (pid, *_started_by(pid))}
+    own = [child for child in words if words[child] != words[pid]]  # it is forked, but runs no program of its own yet
+    staying = [child for child in own if b"from multiprocessing." in words[child]]
     forked = [child for server in staying for child in _started_by(server)]
     return sorted({*own, *forked} - {*staying})
 

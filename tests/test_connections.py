@@ -81,3 +81,14 @@ async def test_requests_share_a_connection_that_are_in_flight_together(choices: 
     async with world_of("one") as world:
         trace = await world.run(Interleaving(choices))
     assert (trace.fault, trace.shared_connection) == ("", shared)
+
+
+@pytest.mark.parametrize(("choices", "varying"), [((), []), ((0, 0, 1), [("B", "WATCH"), ("B", "UNWATCH")])])
+async def test_requests_that_share_what_a_connection_watches_may_conflict_in_anything(
+    choices: tuple[int, ...], varying: list[tuple[str, str]]
+) -> None:
+    """Who watches or ends it on a connection that another has left watching depends on all that this one does there."""
+    async with world_of("watch") as world:
+        trace = await world.run(Interleaving(choices))
+    assert trace.fault == ""
+    assert [(event.actor, event.command) for event in trace.events if event.varies] == varying

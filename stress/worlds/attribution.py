@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Signature = tuple[str, str]
 """A command and the objects that it touches."""
 END = ("", "answer")
+_SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
+"""Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
 
 
@@ -79,6 +81,7 @@ class Attribution:
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
+        self._watching: dict[int, str] = {}
         self.written: set[Written] = set()
 
     def named(self, text: str) -> str:
@@ -100,8 +103,25 @@ class Attribution:
         owner.blocked = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
+        if self._shares_session(frame):
+            found = found._replace(varies=True)
         frame.step = self._step((owner.actor, frame.command, objects), found)
         return ""
+
+    def _shares_session(self, frame: Frame) -> bool:
+        """Tell whether a command changes what its connection watches while another request has left it watching.
+
+        What either does there then depends on what the other did, whatever keys they name.
+        """
+        name = frame.command.partition("(")[0].upper()
+        if name not in _SESSION:
+            return False
+        watching = self._watching.get(id(frame.channel))
+        if name == "WATCH":
+            self._watching.setdefault(id(frame.channel), frame.actor)
+        else:
+            self._watching.pop(id(frame.channel), None)
+        return watching not in (None, frame.actor)
 
     def _step(self, key: tuple[str, str, str], found: Found) -> Step:
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
@@ -131,7 +151,9 @@ class Attribution:
             self.written.add(path)
         if frame.seen is not None:
             found = await self.note(frame.effects, frame.watched, frame.seen)
-            frame.step = frame.step and replace(frame.step, touches=found.touches, varies=found.varies)
+            if frame.step is not None:
+                varies = found.varies or frame.step.varies
+                frame.step = replace(frame.step, touches=found.touches, varies=varies)
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

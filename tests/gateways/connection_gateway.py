@@ -4,6 +4,7 @@
 
 `one`: all commands go down one connection, whenever they come. `pool`: a command has a connection to itself until it
 is replied to; the one that has been free for longest is taken, so that requests use each other's.
+`watch`: the same, and each request watches a key while it counts, on whatever connection it is given.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ async def command(*words: str) -> int:
         return await turn
     reader, writer = FREE.popleft() if FREE else await asyncio.open_connection("127.0.0.1", STORE)
     writer.write(raw)
-    reply = int((await reader.readline())[1:])
+    reply = (await reader.readline()).strip()[1:]
     FREE.append((reader, writer))
-    return reply
+    return 0 if reply == b"OK" else int(reply)
 
 
 async def replies() -> None:
@@ -50,8 +51,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             status, told = 200, {}
             if head.startswith(b"POST"):
                 pod = json.loads(body)["alerts"][0]["labels"]["pod"]
+                if MODE == "watch":
+                    await command("WATCH", f"gone:{pod}")
                 hits = await command("INCR", f"hits:{pod}")
-                await command("EXPIRE", f"hits:{pod}", "300")
+                await command(*(["UNWATCH"] if MODE == "watch" else ["EXPIRE", f"hits:{pod}", "300"]))
                 status, told = 201 if hits == 1 else 202, {"fingerprint": pod, "remediationRequestName": f"rr-{pod}"}
             text = json.dumps(told)
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
