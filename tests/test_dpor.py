@@ -278,7 +278,7 @@ def programs_with_scripts(draw: st.DrawFn) -> tuple[Program, list[str]]:
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=PROGRAMS)
+@settings(max_examples=PROGRAMS // 4)
 @given(programs_with_scripts())
 def test_what_a_script_touches_may_be_another_thing_in_each_run(drawn: tuple[Program, list[str]]) -> None:
     """Where keys show in one branch alone, and not before, DPOR reaches what brute force reaches, also up to names."""

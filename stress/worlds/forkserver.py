@@ -13,10 +13,11 @@ import signal
 import struct
 import subprocess
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import forkserver, resource_tracker
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from stress.gateways.forked import Start
+from stress.stores.process import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _NUMBER = struct.Struct("q")
 """How `multiprocessing.forkserver` writes a number."""
 
-forkserver.set_forkserver_preload([Start.__module__])
+_GATEWAY = "stress.gateways.__main__"
+forkserver.set_forkserver_preload([_GATEWAY, __name__])
 
 
 def begin() -> None:
@@ -61,7 +63,7 @@ class Forked:
         self._file: int | None = None
         self._alive = os.dup(data)  # at its end when this process is gone
         with open(data, "wb") as pipe:  # noqa: PTH123 - a descriptor
-            pipe.write(pickle.dumps({}) + pickle.dumps(Start(list(words), dict(env))))
+            pipe.write(pickle.dumps({}) + pickle.dumps(Start(_GATEWAY, list(words), dict(env))))
         try:
             self.pid = self._read()
         except EOFError:  # the server has ended meanwhile
@@ -125,3 +127,34 @@ class Forked:
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+class Start(NamedTuple):
+    """What is run: ``main`` of a module, which takes words and gives an exit code, in an environment."""
+
+    module: str
+    words: Sequence[str]
+    env: Mapping[str, str]
+
+    def _bootstrap(self, harness: int) -> int:
+        """Run it in a session of its own, and give its exit code: what the fork server asks of what it is sent.
+
+        ``harness`` is a pipe that is at its end when the harness is gone. Outputs go to the file that came along.
+        """
+        # The server lives for as long as any of its children has this open, and they are to end with it.
+        os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]  # noqa: SLF001
+        die_with_parent()
+        if select.select([harness], [], [], 0.0)[0]:  # it ended, and the server with it, before the kernel knew
+            return 1
+        os.setsid()
+        (log,) = forkserver.get_inherited_fds() or [2]
+        for output in (1, 2):
+            os.dup2(log, output)
+        os.close(log)
+        os.environ.clear()
+        os.environ.update(self.env)
+        try:
+            code: int = import_module(self.module).main(self.words)
+        except SystemExit as end:  # argparse ends so
+            return end.code if isinstance(end.code, int) else 0
+        return code
