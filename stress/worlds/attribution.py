@@ -68,6 +68,11 @@ class Request:
             setattr(other, name, mine)
 
 
+def _changes_session(command: str) -> bool:
+    """Tell whether a command changes what its connection watches; a transaction has its commands in brackets."""
+    return command.partition("(")[0].upper() in _SESSION
+
+
 class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
@@ -113,11 +118,10 @@ class Attribution:
 
         What either does there then depends on what the other did, whatever keys they name.
         """
-        name = frame.command.partition("(")[0].upper()
-        if name not in _SESSION:
+        if not _changes_session(frame.command):
             return False
         watching = self._watching.get(id(frame.channel))
-        if name == "WATCH":
+        if frame.command.upper() == "WATCH":
             self._watching.setdefault(id(frame.channel), frame.actor)
         else:
             self._watching.pop(id(frame.channel), None)
@@ -152,7 +156,7 @@ class Attribution:
         if frame.seen is not None:
             found = await self.note(frame.effects, frame.watched, frame.seen)
             if frame.step is not None:
-                varies = found.varies or frame.step.varies
+                varies = found.varies or (frame.step.varies and _changes_session(frame.command))
                 frame.step = replace(frame.step, touches=found.touches, varies=varies)
 
     def _owner(
