@@ -15,7 +15,7 @@ from commands import children, descriptors
 
 from stress.stores.process import Ends, accepts, end, ending, free_port, listens
 from stress.stores.valkey import Valkey
-from stress.worlds import forkserver
+from stress.worlds.forkserver import gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 HARNESS = """\
 import asyncio, sys
-from stress.worlds import forkserver
+from stress.worlds.forkserver import gateway
 async def main():
-    child = await forkserver.gateway(sys.argv[1:], 2)
+    child = await gateway(sys.argv[1:], 2)
     print(child.pid, flush=True)
     await asyncio.sleep(60)
 if __name__ == "__main__":
@@ -58,7 +58,7 @@ def words(valkey: Valkey) -> list[str]:
 
 def fork(log: int, *given: str) -> Child:
     """Fork a Gateway in an event loop of its own."""
-    return asyncio.run(forkserver.gateway(given, log))
+    return asyncio.run(gateway(given, log))
 
 
 def gone(pid: int) -> bool:
@@ -118,7 +118,7 @@ def test_its_end_is_seen_as_of_any_child(valkey: Valkey, log: int) -> None:
     """None while it lives, a timeout when waited for, the signal that killed it; the event loop is notified."""
 
     async def heard() -> None:
-        child = await forkserver.gateway(words(valkey), log)
+        child = await gateway(words(valkey), log)
         event = asyncio.Event()
         ends = Ends(event.set)
         ends.watch(child)

@@ -86,6 +86,10 @@ async def later(protocol: str, redis: str, port: int) -> Replica:
     return await start(1, partial(gateway, words), port=port, ready=(None, 10.0))
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+"""When a request was sent: two that are alike may be sent in different seconds."""
+
+
 @asynccontextmanager
 async def recorder(
     seen: list[tuple[dict[str, str], str, str]], failures: int = 0, *, together: bool = True
@@ -99,7 +103,8 @@ async def recorder(
         nonlocal failures
         seen.append((dict(request.headers), await request.text(), request.path))
         failures -= 1
-        repeats = len(seen) > 1 and seen[-1][1] == seen[-2][1]
+        bodies = [_TIME.sub("", body) for _, body, _ in seen[-2:]]
+        repeats = len(bodies) > 1 and bodies[0] == bodies[1]
         if failures >= 0 or (repeats and not together):
             return web.json_response({}, status=500)
         return web.json_response({"remediationRequestName": "rr", "id": {"of": "told"}}, status=201)
