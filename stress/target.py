@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from stress.config.gateways import PROTOCOLS
 from stress.errors import Fault
 from stress.formats import File, Header, Name, nearest, wrong
-from stress.gateways.protocols import PROTOCOLS
 from stress.kubekeys import Manifest, of_kubernetes
 from stress.placeholders import unknown
 from stress.requires import Requirement  # noqa: TC001 - pydantic reads it

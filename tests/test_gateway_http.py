@@ -20,10 +20,10 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
+from stress.config.gateways import REDIS_PROTOCOLS
 from stress.errors import Unavailable, UsageFault
 from stress.gateways.app import STOPPING, RedisStore, make_app
 from stress.gateways.intake import Refusal, check_media_type, check_timestamp, kubernetes_event, prometheus
-from stress.gateways.protocols import REDIS_PROTOCOLS
 from stress.gateways.serve import serve
 from stress.signal import Signal
 from stress.stores.valkey import Valkey

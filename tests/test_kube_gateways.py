@@ -14,12 +14,13 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from test_kube_server import DEFINITION
 
+from stress.config.gateways import KUBE_PROTOCOLS
 from stress.errors import UsageFault
 from stress.gateways.app import make_app
 from stress.gateways.kubeapi import LEASES, RECORDS, ApiError
 from stress.gateways.kubeconfig import Cluster, read_kubeconfig
 from stress.gateways.kubestore import KubeStore, Pod
-from stress.gateways.protocols import KUBE_PROTOCOLS, is_cached
+from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import new_record
 from stress.gateways.serve import serve
 from stress.gateways.store import Incoming

@@ -10,6 +10,7 @@ from conftest import scenario_of, target_of
 from following import Follow
 
 from stress.checks import cause, run_checks
+from stress.config.gateways import REDIS_PROTOCOLS
 from stress.core.registry import CHECKS
 from stress.errors import UsageFault
 from stress.explore.dependence import Dependence, effects
@@ -18,7 +19,6 @@ from stress.explore.exhaustive import Exhaustive
 from stress.explore.replay import Replay
 from stress.explore.walk import Walk
 from stress.formats import bundled
-from stress.gateways.protocols import REDIS_PROTOCOLS
 from stress.scenario import EnvironmentActor, Race, Scenario
 from stress.trace import Details, Trace
 from stress.worlds.model import ModelWorld, effects_of

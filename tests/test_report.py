@@ -23,6 +23,7 @@ from rich.console import Console
 from stress.core.registry import CHECKS
 from stress.errors import Unavailable
 from stress.formats import nearest
+from stress.mask import clean
 from stress.order import parse
 from stress.report import disk, terminal, words
 from stress.report.columns import columns
@@ -34,7 +35,7 @@ from stress.report.steps import between, conflicting
 from stress.report.story import story
 from stress.report.summary import literal, summary
 from stress.report.terminal import Terminal
-from stress.report.words import clean, listed, plain, replay_command
+from stress.report.words import listed, plain, replay_command
 from stress.result import Ended, Finished, Progress, Result
 from stress.step import WHOLE, Access, Touch
 from stress.stores import valkey as embedded

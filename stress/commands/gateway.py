@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stress.commands.common import examples
-from stress.gateways.protocols import KUBE_PROTOCOLS, PROTOCOLS
+from stress.config.gateways import KUBE_PROTOCOLS, PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

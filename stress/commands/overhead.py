@@ -12,8 +12,7 @@ import click
 
 from stress.commands.common import examples, told_to_end, words_of
 from stress.exits import INCONCLUSIVE, INTERRUPT, RACE
-from stress.mask import mask_text
-from stress.report.words import clean
+from stress.mask import clean, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

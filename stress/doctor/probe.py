@@ -6,7 +6,7 @@ import asyncio
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.report.words import clean
+from stress.mask import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,9 +11,9 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from stress.config.gateways import PROTOCOLS
 from stress.errors import Unavailable, UsageFault
 from stress.gateways.kubestore import Pod
-from stress.gateways.protocols import PROTOCOLS
 from stress.gateways.serve import serve, serve_kubernetes
 
 if TYPE_CHECKING:

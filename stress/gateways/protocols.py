@@ -1,9 +1,8 @@
-"""Which deduplication protocols there are: every file here that defines ``deduplicate``."""
+"""The deduplication protocols: every file here that defines ``deduplicate`` (`stress.config.gateways` names them)."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,18 +15,6 @@ if TYPE_CHECKING:
 
     Deduplicate = Callable[[Store, Incoming], Coroutine[Any, Any, Outcome]]
     KubeDeduplicate = Callable[[KubeApi, Incoming], Coroutine[Any, Any, Outcome]]
-
-
-def _named(pattern: str) -> tuple[str, ...]:
-    return tuple(sorted(file.stem.replace("_", "-") for file in Path(__file__).parent.glob(pattern)))
-
-
-REDIS_PROTOCOLS = _named("redis_*.py")
-"""Those that keep their state in Redis: a protocol ``redis-atomic`` stands in ``redis_atomic.py``."""
-KUBE_PROTOCOLS = _named("kube_*.py")
-"""Those that keep it in objects of the Kubernetes API."""
-PROTOCOLS = (*KUBE_PROTOCOLS, *REDIS_PROTOCOLS)
-"""Their names."""
 
 
 def protocol_named(name: str) -> Deduplicate:

@@ -11,11 +11,12 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from stress.config.gateways import KUBE_PROTOCOLS, REDIS_PROTOCOLS
 from stress.errors import Fault, Place, Unavailable, UsageFault
 from stress.gateways.app import STOPPING, KubeStore, RedisStore, make_app
 from stress.gateways.kubeapi import ApiError
 from stress.gateways.kubeconfig import read_kubeconfig
-from stress.gateways.protocols import KUBE_PROTOCOLS, REDIS_PROTOCOLS, is_cached
+from stress.gateways.protocols import is_cached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

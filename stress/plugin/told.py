@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from stress.mask import clean
 from stress.report.terminal import Terminal
-from stress.report.words import clean
 from stress.result import Finished
 
 if TYPE_CHECKING:

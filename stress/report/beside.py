@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from stress.mask import clean
 from stress.report.steps import ACTS
-from stress.report.words import clean
 from stress.step import START
 from stress.verdict import counted
 

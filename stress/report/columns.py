@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stress.mask import clean
 from stress.report.pattern import telling
 from stress.report.steps import said, shown
-from stress.report.words import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

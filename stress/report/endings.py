@@ -8,9 +8,10 @@ from enum import Enum
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stress.mask import clean
 from stress.order import Order
 from stress.outcomes import Row
-from stress.report.words import clean, listed
+from stress.report.words import listed
 from stress.verdict import counted
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from stress.mask import clean
 from stress.report.columns import WIDTH
 from stress.report.document import order_path
 from stress.report.endings import told_below
 from stress.report.race import race, title
-from stress.report.words import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,11 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from stress.mask import clean
 from stress.report.beside import comparison
 from stress.report.columns import WIDTH, columns
 from stress.report.story import ASSERTION, told
-from stress.report.words import clean, replay_command
+from stress.report.words import replay_command
 from stress.verdict import Cause
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from stress.report.words import clean
+from stress.mask import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

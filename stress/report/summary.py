@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from stress.mask import clean
 from stress.report.document import covered, order_path, unchecked
 from stress.report.endings import draws, endings, percent
 from stress.report.race import details, title
 from stress.report.story import told
-from stress.report.words import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stress.mask import clean
 from stress.report.document import covered, order_path, unchecked
 from stress.report.endings import draws, told_below
 from stress.report.race import race, title
-from stress.report.words import clean, program, replay_command
+from stress.report.words import program, replay_command
 from stress.result import Finished, Progress
 
 if TYPE_CHECKING:

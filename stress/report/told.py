@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stress.mask import clean
 from stress.report.steps import said, shown
-from stress.report.words import clean
 from stress.trace import Kind
 
 if TYPE_CHECKING:

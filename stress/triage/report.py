@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from stress.report.words import clean
+from stress.mask import clean
 from stress.triage.kinds import ADVICE, kind_of
 
 if TYPE_CHECKING:

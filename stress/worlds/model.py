@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from stress.config.gateways import KUBE_PROTOCOLS
 from stress.errors import Fault, UsageFault
 from stress.explore.base import Diverged
 from stress.explore.dependence import Effect
-from stress.gateways.protocols import KUBE_PROTOCOLS, kube_protocol_named, protocol_named
+from stress.gateways.protocols import kube_protocol_named, protocol_named
 from stress.gateways.store import Incoming, Outcome
 from stress.names import Names
 from stress.step import START, Move, letters

@@ -1,0 +1,1 @@
+"""Scenario and target files: their models, their faults with places, and the JSON Schema of both."""
