@@ -59,6 +59,14 @@ def mask_text(text: str) -> str:
     return _PAIR.sub(rf"\g<keep>{MASK}", text)
 
 
+def clean(text: str) -> str:
+    """Mask credentials, and show control characters (and so terminal escapes) as what they are."""
+    masked = mask_text(text)
+    if masked.isprintable():
+        return masked
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in masked)
+
+
 @lru_cache(maxsize=4096)
 def mask_command(args: tuple[str, ...]) -> tuple[str, ...]:
     """Give a Redis command without its secrets: of AUTH, HELLO, CONFIG SET, ACL SETUSER, MIGRATE and SENTINEL SET.

@@ -18,14 +18,6 @@ SCRIPTS = ("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO")
 """Commands that run a script or a function."""
 
 
-def clean(text: str) -> str:
-    """Mask credentials, and show control characters (and so terminal escapes) as what they are."""
-    masked = mask_text(text)
-    if masked.isprintable():
-        return masked
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in masked)
-
-
 def masked_lines(text: str) -> str:
     """Mask credentials line by line, so that an open quote in one line hides nothing of the next."""
     return "".join(mask_text(line) for line in text.splitlines(keepends=True))
