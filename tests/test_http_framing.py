@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kubewire import recorded
 
 from stress.gate.http import Data, End, Head, Part, Request, RequestParser, ResponseParser, header, with_headers
-from stress.gate.resp import ProtocolFault
+from stress.protocols.fault import ProtocolFault
 
 RECORDINGS = ("gateway-2026-01", "gateway-newest")
 

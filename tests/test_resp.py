@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stress.gate.replies import ReplyError, ReplyParser
-from stress.gate.resp import ProtocolFault, RequestParser, split_inline
+from stress.gate.resp import RequestParser, split_inline
+from stress.protocols.fault import ProtocolFault
 
 arguments = st.binary(max_size=20) | st.sampled_from([b"", b"\r\n", b"$3\r\nabc\r\n", b"*1\r\n", b"x" * 5000])
 quoted = st.binary(max_size=12).map(

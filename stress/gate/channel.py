@@ -18,7 +18,8 @@ from stress.gate.commands import Command, ConnectionState, Effect, background, p
 from stress.gate.debts import Debts, RedisFrame
 from stress.gate.gate import Frame
 from stress.gate.replies import Reply, ReplyError, ReplyParser
-from stress.gate.resp import ProtocolFault, Request, RequestParser
+from stress.gate.resp import Request, RequestParser
+from stress.protocols.fault import ProtocolFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from stress.gate.resp import ProtocolFault
+from stress.protocols.fault import ProtocolFault
 
 MAX_HEAD = 256 * 1024
 MAX_BODY = 64 * 1024 * 1024

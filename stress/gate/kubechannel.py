@@ -19,7 +19,7 @@ from stress.gate.kubeframe import KubeFrame, Passing
 from stress.gate.kubereplies import document, meta
 from stress.gate.kuberequests import effect_of
 from stress.gate.kubereturn import Return
-from stress.gate.resp import ProtocolFault
+from stress.protocols.fault import ProtocolFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

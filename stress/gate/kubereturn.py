@@ -15,7 +15,7 @@ from stress.gate.kubeframe import Flight, KubeFrame
 from stress.gate.kubereplies import MAX_READ, Document, document, meta, told
 from stress.gate.kuberequests import EVENT, WRITES, KubeEffect
 from stress.gate.kubewatch import Event, EventParser, Watch
-from stress.gate.resp import ProtocolFault
+from stress.protocols.fault import ProtocolFault
 
 if TYPE_CHECKING:
     from stress.gate.kubechannel import KubeChannel

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.gate.http import MAX_BODY, Data
 from stress.gate.kubereplies import PROTOBUF, Document, meta, uid_of, watched
-from stress.gate.resp import ProtocolFault
+from stress.protocols.fault import ProtocolFault
 
 if TYPE_CHECKING:
     from stress.gate.gate import Gate

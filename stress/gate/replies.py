@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stress.gate.resp import ProtocolFault
+from stress.protocols.fault import ProtocolFault
 
 _ARRAY, _BULK, _PUSH, _ATTRIBUTE, _MAP = b"*$>|%"
 _SIMPLE, _ERROR, _BOOLEAN, _DOUBLE, _NULL, _NUMBER, _BIG = b"+-#,_:("

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stress.protocols.fault import ProtocolFault
+
 MAX_ARGUMENTS = 1024 * 1024
 MAX_BULK = 512 * 1024 * 1024
 MAX_INLINE = 64 * 1024
@@ -18,15 +20,6 @@ _LENGTHS = {b"%d" % length: length for length in range(4096)}
 _COUNTS = {b"*%d" % count: count for count in range(1, 256)}
 _BULK_LINES = {length: b"$%d" % length for length in range(4096)}
 """The lengths that most frames are made of, as they are written."""
-
-
-class ProtocolFault(Exception):
-    """Bytes that are not of the protocol. ``offset`` counts the bytes of the stream before them."""
-
-    def __init__(self, offset: int, message: str, data: bytes) -> None:
-        """Say where, what and show the bytes."""
-        self.offset = offset
-        super().__init__(f"{message} at byte {offset}: {data[:_SHOWN]!r}")
 
 
 class Request(NamedTuple):
