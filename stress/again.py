@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.batch import Where
 from stress.checks import run_checks
-from stress.doctor.targets import check
 from stress.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.pair import Pair
+from stress.processes.needed import check
 from stress.report.folder import ReportUnwritable, write
 from stress.result import Result
 from stress.running import Workers, doubt, follow, follow_each

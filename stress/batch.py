@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from stress.doctor.targets import check
 from stress.errors import Unavailable, UsageFault
 from stress.examples import Earlier, Nothing
 from stress.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
 from stress.formats import bundled, find
 from stress.mask import mask_text
 from stress.pair import Pair
+from stress.processes.needed import check
 from stress.regressions import regressions
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.terminal import Terminal

@@ -21,10 +21,11 @@ from redis import Redis
 
 from stress.doctor import machine
 from stress.doctor.probe import Ill, Probe, examine
-from stress.doctor.targets import check, of_target
+from stress.doctor.targets import of_target
 from stress.errors import Unavailable, UsageFault
 from stress.formats import bundled
 from stress.order import Head, Order
+from stress.processes.needed import check
 from stress.step import Move
 from stress.stores.valkey import Valkey
 from stress.target import Target

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from stress.doctor import named
 from stress.doctor.machine import version
-from stress.doctor.probe import Ill, Probe, examine
-from stress.errors import Unavailable, UsageFault
+from stress.doctor.probe import Ill, Probe
+from stress.errors import UsageFault
+from stress.processes.needed import ASSETS, binaries, needed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,32 +24,8 @@ if TYPE_CHECKING:
     from stress.target import Target
     from stress.targetparts import Start
 
-ASSETS = "KUBEBUILDER_ASSETS"
-_BINARIES = ("etcd", "kube-apiserver")
 _OF_CONTAINERS = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.internal\b")
 """Names that only container engines let resolve, such as host.containers.internal."""
-
-
-async def check(target: Target, folder: Path) -> None:
-    """Make the quick probes of a target before a run: what it names itself, and binaries that it needs.
-
-    What is not probed here (its program, ports and stores) is told when it starts.
-
-    Raises:
-        Unavailable: with the first fault, its mend, and how many more there are.
-
-    """
-    faults = [one for one in await examine(needed(target, folder)) if not one.well]
-    if faults:
-        others = len(faults) - 1
-        more = f"; {others} more: stress-gateway doctor --target tells all" if others else ""
-        raise Unavailable(faults[0].told, faults[0].mend + more)
-
-
-def needed(target: Target, folder: Path) -> list[Probe]:
-    """Give the quick probes of a target."""
-    assets = [Probe("assets", target.name, partial(_asset, name)) for name in _binaries(target)]
-    return [*named.named(target, folder), *assets]
 
 
 def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Probe]:
@@ -60,7 +37,7 @@ def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Prob
     """
     _refuse_strangers(target, allow)
     cluster = _cluster(target, folder, allow)
-    looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in _binaries(target))]
+    looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in binaries(target))]
     own = [*_ports(target), *_program(target, folder), *_hosts(target, cluster), *_gateway(target), *_store(target)]
     return [*looks, *own, *(cluster.probes() if cluster is not None else ())]
 
@@ -73,21 +50,6 @@ def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
 
     if faults := strangers(target, allow):
         raise UsageFault(faults)
-
-
-def _binaries(target: Target) -> tuple[str, ...]:
-    kubernetes = target.stores.kubernetes
-    return _BINARIES if kubernetes is not None and kubernetes.assets else ()
-
-
-def _asset(name: str) -> str:
-    folder = os.environ.get(ASSETS)
-    mend = "setup-envtest use -p path prints the folder that it must name"
-    if not folder:
-        raise Ill(f"{ASSETS} is not set, so there is no {name}", mend)
-    if which(name, path=folder) is None:
-        raise Ill(f"{ASSETS} has no {name}: {folder}", mend)
-    return f"{folder} has {name}"
 
 
 def _runs(name: str) -> str:
