@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from stress.checks import Reads, reads_of
 from stress.core.registry import SCHEDULERS
 from stress.explore.auto import Auto
-from stress.explore.base import Explorer, Search
+from stress.explore.base import Explorer
 from stress.explore.classes import Classes
 from stress.explore.dependence import Dependence, effects
 from stress.explore.dpor import Dpor
@@ -15,6 +15,7 @@ from stress.explore.exhaustive import Exhaustive
 from stress.explore.pct import Pct
 from stress.explore.starts import Starts
 from stress.explore.walk import Walk
+from stress.schedulers.registered import Search
 from stress.step import letters
 from stress.verdict import Sampled
 from stress.worlds.model import ModelTrace, effects_of
@@ -22,9 +23,9 @@ from stress.worlds.model import ModelTrace, effects_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stress.explore.base import Scheduler
     from stress.explore.dependence import Effect
     from stress.running import World
+    from stress.schedulers.registered import Scheduler
     from stress.trace import Trace
     from stress.verdict import Violation
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
 from stress.explore.ahead import Plan
-from stress.explore.base import Scheduler
 from stress.explore.dependence import effects
 from stress.explore.dpor import Dpor
 from stress.explore.exhaustive import Exhaustive
 from stress.explore.hunt import Hunt
+from stress.schedulers.registered import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

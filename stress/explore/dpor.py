@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
 from stress.explore.ahead import Plan
-from stress.explore.base import Diverged, Scheduler, is_environment, is_request
+from stress.explore.base import Diverged, is_environment, is_request
 from stress.explore.dependence import Table, effects
 from stress.explore.level import Level, waits
 from stress.explore.symmetry import Symmetry, of_actor
 from stress.explore.wakeup import Absorbed, Branch, all_absorbed, branch_of, firsts, graft, possible, without
+from stress.schedulers.registered import Scheduler
 from stress.step import START
 
 if TYPE_CHECKING:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.registry import SCHEDULERS
 from stress.explore.ahead import Plan, going_on
-from stress.explore.base import Diverged, Scheduler, fused_starts, is_environment, keep_going, switches_away
+from stress.explore.base import (
+    Diverged,
+    fused_starts,
+    is_environment,
+    keep_going,
+    switches_away,
+)
+from stress.schedulers.registered import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

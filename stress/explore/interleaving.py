@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
-from stress.explore.base import Scheduler, keep_going
+from stress.explore.base import keep_going
+from stress.schedulers.registered import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ import random
 from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
-from stress.explore.base import Scheduler
 from stress.explore.skip import without
+from stress.schedulers.registered import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
 from stress.explore.accesses import Accesses, action_of, common, meet, victims_of
-from stress.explore.base import Scheduler, is_environment, keep_going
+from stress.explore.base import is_environment, keep_going
+from stress.schedulers.registered import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

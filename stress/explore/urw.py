@@ -12,8 +12,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
-from stress.explore.base import Scheduler, keep_going
+from stress.explore.base import keep_going
 from stress.explore.skip import without
+from stress.schedulers.registered import Scheduler
 from stress.step import START, WHOLE, Access
 from stress.trace import Kind
 

@@ -6,7 +6,8 @@ import random
 from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
-from stress.explore.base import Scheduler, is_environment
+from stress.explore.base import is_environment
+from stress.schedulers.registered import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
