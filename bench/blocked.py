@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, median, pair
-from stress.explore.walk import Walk
-from stress.target import Target
-from stress.worlds.wire import WireWorld
+from stress.config.target import Target
+from stress.executors.live.executor import WireWorld
+from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

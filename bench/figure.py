@@ -7,14 +7,14 @@ import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.formats import find
-from stress.scenario import Scenario
-from stress.target import Target
+from stress.config.formats import find
+from stress.config.scenario import Scenario
+from stress.config.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stress.worlds.wire import WireWorld
+    from stress.executors.live.executor import WireWorld
 
 
 class Figure(NamedTuple):

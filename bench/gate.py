@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure
-from stress.gate.gate import Gate
-from stress.gate.redis import RedisProxy
-from stress.stores.valkey import Valkey
-from stress.targetparts import BACKGROUND
+from stress.config.target_parts import BACKGROUND
+from stress.protocols.gate import Gate
+from stress.protocols.redis.proxy import RedisProxy
+from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from bench.figure import pair
 from bench.getset_gateway import get_set
-from stress.target import Target
-from stress.worlds.model import ModelWorld
-from stress.worlds.wire import WireWorld
+from stress.config.target import Target
+from stress.executors.live.executor import WireWorld
+from stress.executors.model.executor import ModelWorld
 
 if TYPE_CHECKING:
-    from stress.scenario import Scenario
+    from stress.config.scenario import Scenario
 
 CLASSES = {2: 4, 3: 36, 4: 576}
 """How many classes the orders of so many requests have, by brute force."""

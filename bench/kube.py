@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.figure import Figure, median
-from stress.stores.kube.server import KubeServer
+from stress.protocols.kube.server.server import KubeServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

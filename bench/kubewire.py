@@ -7,16 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, median, pair
-from stress.explore.walk import Walk
-from stress.gate.kuberequests import WRITES, KubeEffect
-from stress.running import follow_each
-from stress.worlds.asked import new_fresh
-from stress.worlds.wire import WireWorld
+from stress.engine.running import follow_each
+from stress.executors.asked import new_fresh
+from stress.executors.live.executor import WireWorld
+from stress.protocols.kube.requests import WRITES, KubeEffect
+from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stress.gate.gate import Passed
+    from stress.protocols.gate import Passed
 
 ROUNDS, ORDERS = 5, 40
 SLEEPERS = 96

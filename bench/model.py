@@ -7,17 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, in_turns, pair
-from stress.explore.replay import Replay
-from stress.explore.walk import Walk
+from stress.executors.model.executor import ModelWorld
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming
-from stress.worlds.model import ModelWorld
+from stress.schedulers.random_walk import Walk
+from stress.schedulers.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stress.step import Move
-    from stress.stores.memory import Memory
+    from stress.core.step import Move
+    from stress.executors.model.redis_memory import Memory
 
 ORDERS, ROUNDS = 1000, 12
 

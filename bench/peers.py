@@ -21,18 +21,18 @@ from bench.figure import Figure, in_turns
 from bench.getset import in_model
 from bench.getset_gateway import Named, get_set
 from bench.model import GatherStore
-from stress.explore.dependence import Dependence
-from stress.explore.dpor import Dpor
-from stress.explore.replay import Replay
-from stress.explore.walk import Walk
-from stress.stores.memory import Memory
-from stress.worlds.model import effects_of
+from stress.executors.model.executor import effects_of
+from stress.executors.model.redis_memory import Memory
+from stress.schedulers.dependence import Dependence
+from stress.schedulers.dpor.scheduler import Dpor
+from stress.schedulers.random_walk import Walk
+from stress.schedulers.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from stress.step import Move
-    from stress.worlds.model import ModelWorld
+    from stress.core.step import Move
+    from stress.executors.model.executor import ModelWorld
 
 AT_ONCE, ROUNDS = (2, 3, 5), 5
 FOLDER = Path(sys.prefix) / "peers"

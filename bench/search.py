@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, get_args
 from bench.figure import Figure, pair
 from bench.getset import CLASSES, in_model, on_wire
 from stress.checks import run_checks
-from stress.explore.dependence import Dependence
-from stress.explore.dpor import Dpor
-from stress.formats import bundled
-from stress.pair import Pair
-from stress.scenario import Race, Scenario
-from stress.scenario import Search as Settings
-from stress.search import Limits
-from stress.step import letters
-from stress.trace import Trace
-from stress.worlds.model import ModelWorld, effects_of
-from stress.worlds.wire import WireWorld
+from stress.config.formats import bundled
+from stress.config.scenario import Race, Scenario
+from stress.config.scenario import Search as Settings
+from stress.core.step import letters
+from stress.core.trace import Trace
+from stress.engine.case import Pair
+from stress.engine.search import Limits
+from stress.executors.live.executor import WireWorld
+from stress.executors.model.executor import ModelWorld, effects_of
+from stress.schedulers.dependence import Dependence
+from stress.schedulers.dpor.scheduler import Dpor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Iterator, Sequence
 
-    from stress.result import Result
-    from stress.target import Target
+    from stress.config.target import Target
+    from stress.report.events import Result
 
 ROUNDS, QUICK = 5, 20
 EXPLORERS: tuple[str, ...] = get_args(Settings.model_fields["explorer"].annotation)

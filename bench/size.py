@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, pair
-from stress.explore.walk import Walk
-from stress.gate.quiet import descendants
-from stress.worlds.wire import WireWorld
+from stress.executors.live.executor import WireWorld
+from stress.processes.quiescence import descendants
+from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def proportional_megabytes(pid: int) -> float:
 
 def _whole_run() -> Iterator[Figure]:
     with TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "stress.cli", "run", "--reports", folder]
+        command = [sys.executable, "-m", "stress.cli.main", "run", "--reports", folder]
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
         most = 0.0

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from bench.figure import Figure, median, one_after_another, pair
 from stress.checks import run_checks
-from stress.explore.walk import Walk
-from stress.pair import Pair
-from stress.running import Workers, follow_each
-from stress.scenario import Race
-from stress.search import Limits
-from stress.trace import Answer, Details, Trace
-from stress.worlds.model import ModelWorld
-from stress.worlds.wire import WireWorld
+from stress.config.scenario import Race
+from stress.core.trace import Answer, Details, Trace
+from stress.engine.case import Pair
+from stress.engine.running import Workers, follow_each
+from stress.engine.search import Limits
+from stress.executors.live.executor import WireWorld
+from stress.executors.model.executor import ModelWorld
+from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stress.checks import Reads, invariant, run_checks
-    from stress.explore.interleaving import Interleaving
-    from stress.explore.interleavings import interleavings
-    from stress.running import run
-    from stress.scenario import Scenario
-    from stress.target import Target
-    from stress.worlds.model import ModelWorld
-    from stress.worlds.wire import WireWorld
+    from stress.config.scenario import Scenario
+    from stress.config.target import Target
+    from stress.engine.running import run
+    from stress.executors.live.executor import WireWorld
+    from stress.executors.model.executor import ModelWorld
+    from stress.schedulers.interleaving import Interleaving
+    from stress.schedulers.interleavings import interleavings
 
 __all__ = [
     "Interleaving",
@@ -32,15 +32,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Interleaving": "stress.explore.interleaving",
-    "ModelWorld": "stress.worlds.model",
+    "Interleaving": "stress.schedulers.interleaving",
+    "ModelWorld": "stress.executors.model.executor",
     "Reads": "stress.checks",
-    "Scenario": "stress.scenario",
-    "Target": "stress.target",
-    "WireWorld": "stress.worlds.wire",
-    "interleavings": "stress.explore.interleavings",
+    "Scenario": "stress.config.scenario",
+    "Target": "stress.config.target",
+    "WireWorld": "stress.executors.live.executor",
+    "interleavings": "stress.schedulers.interleavings",
     "invariant": "stress.checks",
-    "run": "stress.running",
+    "run": "stress.engine.running",
     "run_checks": "stress.checks",
 }
 """Where the public names live: imported when first asked for, so that a bundled Gateway starts without hypothesis."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from click.testing import CliRunner
 
-from stress.cli import main
+from stress.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ def stress(folder: Path, *args: object) -> Said:
 
 def command(*args: object) -> list[str]:
     """Give the words that run a command in a process of its own."""
-    return [sys.executable, "-m", "stress.cli", *(str(arg) for arg in args)]
+    return [sys.executable, "-m", "stress.cli.main", *(str(arg) for arg in args)]
 
 
 @contextlib.contextmanager

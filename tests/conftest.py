@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from stress.formats import find
-from stress.scenario import Scenario
-from stress.stores.process import spawn
-from stress.target import Target
-from stress.worlds import forkserver, replicas
+from stress.config.formats import find
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.processes import forkserver, replicas
+from stress.processes.child import spawn
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.step import Move
-    from stress.trace import Trace
+    from stress.core.step import Move
+    from stress.core.trace import Trace
 
 
 class Follow:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from made import RACE, found, hostile, result
 
-from stress.outcomes import Row
-from stress.result import Nearest
-from stress.step import Move
-from stress.verdict import Evidence, Sampled, judge
+from stress.core.outcomes import Row
+from stress.core.step import Move
+from stress.core.verdict import Evidence, Sampled, judge
+from stress.report.events import Nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.result import Result
+    from stress.report.events import Result
 
 DRAWS = (Sampled("pct", 200, 50, 18, 1 / 14, 2, 7, 2), Sampled("walk", 100, 50, 16))
 NAME = "rr-{fingerprint:16}"

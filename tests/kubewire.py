@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 from aiohttp import web
 
-from stress.gate.gate import Frame, Gate
-from stress.gate.http import Part, ResponseParser
-from stress.gate.kube import ApiServer, KubeProxy
-from stress.gate.kubeframe import KubeFrame
-from stress.gate.kuberequests import KubeRules
-from stress.gate.kubewatch import Watches
+from stress.protocols.gate import Frame, Gate
+from stress.protocols.kube.http import Part, ResponseParser
+from stress.protocols.kube.parked import KubeFrame
+from stress.protocols.kube.proxy import ApiServer, KubeProxy
+from stress.protocols.kube.requests import KubeRules
+from stress.protocols.kube.watches import Watches
 
 if TYPE_CHECKING:
     import ssl

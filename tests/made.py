@@ -7,15 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from stress.checks import cause, run_checks
-from stress.explore.exhaustive import Exhaustive
-from stress.formats import find
-from stress.order import Head, Order
-from stress.result import Finding, Result
-from stress.scenario import Scenario
-from stress.target import Target
-from stress.trace import Answer, Details, Event, Kind, Snapshot, Trace
-from stress.verdict import Evidence, Violation, judge
-from stress.worlds.model import ModelWorld
+from stress.config.formats import find
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.core.schedule import Head, Order
+from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.core.verdict import Evidence, Violation, judge
+from stress.executors.model.executor import ModelWorld
+from stress.report.events import Finding, Result
+from stress.schedulers.exhaustive import Exhaustive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stress.explore.dependence import effects
-from stress.explore.exhaustive import Exhaustive
-from stress.step import START, WHOLE, Access, Move, Touch
-from stress.trace import Details, Event, Kind, Snapshot, Trace
+from stress.core.step import START, WHOLE, Access, Move, Touch
+from stress.core.trace import Details, Event, Kind, Snapshot, Trace
+from stress.schedulers.dependence import effects
+from stress.schedulers.exhaustive import Exhaustive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
-    from stress.explore.base import Explorer
-    from stress.explore.dependence import Dependence, Effect
+    from stress.schedulers.base import Explorer
+    from stress.schedulers.dependence import Dependence, Effect
 
 Values = dict[str, Any]
 Class = tuple[frozenset[Move], frozenset[tuple[Move, Move]]]

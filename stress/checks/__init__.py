@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from stress.checks._declare import Check, Reads, invariant, missing
 from stress.checks._incarnations import undecided
 from stress.core.registry import CHECKS
-from stress.verdict import Cause
+from stress.core.verdict import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.trace import Trace
-    from stress.verdict import Violation
+    from stress.core.trace import Trace
+    from stress.core.verdict import Violation
 
 __all__ = [
     "Check",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from stress.step import WHOLE, Access
-from stress.trace import Kind
+from stress.core.step import WHOLE, Access
+from stress.core.trace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stress.trace import Answer, Event, Trace
+    from stress.core.trace import Answer, Event, Trace
 
 
 def steps_between(trace: Trace, actors: Sequence[str], incarnation: int | None = None) -> tuple[int, ...]:

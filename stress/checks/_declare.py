@@ -11,8 +11,8 @@ from stress.core.registry import CHECKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from stress.trace import Trace
-    from stress.verdict import Violation
+    from stress.core.trace import Trace
+    from stress.core.verdict import Violation
 
     Judge = Callable[[Trace], Sequence[Violation]]
 

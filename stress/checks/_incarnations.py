@@ -12,8 +12,8 @@ from stress.checks._contradiction import steps_between
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stress.trace import Answer, Snapshot, Trace
-    from stress.verdict import Violation
+    from stress.core.trace import Answer, Snapshot, Trace
+    from stress.core.verdict import Violation
 
     Judge = Callable[[int, Snapshot, Sequence[Answer]], list[Violation]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.trace import Kind
-from stress.verdict import Violation
+from stress.core.trace import Kind
+from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
-    from stress.trace import Event, Trace
+    from stress.core.trace import Event, Trace
 
 _LEASES = "leases/"
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import last_step
 from stress.checks._declare import Reads, invariant
-from stress.trace import Kind
-from stress.verdict import Violation
+from stress.core.trace import Kind
+from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
-    from stress.trace import Trace
+    from stress.core.trace import Trace
 
 _READS = ("get", "list")
 _STORED = re.compile(r"^2\d\d (\S+) .*?(\w+)=(\d+)")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import last_step
 from stress.checks._declare import Reads, invariant
-from stress.verdict import Violation
+from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
-    from stress.trace import Trace
+    from stress.core.trace import Trace
 
 _BUSY = 429
 _SERVER_ERRORS = 500

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import judge_each, names
-from stress.verdict import Violation
+from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.trace import Answer, Snapshot, Trace
+    from stress.core.trace import Answer, Snapshot, Trace
 
 
 @invariant(

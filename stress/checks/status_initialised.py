@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.verdict import Violation
+from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
-    from stress.trace import Trace
+    from stress.core.trace import Trace
 
 
 @invariant(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from stress.checks._contradiction import steps_between
 from stress.checks._declare import Reads, invariant
 from stress.checks._incarnations import names
-from stress.verdict import Violation
+from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
-    from stress.trace import Trace
+    from stress.core.trace import Trace
 
 
 @invariant(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -40,12 +40,12 @@ class Registry(Generic[Item]):
     def _all(self) -> dict[str, Item]:
         if not self._loaded:
             self._loaded = True  # modules of the package may ask while they load
-            for module in iter_modules(import_module(self._package).__path__):
-                import_module(f"{self._package}.{module.name}")
+            for module in walk_packages(import_module(self._package).__path__, f"{self._package}."):
+                import_module(module.name)
         return self._items
 
 
 CHECKS: Registry[Any] = Registry("stress.checks")
 """The checks, which a scenario lists as its invariants: `stress.checks.Check`."""
-SCHEDULERS: Registry[Any] = Registry("stress.explore")
+SCHEDULERS: Registry[Any] = Registry("stress.schedulers")
 """The schedulers: `stress.schedulers.registered.Scheduler`."""

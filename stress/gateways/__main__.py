@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from stress.config.gateways import PROTOCOLS
-from stress.errors import Unavailable, UsageFault
+from stress.core.errors import Unavailable, UsageFault
 from stress.gateways.kubestore import Pod
 from stress.gateways.serve import serve, serve_kubernetes
 

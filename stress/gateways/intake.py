@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from stress.config.signal import fingerprint_of, resource_of
 from stress.gateways.store import Incoming
-from stress.signal import fingerprint_of, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

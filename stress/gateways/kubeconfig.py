@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from stress.errors import Fault, Place, UsageFault
+from stress.core.errors import Fault, Place, UsageFault
 
 
 class Cluster(NamedTuple):

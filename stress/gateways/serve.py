@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from stress.config.gateways import KUBE_PROTOCOLS, REDIS_PROTOCOLS
-from stress.errors import Fault, Place, Unavailable, UsageFault
+from stress.core.errors import Fault, Place, Unavailable, UsageFault
 from stress.gateways.app import STOPPING, KubeStore, RedisStore, make_app
 from stress.gateways.kubeapi import ApiError
 from stress.gateways.kubeconfig import read_kubeconfig

@@ -7,14 +7,14 @@ from functools import partial
 from shutil import which
 from typing import TYPE_CHECKING
 
-from stress.doctor.named import named
-from stress.doctor.probe import Ill, Probe, examine
-from stress.errors import Unavailable
+from stress.core.errors import Unavailable
+from stress.processes.probe import Ill, Probe, examine
+from stress.processes.requirements import named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stress.target import Target
+    from stress.config.target import Target
 
 ASSETS = "KUBEBUILDER_ASSETS"
 _BINARIES = ("etcd", "kube-apiserver")

@@ -13,20 +13,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stress.mask import mask_text
+from stress.core.masking import mask_text
 from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named, replaced
-from stress.report.document import document, lines, order_name
+from stress.report.explain.words import masked_lines
 from stress.report.history import history
+from stress.report.html.overview import overview_page
+from stress.report.html.page import pair_page
+from stress.report.json import document, lines, order_name
 from stress.report.junit import junit
-from stress.report.overview import overview_page
-from stress.report.page import pair_page
-from stress.report.summary import summary
-from stress.report.words import masked_lines
+from stress.report.markdown import summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.result import Result
+    from stress.report.events import Result
 
 __all__ = ["ReportUnwritable", "document", "write", "write_summary"]
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stress.verdict import Ruling, counted
+from stress.core.verdict import Ruling, counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from stress.mask import clean
-from stress.report.columns import WIDTH
-from stress.report.document import order_path
-from stress.report.endings import told_below
-from stress.report.race import race, title
+from stress.core.masking import clean
+from stress.report.explain.columns import WIDTH
+from stress.report.explain.endings import told_below
+from stress.report.explain.race import race, title
+from stress.report.json import order_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.result import Result
+    from stress.report.events import Result
 
 
 def junit(results: Sequence[Result], folders: Sequence[str] = ()) -> bytes:

@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stress.mask import clean
-from stress.report.document import covered, order_path, unchecked
-from stress.report.endings import draws, told_below
-from stress.report.race import race, title
-from stress.report.words import program, replay_command
-from stress.result import Finished, Progress
+from stress.core.masking import clean
+from stress.report.events import Finished, Progress
+from stress.report.explain.endings import draws, told_below
+from stress.report.explain.race import race, title
+from stress.report.explain.words import program, replay_command
+from stress.report.json import covered, order_path, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.result import Happening, Result
+    from stress.report.events import Happening, Result
 
 _COLOURS = {"yes": "green", "NO": "red"}
 _VERDICT, _EXPECTED = len("inconclusive"), len("expected")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stress.explore.base import Explorer
-    from stress.explore.dependence import Dependence, Effect
-    from stress.trace import Trace
+    from stress.core.trace import Trace
+    from stress.schedulers.base import Explorer
+    from stress.schedulers.dependence import Dependence, Effect
 
 
 class Search(NamedTuple):

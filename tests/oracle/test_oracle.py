@@ -16,12 +16,12 @@ import pytest
 from brute_force import BruteForce, Outcome, Truth, reading
 from program import Made, made
 
-from stress.scenario import Scenario
-from stress.search import Limits, Search
-from stress.stores.valkey import Valkey
-from stress.target import Target
-from stress.worlds.site import Site
-from stress.worlds.wire import WireWorld
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.engine.search import Limits, Search
+from stress.executors.live.deployment import Site
+from stress.executors.live.executor import WireWorld
+from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Generator

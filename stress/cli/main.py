@@ -1,0 +1,94 @@
+"""The program: its commands, each a module of its own, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from asyncio import CancelledError
+from importlib import import_module
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import click
+
+from stress.core.errors import Unavailable, UsageFault
+from stress.core.exits import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
+
+LATER: dict[str, str] = {
+    "doctor": "stress.cli.doctor",
+    "gateway": "stress.cli.gateway",
+    "list": "stress.cli.listing",
+    "overhead": "stress.cli.overhead",
+    "promote": "stress.cli.promote",
+    "replay": "stress.cli.replay",
+    "run": "stress.cli.run",
+    "schema": "stress.cli.schema",
+    "triage": "stress.cli.triage",
+}
+"""The modules of the commands, imported when asked for: each defines ``command``."""
+
+
+class Commands(click.Group):
+    """A group whose usage errors exit 64 and whose known failures are one clear line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands."""
+        return sorted({*super().list_commands(ctx), *LATER})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command; import its module where it has one of its own."""
+        if cmd_name in LATER:
+            found: click.Command = import_module(LATER[cmd_name]).command
+            return found
+        return super().get_command(ctx, cmd_name)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of click
+        """Run, and turn what is expected to go wrong into a line and an exit code."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.UsageError as error:
+            error.show()
+            code = USAGE
+        except (click.Abort, KeyboardInterrupt, CancelledError):
+            click.echo("interrupted", err=True)
+            code = INTERRUPT
+        except UsageFault as fault:
+            click.echo(str(fault), err=True)
+            code = USAGE
+        except Unavailable as error:
+            click.echo(f"unavailable: {error}", err=True)
+            code = UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
+            click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)
+            code = OWN_BUG
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the signature of click
+        """Run a command; a reader that is gone must not look like a race, as the exit code of click does."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # what is still to be written goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(REPORT) from None
+
+
+def _saved(error: Exception) -> str:
+    """Keep what a bug report needs, out of the user's sight; say where."""
+    told = "".join(traceback.format_exception(error))
+    try:
+        with NamedTemporaryFile("w", prefix="gateway-stress-bug-", suffix=".txt", delete=False) as file:
+            file.write(told)
+    except OSError:
+        return "and no room to write down where"
+    return f"please report it with {file.name}"
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="gateway-stress")
+def main() -> None:
+    """Reproduce races in a Gateway by controlling the order of its store commands."""
+
+
+if __name__ == "__main__":
+    main()

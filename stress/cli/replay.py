@@ -1,0 +1,110 @@
+"""`stress-gateway replay`: follow the order of a file again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
+from stress.core.errors import Fault, Place, UsageFault
+from stress.core.schedule import Order, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stress.engine.campaign import Job, Where
+
+
+@click.command(
+    "replay",
+    epilog=examples(
+        "stress-gateway replay reports/latest/atomic-hit-count-redis-read-modify-write/order.txt --times 100",
+        "stress-gateway replay order.txt --target my-fixed-gateway.yaml",
+    ),
+)
+@click.argument("order_file", type=click.Path(path_type=Path))
+@click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
+@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
+@WORLD
+@ALLOW
+@WORKERS
+@REPORTS
+def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    order_file: Path,
+    target: str | None,
+    times: int,
+    world: str | None,
+    hosts: tuple[str, ...],
+    workers: int | None,
+    reports: Path,
+) -> int:
+    """Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
+
+    When the Gateway has changed and no longer allows the order, its scenario is searched instead.
+    """
+    from stress.engine.campaign import Where
+
+    try:
+        text = order_file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{order_file} can't be read: {error}") from None
+    order = parse(text, str(order_file))
+    job = _job_of(order, target, str(order_file), text.splitlines())
+    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts), workers), reports))
+
+
+async def _replay(order: Order, job: Job, times: int, where: Where, reports: Path) -> int:
+    from stress.engine import replay
+
+    told = await replay.replay(order, job, times, where, reports)
+    click.echo(told.line)
+    return told.code
+
+
+def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -> Job:
+    """Find the files of an order: by their path or bundled name, else as they are attached to it.
+
+    Raises:
+        UsageFault: when one is not there or wrong; one that is named or attached in the order's ``file`` is told by its
+            line there.
+
+    """
+    from stress.engine.campaign import Job
+
+    begins: dict[str, int] = {}  # the lines of the order's file before that of a name or an attachment
+    attached = {kind: (path, text) for (kind, _, path), text in ((n.partition(" "), t) for n, t in order.attachments)}
+    with TemporaryDirectory() as folder:
+        names = {"scenario": order.head.scenario, "target": target or order.head.target}
+        for kind in ("scenario", "target"):
+            if kind == "target" and target is not None:
+                continue
+            begins[names[kind]] = _line(lines, f"{kind}:")
+            path, text = attached.get(kind, ("", ""))
+            if Path(path).is_file():
+                names[kind] = path
+            elif path:
+                names[kind] = str(Path(folder) / f"{kind}.yaml")
+                Path(names[kind]).write_text(text)
+                begins[names[kind]] = _line(lines, f"--- {kind} {path}") + 1
+        try:
+            job = Job.load(names["scenario"], names["target"])
+        except UsageFault as fault:
+            raise UsageFault([_moved(one, file, begins) for one in fault.faults]) from None
+        return job if job.folder != Path(folder) else job._replace(folder=Path.cwd())
+
+
+def _line(lines: Sequence[str], begin: str) -> int:
+    """Count the lines before the first that begins so."""
+    return next((number for number, line in enumerate(lines) if line.startswith(begin)), 0)
+
+
+def _moved(fault: Fault, file: str, begins: Mapping[str, int]) -> Fault:
+    """Tell a fault of what stands in an order's file by its line there."""
+    path, line, column = fault.place
+    if path not in begins:
+        return fault
+    message = fault.message if Path(path).is_absolute() else f"{path}: {fault.message}"
+    return Fault(Place(file, begins[path] + line, column), message, fault.hint)

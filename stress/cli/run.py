@@ -1,0 +1,155 @@
+"""`stress-gateway run`: search scenarios for races."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
+from stress.config.formats import bundled, find
+from stress.config.scenario import Scenario, targets_of
+from stress.core.errors import UsageFault
+from stress.engine.shard import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.engine.campaign import Job
+
+QUICK_SECONDS = 15.0
+OWN_TARGET = ("concurrent-duplicates", "atomic-hit-count")
+"""The scenarios of the two failing tests, which a target of the user's own is run on."""
+
+
+def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Shard | None:
+    """Read the value of --shard."""
+    try:
+        return None if text is None else Shard.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(
+    "run",
+    epilog=examples(
+        "stress-gateway run",
+        "stress-gateway run concurrent-duplicates --target redis-named-by-second",
+        "stress-gateway run --target my-gateway.yaml",
+    ),
+)
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    help="A bundled target or a file; default: those the scenario names.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "nightly"]),
+    default="quick",
+    show_default=True,
+    help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together; nightly: for each pair what its scenario says.",
+)
+@click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
+@click.option(
+    "--shard", callback=_shard_named, metavar="I/N", help="Only shard I of N, which together search each case once."
+)
+@click.option(
+    "--examples",
+    "kept",
+    type=click.Path(path_type=Path),
+    default=Path(".gateway-stress/examples"),
+    show_default=True,
+    help="The folder of failing schedules, which are tried first.",
+)
+@click.option("--no-examples", is_flag=True, help="Try and keep no such schedules.")
+@WORLD
+@ALLOW
+@WORKERS
+@REPORTS
+@click.option("--require", type=click.Choice(["exhausted"]), help="Exit with 2 where a search was not exhausted.")
+@click.option("--quiet", is_flag=True, help="A line for each pair instead of stories and a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    scenarios: tuple[str, ...],
+    targets: tuple[str, ...],
+    profile: str,
+    orders: int | None,
+    seconds: float | None,
+    seed: int,
+    shard: Shard | None,
+    kept: Path,
+    no_examples: bool,  # noqa: FBT001 - an option of the command line
+    world: str | None,
+    hosts: tuple[str, ...],
+    workers: int | None,
+    reports: Path,
+    require: str | None,
+    quiet: bool,  # noqa: FBT001 - an option of the command line
+    as_json: bool,  # noqa: FBT001 - an option of the command line
+) -> int:
+    """Search scenarios for races."""
+    if world != "model":
+        from stress.processes import forkserver
+
+        forkserver.begin()  # it imports what bundled Gateways need while we import the rest
+    from stress.engine.campaign import Batch, Budget, Where
+    from stress.engine.example_database import Folder, Nothing
+    from stress.report.terminal import Terminal
+
+    if seconds is not None and math.isnan(seconds):
+        raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
+    total = QUICK_SECONDS if profile == "quick" and seconds is None else None
+    budget = Budget(total, seconds, orders, seed)
+    where = Where(world or "", frozenset(hosts), workers)
+    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard)
+    failed = Nothing() if no_examples else Folder(kept)
+    terminal = Terminal(quiet=quiet)
+    batch = Batch(
+        jobs, budget, where, reports, as_json=as_json, require=require or "", examples=failed, terminal=terminal
+    )
+    return await_it(batch.run())
+
+
+def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
+    """Give the pairs of a shard; say so where it has none."""
+    from stress.engine.campaign import part_of
+
+    if shard is None:
+        return jobs
+    own = part_of(jobs, shard)
+    if not own:
+        click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
+    return own
+
+
+def _bundled(*, quick: bool) -> list[str]:
+    """Name the bundled scenarios, for the quick profile those alone that are for it."""
+    found = [Scenario.load(path) for path in sorted(bundled("").glob("*.yaml"))]
+    return [one.name for one in found if one.quick or not quick]
+
+
+def _jobs(scenarios: Sequence[str], targets: Sequence[str], *, quick: bool) -> list[Job]:
+    from stress.engine.campaign import Job
+
+    names = scenarios or (OWN_TARGET if targets else _bundled(quick=quick))
+    found = []
+    faults = []
+    for name in names:
+        try:
+            path = find(name, "")
+            scenario = Scenario.load(path)
+            found += [Job.load(name, target) for target in targets or targets_of(path, scenario).values()]
+        except UsageFault as fault:
+            faults += [one for one in fault.faults if one not in faults]
+    if faults:
+        raise UsageFault(faults)
+    if not found:
+        raise click.UsageError("no target: the scenario expects nothing of any, so name one with --target")
+    return found

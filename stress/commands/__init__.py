@@ -1,4 +1,0 @@
-"""The commands, one a module; each defines ``command`` and is named in `stress.cli.LATER`.
-
-What a command needs for its work is imported when it runs, so that others start fast.
-"""

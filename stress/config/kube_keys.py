@@ -1,0 +1,135 @@
+"""The keys of a target file that are about the Kubernetes API: the server, the records, what the environment does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from stress.config.formats import Dotted, Part, Word, wrong
+from stress.config.placeholders import placeholders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FINISHED = ["Completed", "Failed", "TimedOut", "Skipped", "Cancelled"]
+"""The phases of a RemediationRequest that is not active any more (contract section 1.5)."""
+PAST = "1970-01-01T00:00:00.000000Z"
+"""The renewTime of a lease that has run out."""
+
+Plural = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$"), Field(examples=["leases.coordination.k8s.io"])
+]
+"""A resource by its plural and its group: ``remediationrequests.kubernaut.ai``, ``pods``."""
+Value = Annotated[Word, placeholders("fingerprint", "fresh", "namespace")]
+Where = dict[Dotted, Value]
+"""Which objects: what stands at a dotted path of each."""
+Sets = dict[Dotted, Annotated[Word, placeholders("fingerprint", "fresh", "namespace", "occurrence")]]
+"""What is written: the new value of each dotted path."""
+
+
+class KubernetesStore(Part):
+    """The Kubernetes API server of a Gateway; `{}` is a small one that is started for it."""
+
+    kubeconfig: str | None = Field(
+        default=None, min_length=1, description="a kubeconfig of one that runs already, relative to this file"
+    )
+    context: str | None = Field(default=None, min_length=1, description="the context of it; default: the current one")
+    assets: bool = Field(default=False, description="start etcd and kube-apiserver of KUBEBUILDER_ASSETS")
+    tls: bool = Field(default=False, description="whether the Gateway must speak TLS to the gate")
+    listen: int | None = Field(
+        default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"
+    )
+
+    @model_validator(mode="after")
+    def _one_server(self) -> Self:
+        if self.assets and self.kubeconfig is not None:
+            raise wrong("`assets` and `kubeconfig` are two servers", "leave one of them out", ("assets",))
+        if self.context is not None and self.kubeconfig is None:
+            raise wrong("`context` belongs to a kubeconfig", "name it by `kubeconfig`", ("context",))
+        return self
+
+
+class Condition(Part):
+    """A condition on one field, which may be absent."""
+
+    not_in: list[Word] = Field(min_length=1, description="values that the field must not have; absent is none of them")
+
+
+class KubeRecords(Part):
+    """How the active records are read: objects of one resource."""
+
+    kubernetes: Plural = Field(description="plural.group of the resource that holds the records")
+    where: Where = Field(default={}, description="which of them: what stands at each dotted path")
+    active: dict[Dotted, Condition] = Field(
+        default={"status.overallPhase": Condition(not_in=FINISHED)}, description="which of those are active"
+    )
+
+
+class KubeHits(Part):
+    """How the hits of a record are read: a field of it."""
+
+    kubernetes: Dotted = Field(description="a dotted path in the record")
+
+
+class KubeCleanup(Part):
+    """Which objects are deleted."""
+
+    kubernetes: Plural = Field(description="plural.group of the resource that is cleaned up")
+    where: Where | None = Field(default=None, description="which objects of it; default: the records of observe")
+
+
+class KubeExpiry(Part):
+    """Which objects run out: their time is rewritten into the past."""
+
+    kubernetes: Plural = Field(description="plural.group of what runs out")
+    where: Where = Field(description="which objects of it")
+    sets: Sets = Field(default={"spec.renewTime": PAST}, description="what is written")
+
+
+class KubeWriter(Part):
+    """What another writer changes in the records: by default nothing but their resourceVersion."""
+
+    kubernetes: Plural = Field(description="plural.group of what is written")
+    where: Where | None = Field(default=None, description="which objects of it; default: the records of observe")
+    sets: Sets = Field(
+        default={"metadata.annotations.gateway-stress/writer": "{occurrence}"},
+        description="what is written, unless the scenario says; a path below `status` goes to the subresource",
+    )
+
+
+def of_kubernetes(value: object) -> bool:
+    """Tell whether a part of a file is about the Kubernetes API."""
+    if isinstance(value, dict):
+        return "kubernetes" in value
+    return isinstance(value, KubeRecords | KubeHits | KubeCleanup | KubeExpiry | KubeWriter)
+
+
+def at_path(found: object, path: str) -> object:
+    """Give what stands at a dotted path of an object; None where nothing does."""
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def nested(sets: Mapping[str, object]) -> dict[str, Any]:
+    """Make the object in which each dotted path has its value."""
+    whole: dict[str, Any] = {}
+    for path, value in sets.items():
+        *above, last = path.split(".")
+        inner = whole
+        for key in above:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return whole
+
+
+def _manifest(value: dict[str, Any]) -> dict[str, Any]:
+    named = isinstance(value.get("metadata"), dict) and isinstance(value["metadata"].get("name"), str)
+    if not (isinstance(value.get("apiVersion"), str) and isinstance(value.get("kind"), str) and named):
+        raise wrong("no object of the Kubernetes API", "it needs apiVersion, kind and metadata.name")
+    return value
+
+
+Manifest = Annotated[dict[str, Any], AfterValidator(_manifest)]
+"""An object of the Kubernetes API."""

@@ -1,0 +1,162 @@
+"""A scenario file: which requests, which other actors, which invariants, and what is expected of which target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from stress.config.formats import Dotted, File, Name, Part, Word, find, nearest, wrong
+from stress.config.placeholders import unknown
+from stress.config.signal import Signal
+from stress.core.registry import CHECKS, SCHEDULERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def _known(kind: str, names: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
+    """Make what refuses a name that is not registered."""
+
+    def known(name: str) -> str:
+        if name not in names():
+            raise wrong(f"unknown {kind} {name!r}", nearest(name, names()))
+        return name
+
+    return known
+
+
+def _judging() -> list[str]:
+    """Name the invariants that judge a scenario which lists none."""
+    return [name for name in CHECKS.names() if CHECKS[name].default]
+
+
+Invariant = Annotated[
+    str,
+    AfterValidator(_known("invariant", CHECKS.names)),
+    Field(json_schema_extra=lambda schema: schema.update(enum=list(CHECKS.names()))),
+]
+
+
+class Source(Part):
+    """Where a scenario comes from."""
+
+    test: str = Field(default="", description="the failing test")
+    races: list[str] = Field(default=[], description="the races of the contract, section 3")
+
+
+class EnvironmentActor(Part):
+    """An environment actor."""
+
+    at_most: int = Field(default=1, ge=1, le=9, description="how often it may act in one order")
+    sets: dict[Dotted, Word] | None = Field(
+        default=None, description="what the actor `writer` writes, instead of what the target says: values by path"
+    )
+
+
+Acting = Literal["clock", "expiry", "cleanup", "writer", "client"]
+"""Actors of the environment that a scenario may name."""
+
+
+class Search(Part):
+    """How to search each target, and for how long in the nightly profile."""
+
+    explorer: Annotated[str, AfterValidator(_known("scheduler", SCHEDULERS.names))] = Field(
+        default="auto",
+        description="how orders are chosen; auto: exhaustive, then walk while the budget lasts",
+        json_schema_extra=lambda schema: schema.update(enum=list(SCHEDULERS.names())),
+    )
+    orders: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many orders")
+    seconds: float = Field(default=20, gt=0, le=86_400, description="at most so many seconds")
+
+
+class Race(Part):
+    """A race that is expected."""
+
+    race: list[Invariant] = Field(
+        min_length=1, description="the search goes on until each of these invariants has been seen broken"
+    )
+
+
+def _how_expected(value: object) -> str:
+    return "<race>" if isinstance(value, Race | dict) else "<holds>"
+
+
+Expected = Annotated[
+    Annotated[Literal["holds"], Tag("<holds>")] | Annotated[Race, Tag("<race>")], Discriminator(_how_expected)
+]
+
+
+def _schema_of_scenario(schema: dict[str, Any]) -> None:
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+
+
+class Scenario(File):
+    """A scenario: which requests, which other actors, which invariants, and what is expected of which target."""
+
+    model_config = {"json_schema_extra": _schema_of_scenario}
+
+    name: Name = Field(description="what it is called in reports and commands")
+    story: str = Field(min_length=1, description="what must be true, in one sentence")
+    source: Source = Field(default=Source(), description="where it comes from")
+    signal: Signal = Field(default=Signal(), description="what every request carries; {fresh} is new in each order")
+    before: int = Field(default=0, ge=0, le=100, description="requests answered one after another before the others")
+    concurrent: int = Field(default=2, ge=1, le=26, description="identical requests in flight")
+    replicas: list[Annotated[int, Field(ge=1, le=9)]] | None = Field(
+        default=None, description="which replica each of them goes to, numbered from 1; default: all to replica 1"
+    )
+    actors: dict[Acting, EnvironmentActor] = Field(default={}, description="environment actors that may act")
+    invariants: list[Invariant] = Field(
+        default_factory=_judging,
+        min_length=1,
+        description="which checks judge a run; default: all but `test_…` and those about Kubernetes alone",
+        json_schema_extra=lambda schema: schema.update(default=[*_judging()]),
+    )
+    quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")
+    search: Search = Field(default=Search(), description="how to search")
+    expect: dict[str, Expected] = Field(
+        default={}, description="what is expected of which target: holds, or {race: [invariants]}; default: holds"
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.replicas is not None and len(self.replicas) != self.concurrent:
+            message = f"names {len(self.replicas)} requests, and concurrent says {self.concurrent}"
+            raise wrong(message, "one number for each request", ("replicas",))
+        for acting, actor in self.actors.items():
+            if actor.sets is not None and acting != "writer":
+                raise wrong(f"{acting} writes no values", "only `writer` has `sets`", ("actors", acting, "sets"))
+        for target, expected in self.expect.items():
+            for at, name in enumerate(expected.race if isinstance(expected, Race) else ()):
+                if name not in self.invariants:
+                    message = f"{name!r} is expected to break and is not in `invariants`"
+                    raise wrong(message, "add it there", ("expect", target, "race", at))
+        for where, text in _texts(self.signal.model_dump(exclude_unset=True), ("signal",)):
+            for name, hint in unknown(text, ("fresh",), foreign=True):
+                raise wrong(f"unknown placeholder {{{name}}}", hint, where)
+        return self
+
+
+def targets_of(path: Path, scenario: Scenario) -> dict[str, str]:
+    """Give the files of the targets that the scenario in a file expects something of, by their names.
+
+    Each stands in ``targets/`` beside that file, beside it, or among the bundled ones.
+
+    Raises:
+        UsageFault: when one does not, with the nearest name.
+
+    """
+    found = {}
+    for name in scenario.expect:
+        beside = (path.parent / "targets" / f"{name}.yaml", path.parent / f"{name}.yaml")
+        there = next((file for file in beside if file.is_file()), None)
+        found[name] = str(there or find(name, "targets", scenario.place("expect", name, key=True)))
+    return found
+
+
+def _texts(value: object, where: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], str]]:
+    """List every text inside a value, and where it stands."""
+    if isinstance(value, dict):
+        return [found for key, inner in value.items() for found in _texts(inner, (*where, key))]
+    return [(where, value)] if isinstance(value, str) else []

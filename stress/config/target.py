@@ -1,0 +1,197 @@
+"""A target file: how to start or reach one Gateway, which store it uses, and how its state is read."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stress.config.formats import File, Header, Name, nearest, wrong
+from stress.config.gateways import PROTOCOLS
+from stress.config.kube_keys import Manifest, of_kubernetes
+from stress.config.placeholders import unknown
+from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
+from stress.config.target_parts import (
+    SENT,
+    Answers,
+    Background,
+    Environment,
+    Fingerprint,
+    FromAnswer,
+    Observe,
+    RequestForm,
+    Start,
+    Stores,
+)
+from stress.core.errors import Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stress.config.yaml_file import Location
+
+_MOST_BODY = 1024 * 1024
+
+
+def _known_protocol(name: str) -> str:
+    if name not in PROTOCOLS:
+        raise wrong(f"unknown protocol {name!r}", nearest(name, PROTOCOLS))
+    return name
+
+
+def _gateway_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "http" and parts.hostname and (parts.port is None or parts.port) and not parts.query
+    except ValueError:
+        good = False
+    if not good:
+        raise wrong(f"{url!r} is no address of a Gateway", "write http://127.0.0.1:8080")
+    return url.rstrip("/")
+
+
+Protocol = Annotated[str, AfterValidator(_known_protocol), Field(json_schema_extra={"enum": list(PROTOCOLS)})]
+
+
+def _schema_of_target(schema: dict[str, Any]) -> None:
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["oneOf"] = [{"required": [way]} for way in ("protocol", "start", "url")]
+
+
+class Target(File):
+    """A target: how to start or reach one Gateway, which store it uses, and how its state is read."""
+
+    model_config = {"json_schema_extra": _schema_of_target}
+
+    name: Name = Field(description="what it is called in reports and in `expect` of a scenario")
+    protocol: Protocol | None = Field(
+        default=None, description="a bundled Gateway, instead of `start`; it has a model world too"
+    )
+    start: Start | None = Field(default=None, description="how to start it")
+    url: Annotated[str, AfterValidator(_gateway_url)] | None = Field(
+        default=None, description="one that runs already, instead of `start`; needs a `listen` port for each store"
+    )
+    stores: Stores = Field(default=Stores(), description="the stores it uses, all behind one gate")
+    replicas: int = Field(default=1, ge=1, le=9, description="how many processes of it, numbered from 1")
+    second: Literal["ignored", "matters"] = Field(
+        default="ignored", description="whether its names or values depend on the second of the wall clock"
+    )
+    fingerprint: Fingerprint = Field(
+        default=FromAnswer(answer="fingerprint"),
+        description="the signal's identity: {answer: path}, a text over the signal, or {sha256: text over the signal}",
+    )
+    correlation: Header | None = Field(
+        default="X-Request-ID",
+        description="a header whose value it passes on to its store, which tells requests apart; null: none",
+    )
+    request: RequestForm = Field(default=RequestForm(), description="what is sent")
+    answers: Answers = Field(default=Answers(), description="how an answer is read")
+    background: Background = Field(default=Background(), description="what is never gated")
+    requires: list[Requirement] = Field(
+        default=[], description="what must be there before the first order, as `stress-gateway doctor` checks it"
+    )
+    setup: list[str | Manifest] = Field(
+        default=[],
+        description="what the API server must have before the first order: files of manifests, or objects written here",
+    )
+    each_order: list[Manifest] = Field(
+        default=[],
+        description="objects that are made before each order and deleted after it; may hold {fresh} {namespace}",
+    )
+    patience: float = Field(
+        default=1.0, ge=0.01, le=60, description="seconds that a request may sleep before others run"
+    )
+    observe: Observe | None = Field(default=None, description="how the final state is read, past the gate")
+    environment: Environment = Field(default=Environment(), description="how environment actors act on it")
+
+    @model_validator(mode="after")
+    def _one_way_to_reach_it(self) -> Self:
+        ways = [way for way in ("protocol", "start", "url") if getattr(self, way) is not None]
+        if len(ways) != 1:
+            given = " and ".join(ways) or "none of them"
+            raise wrong(f"exactly one of `protocol`, `start` and `url` must be given, not {given}", "see `start`")
+        used = [name for name in ("redis", "kubernetes") if getattr(self.stores, name) is not None]
+        for name in used if self.url else ():
+            if name not in self.stores.listens:
+                message = f"stores.{name}.listen is missing"
+                raise wrong(message, f"with `url` the gate needs a port: {{{name}: {{listen: 6380}}}}")
+        if self.url and self.replicas > 1:
+            raise wrong("with `url` there is 1 replica", "leave `replicas` out", ("replicas",))
+        for name, port in self.stores.listens.items():
+            if port + self.replicas - 1 > 65535:  # noqa: PLR2004 - the highest port there is
+                raise wrong("leaves no port for the last replica", "choose a lower one", ("stores", name, "listen"))
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_it_names(self) -> Self:
+        observed = self.observe.records if self.observe is not None else None
+        acting = ((("environment", name), getattr(self.environment, name)) for name in ("cleanup", "expiry", "writer"))
+        for where, part in ((("observe", "records"), observed), *acting):
+            store = "kubernetes" if of_kubernetes(part) else "redis"
+            if part is not None and getattr(self.stores, store) is None:
+                raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", where)
+        if self.stores.kubernetes is None and (self.setup or self.each_order):
+            key = "setup" if self.setup else "each_order"
+            raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", (key,))
+        return self
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it sends the commands of all requests in the order in which it comes to them."""
+        return self.stores.redis is not None and self.stores.redis.ordered
+
+    def misses(self, folder: Path) -> list[Fault]:
+        """Name the folder to start in, the body to send and other files that it names, where they are not there."""
+        faults = self._missing_files(folder)
+        if self.start is not None and not (folder / self.start.folder).is_dir():
+            place, message = self.place("start", "folder"), f"start.folder: no such folder: {self.start.folder}"
+            faults.append(Fault(place, message, "it is relative to this file"))
+        return [*faults, *self._body_faults(folder)]
+
+    def _missing_files(self, folder: Path) -> list[Fault]:
+        named: list[tuple[Location, object]] = [(("setup", at), one) for at, one in enumerate(self.setup)]
+        if self.stores.kubernetes is not None:
+            named.append((("stores", "kubernetes", "kubeconfig"), self.stores.kubernetes.kubeconfig))
+        hint = "it is relative to this file"
+        return [
+            Fault(self.place(*where), f"{'.'.join(map(str, where))}: no such file: {name}", hint)
+            for where, name in named
+            if isinstance(name, str) and not (folder / name).is_file()
+        ]
+
+    def _body_faults(self, folder: Path) -> list[Fault]:
+        try:
+            text = self.body(folder)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "is no UTF-8 text of at most 1 MiB"
+            message = f"request.body: {self.request.body}: {why}"
+            return [Fault(self.place("request", "body"), message, "it is relative to this file")]
+        return [
+            Fault(self.place("request", "body"), f"request.body: unknown placeholder {{{name}}} in the file", hint)
+            for name, hint in unknown(text or "", SENT, foreign=True)
+        ]
+
+    def body(self, folder: Path) -> str | None:
+        """Read the body to send; None where the signal's own is sent.
+
+        Raises:
+            OSError: when it can't be read.
+            ValueError: when it is no UTF-8 text of at most 1 MiB.
+
+        """
+        if self.request.body is None:
+            return None
+        with (folder / self.request.body).open("rb") as file:
+            raw = file.read(_MOST_BODY + 1)
+        if len(raw) > _MOST_BODY:
+            raise ValueError("larger than 1 MiB")
+        return raw.decode()
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change when the meaning of the file does, or the body that it names."""
+        body = self.body(self.folder) if self.folder else None
+        own = super().digest
+        return hashlib.sha256(f"{own}{body}".encode()).hexdigest()[:12] if body is not None else own

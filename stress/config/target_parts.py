@@ -1,0 +1,284 @@
+"""The parts of a target file: how a Gateway is started, its stores, what is sent and answered, how state is read."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+
+from stress.config.formats import Dotted, Part, UrlPath, Word, wrong
+from stress.config.kube_keys import (
+    KubeCleanup,
+    KubeExpiry,
+    KubeHits,
+    KubeRecords,
+    KubernetesStore,
+    KubeWriter,
+    of_kubernetes,
+)
+from stress.config.placeholders import placeholders
+
+if TYPE_CHECKING:
+    from stress.config.yaml_file import Location
+
+BACKGROUND = ("HELLO", "PING", "CLIENT", "AUTH", "SELECT", "COMMAND", "INFO", "ECHO", "QUIT", "SCRIPT")
+"""What is never gated where a target does not say: commands that set a connection up, or look."""
+OWN_CONNECTION = ("HELLO", "AUTH", "SELECT", "QUIT")
+"""What is never gated in any case, because it changes the connection alone."""
+
+STARTED = (
+    *("port", "redis_host", "redis_port", "redis_url", "kubeconfig", "kube_url", "namespace", "sink_url"),
+    *("replica", "folder", "files"),
+)
+SENT = ("fingerprint", "fresh", "now", "unix")
+
+Filled = Annotated[Word, placeholders(*STARTED)]
+Command = Annotated[list[Annotated[Word, placeholders("fingerprint", "fresh")]], Field(min_length=1)]
+OfRecord = Annotated[list[Annotated[Word, placeholders("fingerprint", "fresh", "record")]], Field(min_length=1)]
+OverSignal = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    placeholders("fresh", "adapter", "alertname", "namespace", "severity", "reason", "kind", "name", "labels.NAME"),
+]
+
+
+def _relative(name: str) -> str:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or path == PurePosixPath():
+        raise wrong(f"{name!r} is no name of a file below a folder", "write a relative name without `..`")
+    return name
+
+
+def _store_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        database = parts.path.strip("/") or "0"
+        port_fits = parts.port is None or parts.port > 0
+        good = parts.scheme == "redis" and parts.hostname and port_fits and database.isdecimal() and not parts.query
+    except ValueError:
+        good = False
+    if not good:
+        raise wrong("is no address of a Redis", "write redis://127.0.0.1:6379/0, with user:password@ where needed")
+    return url
+
+
+class Ready(Part):
+    """When a started Gateway is ready; without `path` a TCP connect is enough."""
+
+    path: UrlPath | None = Field(default=None, description="a path that answers 2xx once it is ready")
+    within: float = Field(default=10.0, gt=0, le=600, description="how long to wait for it, in seconds")
+
+
+class Start(Part):
+    """How to start a replica.
+
+    Texts may hold {port} {redis_host} {redis_port} {redis_url} {kubeconfig} {kube_url} {namespace} {sink_url} {replica}
+    {folder} {files}: the port to listen on, the stores' addresses as this replica must use them, a namespace for it on
+    the API server, a server that answers 200 to whatever it is sent, the replica's number, the folder it starts in, and
+    the folder that `files` were written to.
+    """
+
+    command: list[Filled] = Field(min_length=1, description="the program and its arguments")
+    env: dict[str, Filled] = Field(default={}, description="variables of its environment, added to our own")
+    folder: str = Field(default=".", description="where it starts, relative to this file; `{folder}` in the texts")
+    files: dict[Annotated[str, AfterValidator(_relative)], Annotated[str, placeholders(*STARTED, foreign=True)]] = (
+        Field(default={}, description="files to write before it starts, into a private folder of each replica: {files}")
+    )
+    ready: Ready = Field(default=Ready(), description="when it is ready")
+
+    @model_validator(mode="after")
+    def _files_are_where_they_are(self) -> Self:
+        texts: list[tuple[Location, str]] = [(("command", at), text) for at, text in enumerate(self.command)]
+        for where, text in [*texts, *((("env", name), text) for name, text in self.env.items())]:
+            for name in self.files:
+                if "{folder}/" + name in text:
+                    raise wrong(f"{name!r} is not written to {{folder}}", f"write {{files}}/{name}", where)
+        return self
+
+
+class RedisStore(Part):
+    """The Redis or Valkey of a Gateway; `{}` is one that is started for it."""
+
+    url: Annotated[str, AfterValidator(_store_url)] | None = Field(
+        default=None, description="one that runs already: redis://[user:password@]host[:port][/database]"
+    )
+    listen: int | None = Field(
+        default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"
+    )
+    ordered: bool = Field(
+        default=False,
+        description="whether requests that share a connection write to it in program order, as in one thread; then no "
+        "command could have overtaken another on it",
+    )
+    scratch: bool = Field(
+        default=False,
+        description="nothing in the store at `url` is worth keeping: scripts may write keys that they do not declare",
+    )
+
+
+class Stores(Part):
+    """The stores that a Gateway keeps its state in, all behind one gate; where none is named, a Redis."""
+
+    redis: RedisStore | None = Field(default=None, description="a Redis or Valkey; {} is one that is started for it")
+    kubernetes: KubernetesStore | None = Field(
+        default=None, description="a Kubernetes API server; {} is a small one that is started for it"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _redis_unless_said(cls, value: object) -> object:
+        none = isinstance(value, dict) and not any(value.get(name) is not None for name in ("redis", "kubernetes"))
+        return {**value, "redis": {}} if isinstance(value, dict) and none else value
+
+    @property
+    def listens(self) -> dict[str, int]:
+        """The ports where the gate must listen for replica 1, by the store."""
+        stores = (("redis", self.redis), ("kubernetes", self.kubernetes))
+        return {name: one.listen for name, one in stores if one is not None and one.listen is not None}
+
+    @property
+    def places(self) -> str:
+        """The keys that say where the gate must listen, for people."""
+        return " and ".join(f"stores.{store}.listen" for store in self.listens)
+
+
+class FromAnswer(Part):
+    """A value that an answer of the Gateway tells."""
+
+    answer: Dotted = Field(description="a dotted path in the answer's JSON body")
+
+
+class Sha256(Part):
+    """A value that is a hash."""
+
+    sha256: OverSignal = Field(description="the text that is hashed, over the signal; the value is lowercase hex")
+
+
+class RequestForm(Part):
+    """What is sent."""
+
+    path: Annotated[UrlPath, placeholders("adapter")] = Field(
+        default="/api/v1/signals/{adapter}", description="where signals go; {adapter} is the signal's"
+    )
+    headers: dict[str, Annotated[Word, placeholders(*SENT)]] = Field(
+        default={}, description="more headers; may hold {fingerprint} {fresh} {now} (RFC 3339) {unix} (seconds)"
+    )
+    body: str | None = Field(
+        default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"
+    )
+
+
+class Answers(Part):
+    """How an answer is read; the defaults are the Gateway's."""
+
+    created: int = Field(default=201, ge=100, le=599, description="the status of an answer that made a record")
+    duplicate: int = Field(default=202, ge=100, le=599, description="the status of an answer that counted a hit")
+    record: Dotted = Field(default="remediationRequestName", description="the record's name: a dotted path in the body")
+    count: Dotted = Field(default="metadata.count", description="the hits so far: a dotted path in the body")
+
+
+class Background(Part):
+    """What is never gated: commands of Redis (PING, SCRIPT LOAD), requests to Kubernetes (`get pods`)."""
+
+    redis: list[Annotated[str, StringConstraints(min_length=1, to_upper=True)]] = Field(
+        default=list(BACKGROUND), description="commands of Redis; HELLO AUTH SELECT QUIT pass in any case"
+    )
+    kubernetes: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
+        default=[],
+        description="rules `VERBS RESOURCES [PARAMETER=VALUE]`; `!` before it: a step; the last decides",
+    )
+
+
+class Records(Part):
+    """How the names of the active records are read."""
+
+    redis: Command = Field(description="a command whose reply holds the names; may hold {fingerprint} {fresh}")
+
+
+class Hits(Part):
+    """How the hits of a record are read."""
+
+    redis: OfRecord = Field(description="a command asked once for each record; may hold {record} {fingerprint} {fresh}")
+
+
+def _how(value: object) -> str:
+    told = isinstance(value, FromAnswer) or (isinstance(value, dict) and "answer" in value)
+    return "<kubernetes>" if of_kubernetes(value) else "<answer>" if told else "<redis>"
+
+
+def _how_state(value: object) -> str:
+    return "<kubernetes>" if of_kubernetes(value) else "<redis>"
+
+
+class Observe(Part):
+    """How the final state is read, past the gate. Without it the answers alone are judged."""
+
+    records: (
+        Annotated[
+            Annotated[Records, Tag("<redis>")] | Annotated[KubeRecords, Tag("<kubernetes>")], Discriminator(_how_state)
+        ]
+        | None
+    ) = Field(default=None, description="how the active records are read")
+    hits: (
+        Annotated[
+            Annotated[Hits, Tag("<redis>")]
+            | Annotated[KubeHits, Tag("<kubernetes>")]
+            | Annotated[FromAnswer, Tag("<answer>")],
+            Discriminator(_how),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="the hits of each record: a command, a field of it, or {answer: path}, the highest count told",
+    )
+
+    @model_validator(mode="after")
+    def _hits_of_its_records(self) -> Self:
+        if isinstance(self.hits, KubeHits) and not isinstance(self.records, KubeRecords):
+            raise wrong("a field of records that are in no Kubernetes", "say where in `records`", ("hits",))
+        return self
+
+
+class Cleanup(Part):
+    """How all records of a fingerprint are deleted, as a sibling test does."""
+
+    redis: Command = Field(description="a command; may hold {fingerprint} {fresh}")
+
+
+class Expiry(Part):
+    """What runs out."""
+
+    redis: Command = Field(description="the keys whose time to live runs out; may hold {fingerprint} {fresh}")
+
+
+class Environment(Part):
+    """How environment actors act on this target."""
+
+    cleanup: (
+        Annotated[
+            Annotated[Cleanup, Tag("<redis>")] | Annotated[KubeCleanup, Tag("<kubernetes>")], Discriminator(_how_state)
+        ]
+        | None
+    ) = Field(default=None, description="what the actor `cleanup` does")
+    expiry: (
+        Annotated[
+            Annotated[Expiry, Tag("<redis>")] | Annotated[KubeExpiry, Tag("<kubernetes>")], Discriminator(_how_state)
+        ]
+        | None
+    ) = Field(default=None, description="what the actor `expiry` does")
+    writer: KubeWriter | None = Field(default=None, description="what the actor `writer` does, another status writer")
+
+
+def _how_fingerprint(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<text>"
+    hashed = isinstance(value, Sha256) or (isinstance(value, dict) and "sha256" in value)
+    return "<sha256>" if hashed else "<answer>"
+
+
+Fingerprint = Annotated[
+    Annotated[OverSignal, Tag("<text>")] | Annotated[FromAnswer, Tag("<answer>")] | Annotated[Sha256, Tag("<sha256>")],
+    Discriminator(_how_fingerprint),
+]

@@ -1,0 +1,103 @@
+"""The outcome map: each way a scenario ended, how many orders lead there, how likely it is, and one that does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from stress.core.schedule import Order
+
+if TYPE_CHECKING:
+    from stress.core.step import Move
+    from stress.core.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one client was told: the HTTP status (0: nothing), and the record and the count (None: not told)."""
+
+    actor: str
+    status: int
+    record: str | None
+    count: int | None
+
+
+class Left(NamedTuple):
+    """What one incarnation left in the store: active records, and hits by name (None: not observed, not a number)."""
+
+    records: tuple[str, ...] | None
+    hits: tuple[tuple[str, int | None], ...] | None
+
+
+class Row(NamedTuple):
+    """One outcome: what a user can tell apart from outside (`stress.core.trace.Trace.outcome`).
+
+    ``orders`` counts the orders that led to it; where an explorer runs one order of each class, these are classes.
+    ``sampled`` of them were drawn by the uniform walk, and ``share`` is the part of all draws that these are, from 0
+    to 1 (None: nothing was drawn). ``example`` is the order with the fewest switches that led here, the first of these.
+    """
+
+    outcome: tuple[object, ...]
+    orders: int
+    sampled: int
+    share: float | None
+    example: tuple[Move, ...]
+
+    @property
+    def answers(self) -> tuple[Told, ...]:
+        """What each client was told, by name of the request."""
+        return tuple(Told(*one) for one in cast("tuple[tuple[str, int, str | None, int | None], ...]", self.outcome[0]))
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """What each incarnation left, the last being the final state."""
+        return tuple(Left(*one) for one in cast("tuple[Left, ...]", self.outcome[1]))
+
+
+class Outcomes:
+    """Adds up the outcomes of many orders. A trace with a fault has none, and is left out."""
+
+    def __init__(self) -> None:
+        """Begin with no order."""
+        self._orders: dict[tuple[object, ...], int] = {}
+        self._sampled: dict[tuple[object, ...], int] = {}
+        self._examples: dict[tuple[object, ...], tuple[int, tuple[Move, ...]]] = {}
+
+    def add(self, trace: Trace, *, sampled: bool = False) -> None:
+        """Take in one order; ``sampled`` tells that the uniform walk drew it, so that it counts for the shares."""
+        if trace.fault:
+            return
+        outcome, moves = trace.outcome, tuple(trace.moves)
+        self._orders[outcome] = self._orders.get(outcome, 0) + 1
+        self._sampled[outcome] = self._sampled.get(outcome, 0) + sampled
+        switches = Order(moves).switches()
+        if outcome not in self._examples or switches < self._examples[outcome][0]:
+            self._examples[outcome] = (switches, moves)
+
+    @property
+    def orders(self) -> int:
+        """How many orders were taken in."""
+        return sum(self._orders.values())
+
+    @property
+    def sampled(self) -> int:
+        """How many of them the uniform walk drew."""
+        return sum(self._sampled.values())
+
+    @property
+    def rows(self) -> list[Row]:
+        """One row for each outcome: the one with most orders first, and of equals the one that was seen first."""
+        drawn = self.sampled
+        return sorted(
+            (
+                Row(
+                    outcome,
+                    orders,
+                    self._sampled[outcome],
+                    self._sampled[outcome] / drawn if drawn else None,
+                    self._examples[outcome][1],
+                )
+                for outcome, orders in self._orders.items()
+            ),
+            key=lambda row: -row.orders,
+        )

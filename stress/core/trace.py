@@ -1,0 +1,183 @@
+"""A trace: the append-only record of one run, which every check, report and explorer reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from stress.core.step import Move, Touch
+
+
+class Kind(StrEnum):
+    """What an event of a trace is."""
+
+    START = "start"
+    """A request was sent to the Gateway."""
+    STEP = "step"
+    """A store command took effect and its reply went back."""
+    ANSWER = "answer"
+    """The Gateway's answer reached the client."""
+    BLOCKED = "blocked"
+    """An actor was let go and shows neither a step nor an answer: it sleeps or waits for another actor."""
+    ENVIRONMENT = "environment"
+    """An environment actor acted: clock, expiry, cleanup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a trace. Times are seconds since the run began; ``None`` where a thing did not happen.
+
+    ``varies`` says that a step touched what its command does not name, as a script may: elsewhere it may touch more.
+    """
+
+    index: int
+    kind: Kind
+    actor: str
+    command: str = ""
+    object: str = ""
+    text: str = ""
+    reply: str = ""
+    touches: tuple[Touch, ...] = ()
+    incarnation: int = 0
+    parked: float | None = None
+    released: float | None = None
+    replied: float | None = None
+    varies: bool = False
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """What must be equal in a replay: everything but the times."""
+        return (
+            self.kind,
+            self.actor,
+            self.command,
+            self.object,
+            self.text,
+            self.reply,
+            str(self.incarnation),
+        )
+
+    def __str__(self) -> str:
+        """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""
+        arrow = f" -> {self.reply}" if self.reply else ""
+        return f"{self.actor} {self.text or self.command}{arrow}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the Gateway told one client.
+
+    ``status`` is the HTTP status, or 0 when the connection ended without one (``error`` says why).
+    ``record`` and ``count`` are read from the body as the target says; None where the body has none.
+    ``started`` and ``ended`` are indexes of the events between which the request was in flight.
+    ``incarnations`` are all incarnations in which a step of this request took effect (one, unless an
+    environment actor acted between its steps). ``hung_up`` says that the client left before it was answered.
+    """
+
+    actor: str
+    status: int
+    record: str | None
+    count: int | None
+    started: int
+    ended: int
+    created: bool
+    duplicate: bool
+    incarnations: tuple[int, ...] = (0,)
+    body: str = ""
+    error: str = ""
+    hung_up: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the client was told that its hit counts (any 2xx)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of success statuses, RFC 9110 section 15.3
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The store at the end of one incarnation, read past the gate as the target's ``observe`` says.
+
+    ``records`` are the names of active records, ``hits`` the stored count of each (None: not a number).
+    Both are None where the target does not say how to read them.
+    """
+
+    records: tuple[str, ...] | None
+    hits: Mapping[str, int | None] | None
+    ended_by: str = ""
+
+
+class Details(NamedTuple):
+    """What a run recorded: answers, one state per incarnation (the last one is the final state), and all events."""
+
+    answers: Sequence[Answer]
+    incarnations: Sequence[Snapshot]
+    events: Sequence[Event] = ()
+
+
+@dataclass
+class Trace:
+    """The record of one run: what happened, what clients were told, and what is left in the store.
+
+    ``moves`` is the order that was followed. ``details`` puts the rest into words when first asked for, as a search
+    may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
+    index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
+    requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
+    B``; empty: there were none).
+    """
+
+    world: str
+    fresh: str
+    fingerprint: str
+    requests: int
+    moves: Sequence[Move]
+    details: Callable[[], Details] = field(repr=False)
+    fault: str = ""
+    seconds: float = 0.0
+    crossed_second: int | None = None
+    shared_connection: str = ""
+
+    @cached_property
+    def _details(self) -> Details:
+        return self.details()
+
+    @property
+    def answers(self) -> Sequence[Answer]:
+        """What clients were told, in the order of the answers."""
+        return self._details.answers
+
+    @property
+    def incarnations(self) -> Sequence[Snapshot]:
+        """One snapshot per incarnation, the last one being the final state."""
+        return self._details.incarnations
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """All events in the order in which they happened."""
+        return self._details.events
+
+    @property
+    def final(self) -> Snapshot:
+        """The state that the run left behind."""
+        return self.incarnations[-1]
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What two replays of one order must have in common: moves, events without times, the outcome."""
+        return (tuple(self.moves), tuple(event.signature for event in self.events), self.outcome)
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """What a user can tell apart from outside: answers by actor, and records and hits per incarnation."""
+        return (
+            tuple((a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)),
+            tuple((s.records, None if s.hits is None else tuple(sorted(s.hits.items()))) for s in self.incarnations),
+        )
+
+    def steps_of(self, actor: str) -> list[Event]:
+        """All store steps of one actor, in order."""
+        return [event for event in self.events if event.kind is Kind.STEP and event.actor == actor]

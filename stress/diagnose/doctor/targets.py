@@ -1,0 +1,142 @@
+"""Probes of what one target needs: what it names itself, its program, ports, stores, and its API server."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from functools import partial
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+from stress.core.errors import UsageFault
+from stress.diagnose.doctor.machine import version
+from stress.processes import requirements
+from stress.processes.needed import ASSETS, binaries, needed
+from stress.processes.probe import Ill, Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from stress.config.target import Target
+    from stress.config.target_parts import Start
+    from stress.diagnose.doctor.cluster import Cluster
+
+_OF_CONTAINERS = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.internal\b")
+"""Names that only container engines let resolve, such as host.containers.internal."""
+
+
+def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Probe]:
+    """Give all probes of a target; ``allow`` are hosts other than this machine that may be talked to.
+
+    Raises:
+        UsageFault: when it has an address that is neither of this machine nor allowed, as for a run.
+
+    """
+    _refuse_strangers(target, allow)
+    cluster = _cluster(target, folder, allow)
+    looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in binaries(target))]
+    own = [*_ports(target), *_program(target, folder), *_hosts(target, cluster), *_gateway(target), *_store(target)]
+    return [*looks, *own, *(cluster.probes() if cluster is not None else ())]
+
+
+def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
+    redis = target.stores.redis
+    if target.url is None and (redis is None or redis.url is None):
+        return
+    from stress.processes.launch import strangers  # noqa: PLC0415 - a second of imports that most targets do not need
+
+    if faults := strangers(target, allow):
+        raise UsageFault(faults)
+
+
+def _runs(name: str) -> str:
+    found = which(name, path=os.environ.get(ASSETS, ""))
+    return version(found, "let setup-envtest fetch it anew") if found else f"{name} is told above"
+
+
+def _ports(target: Target) -> Iterator[Probe]:
+    for store, first in target.stores.listens.items():
+        for port in range(first, first + target.replicas):
+            yield Probe("port", target.name, partial(_port, port, f"stores.{store}.listen"))
+
+
+def _port(port: int, key: str) -> str:
+    with socket.socket() as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            own.bind(("127.0.0.1", port))
+            own.listen()
+        except OSError as error:
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be listened on: {error.strerror}"
+            raise Ill(f"{port}, where the gate must listen, {why}", f"end who listens, or change {key}") from None
+    return f"{port} is free"
+
+
+def _program(target: Target, folder: Path) -> Iterator[Probe]:
+    begin = target.start
+    if begin is None:
+        return
+    told = {one.what for one in target.requires if one.kind in ("file", "program")}
+    if not told & {begin.command[0], str(Path(begin.folder) / begin.command[0])}:
+        yield Probe("program", target.name, partial(_starts, begin, folder / begin.folder))
+
+
+def _starts(begin: Start, home: Path) -> str:
+    """Find the program as the operating system will, in the folder and with the PATH that it is started with."""
+    name = begin.command[0].replace("{folder}", str(home.resolve()))
+    if "{" in name:
+        return f"{name} is known only when it starts"
+    found = which(str(home / name)) if "/" in name else which(name, path=begin.env.get("PATH"))
+    if found is None:
+        raise Ill(f"start.command: no such program: {name} in {home}", "build it, or correct start.command")
+    return f"{name} is there"
+
+
+def _hosts(target: Target, cluster: Cluster | None) -> Iterator[Probe]:
+    begin = target.start
+    texts = [target.url or "", (target.stores.redis.url if target.stores.redis else None) or ""]
+    if cluster is not None:
+        texts.append(cluster.host)
+    if begin is not None:
+        texts += [*begin.command, *begin.env.values(), *begin.files.values()]
+    told = {one.what for one in target.requires if one.kind == "host"}
+    for name in sorted({name for text in texts for name in _OF_CONTAINERS.findall(text)}):
+        if name not in told:
+            yield Probe("host", target.name, partial(requirements.host, name))
+
+
+def _gateway(target: Target) -> Iterator[Probe]:
+    if target.url is not None:
+        yield Probe("Gateway", target.name, partial(_answers, target.url, target.stores.places))
+
+
+def _answers(url: str, places: str) -> str:
+    """Ask a Gateway that runs; any answer will do, as its stores are there only while the gate is."""
+    try:
+        return f"{url} answers {requirements.answer(url)}"
+    except Ill as ill:
+        raise Ill(str(ill), f"start it; its store is at {places} while a run lasts") from None
+
+
+def _store(target: Target) -> Iterator[Probe]:
+    redis = target.stores.redis
+    if redis is not None and redis.url is not None:
+        yield Probe("store", target.name, partial(_redis, redis.url))
+
+
+def _redis(url: str) -> str:
+    from stress.diagnose.doctor.store import redis  # noqa: PLC0415 - half a second of imports that most targets do not need
+
+    return redis(url)
+
+
+def _cluster(target: Target, folder: Path, allow: Collection[str]) -> Cluster | None:
+    kubernetes = target.stores.kubernetes
+    if kubernetes is None or kubernetes.kubeconfig is None:
+        return None
+    from stress.diagnose.doctor.cluster import Cluster  # noqa: PLC0415 - it loads what few targets need
+
+    return Cluster(target, folder, allow)

@@ -1,0 +1,76 @@
+"""Runs orders beside each other before they are asked for, for explorers that ask for one after another."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from stress.engine.running import Workers, follow_each, run_with
+from stress.executors.live.executor import WireWorld
+from stress.schedulers.ahead import Following, Planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress.core.step import Move
+    from stress.core.trace import Trace
+    from stress.engine.running import World
+    from stress.schedulers.ahead import Plan, Planning
+    from stress.schedulers.base import Explorer
+
+_AHEAD = 4
+"""How many schedules for each deployment are run at a time."""
+
+
+class Beforehand:
+    """Runs the orders of an explorer in a world, on the wire several at once, each on a deployment of its own.
+
+    What was run is shown to the explorer when it asks for that order, as if it were run only then: traces come in the
+    same order, and are the same, as with one deployment.
+    """
+
+    def __init__(self, world: World, workers: Workers) -> None:
+        """Begin with nothing run."""
+        self._world, self._workers = world, workers
+        self._ran: dict[tuple[Move | None, ...], tuple[Planned, Trace]] = {}
+
+    async def run(self, explorer: Explorer, planning: Planning, most: int) -> Trace:
+        """Run the order that an explorer has begun, and if it has not been run yet, at most so many that come later.
+
+        ``planning`` tells what the explorer will ask for (it may be the same one).
+        """
+        world = self._world
+        plan = planning.plan if isinstance(world, WireWorld) else None
+        if plan is None or not isinstance(world, WireWorld):
+            return await run_with(explorer, world)
+        workers = len(await world.beside(self._workers.of(plan.begin)))
+        if workers == 1:
+            return await run_with(explorer, world)
+        if plan.begin not in self._ran:
+            ahead = planning.ahead(min(most, _AHEAD * workers - 1))
+            new = [one for one in ahead if one.begin not in self._ran and one.begin != plan.begin]
+            faulty = await self._run([plan, *new], workers)
+            if world.site.broken and faulty:
+                return faulty[0]  # it can't be run for the explorer any more
+        ran = self._ran.pop(plan.begin, None)
+        if ran is None:
+            return await run_with(explorer, world)
+        made: list[Move | None] = []
+        for point in ran[0].points:
+            made.append(explorer.choose(point.moves, done=point.done))
+            if made[-1] != point.chosen:
+                return await run_with(Following(explorer, made), world)
+        return ran[1]
+
+    async def _run(self, plans: list[Plan], workers: int) -> list[Trace]:
+        """Run orders; give the traces with a fault: what is wrong shows when those are run for the explorer."""
+        orders = {plan.begin: Planned(plan) for plan in plans}
+        done: Iterator[Planned] = iter(list(orders.values()))
+        faulty: list[Trace] = []
+        async with aclosing(follow_each(orders.values(), self._world, workers)) as traces:
+            async for trace in traces:
+                order = next(done)
+                faulty += [trace] if trace.fault else []
+                if not trace.fault and order.told(trace):
+                    self._ran[order.plan.begin] = order, trace
+        return faulty

@@ -1,0 +1,356 @@
+"""All pairs of a run, one after another, within one budget; their reports, and the exit code that they come to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import click
+
+from stress.config.formats import bundled, find
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.core.errors import Unavailable, UsageFault
+from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
+from stress.core.masking import mask_text
+from stress.core.verdict import judge
+from stress.engine.case import Pair
+from stress.engine.deployments import Shared
+from stress.engine.example_database import Earlier, Nothing
+from stress.engine.regressions import regressions
+from stress.engine.running import Workers
+from stress.engine.search import INTERRUPTED, Limits
+from stress.engine.shard import places
+from stress.executors.live.deployment import Site
+from stress.executors.live.executor import WireWorld
+from stress.executors.model.executor import ModelWorld
+from stress.processes.needed import check
+from stress.report.events import Finished, Result
+from stress.report.folder import ReportUnwritable, document, write, write_summary
+from stress.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from stress.core.errors import Fault
+    from stress.core.schedule import Order
+    from stress.engine.example_database import Examples
+    from stress.engine.shard import Shard
+    from stress.report.events import Happening
+
+_SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
+_CLOCK_WEIGHT = 16
+_PROOF_SECONDS = 5.0
+"""What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
+_STARTS_AT_ONCE = 2
+"""How many targets start at the same time: the one that is wanted next must not wait for all others."""
+_STARTED_EARLY = 2
+"""How many targets beyond the one that is searched are made ready: a start takes longer than many a search."""
+
+Written = TypeVar("Written")
+
+
+class Job(NamedTuple):
+    """One scenario, the target to search it on, and the folder of that target's file.
+
+    ``attachments`` are the texts of those files that are not bundled, for order files that are replayed elsewhere.
+    """
+
+    scenario: Scenario
+    target: Target
+    folder: Path
+    attachments: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def load(cls, scenario: str, target: str) -> Job:
+        """Find and read both files.
+
+        Raises:
+            UsageFault: with one fault for each thing that is wrong.
+
+        """
+        paths = {"scenario": find(scenario, ""), "target": find(target, "targets")}
+        attachments = tuple(
+            (f"{kind} {path}", mask_text(path.read_text()))
+            for kind, path in paths.items()
+            if path.is_file() and not path.is_relative_to(bundled(""))
+        )
+        file = paths["target"]
+        return cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent, attachments)
+
+    def attached_to(self, result: Result) -> Result:
+        """Attach the texts of the files to each order that was found."""
+        findings = [replace(one, order=replace(one.order, attachments=self.attachments)) for one in result.findings]
+        return replace(result, findings=tuple(findings))
+
+
+class Budget(NamedTuple):
+    """What a run may spend: seconds for all pairs together, or seconds and orders for each pair, and the seed."""
+
+    total: float | None
+    seconds: float | None
+    orders: int | None
+    seed: int
+
+    def share(self, jobs: Sequence[Job], spent: float) -> Limits:
+        """Give the limits of the first of the ``jobs`` still to be run: by weight, with what others left over."""
+        first = jobs[0]
+        seconds, proof = self.seconds or first.scenario.search.seconds, 0.0
+        if self.total is not None:
+            proof = _PROOF_SECONDS
+            weights = [_weight(job) for job in jobs]
+            seconds = max(1.0, (self.total - spent) * weights[0] / sum(weights))
+        return Limits(seconds, self.orders or first.scenario.search.orders, self.seed, proof=proof)
+
+
+def _weight(job: Job) -> int:
+    """Weigh what a pair costs: more requests have more orders, and a move of the clock takes up to a real second."""
+    timed = "clock" in job.scenario.actors and job.target.second == "matters"
+    return job.scenario.concurrent * (_CLOCK_WEIGHT if timed else 1)
+
+
+class Where(NamedTuple):
+    """Where pairs are searched: ``world`` is wire, model, both, or empty (both where the target has both).
+
+    ``allow`` are hosts other than this machine that traffic may go to. ``workers`` is how many deployments of a target
+    run side by side (None: as many as the machine is good for).
+    """
+
+    world: str = ""
+    allow: frozenset[str] = frozenset()
+    workers: int | None = None
+
+    def wanted(self, job: Job) -> str:
+        """Name the world or worlds that a pair is searched in."""
+        return self.world or ("both" if job.target.protocol is not None else "wire")
+
+    def worlds(self, job: Job, site: Site | None = None) -> tuple[ModelWorld | None, WireWorld | None]:
+        """Make the worlds of one pair; a ``site`` of its target that is ready is used.
+
+        Raises:
+            UsageFault: when the target can't play the scenario.
+
+        """
+        wanted = self.wanted(job)
+        model = ModelWorld(job.scenario, job.target) if wanted != "wire" else None
+        wire = WireWorld(job.scenario, job.target, job.folder, self.allow, site) if wanted != "model" else None
+        return model, wire
+
+
+EVERYWHERE = Where()
+"""Each pair in the worlds that its target has."""
+
+
+class Kept(NamedTuple):
+    """What became of one pair, and the folder of its files (None where they could not be written)."""
+
+    job: Job
+    result: Result
+    folder: Path | None
+
+
+@dataclass
+class Batch:
+    """Searches pairs and reports them, one target after another, so that its pairs share its processes.
+
+    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted.
+    """
+
+    jobs: Sequence[Job]
+    budget: Budget
+    where: Where
+    reports: Path
+    as_json: bool = False
+    require: str = ""
+    examples: Examples = field(default_factory=Nothing)
+    kept: list[Kept] = field(default_factory=list)
+    codes: set[int] = field(default_factory=set)
+    terminal: Terminal = field(default_factory=Terminal)
+    _examined: dict[tuple[Path, str], Unavailable | None] = field(default_factory=dict, init=False)
+
+    async def run(self) -> int:
+        """Run all pairs; give the exit code. Whoever interrupts it gets the reports of what was done.
+
+        Raises:
+            UsageFault: when a target can't play a scenario.
+
+        """
+        self._check()
+        self._begun = time.monotonic()
+        groups = _by_target(self.jobs)
+        turns = asyncio.Semaphore(_STARTS_AT_ONCE)
+        shared = [Shared(partial(self._site, group[0]), turns) for group in groups]
+        ended: list[asyncio.Task[None]] = []
+        try:
+            for number, group in enumerate(groups):
+                for later in range(number, min(number + _STARTED_EARLY + 1, len(groups))):
+                    if groups[later][0].target.protocol is not None:
+                        shared[later].begin()  # a bundled Gateway starts while others run
+                for job in group:
+                    self._keep(job, await self._search(job, shared[number]))
+                ended.append(asyncio.create_task(shared[number].__aexit__()))  # and ends while others run
+        except asyncio.CancelledError:
+            self.codes.add(INTERRUPT)
+        finally:
+            for task in ended:
+                await task
+            for one in shared:
+                await one.__aexit__()
+        return self._end()
+
+    def _check(self) -> None:
+        """Find what is wrong with any pair before the first one is searched."""
+        faults: dict[Fault, None] = {}
+        for job in self.jobs:
+            try:
+                self.where.worlds(job)
+                regressions(job)
+            except UsageFault as fault:
+                faults |= dict.fromkeys(fault.faults)
+        if faults:
+            raise UsageFault(list(faults))
+
+    def _site(self, job: Job) -> Site:
+        return Site(job.target, job.folder, self.where.allow)
+
+    async def _search(self, job: Job, shared: Shared) -> Result:
+        """Search one pair."""
+        done = {id(one.job) for one in self.kept}
+        left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
+        limits = self.budget.share(left, time.monotonic() - self._begun)
+        limits = limits._replace(workers=Workers.chosen(self.where.workers))
+        site = None
+        try:
+            if self.where.wanted(job) != "model":
+                await self._examine(job)
+                site = await shared.site()
+            model, wire = self.where.worlds(job, site)
+            async with wire or nullcontext() as world:
+                earlier = Earlier(self.examples.orders(job), regressions(job))
+                pair = Pair(model, world, limits, self._tell, earlier)
+                result = job.attached_to(await pair.result())
+            self._remember(job, result, pair.stale)
+        except Unavailable as error:
+            self._say(f"unavailable: {error}")
+            return self._unavailable(job, str(error))
+        return result
+
+    async def _examine(self, job: Job) -> None:
+        """Ask the doctor once for each target, so that no fault of its surroundings is taken for a race."""
+        group = _group(job)
+        if group not in self._examined:
+            try:
+                await check(job.target, job.folder)
+            except Unavailable as error:
+                self._examined[group] = error
+            else:
+                self._examined[group] = None
+        if (fault := self._examined[group]) is not None:
+            raise fault
+
+    def _remember(self, job: Job, result: Result, stale: Sequence[Order]) -> None:
+        """Keep the orders that failed, and no others. A folder that refuses them changes nothing that was found."""
+        try:
+            self.examples.drop(job, stale)
+            self.examples.keep(job, [one.order for one in result.findings])
+        except OSError as error:
+            self._say(f"failing orders can't be kept: {error} (write elsewhere with --examples FOLDER)")
+
+    def _unavailable(self, job: Job, error: str) -> Result:
+        return Result(
+            scenario=job.scenario,
+            target=job.target,
+            world=self.where.wanted(job),
+            verdict=judge([], [], [error]),
+            expected="",
+            as_expected=False,
+            faults=(error,),
+            unavailable=True,
+        )
+
+    def _keep(self, job: Job, result: Result) -> None:
+        self.codes.add(code_of(result, self.require))
+        if beside := missed(result):
+            where = f"{result.scenario.name} on {result.target.name}"
+            self._say(f"a bug of gateway-stress: {where} was exhausted without {beside}")
+        folder = self._report(lambda: write(result, self.reports))
+        self.kept.append(Kept(job, result, folder))
+        self._tell(Finished(result, str(folder or "")))
+        if INTERRUPT in self.codes:
+            raise asyncio.CancelledError
+
+    def _end(self) -> int:
+        """Sum up, in the order in which the pairs were named."""
+        places = {id(job): place for place, job in enumerate(self.jobs)}
+        kept = sorted(self.kept, key=lambda one: places[id(one.job)])
+        results = [one.result for one in kept]
+        self._report(lambda: write_summary(results, [one.folder for one in kept], self.reports))
+        if INTERRUPT in self.codes:
+            self._say(f"interrupted: what was found until then is in {self.reports}")
+        if self.as_json:
+            click.echo(json.dumps([document(result) for result in results], indent=2))
+        else:
+            self.terminal.table(results)
+        return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
+
+    def _report(self, writing: Callable[[], Written]) -> Written | None:
+        try:
+            return writing()
+        except ReportUnwritable as error:
+            self.codes.add(REPORT)
+            self._say(f"the report can't be written: {error}")
+            return None
+
+    def _tell(self, happening: Happening) -> None:
+        if not self.as_json:
+            self.terminal.handle(happening)
+
+    def _say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+
+def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
+    """Give the pairs of one shard: all shards of the same pairs together have each of them once."""
+    found = places([_weight(job) for job in jobs], [_group(job) for job in jobs], shard.of)
+    return [job for job, place in zip(jobs, found, strict=True) if place == shard.number]
+
+
+def _group(job: Job) -> tuple[Path, str]:
+    """Name what pairs must have in common to share processes."""
+    return job.folder, job.target.digest
+
+
+def _by_target(jobs: Sequence[Job]) -> list[list[Job]]:
+    groups: dict[tuple[Path, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(_group(job), []).append(job)
+    return list(groups.values())
+
+
+def code_of(result: Result, require: str = "") -> int:
+    """Give the exit code that one pair comes to (0: as expected); with ``require`` it must be exhausted to hold."""
+    if INTERRUPTED in result.faults:
+        return INTERRUPT
+    if missed(result):
+        return OWN_BUG
+    if result.as_expected:
+        bounded = result.verdict.holds and not any(one.exhausted for one in result.verdict.evidence)
+        return INCONCLUSIVE if require and bounded else 0
+    if result.unavailable:
+        return UNAVAILABLE
+    if result.unexpected and result.verdict.ruling == "race":
+        return RACE
+    unknown = result.faults or (result.verdict.ruling == "inconclusive" and not result.missing)
+    return INCONCLUSIVE if unknown else NOT_FOUND
+
+
+def missed(result: Result) -> str:
+    """Name a schedule that a finished search of a bundled Gateway missed: those are known to share only the store."""
+    beside = next((one.beside for one in result.verdict.evidence if one.beside), "")
+    return beside if result.target.protocol is not None else ""

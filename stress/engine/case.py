@@ -1,0 +1,172 @@
+"""One scenario on one target: searched in the model, confirmed and searched on the wire, judged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stress.checks import run_checks
+from stress.core.verdict import judge
+from stress.engine.closest import nearest
+from stress.engine.example_database import NOTHING, Earlier
+from stress.engine.running import Workers, driven, follow_each
+from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
+from stress.report.events import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.core.schedule import Order
+    from stress.core.step import Move
+    from stress.core.verdict import Violation
+    from stress.engine.running import World
+    from stress.executors.model.executor import ModelWorld
+    from stress.report.events import Finding, Happening
+
+_MODEL_SHARE = 0.5
+"""The part of the budget that the model may spend when the wire is searched too."""
+
+_LIVE_SECONDS = 0.5
+"""How long the quick profile searches live where the model has run every schedule."""
+
+_NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
+"""What may be spent on finding out what a failing order turns on."""
+
+
+class Pair:
+    """Searches one scenario on one target: in the model if ``model`` is given, on the wire if ``wire`` is.
+
+    What the model finds is run on the wire before it is called a race of the target.
+    """
+
+    def __init__(
+        self,
+        model: ModelWorld | None,
+        wire: World | None,
+        limits: Limits,
+        tell: Callable[[Happening], None] = lambda _: None,
+        earlier: Earlier = NOTHING,
+    ) -> None:
+        """Take the worlds, the wire entered, and what may be spent on both together.
+
+        Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
+        """
+        self._earlier = earlier
+        self.stale: tuple[Order, ...] = ()
+        self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
+        self._begun = time.monotonic()
+        self._modelled: set[tuple[Move, ...]] = set()
+
+    async def result(self) -> Result:
+        """Search, confirm, judge."""
+        covered: list[Covered] = []
+        findings: list[Finding] = []
+        if self._model is not None:
+            covered.append(await self._search_model(self._model))
+            findings = _distinct(covered[0])
+            self._modelled = {one.order.moves for one in findings} if self._wire is not None else set()
+        if self._wire is not None and not any(one.fault for one in covered):
+            proven = any(one.evidence.exhausted for one in covered)
+            covered.append(await self._search_wire(self._wire, findings, proven=proven))
+            findings = _distinct(covered[-1])
+        if not covered[-1].fault:
+            began = covered[0]  # what has failed before is tried in the first world
+            try:
+                began.notes += await self._earlier.notes(began.stale, began.evidence.tried, self._model or self._world)
+                findings = [await self._beside(await self._confirm(self._world, one)) for one in findings]
+            except asyncio.CancelledError:
+                covered[-1].fault = INTERRUPTED  # what was found is kept
+        self.stale = tuple(order for one in covered for order in one.stale)
+        return self._conclude(covered, findings)
+
+    @property
+    def _world(self) -> World:
+        """The world whose word counts."""
+        world = self._wire or self._model
+        assert world is not None  # noqa: S101 - one of the two is given
+        return world
+
+    async def _search_model(self, model: ModelWorld) -> Covered:
+        share = _MODEL_SHARE if self._wire is not None else 1.0
+        limits = self._limits._replace(seconds=max(self._limits.seconds * share, self._limits.proof))
+        return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.first)
+
+    async def _search_wire(self, world: World, found: list[Finding], *, proven: bool) -> Covered:
+        left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
+        limits = self._limits._replace(seconds=left)
+        if proven and self._limits.proof > 0:
+            limits = limits._replace(seconds=min(left, _LIVE_SECONDS), timed=False, workers=Workers())
+        search = Search(world, limits, tell=self._tell, baseline=self._model is None)
+        examples = self._earlier.first if self._model is None else ()
+        return await search.run([finding.order.with_head(fresh="") for finding in found], examples)
+
+    async def _beside(self, finding: Finding) -> Finding:
+        """Find the nearest passing order of a failing one, and with it the two steps that it turns on."""
+        world = self._model or self._world
+        slow = world.name == "wire" and finding.trace.seconds * _NEAREST_RUNS > _NEAREST_SECONDS
+        if slow:  # such as with the clock, which takes up to a second a run
+            return finding
+        return replace(finding, nearest=await driven(nearest(finding.order.moves, _NEAREST_RUNS), world))
+
+    async def _confirm(self, world: World, finding: Finding) -> Finding:
+        """Replay a failing order; a race is reported only when it fails the same way each time.
+
+        What the model found and the wire followed has been replayed once.
+        """
+        good = done = 1 if finding.order.moves in self._modelled else 0
+        workers = self._limits.workers.of(finding.order.moves)
+        workers = workers if any(move.actor == "clock" for move in finding.order.moves) else 1
+        async with aclosing(follow_each([finding.order] * (CONFIRMATIONS - done), world, workers)) as traces:
+            async for trace in traces:
+                again: list[Violation] = [] if trace.fault else run_checks(world.scenario.invariants, trace)
+                good += {one.invariant for one in again} == set(finding.invariants)
+        return replace(finding, confirmed=self._wire is not None, replays=(good, CONFIRMATIONS))
+
+    def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
+        world = self._world
+        expected = expected_of(world)
+        unsure = [
+            f"a failing order failed in {good} of {of} replays"
+            for good, of in (one.replays for one in findings)
+            if good < of
+        ]
+        violations = [violation for finding in findings for violation in finding.violations]
+        fault = next((one.fault for one in covered if one.fault), "")
+        verdict = judge(
+            [] if unsure else violations,
+            [one.evidence for one in covered],
+            [told for told in (fault, *unsure) if told],
+            exhaustively=self._model is not None and not expected,
+        )
+        seen = covered[-1].found
+        missing = tuple(name for name in expected if name not in seen)
+        unexpected = tuple(name for name in seen if name not in expected)
+        wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
+        unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
+        notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
+        notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
+        notes += [one.evidence.remedy for one in covered if one.evidence.remedy and verdict.holds]
+        return Result(
+            scenario=world.scenario,
+            target=world.target,
+            world="both" if len(covered) > 1 else world.name,
+            verdict=verdict,
+            expected="race: " + ", ".join(expected) if expected else "holds",
+            as_expected=wanted and fault != INTERRUPTED,
+            findings=tuple(findings),
+            missing=missing,
+            unexpected=unexpected,
+            faults=(fault,) if fault else (),
+            last_trace=covered[-1].last,
+            outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
+            notes=tuple(notes + [note for one in covered for note in one.notes]),
+            seed=self._limits.seed,
+            seconds=time.monotonic() - self._begun,
+        )
+
+
+def _distinct(covered: Covered) -> list[Finding]:
+    return list({finding.order.moves: finding for finding in covered.found.values()}.values())

@@ -1,0 +1,72 @@
+"""Orders drawn by hypothesis in either world: it draws numbers and shrinks them; runs happen on our own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import HypothesisException
+
+from stress.checks import run_checks
+from stress.engine.running import follow
+from stress.schedulers.interleavings import interleavings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.core.trace import Trace
+    from stress.engine.running import World
+    from stress.schedulers.interleaving import Interleaving
+
+
+class Draw:
+    """One draw for an order that breaks one of the invariants ``names``; ``ran`` counts its runs."""
+
+    def __init__(self, world: World, names: Sequence[str], seed: int) -> None:
+        """Draw nothing yet; the same seed draws the same orders."""
+        self._world, self._names, self._seed = world, names, seed
+        self._failed: Trace | None = None
+        self._fault: Trace | None = None
+        self._over = False
+        self.ran = 0
+
+    async def run(self, orders: int, deadline: float) -> Trace | None:
+        """Draw at most ``orders`` orders and shrink, until ``deadline`` (`time.monotonic`); give the smallest failure.
+
+        A run with a fault ends the draw and is given instead. None when no order failed.
+        """
+        loop = asyncio.get_running_loop()
+
+        def fails(order: Interleaving) -> bool:
+            if self._over or time.monotonic() > deadline:
+                return False
+            self.ran += 1
+            trace = asyncio.run_coroutine_threadsafe(follow(order, self._world), loop).result()
+            if trace.fault:
+                self._fault, self._over = trace, True
+                return False
+            failed = bool(run_checks(self._names, trace))
+            self._failed = trace if failed else self._failed
+            return failed
+
+        try:
+            await asyncio.to_thread(self._find, fails, orders)
+        finally:
+            self._over = True
+        return self._fault or self._failed
+
+    def _find(self, fails: Callable[[Interleaving], bool], orders: int) -> None:
+        chosen = settings(
+            max_examples=max(1, orders),
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )
+        try:
+            find(interleavings(), fails, settings=chosen, random=Random(self._seed))  # noqa: S311 - repeatable, no secret
+        except HypothesisException:
+            return  # nothing failed, or time ran out while it shrank: the smallest failure so far is kept

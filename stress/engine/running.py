@@ -1,0 +1,207 @@
+"""One order in one world: an order in, a trace out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections import deque
+from contextlib import aclosing
+from operator import length_hint
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
+
+from stress.checks import check_named, run_checks, undecided
+from stress.core.schedule import Head, Order
+from stress.core.trace import Trace
+from stress.executors.asked import Asked
+from stress.executors.live.executor import WireWorld
+from stress.schedulers.base import ENVIRONMENT
+from stress.schedulers.loose import Loose, Ran
+from stress.schedulers.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator, Iterable, Iterator, Sequence
+
+    from stress.config.scenario import Scenario
+    from stress.config.target import Target
+    from stress.core.step import Move
+    from stress.core.verdict import Violation
+    from stress.executors.model.executor import ModelWorld
+    from stress.schedulers.base import Explorer
+    from stress.schedulers.interleaving import Interleaving
+
+Found = TypeVar("Found")
+
+_WORKERS, _WAITING = 4, 8
+"""How many deployments run side by side unless a user says so: where they compute, and where they sleep."""
+
+
+class Workers(NamedTuple):
+    """How many deployments of a target run side by side at most, and how many where schedules wait for the clock."""
+
+    busy: int = 1
+    waiting: int = 1
+
+    @classmethod
+    def chosen(cls, number: int | None) -> Self:
+        """Take the number that a user gives, else as many as this machine is good for."""
+        return cls(number or min(os.cpu_count() or 1, _WORKERS), number or _WAITING)
+
+    def of(self, moves: Iterable[Move | None]) -> int:
+        """Give the number for a schedule: one with a clock step mostly sleeps."""
+        return self.waiting if any(move is not None and move.actor == "clock" for move in moves) else self.busy
+
+
+class World(Protocol):
+    """Where a run happens: at once in the model, awaited on the wire. ``digest`` tells one Gateway from another."""
+
+    name: str
+    scenario: Scenario
+    target: Target
+    digest: str
+
+    def run(
+        self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()
+    ) -> Trace | Coroutine[None, None, Trace]:
+        """Run one order that the explorer chooses; ``also`` may act although the scenario does not name them."""
+
+    def abandoned(self, reason: str) -> Trace | None:
+        """Give the trace so far of the run that is under way, for a user who interrupts it (None: nothing is)."""
+
+
+@overload
+def run(order: Order | Interleaving, world: ModelWorld) -> Trace: ...
+@overload
+def run(order: Order | Interleaving, world: WireWorld) -> Coroutine[None, None, Trace]: ...
+@overload
+def run(order: Order | Interleaving, world: World) -> Trace | Coroutine[None, None, Trace]: ...
+
+
+def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
+    """Run one order in a world; give the trace (to be awaited on the wire). An order's fresh value is used again.
+
+    A trace with a ``fault`` did not follow the order to its end.
+    """
+    asked = _asked(order, world)
+    return world.run(asked.explorer, asked.fresh or None, asked.also)
+
+
+async def run_with(explorer: Explorer, world: World) -> Trace:
+    """Run the order that an explorer has begun, in either world."""
+    trace = world.run(explorer)
+    return trace if isinstance(trace, Trace) else await trace
+
+
+async def follow(order: Order | Explorer, world: World) -> Trace:
+    """Run one order, or what an explorer makes of one, in either world."""
+    asked = _asked(order, world)
+    trace = world.run(asked.explorer, asked.fresh or None, asked.also)
+    return trace if isinstance(trace, Trace) else await trace
+
+
+async def follow_each(orders: Iterable[Order | Explorer], world: World, workers: int = 1) -> AsyncGenerator[Trace]:
+    """Run many orders and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
+
+    Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. An order
+    may be asked for before the traces of those before it are given.
+    """
+    worlds: Sequence[World] = [world]
+    if isinstance(world, WireWorld) and workers > 1 and length_hint(orders, workers) > 1:
+        worlds = await world.beside(min(workers, length_hint(orders, workers)))
+    if len(worlds) == 1:
+        for order in orders:
+            yield await follow(order, world)
+        return
+    async with aclosing(_side_by_side(iter(orders), worlds)) as traces:
+        async for trace in traces:
+            yield trace
+
+
+async def _side_by_side(come: Iterator[Order | Explorer], worlds: Sequence[World]) -> AsyncGenerator[Trace]:
+    """Give each order to a world that is free; give the traces in their order."""
+    free, under_way = deque(worlds), deque[asyncio.Task[Trace]]()
+
+    async def followed(order: Order | Explorer, chosen: World) -> Trace:
+        trace = await follow(order, chosen)
+        free.append(chosen)
+        return trace
+
+    try:
+        while True:
+            while free and (asked := next(come, None)) is not None:
+                under_way.append(asyncio.create_task(followed(asked, free.popleft())))
+            if not under_way:
+                return
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            while under_way and under_way[0].done():
+                yield under_way.popleft().result()
+    except asyncio.CancelledError:
+        for task in under_way:
+            task.cancel()
+        raise
+    finally:
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+def _asked(order: Order | Explorer, world: World) -> Asked:
+    """Ask for one order; an order of a file may need actors that the scenario does not name."""
+    explorer = Replay(order.moves) if isinstance(order, Order) else order
+    explorer.more()
+    if not isinstance(order, Order):
+        return Asked(explorer)
+    acting = {
+        name for name in (move.actor.partition(":")[0] for move in order.moves) if name in (*ENVIRONMENT, "client")
+    }
+    return Asked(explorer, order.head.fresh, frozenset(acting - world.scenario.actors.keys()))
+
+
+def doubt(trace: Trace, world: World) -> str:
+    """Say why nothing may be concluded from a run although it was followed to its end; nothing where that is not so."""
+    if undecided(trace):
+        return "too many requests span a cleanup or an expiry to be counted: use fewer at once"
+    if not any(check_named(name).each_incarnation for name in world.scenario.invariants):
+        return ""
+    for answer in trace.answers:
+        if (answer.created or answer.duplicate) and answer.record is None:
+            path = world.target.answers.record
+            return f"the answer {answer.status} to {answer.actor} names no record at {path}: check answers.record"
+    return ""
+
+
+def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:
+    """Make the order file of a trace: its moves under a head that lets the file alone replay it."""
+    broken = dict.fromkeys(violation.invariant for violation in violations)
+    head = Head(
+        scenario=world.scenario.name,
+        scenario_digest=world.scenario.digest,
+        target=world.target.name,
+        target_digest=world.digest,
+        world=trace.world,
+        seed=seed,
+        fresh=trace.fresh,
+        fingerprint=trace.fingerprint,
+        outcome=" ".join(["race", *broken]) if broken else "holds",
+    )
+    return Order(tuple(trace.moves), head)
+
+
+async def driven(steps: Generator[Loose, Ran | None, Found], world: World, seconds: float = math.inf) -> Found:
+    """Run the orders that ``steps`` asks for, tell it what each broke, and give what it finds.
+
+    What it asks for after so many ``seconds`` could not be run.
+    """
+    until = time.monotonic() + seconds
+    try:
+        asked = next(steps)
+        while True:
+            if time.monotonic() > until:
+                asked = steps.send(None)
+                continue
+            trace = await follow(asked, world)
+            broken = () if trace.fault else run_checks(world.scenario.invariants, trace)
+            ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
+            asked = steps.send(None if trace.fault else ran)
+    except StopIteration as stop:
+        found: Found = stop.value
+        return found

@@ -1,0 +1,348 @@
+"""Searching one scenario on one target in one world: orders in, what they broke and how much was covered out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.checks import cause, not_checked, run_checks
+from stress.config.scenario import Race
+from stress.core.outcomes import Outcomes
+from stress.core.verdict import Evidence, Sampled
+from stress.engine.beforehand import Beforehand
+from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with
+from stress.engine.shrink import minimise
+from stress.engine.strategy import Covering, Drawn, Sampler, covering_of, covers, sampler_of
+from stress.engine.tally import Tally
+from stress.executors.live.executor import WireWorld
+from stress.report.events import Finding, Happening, Progress, Started
+from stress.schedulers.auto import Auto
+from stress.schedulers.dpor.scheduler import Dpor
+from stress.schedulers.random_walk import Walk
+from stress.schedulers.urw import Urw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.core.schedule import Order
+    from stress.core.trace import Trace
+    from stress.core.verdict import Violation
+    from stress.engine.running import World
+    from stress.schedulers.starts import Starts
+
+_PROGRESS_SECONDS = 0.2
+_CLOCK_SHARE = 0.5
+_RANDOM_SCHEDULES = {"model": 200, "wire": 50}
+"""How many random schedules a search of a bundled Gateway has, by the world; half of them in the quick profile."""
+_OWN_RANDOM_SCHEDULES = 300
+"""How many a search of a target that is not bundled has."""
+_RANDOM_SHARE = 0.1
+"""The part of the seconds of a search that is kept for random schedules."""
+CONFIRMATIONS = 3
+"""How often a failing order is run again before it is reported."""
+_SMALL_SECONDS = 5.0
+"""How long an order may be made small at least; else for half as long as may be searched."""
+INTERRUPTED = "interrupted"
+"""The fault of a search that its user ended."""
+
+
+class Limits(NamedTuple):
+    """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
+
+    ``workers`` is how many deployments run side by side on the wire.
+    ``timed`` is whether orders in which the clock moves are run on the wire, where each takes up to a second.
+    ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
+    """
+
+    seconds: float
+    orders: int
+    seed: int = 0
+    workers: Workers = Workers()
+    proof: float = 0.0
+    timed: bool = True
+
+    def drawing(self, number: int = 0) -> int:
+        """Give a seed to draw with, the ``number``-th from the user's."""
+        return self.seed + number
+
+
+@dataclass
+class Covered:
+    """What a search came to: failing orders by invariant, what was covered, and why it ended early if it did."""
+
+    evidence: Evidence
+    found: dict[str, Finding] = field(default_factory=dict)
+    fault: str = ""
+    last: Trace | None = None
+    notes: list[str] = field(default_factory=list)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    stale: list[Order] = field(default_factory=list)
+
+
+def expected_of(world: World) -> tuple[str, ...]:
+    """Name the invariants that the scenario expects this target to break; none where it must hold."""
+    expected = world.scenario.expect.get(world.target.name, "holds")
+    return tuple(expected.race) if isinstance(expected, Race) else ()
+
+
+class Search:
+    """Searches one scenario on one target in one world, within its limits.
+
+    With ``baseline`` random schedules are run too, half of them drawn as a random walk, half of them uniformly among
+    all schedules (URW): they show how likely each outcome is, and what the other search may have missed.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        limits: Limits,
+        *,
+        tell: Callable[[Happening], None] = lambda _: None,
+        baseline: bool = False,
+    ) -> None:
+        """Take the world, which must have been entered, and the budget."""
+        self._world, self._limits, self._tell, self._baseline = world, limits, tell, baseline
+        self._expected = expected_of(world)
+        self._tally = Tally(world, limits.seed)
+        self._draws: list[Sampled] = []
+        self._drawn = self._tried = 0
+        self._stale: list[Order] = []
+        self._explored: set[str] = set()
+        self._begun = self._told = time.monotonic()
+
+    async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
+        """Search until every expected invariant was seen broken, nothing is left, or the budget is spent.
+
+        The orders ``first`` are run before all others; one that can't be followed is a fault. So are ``examples``,
+        which failed in another search: one that can't be followed any more, or passes, is stale, and nothing more.
+        """
+        world = self._world
+        self._tell(Started(world.scenario.name, world.target.name, world.name, self._limits.seconds))
+        covering, replayed = covering_of(world, self._late), 0
+        try:
+            for order in first:
+                await self._take(await self._followed(order))
+                replayed += 1
+            await self._try(examples)
+            known = set(self._tally.found)
+            await self._search(covering)
+            if self._baseline and not self._tally.fault:
+                await self._run_random_schedules()
+            await self._minimise(frozenset(self._tally.found.keys() - known))
+            if isinstance(world, WireWorld) and world.site.left_out:
+                self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")
+        except asyncio.CancelledError:
+            self._tally.fault = INTERRUPTED
+            self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
+        evidence = self._evidence(covering, replayed)
+        return Covered(
+            evidence,
+            self._tally.found,
+            self._tally.fault,
+            self._tally.last,
+            self._tally.notes,
+            self._tally.outcomes,
+            self._stale,
+        )
+
+    async def _followed(self, order: Order) -> Trace:
+        """Follow an order; one that can't be followed is tried twice, as a machine may stand still for a moment."""
+        trace = await follow(order, self._world)
+        return await follow(order, self._world) if trace.fault.startswith("DIVERGED") else trace
+
+    async def _try(self, examples: Sequence[Order]) -> None:
+        for order in examples:
+            if self._enough():
+                return
+            trace = await self._followed(order)
+            if trace.fault.startswith("DIVERGED"):
+                self._stale.append(order)
+                continue
+            self._tried += 1
+            if not await self._take(trace) and not self._tally.fault:
+                self._stale.append(order)
+
+    async def _search(self, covering: Starts[Covering]) -> None:
+        kind = self._world.scenario.search.explorer
+        if covers(kind):
+            await self._explore(covering)
+        if kind == "hypothesis":
+            self._drawn = drawn = await self._draw()
+            self._draws.append(Sampled(kind, drawn, int(bool(self._tally.found)), len(self._tally.outcomes.rows)))
+        elif not covers(kind) or (kind == "auto" and not covering.scheduler.exhausted):
+            self._drawn += await self._sample(sampler_of(self._world, self._limits.drawing(), self._skip))
+
+    @property
+    def _skip(self) -> frozenset[str]:
+        """The actors that are never drawn: on the wire the clock takes up to a real second."""
+        return frozenset({"clock"}) if self._world.name == "wire" else frozenset()
+
+    async def _run_random_schedules(self) -> None:
+        """Run random schedules: how likely is what was found, and do they show what was not?"""
+        most = _RANDOM_SCHEDULES[self._world.name] // (2 if self._limits.proof else 1)
+        if self._world.target.protocol is None:
+            most = _OWN_RANDOM_SCHEDULES
+        most = min(most, max(0, self._limits.orders - self._tally.ran))
+        share = _RANDOM_SHARE * self._limits.seconds / 2
+        drawn = {one.explorer for one in self._draws}
+        if Walk.name not in drawn:
+            await self._walk(most - most // 2, time.monotonic() + share)
+        if Urw.name not in drawn and most > 1:
+            urw = Urw(self._limits.drawing(), most // 2, skip=self._skip)
+            await self._sample(urw, time.monotonic() + share)
+
+    async def _walk(self, most: int, until: float) -> None:
+        """Run random walks, several beside each other: one does not depend on another."""
+        drawn = Drawn(self._world)
+        walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
+        orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)
+        async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
+            async for trace in traces:
+                drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
+        if drawn.orders:
+            self._draws.append(drawn.by(Walk(0)))
+
+    def _beside(self, explorer: Covering) -> str:
+        """Name the schedule that broke what no schedule of an exhausted search did; empty where there is none."""
+        if not explorer.exhausted:
+            return ""
+        missed = [finding for name, finding in self._tally.found.items() if name not in self._explored]
+        return missed[0].order.actors if missed else ""
+
+    def _evidence(self, covering: Starts[Covering], replayed: int) -> Evidence:
+        world, explorer = self._world, covering.scheduler
+        auto = explorer if isinstance(explorer, Auto) else None
+        classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
+        beside, shared = self._beside(explorer), self._tally.shared_connection
+        exhausted = explorer.exhausted and not beside and not shared
+        return Evidence(
+            world=world.name,
+            explorer=world.scenario.search.explorer,
+            orders=covering.before + explorer.orders,
+            seconds=time.monotonic() - self._begun,
+            exhausted=exhausted,
+            beside=beside,
+            shared_connection=shared,
+            in_order=explorer.exhausted and bool(shared) and not beside,
+            total=(auto and auto.total) or explorer.orders if exhausted else None,
+            classes=classes,
+            bound=None if isinstance(explorer, Dpor) else explorer.bound,
+            sampled=self._drawn,
+            replayed=replayed,
+            tried=self._tried,
+            stopped=bool(self._tally.found),
+            outcomes=len(self._tally.outcomes.rows),
+            clock_orders=explorer.clock_orders,
+            clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut,
+            shared_only=True,
+            not_checked=not_checked(world.scenario.invariants, self._tally.last) if self._tally.last else (),
+            renamed=auto is not None and auto.renamed,
+            draws=tuple(self._draws),
+        )
+
+    def _late(self) -> bool:
+        return self._limits.timed and self._spent(_CLOCK_SHARE)
+
+    def _spent(self, share: float = 1.0) -> bool:
+        return time.monotonic() - self._begun > share * self._limits.seconds
+
+    def _enough(self) -> bool:
+        """Tell whether to stop; however little time there is, one order is run."""
+        seen = bool(self._expected) and set(self._expected) <= set(self._tally.found)
+        surprised = bool(set(self._tally.found) - set(self._expected))
+        return bool(self._tally.fault) or seen or surprised or self._over()
+
+    def _over(self) -> bool:
+        ran = self._tally.ran
+        kept = _RANDOM_SHARE if self._baseline else 0.0
+        return ran >= self._limits.orders or (ran > 0 and self._spent(1.0 - kept))
+
+    async def _explore(self, explorer: Starts[Covering]) -> None:
+        beforehand = Beforehand(self._world, self._limits.workers)
+        while not self._enough() and not self._untimed(explorer.scheduler) and explorer.more():
+            left = self._limits.orders - self._tally.ran - 1
+            trace = await beforehand.run(explorer, explorer.scheduler, left)
+            self._explored |= {one.invariant for one in await self._take(trace)}
+            if not self._tally.fault:
+                explorer.learn(trace)
+
+    def _untimed(self, explorer: Covering) -> bool:
+        """Tell whether only orders are left in which the clock moves, and those are not wanted."""
+        return not self._limits.timed and not isinstance(explorer, Dpor) and explorer.clock_cut
+
+    async def _sample(self, sampler: Sampler, until: float = math.inf) -> int:
+        """Run the schedules of a sampler while the budget, or the time for it, lasts; give how many."""
+        drawn, walks, beside = Drawn(self._world), sampler.name == Walk.name, until < math.inf
+
+        def over() -> bool:
+            return bool(self._tally.fault) or time.monotonic() > until if beside else self._enough()
+
+        while not over() and sampler.more():
+            trace = await run_with(sampler, self._world)
+            drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
+            if not self._tally.fault:
+                sampler.learn(trace)
+        if drawn.orders:
+            self._draws.append(drawn.by(sampler))
+        return drawn.orders
+
+    async def _draw(self) -> int:
+        """Let hypothesis draw and shrink orders, once for each invariant that may break; give how many were run."""
+        from stress.engine.draw import Draw  # noqa: PLC0415 - hypothesis takes half a second to import
+
+        before = self._tally.ran
+        while not self._enough():
+            missing = [name for name in self._expected if name not in self._tally.found]
+            draw = Draw(self._world, missing or self._world.scenario.invariants, self._limits.drawing(self._tally.ran))
+            trace = await draw.run(self._limits.orders - self._tally.ran, self._begun + self._limits.seconds)
+            self._tally.ran += draw.ran
+            if trace is None:
+                break
+            await self._take(trace)
+        return self._tally.ran - before
+
+    async def _minimise(self, names: frozenset[str]) -> None:
+        """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest.
+
+        Each may take half as long as the search may, as a Gateway whose orders take long would need minutes.
+        """
+        found, seconds = self._tally.found, max(_SMALL_SECONDS, self._limits.seconds / 2)
+        drawn = {found[name].order.moves: found[name] for name in names}
+        for finding in drawn.values():
+            if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
+                continue  # each run would take a second
+            begun = time.monotonic()
+            smallest = await driven(minimise(finding.order.moves, frozenset(finding.invariants)), self._world, seconds)
+            if time.monotonic() - begun > seconds:
+                self._tally.notes.append(f"made small for {seconds:g} s: there may be a smaller order")
+            trace = await follow(replace(finding.order, moves=smallest), self._world)
+            violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
+            if set(finding.invariants) <= {one.invariant for one in violations}:
+                order = order_of(trace, self._world, self._limits.seed, violations)
+                small = Finding(order, trace, violations, cause(violations), self._world.name)
+                self._tally.found |= dict.fromkeys(
+                    [name for name in names if self._tally.found[name] is finding], small
+                )
+
+    async def _take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
+        """Judge one run, and show where the search stands."""
+        broken = await self._tally.take(trace, drawn=drawn, news=news)
+        await self._progress()
+        return broken
+
+    async def _progress(self) -> None:
+        now = time.monotonic()
+        if now - self._told < _PROGRESS_SECONDS:
+            return
+        self._told = now
+        await asyncio.sleep(0)  # in the model nothing else lets Ctrl-C through
+        spent, world = now - self._begun, self._world
+        left = max(0.0, self._limits.seconds - spent)
+        rate = self._tally.ran / spent
+        names = (world.scenario.name, world.target.name, world.name)
+        self._tell(Progress(*names, self._tally.ran, rate, len(self._tally.outcomes.rows), left))

@@ -1,0 +1,81 @@
+"""Judging one run after another: which order broke which invariant first, and what ends the search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stress.checks import cause, run_checks
+from stress.core.outcomes import Outcomes
+from stress.core.step import Move
+from stress.engine.running import doubt, follow, order_of
+from stress.report.events import Finding
+
+if TYPE_CHECKING:
+    from stress.core.schedule import Order
+    from stress.core.trace import Trace
+    from stress.core.verdict import Violation
+    from stress.engine.running import World
+
+
+class Tally:
+    """What the runs of one search came to.
+
+    ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
+    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
+    ``fault`` says why nothing more may be concluded, ``notes`` are for the user.
+    """
+
+    def __init__(self, world: World, seed: int) -> None:
+        """Begin with no run."""
+        self._world, self._seed = world, seed
+        self.found: dict[str, Finding] = {}
+        self.outcomes = Outcomes()
+        self.fault = ""
+        self.notes: list[str] = []
+        self.last: Trace | None = None
+        self.shared_connection = ""
+        self.ran = 0
+
+    async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
+        """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
+        self.ran += 1
+        self.last = trace
+        self.shared_connection = self.shared_connection or trace.shared_connection
+        self.fault = self.fault or trace.fault or doubt(trace, self._world)
+        if self.fault:
+            return ()
+        self.outcomes.add(trace, sampled=drawn)
+        violations = tuple(run_checks(self._world.scenario.invariants, trace))
+        if news and any(violation.invariant not in self.found for violation in violations):
+            await self._note(trace, violations)
+        return violations
+
+    async def _note(self, trace: Trace, violations: tuple[Violation, ...]) -> None:
+        """Keep the failing order of each invariant that was not seen broken before."""
+        order = order_of(trace, self._world, self._seed, violations)
+        if trace.crossed_second is not None:
+            crossed = await self._without_luck(order, trace.crossed_second)
+            if crossed is None:
+                return
+            order, trace, violations = crossed
+        finding = Finding(order, trace, violations, cause(violations), self._world.name)
+        for name in finding.invariants:
+            self.found.setdefault(name, finding)
+
+    async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
+        """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place."""
+        clock = Move("clock", "clock", "")
+        # The second began before the move in which it was noticed, or while that move was under way.
+        timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in (index, index + 1)]
+        for moves in (order.moves, *timed):
+            trace = await follow(replace(order, moves=moves), self._world)
+            violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
+            if violations and (trace.crossed_second is None or moves is not order.moves):
+                if moves is not order.moves:
+                    self.notes.append("fails only where the clock goes into another second during the run")
+                return order_of(trace, self._world, self._seed, violations), trace, violations
+        self.fault = (
+            "an order failed in a run that crossed a second, and not again, with or without a move of the clock"
+        )
+        return None

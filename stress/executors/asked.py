@@ -1,0 +1,94 @@
+"""An order that is asked for on the wire, and what was chosen in it, so that it can be run again in the same way."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.schedulers.ahead import Planned
+from stress.schedulers.base import Diverged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.core.step import Move
+    from stress.core.trace import Trace
+    from stress.schedulers.base import Explorer
+
+
+MOST_STEPS = 1000
+"""How many steps one request may take in an order; who waits in the store by asking again and again takes no end."""
+
+
+def endless(actor: str, steps: int) -> str:
+    """Say that a request tries again for ever, once it has taken too many steps; empty before."""
+    return f"{actor} took {steps} steps and has no answer yet: it tries again for ever" if steps >= MOST_STEPS else ""
+
+
+def new_fresh() -> str:
+    """Make a value of ``{fresh}`` that no other order has."""
+    return uuid.uuid4().hex[:12]
+
+
+class Crossed(Exception):
+    """The wall clock went into another second unasked, on a target whose names depend on the second."""
+
+
+class Asked(NamedTuple):
+    """An order to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
+
+    ``also`` are environment actors that may act once although the scenario does not name them.
+    """
+
+    explorer: Explorer
+    fresh: str = ""
+    also: frozenset[str] = frozenset()
+
+
+class Memory:
+    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices.
+
+    One that can choose anew (`stress.schedulers.ahead.Planned`) is told to: it keeps what was possible.
+    """
+
+    def __init__(self, explorer: Explorer) -> None:
+        """Remember nothing yet of an explorer that is about to choose."""
+        self.name = explorer.name
+        self._explorer = explorer
+        self._chosen: list[Move | Diverged | None] = []
+        self._at = 0
+
+    def again(self) -> None:
+        """Begin from the first choice."""
+        self._at = 0
+        if isinstance(self._explorer, Planned):
+            self._explorer.restart()
+            self._chosen.clear()
+
+    def more(self) -> bool:
+        """Begin; there is one order."""
+        return True
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Choose as before, then as the explorer does.
+
+        Raises:
+            Diverged: when the explorer does, or when what it chose before is not possible now.
+
+        """
+        if self._at == len(self._chosen):
+            try:
+                self._chosen.append(self._explorer.choose(moves, done=done))
+            except Diverged as divergence:
+                self._chosen.append(divergence)
+        self._at += 1
+        chosen = self._chosen[self._at - 1]
+        if isinstance(chosen, Diverged):
+            raise chosen
+        if chosen is not None and chosen not in moves:
+            raise Diverged(self._at, str(chosen), moves)
+        return chosen
+
+    def learn(self, trace: Trace) -> None:
+        """Let the explorer learn."""
+        self._explorer.learn(trace)

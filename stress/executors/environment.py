@@ -1,0 +1,53 @@
+"""What environment actors do to a store, in either world: a key runs out, a sibling test cleans up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.config.placeholders import fill
+from stress.core.errors import Fault
+from stress.executors.fingerprint import of_signal, unsaid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.config.scenario import Scenario
+    from stress.config.target import Target
+    from stress.core.trace import Snapshot
+
+
+_OF_OURS = ("clock", "client")
+"""Actors that need nothing of the target."""
+
+
+def commands(target: Target, actor: str, fingerprint: str, fresh: str) -> list[tuple[str, ...]]:
+    """Give what ``cleanup`` or ``expiry`` runs past the gate; a key that runs out does so at the epoch's first ms."""
+    words = getattr(target.environment, actor).redis
+    filled = fill(words, fingerprint=fingerprint, fresh=fresh)
+    return [filled] if actor == "cleanup" else [("PEXPIREAT", key, "1") for key in filled]
+
+
+def ends_incarnation(before: Snapshot, after: Snapshot, replies: Sequence[object]) -> bool:
+    """Tell whether an active record is gone; where records can't be seen, whether any key is."""
+    if before.records is None:
+        return any(replies)
+    return bool(set(before.records) - set(after.records or ()))
+
+
+def misfits(scenario: Scenario, target: Target) -> list[Fault]:
+    """Name what a target lacks to play a scenario, at its place in the target's file."""
+    faults = [
+        Fault(target.place("environment"), f"environment.{actor} is missing", f"scenario {scenario.name} needs it")
+        for actor in scenario.actors
+        if actor not in _OF_OURS and getattr(target.environment, actor) is None
+    ]
+    most = max(scenario.replicas or [1])
+    if most > target.replicas:
+        message = f"has {target.replicas} replica{'s' if target.replicas > 1 else ''}"
+        hint = f"scenario {scenario.name} sends to replica {most}"
+        faults.append(Fault(target.place("replicas"), message, hint))
+    missing = unsaid(target.fingerprint, scenario.signal)
+    if missing:
+        hint = f"scenario {scenario.name} has {', '.join(sorted(of_signal(scenario.signal)))}"
+        faults.append(Fault(target.place("fingerprint"), f"the signal has no {missing}", hint))
+    return faults

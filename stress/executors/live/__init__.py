@@ -1,0 +1,1 @@
+"""The live executor: real Gateway processes on real stores, the gate between."""

@@ -1,0 +1,394 @@
+"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from stress.core.step import START, Move, letters
+from stress.core.trace import Answer, Kind, Trace
+from stress.executors.asked import Crossed, endless
+from stress.executors.environment import ends_incarnation
+from stress.executors.live.attribution import END, Attribution, Request
+from stress.executors.live.blocked import GLANCE_SECONDS
+from stress.executors.live.record import Record, plain
+from stress.executors.live.redis import StoreLost
+from stress.schedulers.base import Diverged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stress.core.trace import Snapshot
+    from stress.executors.asked import Asked
+    from stress.executors.live.client import Client, Raw
+    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.redis import Written
+    from stress.processes.replicas import Replica
+    from stress.protocols.gate import Frame, Passed, Signal
+
+STORE_SECONDS = 5.0
+"""How long the store may take to reply."""
+CROSSINGS = 5
+"""How often an order is run at most that crosses a second unasked where the second matters."""
+_REST_PATIENCES = 10
+_DEATH_SECONDS = 0.1
+"""How long after its last connection closed a Gateway may be seen to have died."""
+LOOKS = 3
+"""How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
+
+
+class Drive(ABC):
+    """The state of one run. ``run`` follows an explorer to the end and gives the trace."""
+
+    def __init__(self, world: WireWorld, asked: Asked, clients: Mapping[str, Client], signal: Signal) -> None:
+        """Prepare a run in which requests go down these ``clients``; ``signal`` tells that something happened to it."""
+        scenario, also = world.scenario, asked.also
+        self._world, self._explorer, self._fresh, self._signal = world, asked.explorer, asked.fresh, signal
+        self._fingerprint = world.marks.fingerprint(asked.fresh)
+        self._gate, self._watched = world.gate, world.site.kube is not None
+        self._attribution = Attribution(world, self._fresh, self._fingerprint)
+        places = scenario.replicas or [1] * scenario.concurrent
+        self._requests = {
+            actor: Request(actor, place, clients[actor])
+            for actor, place in zip(letters(scenario.concurrent), places, strict=True)
+        }
+        self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
+        self._frames: list[Frame] = []
+        self._passed: list[Passed] = []
+        self._record = Record(self._attribution.named)
+        self._sent: list[asyncio.Task[Raw]] = []
+        self._finished: list[Request] = []
+        self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
+        self._running: Request | None = None
+        self._fault = ""
+        self._second = int(time.time())
+
+    async def run(self) -> Trace:
+        """Follow the explorer until every request is answered and it wants no more.
+
+        Raises:
+            Crossed: see there.
+
+        """
+        try:
+            await self._follow()
+        except StoreLost as lost:
+            self._fault = f"store lost: {lost}"
+        return self._trace()
+
+    @property
+    def written(self) -> set[Written]:
+        """The keys that were written so far."""
+        return self._attribution.written
+
+    async def _follow(self) -> None:
+        try:
+            await self._before()
+            await self._loop()
+            self._fault = self._fault or self._death()
+        except Diverged as divergence:
+            self._fault = str(divergence)
+        finally:
+            await self._rest()
+        if not self._fault:
+            self._record.snapshots.append(await self._observe(forget=self.written))
+            if not all(answer.accepted for answer in self._record.answers):
+                await self._world.site.state.probe()  # a Gateway whose store is lost is not to blame
+
+    async def _loop(self) -> None:
+        while not self._faulty():
+            moves = self.moves()
+            done = self._done(moves)
+            if not moves and done:
+                return
+            if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
+                if not await self._wake():
+                    self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+                    return
+                continue
+            move = self._explorer.choose(moves, done=done)
+            if self._world.site.hurt_by_now:  # who died a moment ago may not have been noticed yet
+                self._fault = self._fault or self._death()
+            if move is None or self._faulty():
+                return
+            await self._apply(move)
+            self._note_second()
+
+    def _done(self, moves: Sequence[Move]) -> bool:
+        """Tell whether every request is over: one whose client hung up may still have steps to show."""
+        if not all(request.answered for request in self._requests.values()):
+            return False
+        left = {request.actor for request in self._requests.values() if request.client.hung_up}
+        return not any(move.actor in left for move in moves)
+
+    def abandoned(self, reason: str) -> Trace:
+        """Give the trace so far of a run from which nothing may be concluded."""
+        self._fault = reason
+        return self._trace()
+
+    def moves(self) -> list[Move]:
+        """List what is possible now: requests by name, then events of watches, then the environment."""
+        found = []
+        steps = [frame for frame in self._frames if any(head is frame for head in frame.channel.heads())]
+        for request in self._requests.values():
+            if request.task is None:
+                found.append(Move(request.actor, START, ""))
+            for frame in steps:
+                if frame.actor == request.actor and frame.step is not None:
+                    found.append(frame.step.move)  # noqa: PERF401 - a loop, as it is asked at every step
+        told = [frame for frame in steps if frame.actor.startswith("watch:")] if self._watched else []
+        if not self._left and not told:
+            return found
+        unfinished = any(not request.answered for request in self._requests.values())
+        # What a watch tells matters, as the clock does, only until the last answer.
+        found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
+        for name, left in self._left.items():
+            if name == "client":
+                flying = [one.actor for one in self._requests.values() if one.task is not None and not one.answered]
+                found += [Move(f"client:{actor}", "hang-up", "") for actor in flying if left]
+                continue
+            # The clock matters only between the first start and the last answer.
+            if left and (name != "clock" or (unfinished and self._record.moves)):
+                found.append(Move(name, name, "", self._acted[name] + 1))
+        return found
+
+    async def _apply(self, move: Move) -> None:
+        self._record.moves.append(move)
+        request = self._requests.get(move.actor)
+        self._running = request
+        if request is not None:
+            await (self._start(request) if move.command == START else self._release(request, move))
+        elif move.actor.startswith("watch:"):
+            await self._tell(move)
+        elif move.actor.startswith("client:"):
+            await self._hang_up(move)
+        else:
+            await self._act(move)
+        for number, replica in self._world.replicas.items() if self._watched else ():
+            if self._gate.unsettled(number):  # its watch tells of what another did
+                await self._take_in(replica)
+
+    async def _tell(self, move: Move) -> None:
+        """Let an event of a watch through, and wait until its replica has taken it in."""
+        frame = self._frame_of(move)
+        await self._gate.release(frame, STORE_SECONDS)
+        self._record.event(Kind.STEP, move.actor, move.command, frame)
+        replica = self._world.replicas[frame.channel.replica]
+        await self._world.waits.calm(replica, self._signal)
+        await self._take_in(replica)
+
+    async def _hang_up(self, move: Move) -> None:
+        """Let the client of a request leave; what its Gateway does then is still that request's."""
+        self._left["client"] -= 1
+        self._running = request = self._requests[move.actor.partition(":")[2]]
+        self._record.event(Kind.ENVIRONMENT, move.actor, move.command)
+        request.client.hang_up()
+        assert request.task is not None  # noqa: S101 - it is under way
+        await asyncio.wait([request.task])
+        replica = self._world.replicas[request.replica]
+        for _ in range(LOOKS):  # the connection is closed a moment after the request has ended
+            await asyncio.sleep(GLANCE_SECONDS)
+            await self._world.waits.calm(replica, self._signal)
+            await self._take_in(replica)
+
+    def _frame_of(self, move: Move) -> Frame:
+        frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
+        self._frames.remove(frame)
+        return frame
+
+    async def _start(self, request: Request) -> None:
+        request.started = self._record.event(Kind.START, request.actor, START)
+        self._send(request)
+        await asyncio.sleep(0)  # now it is sent, and the Gateway has work to do
+        await self._note_passed()
+        await self._until_shown(request)
+
+    def _send(self, request: Request) -> asyncio.Task[Raw]:
+        """Send a request; it is among the finished when it is answered."""
+        sending = self._world.send(request.client, self._fresh, self._fingerprint, request.actor)
+        task = asyncio.create_task(sending)
+
+        def finished(_: asyncio.Task[Raw]) -> None:
+            self._finished.append(request)
+            self._signal.notify()
+
+        task.add_done_callback(finished)
+        request.task = task
+        self._sent.append(task)
+        return task
+
+    @property
+    def _unanswered(self) -> list[asyncio.Task[Raw]]:
+        return [task for task in self._sent if not task.done()]
+
+    @property
+    def _rest_seconds(self) -> float:
+        """How long answers are waited for once a run has ended: who sleeps between tries sleeps several times."""
+        return self._world.patience * (1 if self._fault else _REST_PATIENCES)
+
+    async def _release(self, request: Request, move: Move) -> None:
+        frame = self._frame_of(move)
+        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+        await self._attribution.done(frame)
+        if not released or frame.replied_at is None:
+            gone = self._death() or f"store lost: no reply to {move}"
+            self._fault = self._fault or gone
+        assert frame.step is not None  # noqa: S101 - it was found by its step
+        request.history.append((move.command, move.object))
+        request.showing.clear()
+        request.incarnations.append(self._record.incarnation)
+        event = self._record.events[self._record.event(Kind.STEP, move.actor, move.command, frame)]
+        request.done.append(plain(f"{event.text} -> {event.reply}"))
+        self._fault = self._fault or endless(request.actor, len(request.done))
+        await self._until_shown(request)
+
+    @abstractmethod
+    async def _before(self) -> None:
+        """Send the requests that come before the concurrent ones, one after another, and let them through."""
+
+    @abstractmethod
+    async def _until_shown(self, request: Request) -> None:
+        """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
+
+    @abstractmethod
+    async def _take_in(self, replica: Replica) -> None:
+        """Give every new frame its actor, and write down every new answer."""
+
+    @abstractmethod
+    async def _wake(self) -> bool:
+        """Everyone who is left is blocked: wait, up to the patience, for one of them to go on; tell whether it did."""
+
+    @abstractmethod
+    async def _rest(self) -> None:
+        """Let everything through and wait for the answers, so that nothing of this run comes later."""
+
+    async def _own(self, frame: Frame) -> None:
+        fault = await self._attribution.own(frame, self._requests.values(), self._running)
+        if not fault:
+            self._note_sharing(frame)
+            self._frames.append(frame)
+        elif len(parts := self._gate.split(frame)) == 1:
+            self._fault = self._fault or fault
+        else:  # commands of several requests went down one connection together
+            for part in parts:
+                await self._own(part)
+
+    def _note_sharing(self, frame: Frame) -> None:
+        """Note a command that was sent down a connection on which another request's is not answered yet.
+
+        A pool gives a connection to one command at a time. Where several share one, the wire does not tell whether the
+        later command could have been the first, and the gate keeps the connection's order.
+        """
+        if frame.pushed or self._record.shared_connection or self._world.target.ordered:
+            return
+        before = next((one for one in self._frames if one.channel is frame.channel and one.actor != frame.actor), None)
+        if before is not None and not before.pushed and {before.actor, frame.actor} <= self._requests.keys():
+            self._record.shared_connection = " and ".join(sorted((before.actor, frame.actor)))
+
+    async def _answers(self) -> None:
+        """Write down every new answer, unless it is none because the Gateway died, which takes a moment to be seen."""
+        while self._finished:
+            request = self._finished.pop(0)
+            assert request.task is not None  # noqa: S101 - only sent requests finish
+            silent = not request.task.result().status and not request.client.hung_up
+            until = time.perf_counter() + _DEATH_SECONDS if silent else 0.0
+            while silent and time.perf_counter() < until:
+                if death := self._death():
+                    self._fault = self._fault or death
+                    return
+                await asyncio.sleep(GLANCE_SECONDS)
+            self._answer(request)
+
+    def _answer(self, request: Request) -> None:
+        assert request.task is not None  # noqa: S101 - only sent requests finish
+        request.answered, request.blocked = True, False
+        if sum(one.blocked for one in self._requests.values()) == 0:
+            self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
+        raw = request.task.result()
+        ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
+        self._record.answers.append(answer := self._read(request, raw, ended))
+        request.told = (answer.status, answer.record, answer.count)
+
+    def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
+        answers = self._world.target.answers
+        record, count = raw.field(answers.record), raw.field(answers.count)
+        fingerprint = raw.field(self._world.fingerprint_field)
+        if isinstance(fingerprint, str):
+            self._fingerprint = fingerprint
+        return Answer(
+            actor=request.actor,
+            status=raw.status,
+            record=self._attribution.named(record) if isinstance(record, str) else None,
+            count=count if isinstance(count, int) else None,
+            started=request.started,
+            ended=ended,
+            created=raw.status == answers.created,
+            duplicate=raw.status == answers.duplicate,
+            incarnations=tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,),
+            body=raw.body.decode("utf-8", "replace"),
+            error=raw.error,
+            hung_up=request.client.hung_up and not raw.status,
+        )
+
+    async def _act(self, move: Move) -> None:
+        """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
+        self._left[move.actor] -= 1
+        self._acted[move.actor] += 1
+        if move.actor == "clock":
+            await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
+            self._second = int(time.time())
+            self._record.event(Kind.ENVIRONMENT, "clock", "clock")
+            return
+        before = await self._observe(move.actor)
+        sets = next((one.sets for name, one in self._world.scenario.actors.items() if name == move.actor), None)
+        state = self._world.site.state
+        replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
+        after = await self._observe()
+        self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
+        if ends_incarnation(before, after, replies):
+            self._record.snapshots.append(before)
+        await state.at_rest()
+        for replica in self._world.replicas.values():
+            await self._take_in(replica)
+
+    @property
+    def _values(self) -> dict[str, str]:
+        return {"fingerprint": self._fingerprint, "fresh": self._fresh}
+
+    async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
+        """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
+        return await self._world.site.state.observe(self._values, self._attribution.named, ended_by, forget)
+
+    async def _note_passed(self) -> None:
+        """Remember what the requests wrote that came before."""
+        for command in self._passed:
+            await self._attribution.note(command.effects, command.watched)
+        self._passed.clear()
+
+    def _note_second(self) -> None:
+        if int(time.time()) != self._second:
+            if self._world.target.second == "matters":
+                raise Crossed
+            self._record.crossing()
+            self._second = int(time.time())
+
+    def _faulty(self) -> bool:
+        if not self._fault and (self._gate.fault or self._world.site.hurt):
+            self._fault = self._death() or self._gate.fault
+        return bool(self._fault)
+
+    def _death(self) -> str:
+        return self._world.site.death
+
+    def _stuck(self) -> str:
+        return (
+            ", ".join(one.actor for one in self._requests.values() if not one.answered)
+            + " show neither a step nor an answer"
+        )
+
+    def _trace(self) -> Trace:
+        world, names = self._world, (self._fresh, self._fingerprint)
+        return self._record.trace(world.scenario, world.target, names, self._fault)

@@ -1,0 +1,264 @@
+"""The wire world: real Gateway processes, a real store, the gate between. Started once, used for many orders."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from stress.core.errors import Unavailable, UsageFault
+from stress.core.step import letters
+from stress.executors.asked import Asked, Crossed, Memory, new_fresh
+from stress.executors.environment import misfits
+from stress.executors.fingerprint import Marks
+from stress.executors.live.alone import Alone
+from stress.executors.live.attribution import Attribution
+from stress.executors.live.blocked import Waits
+from stress.executors.live.client import Client, Form, Raw
+from stress.executors.live.deployment import Site, each
+from stress.executors.live.drive import CROSSINGS
+from stress.schedulers.interleaving import Interleaving
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from stress.config.scenario import Scenario
+    from stress.config.target import Target
+    from stress.core.trace import Trace
+    from stress.executors.live.drive import Drive
+    from stress.executors.live.redis import Written
+    from stress.schedulers.base import Explorer
+
+Answered = TypeVar("Answered")
+Begun = TypeVar("Begun", bound="Drive")
+
+_ANSWER_SECONDS = 30.0
+_WARM_PATIENCES = 10
+_MEND_PATIENCES = 2
+"""How long a Gateway may go on with server errors before the first order, while it connects to its store."""
+_TOGETHER_SECONDS = 0.01
+_STORE_SECONDS = 5.0
+_SERVER_ERROR = 500
+
+
+class WireWorld:
+    """One scenario on one target, on the wire. Use it as an async context manager.
+
+    Raises:
+        Unavailable: on entering, when the store or a Gateway does not start.
+        UsageFault: when the target can't play the scenario (a missing ``environment`` entry), lacks a file, or has an
+            address that is neither loopback nor in ``allow``.
+
+    """
+
+    name = "wire"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        target: Target,
+        folder: Path | None = None,
+        allow: Collection[str] = frozenset(),
+        site: Site | None = None,
+    ) -> None:
+        """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
+
+        ``allow`` are hosts other than this machine that a target may name. A ``site`` that is ready already is used
+        and left as it is; without one this world makes its own.
+        """
+        faults = misfits(scenario, target)
+        if faults:
+            raise UsageFault(faults)
+        self.site = site or Site(target, folder, allow)
+        self._own = self.site if site is None else None
+        self.scenario, self.target = scenario, target
+        self.gate, self.replicas, self.digest = self.site.gate, self.site.replicas, self.site.digest
+        self.patience = target.patience
+        self.clients: dict[str, Client] = {}
+        self.waits = Waits(self.patience)
+        self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
+        self.blocked_seconds = self.waits.seconds
+        self.marks = Marks(scenario.signal, target)
+        self.fingerprint_field = self.marks.field
+        self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
+        self._drive: Drive | None = None
+        self._beside: dict[Site, WireWorld] = {}
+        self._ready = (target.start.ready.path if target.start else None) or "/ready"
+
+    async def __aenter__(self) -> Self:
+        """Start store, gate and Gateways; warm every connection."""
+        try:
+            if self._own is not None:
+                await self._own.__aenter__()
+            await self.site.make_namespace(self.scenario.signal.namespace)
+            self.clients |= self._connect()
+            await self._warm()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything that was started here."""
+        await asyncio.gather(*(world.__aexit__() for world in self._beside.values()))
+        for client in self.clients.values():
+            await client.close()
+        if self._own is not None:
+            await self._own.__aexit__()
+
+    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
+
+        ``also`` are environment actors that may act once although the scenario does not name them. On a target where
+        the second matters a run that crosses one unasked is repeated with the same choices.
+        """
+        memory = Memory(explorer)
+        return await self.alone(Asked(memory, fresh or "", also), memory)
+
+    def begun(self, drive: Begun) -> Begun:
+        """Remember a run that is about to begin, for a user who interrupts it."""
+        self._drive = drive
+        return drive
+
+    async def alone(self, asked: Asked, memory: Memory) -> Trace:
+        """Run one order, chosen by a ``memory``, while no other runs; see `run`."""
+        for _ in range(CROSSINGS):
+            drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
+            try:
+                return await drive.run()
+            except Crossed:
+                memory.again()
+            finally:
+                await self.forget(drive.written)
+        return drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")
+
+    async def beside(self, most: int) -> Sequence[WireWorld]:
+        """Give this world and others like it, at most so many together, each on a deployment of its own."""
+        new = []
+        for site in (await self.site.beside(most))[1:]:
+            if site not in self._beside:
+                new.append(WireWorld(self.scenario, self.target, site.folder, site=site))
+                self._beside[site] = new[-1]
+        for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
+            if failed is not None:
+                del self._beside[world.site]
+                self.site.left_out = str(failed)
+        return [self, *(world for site, world in self._beside.items() if not site.broken)][:most]
+
+    def abandoned(self, reason: str) -> Trace | None:
+        """Give the trace so far of the run that is under way, for a user who interrupts it."""
+        return self._drive.abandoned(reason) if self._drive is not None else None
+
+    async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
+        """Send the scenario's signal for one actor."""
+        return await client.send(*self._form.fill(fresh, fingerprint, actor))
+
+    async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
+        """Run commands in Redis, past the gate."""
+        return await self.site.store.ask(commands)
+
+    async def forget(self, written: Collection[Written]) -> None:
+        """Delete what an order wrote."""
+        await self.site.state.forget(written)
+
+    async def at_rest(self) -> None:
+        """Wait until the watches have told of every write and the Gateways know it, so that each order begins alike."""
+        if self.site.kube is not None:
+            await self.site.state.at_rest()
+            for replica in self.replicas.values():
+                await self.waits.calm(replica, self.gate.signal)
+
+    async def escort(self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, written: set[Written]) -> None:
+        """Let everything through while requests are at work, one frame after another; add the keys they write."""
+        names = Attribution(self, fresh, fingerprint)
+        names.written = written
+        await self._usher(work, names)
+
+    async def _usher(self, work: asyncio.Future[Answered], names: Attribution, *, together: bool = False) -> None:
+        """Let one frame after another through, and note what is written.
+
+        With ``together`` the first frame waits until no more come, so that each request has a connection to the store.
+        """
+        work.add_done_callback(lambda _: self.gate.signal.notify())
+        self.gate.close()
+        try:
+            while together and await self.gate.signal.wait(self.gate.signal.count, _TOGETHER_SECONDS):
+                pass
+            while not work.done():
+                seen = self.gate.signal.count
+                for number in self.replicas:
+                    for frame in self.gate.settle(number):
+                        await names.note(frame.effects, frame.watched)
+                heads = list(self.gate.heads())
+                for frame in heads:
+                    await self.site.let(frame, names.named, _STORE_SECONDS)
+                    await names.done(frame)
+                if not heads:
+                    await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
+        except asyncio.CancelledError:
+            raise  # the gate stays closed: who interrupts wants nothing more to be written
+        except BaseException:
+            self.gate.reopen()
+            raise
+        self.gate.reopen()
+
+    def _connect(self) -> dict[str, Client]:
+        """Make one client for each request of an order."""
+        places = self.scenario.replicas or [1] * self.scenario.concurrent
+        return {
+            actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
+        }
+
+    async def _warm(self) -> None:
+        """Open every connection before the first order: each client's, and as many to the store as requests at once.
+
+        What this writes is deleted. A Gateway that runs already may need a while to find its store again: until each
+        request that comes alone has an answer, as some Gateways fail those that come together.
+        """
+        for client in self.clients.values():
+            await client.warm(self._ready)
+        deadline = time.monotonic() + _MEND_PATIENCES * self.patience
+        own = list(self.clients.items())
+        answers = await self._send_to_warm(own)
+        while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
+            await asyncio.sleep(_TOGETHER_SECONDS)
+            answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
+            if all(answer.status < _SERVER_ERROR for answer in answers):
+                await self._send_to_warm(own)
+        await asyncio.sleep(2 * _TOGETHER_SECONDS)
+        for replica in self.replicas.values():
+            await self.waits.rest(replica, self.gate.signal)
+        # One order without a switch shows what a request does next when it is alone (DESIGN section 4).
+        await self.run(Interleaving(()))
+        if self.site.death:
+            raise Unavailable(self.site.death, "send it one signal by hand to see why")
+
+    async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
+        fresh = new_fresh()
+        fingerprint = self.marks.fingerprint(fresh)
+        names = Attribution(self, fresh, fingerprint)
+        await self.site.state.prepare({"fresh": fresh, "fingerprint": fingerprint}, names.written)
+        await self.at_rest()
+        work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in clients))
+        answers: Sequence[Raw] = ()
+        why = "in time"
+        try:
+            async with asyncio.timeout(_WARM_PATIENCES * self.patience):
+                await self._usher(work, names, together=True)
+                answers = work.result()
+        except TimeoutError:
+            self.gate.reopen()
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        else:
+            why = next((f"({answer.error})" for answer in answers if not answer.status), "")
+        finally:
+            await self.site.state.clear(names.written)
+        if why:
+            await self.site.state.probe()  # where the store is lost, that is the reason
+            message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
+            raise Unavailable(message, "send it one signal by hand to see why")
+        return answers

@@ -1,0 +1,92 @@
+"""What one run on the wire writes down, and the trace that it comes to."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from stress.core.trace import Details, Event, Kind, Snapshot, Trace
+from stress.executors.observe import shown, with_told_hits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stress.config.scenario import Scenario
+    from stress.config.target import Target
+    from stress.core.step import Move, Touch
+    from stress.core.trace import Answer
+    from stress.protocols.gate import Frame
+
+
+_NUMBER = re.compile(r":\d+\}")
+
+
+@lru_cache(maxsize=4096)
+def plain(text: str) -> str:
+    """Leave out the numbers of made-up names, which tell what was met first in a run, not what a request does."""
+    return _NUMBER.sub("}", text)
+
+
+class Record:
+    """The moves, events, answers and states of one run; times are counted from its making."""
+
+    def __init__(self, naming: Callable[[str], str]) -> None:
+        """Begin empty; ``naming`` replaces the names that the Gateway made up."""
+        self.moves: list[Move] = []
+        self.events: list[Event] = []
+        self.answers: list[Answer] = []
+        self.snapshots: list[Snapshot] = []
+        self.crossed: int | None = None
+        self.shared_connection = ""
+        self._naming = naming
+        self._begun = time.perf_counter()
+
+    @property
+    def incarnation(self) -> int:
+        """Which incarnation this is, counted from 0."""
+        return len(self.snapshots)
+
+    def event(self, kind: Kind, actor: str, command: str, frame: Frame | None = None) -> int:
+        """Write down one event; give its index."""
+        step = frame.step if frame is not None else None
+        touches: tuple[Touch, ...] = step.touches if step else ()
+        event = Event(
+            index=len(self.events),
+            kind=kind,
+            actor=actor,
+            command=command,
+            object=step.move.object if step else "",
+            text=step.text if step else command,
+            reply=shown(frame.replies, self._naming) if frame else "",
+            touches=touches,
+            incarnation=self.incarnation,
+            parked=frame.parked_at - self._begun if frame else None,
+            released=frame.released_at - self._begun if frame and frame.released_at else None,
+            varies=step is not None and step.varies,
+            replied=(frame.replied_at if frame and frame.replied_at else time.perf_counter()) - self._begun,
+        )
+        self.events.append(event)
+        return event.index
+
+    def crossing(self) -> None:
+        """Note that another second began unasked before or during the last move; the first time counts."""
+        self.crossed = self.crossed if self.crossed is not None else len(self.moves) - 1
+
+    def trace(self, scenario: Scenario, target: Target, names: tuple[str, str], fault: str) -> Trace:
+        """Give the trace of a run with these ``names``: the fresh value and the fingerprint."""
+        states = tuple(self.snapshots) or (Snapshot(None, None),)
+        told = Details(tuple(self.answers), states, tuple(self.events))
+        return Trace(
+            world="wire",
+            fresh=names[0],
+            fingerprint=names[1],
+            requests=scenario.before + scenario.concurrent,
+            moves=tuple(self.moves),
+            details=partial(with_told_hits, target, told),
+            fault=fault,
+            seconds=time.perf_counter() - self._begun,
+            crossed_second=self.crossed,
+            shared_connection=self.shared_connection,
+        )

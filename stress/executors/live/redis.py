@@ -1,0 +1,205 @@
+"""The Redis of a target: started for it, or one that runs already; and our own connections to it, past the gate."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoReply
+
+from stress.core.errors import Unavailable
+from stress.processes.child import ending
+from stress.protocols.redis.server import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from redis.asyncio.connection import AbstractConnection
+
+    from stress.config.target_parts import RedisStore
+
+_USUAL_PORT = 6379
+
+Command = tuple[str, ...]
+Key = tuple[int, str]
+"""A key in Redis: the number of the database, and its name."""
+Written = Key | str
+"""What a Gateway wrote: a key, or an object of the Kubernetes API by its path."""
+
+
+class StoreLost(Unavailable):
+    """The store does not take our own connection, or no longer."""
+
+
+class Store:
+    """One Redis or Valkey. A server that was not started here is never flushed: only what was written is deleted."""
+
+    def __init__(self, store: RedisStore) -> None:
+        """Take the part of the target file; nothing is started or connected yet."""
+        self.valkey: Valkey | None = None
+        self.embedded = store.url is None
+        self._wanted = store.url
+        self._links: dict[int, _Link] = {}
+
+    async def open(self) -> None:
+        """Start the server where none is named, and connect to it.
+
+        Raises:
+            Unavailable: when it does not start, or does not take our connection.
+
+        """
+        if self._wanted is None:
+            self.valkey = Valkey()
+        self._url = self._wanted or self.valkey.url  # type: ignore[union-attr]
+        parts = urlsplit(self._url)
+        self.address = (parts.hostname or "", parts.port or _USUAL_PORT)
+        self.database = int(parts.path.strip("/") or 0)
+        try:
+            await self.ask([("PING",)])
+        except RedisError as error:
+            raise self._lost(error) from None
+
+    @property
+    def death(self) -> str:
+        """Say how the server that was started here ended, or nothing while it lives."""
+        if self.valkey is None or self.valkey.process.poll() is None:
+            return ""
+        return f"the Valkey that was started for the Gateway died ({ending(self.valkey.process)})"
+
+    def url(self, port: int) -> str:
+        """Give the URL by which a Gateway reaches it through a gate: the same user, password and database."""
+        parts = urlsplit(self._url)
+        login = parts.netloc.rpartition("@")[0]
+        return f"redis://{login + '@' if login else ''}127.0.0.1:{port}/{self.database}"
+
+    @property
+    def login(self) -> tuple[str, ...]:
+        """The words of AUTH that its address asks for, if any."""
+        parts = urlsplit(self._url)
+        words = (parts.username, parts.password) if parts.username else (parts.password,)
+        return tuple(unquote(word) for word in words if word)
+
+    async def ask(self, commands: Sequence[Command], database: int | None = None) -> list[object]:
+        """Run commands in one go, in the target's database unless told otherwise.
+
+        Raises:
+            StoreLost: when it does not answer.
+            ResponseError: the first error reply of any, once all were run.
+
+        """
+        return _checked(await self._run(commands, self.database if database is None else database))
+
+    async def read_and_forget(self, commands: Sequence[Command], keys: Collection[Key]) -> list[object]:
+        """Run commands and delete keys, in one go where they are in the target's database.
+
+        Raises:
+            StoreLost: when it does not answer.
+            ResponseError: the first error reply to any of the commands.
+            Unavailable: when it refuses to delete.
+
+        """
+        here = {name for at, name in keys if at == self.database}
+        replies = await self._run([*commands, *_deleting(here)], self.database)
+        found = _checked(replies[: len(commands)])
+        _deleted(replies[len(commands) :])
+        await self.forget([key for key in keys if key[0] != self.database])
+        return found
+
+    async def forget(self, keys: Collection[Key]) -> None:
+        """Delete keys. A store that is lost keeps them: that it is lost is told elsewhere.
+
+        Raises:
+            Unavailable: when it refuses.
+
+        """
+        with suppress(StoreLost):
+            for database in sorted({database for database, _ in keys}):
+                _deleted(await self._run(_deleting({name for at, name in keys if at == database}), database))
+
+    async def clear(self, keys: Collection[Key]) -> None:
+        """Delete everything if the server was started here, else these keys."""
+        if self.valkey is None:
+            await self.forget(keys)
+        else:
+            await self.ask([("FLUSHALL",)])
+
+    async def close(self) -> None:
+        """Disconnect, and end the server if it was started here."""
+        for link in self._links.values():
+            await link.close()
+        if self.valkey is not None:
+            self.valkey.close()
+
+    async def _run(self, commands: Sequence[Command], database: int) -> list[object]:
+        """Run commands; an error reply stands among the replies."""
+        try:
+            return await self._link(database).ask(commands)
+        except (NoConnection, NoReply, OSError) as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> StoreLost:
+        """Say what is wrong with the store, and what to do."""
+        host, port = self.address
+        if self.death:
+            return StoreLost(self.death, "see whether memory ran out, or name a store of your own: stores.redis.url")
+        message = f"the store at {host}:{port} does not take our connection: {error}"
+        return StoreLost(message, "start it, and check stores.redis.url")
+
+    def _link(self, database: int) -> _Link:
+        link = self._links.get(database)
+        if link is None:
+            link = self._links[database] = _Link(urlsplit(self._url)._replace(path=f"/{database}").geturl())
+        return link
+
+
+class _Link:
+    """One connection of our own. Commands go down it together: an order is over when its state was read."""
+
+    def __init__(self, url: str) -> None:
+        """Connect when first asked."""
+        at_once = Retry(NoBackoff(), 0)  # who is gone is not waited for
+        pool = ConnectionPool.from_url(url, protocol=2, retry=at_once, socket_timeout=None)
+        self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+        self._turn = asyncio.Lock()
+
+    async def ask(self, commands: Sequence[Command]) -> list[object]:
+        """Run commands in one go; an error reply stands among the replies."""
+        replies: list[object] = []
+        async with self._turn:
+            await self._connection.send_packed_command(self._connection.pack_commands(commands))
+            for _ in commands:
+                try:
+                    replies.append(await self._connection.read_response())
+                except ResponseError as error:
+                    replies.append(error)
+        return replies
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._connection.disconnect()
+
+
+def _deleting(names: Collection[str]) -> list[Command]:
+    return [("DEL", *sorted(names))] if names else []
+
+
+def _checked(replies: list[object]) -> list[object]:
+    failed = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
+    if failed is not None:
+        raise failed
+    return replies
+
+
+def _deleted(replies: list[object]) -> None:
+    try:
+        _checked(replies)
+    except ResponseError as error:
+        message = f"the store does not let us delete what the Gateway wrote: {error}"
+        raise Unavailable(message, "allow DEL to the user of stores.redis.url") from None

@@ -1,0 +1,1 @@
+"""The model executor: the bundled deduplication protocols as coroutines over stores in memory."""

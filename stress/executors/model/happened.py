@@ -1,0 +1,76 @@
+"""What happened in a run of the model, before it is put into words, and the answers that it comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stress.core.trace import Answer, Snapshot
+from stress.executors.model.tree import End, Node
+from stress.gateways.store import Outcome
+
+if TYPE_CHECKING:
+    from stress.core.step import Move
+    from stress.core.symbols import Names
+
+_CREATED, _DUPLICATE, _ERROR = 201, 202, 500
+
+
+class Told(NamedTuple):
+    """A replica was told of an event: the move, and its text."""
+
+    move: Move
+    text: str
+
+
+class Gone(NamedTuple):
+    """The client of a request hung up, which was told so (``cancelled``) or goes on unheard."""
+
+    actor: str
+    cancelled: bool
+
+
+Did = tuple[Node | End | Told | Gone | str, Any]
+"""A thing that happened: a start, step or what no step shows, and its reply; an end; an event of a watch, and what it
+told; a client that hung up; or an environment actor, and the state that it ended."""
+
+
+def answer_of(end: End, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
+    """Give the answer that the HTTP side of the bundled Gateways makes of an outcome, or of an error."""
+    outcome = end.result if isinstance(end.result, Outcome) else None
+    status = _ERROR if outcome is None else _CREATED if outcome.created else _DUPLICATE
+    return Answer(
+        actor=end.actor,
+        status=status,
+        record=names.replace(outcome.record) if outcome is not None else None,
+        count=outcome.count if outcome is not None and not outcome.created else None,
+        started=between[0],
+        ended=between[1],
+        created=status == _CREATED,
+        duplicate=status == _DUPLICATE,
+        incarnations=places,
+        error="" if outcome is not None else str(end.result),
+    )
+
+
+def unheard(actor: str, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
+    """Give what is written down of a request whose client hung up."""
+    return Answer(
+        actor=actor,
+        status=0,
+        record=None,
+        count=None,
+        started=between[0],
+        ended=between[1],
+        created=False,
+        duplicate=False,
+        incarnations=places,
+        error="its client hung up",
+        hung_up=True,
+    )
+
+
+def renamed(state: Snapshot, names: Names) -> Snapshot:
+    """Put a state into words that was read before all names were known."""
+    records = None if state.records is None else tuple(names.replace(name) for name in state.records)
+    hits = None if state.hits is None else {names.replace(name): count for name, count in state.hits.items()}
+    return Snapshot(records, hits, state.ended_by)

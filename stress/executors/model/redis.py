@@ -1,0 +1,63 @@
+"""The state of the model world where a Gateway keeps it in Redis: as the target says, over a store in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stress.executors.environment import commands, ends_incarnation
+from stress.executors.model.redis_memory import Memory
+from stress.executors.model.tree import ModelStore
+from stress.executors.observe import shown, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from stress.config.target import Target
+    from stress.core.step import Move
+    from stress.core.trace import Snapshot
+
+
+class RedisModel:
+    """The store in memory of one target. ``rest`` is its state before the concurrent requests."""
+
+    watches = cancels = False
+
+    def __init__(self, target: Target, values: Mapping[str, str], now: float) -> None:
+        """Begin empty; ``values`` are fingerprint and fresh value."""
+        self._target, self._values = target, values
+        self.store = ModelStore(now)
+        self.rest = Memory(now, self.store.scripts)
+
+    def event(self, replica: int, news: Any, naming: Callable[[str], str]) -> tuple[Move, str]:  # noqa: ANN401 - none
+        """Give the move of an event: there are none.
+
+        Raises:
+            NotImplementedError: always.
+
+        """
+        raise NotImplementedError  # nobody asks: `watches` is False, as Redis tells no Gateway of a change unasked
+
+    def at_rest(self) -> None:
+        """Have nothing under way."""
+
+    def told(self, command: str, result: Any, naming: Callable[[str], str]) -> str:  # noqa: ANN401 - a reply
+        """Write what a command was replied; a pipeline has several replies on a connection, EXEC one."""
+        return shown(result if "+" in command and not command.startswith("EXEC") else [result], naming)
+
+    def act(self, move: Move, memory: Memory) -> Snapshot | None:
+        """Let the environment act; give the incarnation that ended with it, if one did."""
+        before = self.observe(memory, str, move.actor)
+        asked = commands(self._target, move.actor, self._values["fingerprint"], self._values["fresh"])
+        replies = [memory.execute(*command) for command in asked]
+        return before if ends_incarnation(before, self.observe(memory, str), replies) else None
+
+    def observe(self, memory: Memory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
+        """Read the state as the target says."""
+        reading = snapshot(self._target, self._values["fingerprint"], self._values["fresh"], naming, ended_by)
+        try:
+            asked = next(reading)
+            while True:
+                asked = reading.send([memory.execute(*command) for command in asked])
+        except StopIteration as stop:
+            found: Snapshot = stop.value
+            return found

@@ -1,1 +1,0 @@
-"""The gate and its proxies: frames are parked here and let through one at a time."""

@@ -1,0 +1,95 @@
+"""A probe looks at one thing around a run; all are made at once, and one that hangs holds nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.core.masking import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LONGEST = 15.0
+"""How long a probe may take, in seconds: longer than a resolver asks around, or a command of `requires` may run."""
+
+
+class Ill(Exception):
+    """What a probe finds wrong, and the mend."""
+
+    def __init__(self, fault: str, mend: str) -> None:
+        """Say what is wrong and what to do, each in one line."""
+        self.mend = mend
+        super().__init__(fault)
+
+
+class Probe(NamedTuple):
+    """One look: the name of what is looked at, and the target that needs it (empty: every run does).
+
+    ``look`` says what it found, or raises `Ill`.
+    """
+
+    name: str
+    target: str
+    look: Callable[[], str]
+
+
+class Finding(NamedTuple):
+    """What a probe came to. ``mend`` is empty where all is ``well``."""
+
+    name: str
+    target: str
+    well: bool
+    told: str
+    mend: str = ""
+
+    @property
+    def line(self) -> str:
+        """Tell it in one line."""
+        whose = f"{self.target}: " if self.target else ""
+        return f"{whose}{self.name}: {self.told}" + (f" ({self.mend})" if self.mend else "")
+
+
+async def examine(probes: Sequence[Probe], within: float = LONGEST) -> list[Finding]:
+    """Make all probes at the same time; give what they found in their order.
+
+    Each has a thread that nobody waits for at the end: a resolver that hangs can't be interrupted.
+    """
+    loop = asyncio.get_running_loop()
+    found = [loop.create_future() for _ in probes]
+    for probe, future in zip(probes, found, strict=True):
+        Thread(target=_look, args=(probe, loop, future), daemon=True).start()
+    if found:
+        await asyncio.wait(found, timeout=within)
+    return [
+        future.result() if future.done() else _hangs(probe, within) for probe, future in zip(probes, found, strict=True)
+    ]
+
+
+def _look(probe: Probe, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Finding]) -> None:
+    finding = _finding(probe)
+    try:
+        loop.call_soon_threadsafe(_tell, future, finding)
+    except RuntimeError:  # too late: the loop is closed
+        return
+
+
+def _tell(future: asyncio.Future[Finding], finding: Finding) -> None:
+    if not future.done():
+        future.set_result(finding)
+
+
+def _finding(probe: Probe) -> Finding:
+    try:
+        return Finding(probe.name, probe.target, True, clean(probe.look()))  # noqa: FBT003 - all is well
+    except Ill as ill:
+        return Finding(probe.name, probe.target, False, clean(str(ill)), clean(ill.mend))  # noqa: FBT003 - a fault
+    except Exception as error:  # noqa: BLE001 - a probe that fails in a way of its own has found a fault too
+        told = f"can't be looked at: {str(error) or type(error).__name__}"
+        return Finding(probe.name, probe.target, False, clean(told), "see whether it is there by hand")  # noqa: FBT003
+
+
+def _hangs(probe: Probe, within: float) -> Finding:
+    told = f"nothing is known of it after {within:g} s"
+    return Finding(probe.name, probe.target, False, told, "see by hand what it waits for")  # noqa: FBT003 - a fault

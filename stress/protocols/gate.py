@@ -1,0 +1,254 @@
+"""The gate: it parks frames and lets them through one at a time. It knows no protocol, no store and no explorer.
+
+    Gateway --bytes--> proxy --Frame--> [ parked | waiting | through ] --bytes--> store
+
+A proxy turns its bytes into frames and hands them over; the world sees what is parked and says which frame goes.
+Only the head of a channel can go: a client that sends two commands down one connection is served in that order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress.core.step import Step, Touch
+
+SPIN_SECONDS = 0.0005
+"""How long who waits stays awake, giving way to all others: a processor that falls asleep takes 0.1 ms to wake."""
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One thing that passes between a Gateway and a store: it is parked, released, and at last replied to.
+
+    ``command`` names it (``HGET``, ``HSET+EXPIRE``, ``EXEC(HSET+EXPIRE)``), ``effects`` are the commands whose
+    objects it touches, ``watched`` those whose objects it also reads. ``waiting`` marks a frame that was sent to the
+    store and whose reply is the step (BLPOP, WAIT); ``pushed`` one that the store sent unasked (a message). Times are
+    of `time.perf_counter`. ``seen`` is what its scripts were seen to touch, once it has taken effect.
+    """
+
+    channel: Channel
+    command: str
+    raw: bytes
+    effects: tuple[Effect, ...] = ()
+    watched: tuple[Effect, ...] = ()
+    replies_left: int = 1
+    parked_at: float = field(default_factory=time.perf_counter)
+    released_at: float | None = None
+    replied_at: float | None = None
+    replies: list[object] = field(default_factory=list)
+    waiting: bool = False
+    pushed: bool = False
+    done: asyncio.Future[None] | None = None
+    actor: str = ""
+    step: Step | None = None
+    seen: tuple[Touch, ...] | None = None
+
+
+class Effect(Protocol):
+    """A command as the store is told it, and the number of the database that it works in."""
+
+    @property
+    def args(self) -> tuple[bytes, ...]:
+        """The command's words."""
+
+    @property
+    def database(self) -> int:
+        """The number of the database."""
+
+
+class Channel(Protocol):
+    """One connection of a Gateway to a store, as the gate sees it."""
+
+    replica: int
+
+    def settle(self) -> list[Frame]:
+        """Park what arrived since the last time; give the frames that are steps."""
+
+    def heads(self) -> Iterator[Frame]:
+        """Give the frames that can be released now: the first of each direction."""
+
+    def forward(self, frame: Frame) -> None:
+        """Send a head on to where it goes; what it is replied goes back by itself."""
+
+    def split(self, frame: Frame) -> list[Frame]:
+        """Park the steps of a pipeline one by one instead of together; gives the frame itself if it is one step."""
+
+    def flush(self) -> None:
+        """Send on everything that is parked; from now on all passes."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether anything arrived that is not a frame yet."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether the store may say something on it that nobody asked for just now."""
+
+    @property
+    def owed(self) -> bool:
+        """Whether the store is still to reply to something that passed at once."""
+
+    async def catch_up(self) -> None:
+        """Wait until everything that the store has said by now is here."""
+
+
+class Passed(Protocol):
+    """What passed the open gate, as far as it is of interest: which objects it touched."""
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The commands that took effect."""
+
+    @property
+    def watched(self) -> tuple[Effect, ...]:
+        """Those whose objects it also read."""
+
+
+class Signal:
+    """Something happened: whoever waits looks again. Any number of notices between two looks are one.
+
+    Who waits stays awake at first.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing to see."""
+        self._waiter: asyncio.Future[None] | None = None
+        self.count = 0
+
+    def notify(self) -> None:
+        """Wake who waits."""
+        self.count += 1
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, seen: int, seconds: float) -> bool:
+        """Wait until something happened after notice ``seen``, at most ``seconds``; tell whether it did."""
+        if self.count != seen:
+            return True
+        spin = time.perf_counter() + min(seconds, SPIN_SECONDS)
+        while time.perf_counter() < spin:
+            os.sched_yield()
+            await asyncio.sleep(0)
+            if self.count != seen:
+                return True
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = loop.call_later(seconds, _expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+        return self.count != seen
+
+
+async def within(future: asyncio.Future[None], seconds: float) -> bool:
+    """Wait for a future that will be given no exception, awake at first; tell whether it is done in time."""
+    spin = time.perf_counter() + min(seconds, SPIN_SECONDS)
+    while not future.done() and time.perf_counter() < spin:
+        os.sched_yield()
+        await asyncio.sleep(0)
+    if not future.done():
+        await asyncio.wait([future], timeout=seconds)
+    return future.done()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Gate:
+    """Parks the frames of all proxies of one target.
+
+    While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well.
+    """
+
+    def __init__(self) -> None:
+        """Begin open, with no channel."""
+        self.open = True
+        self.passing: list[Passed] | None = None
+        self.signal = Signal()
+        self.fault = ""
+        self._channels: dict[Channel, None] = {}  # in the order of their coming
+
+    def connect(self, channel: Channel) -> None:
+        """Take in a new connection of a Gateway."""
+        self._channels[channel] = None
+
+    def disconnect(self, channel: Channel) -> None:
+        """Forget a connection that has ended; what it had parked is gone."""
+        self._channels.pop(channel, None)
+        self.signal.notify()
+
+    def fail(self, reason: str) -> None:
+        """Note that the traffic can't be trusted any more; the first reason stays."""
+        self.fault = self.fault or reason
+        self.signal.notify()
+
+    def close(self) -> None:
+        """Park from now on. A fault of an earlier run is forgotten."""
+        self.open = False
+        self.fault = ""
+
+    def reopen(self) -> None:
+        """Let everything through, what is parked first."""
+        self.open = True
+        for channel in list(self._channels):
+            channel.settle()
+            channel.flush()
+
+    def unsettled(self, replica: int) -> bool:
+        """Tell whether anything of a replica arrived that is not parked as a frame yet."""
+        return any(channel.replica == replica and channel.unsettled for channel in self._channels)
+
+    def owed(self, replica: int) -> bool:
+        """Tell whether a store owes a replica the reply to something that passed at once, which may wake it."""
+        return any(channel.replica == replica and channel.owed for channel in self._channels)
+
+    def settle(self, replica: int) -> list[Frame]:
+        """Park what a replica has shown; to be called while the replica is quiet. Gives the new frames."""
+        fresh: list[Frame] = []
+        for channel in [one for one in self._channels if one.replica == replica and one.unsettled]:
+            fresh += channel.settle()
+        return fresh if len(fresh) < 2 else sorted(fresh, key=lambda frame: frame.parked_at)  # noqa: PLR2004 - of several
+
+    def heads(self) -> Iterator[Frame]:
+        """Give the frames that can be released now: the head of each channel, unless it waits for its store."""
+        for channel in self._channels:
+            yield from channel.heads()
+
+    def split(self, frame: Frame) -> list[Frame]:
+        """Take a parked pipeline apart, because its commands are of several owners; gives its steps in their order."""
+        return frame.channel.split(frame)
+
+    async def release(self, frame: Frame, seconds: float) -> bool:
+        """Let one head through and wait until its reply came; False if none came within ``seconds``.
+
+        When it returns, everything that the store said because of it is here too: replies to commands that waited,
+        and messages.
+        """
+        if all(head is not frame for head in frame.channel.heads()):
+            return False  # its connection is gone
+        frame.done = asyncio.get_running_loop().create_future()
+        frame.released_at = time.perf_counter()
+        silent = not frame.replies_left
+        frame.channel.forward(frame)
+        done = await within(frame.done, seconds)
+        if silent:
+            await frame.channel.catch_up()
+        await self.catch_up()
+        return done
+
+    async def catch_up(self) -> None:
+        """Wait until what the store said unasked by now is here, on every channel that listens."""
+        for channel in [one for one in self._channels if one.listens]:
+            await channel.catch_up()

@@ -1,0 +1,60 @@
+"""What passes between a Gateway and an API server, as the gate holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stress.protocols.gate import Frame
+from stress.protocols.kube.requests import KubeEffect
+
+if TYPE_CHECKING:
+    from stress.protocols.kube.http import Headers
+    from stress.protocols.kube.replies import Document
+    from stress.protocols.kube.watches import EventParser, Watch
+
+_NOTHING = KubeEffect("get")
+
+
+@dataclass(slots=True, eq=False)
+class KubeFrame(Frame):
+    """A request, or an event of a watch.
+
+    ``effect`` is what it does; ``answer`` what the server answered, or the object that an event tells of, as far as it
+    could be read; ``status`` the status of the reply, 0 for an event. ``told_to_go_on``: the gate itself told the
+    Gateway to send the body.
+    """
+
+    effect: KubeEffect = _NOTHING
+    method: str = "GET"
+    background: bool = False
+    told_to_go_on: bool = False
+    answer: Document | None = None
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A request that passed the open gate."""
+
+    effects: tuple[KubeEffect, ...]
+    watched: tuple[KubeEffect, ...] = ()
+
+
+@dataclass(slots=True)
+class Flight:
+    """A request that was sent on, and the reply to it so far; ``waited`` is whether somebody waits for the reply."""
+
+    frame: KubeFrame
+    waited: bool
+    status: int = 0
+    headers: Headers = ()
+    watch: Watch | None = None
+    events: EventParser | None = None
+    body: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def effect(self) -> KubeEffect:
+        """What the request does."""
+        return self.frame.effect

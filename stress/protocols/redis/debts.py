@@ -1,0 +1,91 @@
+"""What a server owes to one connection: replies come in the order of the commands."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stress.protocols.gate import Frame
+from stress.protocols.redis.commands import Awaited, Unit
+
+if TYPE_CHECKING:
+    from stress.protocols.redis.commands import Command
+
+_NO_UNIT = Unit((), parked=True)
+_PLAIN = Awaited(1)
+
+
+@dataclass(slots=True, eq=False)
+class RedisFrame(Frame):
+    """A frame of commands or a message; ``unit`` is what the commands are (none for a message)."""
+
+    unit: Unit = _NO_UNIT
+
+
+@dataclass(slots=True)
+class Owed:
+    """Replies that the server owes: ``left`` of them, to a parked frame or (None) to what passed.
+
+    ``command`` is a command that waits at the server although the gate was open when it came.
+    """
+
+    left: int
+    frame: RedisFrame | None
+    awaited: Awaited
+    command: Command | None = None
+
+
+class Debts:
+    """All that is owed, the next reply first."""
+
+    def __init__(self) -> None:
+        """Begin with nothing owed."""
+        self._owed: deque[Owed] = deque()
+
+    def __bool__(self) -> bool:
+        """Tell whether any reply is owed."""
+        return bool(self._owed)
+
+    @property
+    def first(self) -> Owed | None:
+        """What the next reply is for."""
+        return self._owed[0] if self._owed else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a command waits at the server for another client."""
+        return any(owed.command is not None or (owed.frame is not None and owed.frame.waiting) for owed in self._owed)
+
+    @property
+    def passing(self) -> bool:
+        """Whether a reply is owed to what passed and waits for nobody."""
+        return any(owed.frame is None and owed.command is None for owed in self._owed)
+
+    def plain(self) -> None:
+        """Owe one reply that means nothing to the gate; many of them in a row are one debt."""
+        last = self._owed[-1] if self._owed else None
+        if last is not None and last.frame is None and last.awaited is _PLAIN:
+            last.left += 1
+        else:
+            self._owed.append(Owed(1, None, _PLAIN))
+
+    def passed(self, command: Command) -> None:
+        """Owe what a command that passes awaits."""
+        if command.awaited == _PLAIN and not command.blocking:
+            self.plain()
+        elif command.awaited is not None:
+            waiting = command if command.blocking else None
+            self._owed.append(Owed(command.awaited.replies, None, command.awaited, waiting))
+
+    def released(self, frame: RedisFrame) -> None:
+        """Owe what the commands of a frame await."""
+        for command in frame.unit.commands:
+            if command.awaited is not None:
+                self._owed.append(Owed(command.awaited.replies, frame, command.awaited))
+
+    def paid(self, replies: int) -> None:
+        """Take off what came of the first debt."""
+        self._owed[0].left -= replies
+        if not self._owed[0].left:
+            self._owed.popleft()

@@ -1,0 +1,152 @@
+"""What the tests of one session share: an event loop, the targets that run, and where reports go."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from stress.config.formats import bundled
+from stress.engine.campaign import Budget, Job, Where
+from stress.engine.case import Pair
+from stress.engine.deployments import Shared
+from stress.engine.example_database import Earlier, Folder
+from stress.engine.regressions import regressions
+from stress.engine.running import Workers
+from stress.engine.search import INTERRUPTED
+from stress.executors.live.deployment import Site
+from stress.executors.live.executor import WireWorld
+from stress.pytest_plugin.failure import told
+from stress.report.folder import ReportUnwritable, write
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from stress.report.events import Result
+
+_OPEN = 4
+"""How many targets stay open, as the next scenario may be on one of them."""
+
+Given = TypeVar("Given")
+
+
+class Unexpected(Exception):
+    """A search that did not end as expected; the text is its story."""
+
+
+class Session:
+    """The targets of a test session.
+
+    They live on one event loop, which runs only while something is asked of it. Under pytest-xdist each worker has its
+    own: ports are free ones, and no two processes write into the same folder of reports.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Start nothing yet."""
+        self.targets: list[str] = config.getoption("stress_targets")
+        self._config = config
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._shared: dict[tuple[Path, str], Shared] = {}
+        self._where = Where()
+        self._examples = Folder(config.rootpath / ".gateway-stress" / "examples")
+
+    @staticmethod
+    def of(config: pytest.Config) -> Session:
+        """Give the one of this process; it ends with the session."""
+        found = config.stash.get(_KEY, None)
+        if found is None:
+            config.stash[_KEY] = found = Session(config)
+            config.add_cleanup(found.close)
+        return found
+
+    def close(self) -> None:
+        """End every target."""
+        for shared in self._shared.values():
+            self._run(shared.__aexit__())
+        self._shared.clear()
+        self._runner.close()
+
+    def named(self, path: Path) -> Path:
+        """Give a path as reports and order files name it: as it is called from here, unless it is a bundled file."""
+        here = self._config.invocation_params.dir
+        return path.relative_to(here) if path.is_relative_to(here) and not path.is_relative_to(bundled("")) else path
+
+    def check(self, job: Job) -> None:
+        """Find what is wrong with a pair before anything is started.
+
+        Raises:
+            UsageFault: when the target can't play the scenario, or a regression is no order file.
+
+        """
+        self._where.worlds(job)
+        regressions(job)
+
+    def enter(self, job: Job) -> WireWorld:
+        """Make a pair ready.
+
+        Raises:
+            Unavailable: when the store or a Gateway does not start.
+
+        """
+        return self._run(self._enter(job))
+
+    async def _enter(self, job: Job) -> WireWorld:
+        key = (job.folder, job.target.digest)
+        if key not in self._shared:
+            while len(self._shared) >= _OPEN:
+                await self._shared.pop(next(iter(self._shared))).__aexit__()
+            self._shared[key] = Shared(partial(Site, job.target, job.folder))
+        site = await self._shared[key].site()
+        return await WireWorld(job.scenario, job.target, job.folder, site=site).__aenter__()
+
+    def leave(self, world: WireWorld) -> None:
+        """End what a pair had of its own."""
+        self._run(world.__aexit__())
+
+    def search(self, job: Job, world: WireWorld) -> Result:
+        """Search a pair; write its report where it is asked for or something is wrong.
+
+        Raises:
+            Unexpected: when it does not end as expected, with the story.
+            KeyboardInterrupt: when its user ends it.
+
+        """
+        result = self._run(self._search(job, world))
+        place = self.report(result) if not result.as_expected or self._config.getoption("stress_reports") else ""
+        if INTERRUPTED in result.faults:
+            raise KeyboardInterrupt
+        if not result.as_expected:
+            raise Unexpected(told(result, place))
+        return result
+
+    async def _search(self, job: Job, world: WireWorld) -> Result:
+        limits = Budget(None, self._config.getoption("stress_seconds"), None, 0).share([job], 0.0)
+        model, _ = self._where.worlds(job, world.site)
+        earlier = Earlier(self._examples.orders(job), regressions(job))
+        pair = Pair(model, world, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
+        result = job.attached_to(await pair.result())
+        try:
+            self._examples.drop(job, pair.stale)
+            self._examples.keep(job, [one.order for one in result.findings])
+        except OSError as error:
+            warnings.warn(pytest.PytestWarning(f"failing orders can't be kept: {error}"), stacklevel=1)
+        return result
+
+    def report(self, result: Result) -> str:
+        """Write the report of a result; give its folder as one finds it from here (empty: it can't be written)."""
+        root = self._config.invocation_params.dir / (self._config.getoption("stress_reports") or "reports")
+        try:
+            return str(self.named(write(result, root)))
+        except ReportUnwritable as error:
+            warnings.warn(pytest.PytestWarning(f"the report can't be written: {error}"), stacklevel=1)
+            return ""
+
+    def _run(self, work: Coroutine[None, None, Given]) -> Given:
+        return self._runner.run(work)
+
+
+_KEY = pytest.StashKey[Session]()

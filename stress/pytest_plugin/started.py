@@ -1,0 +1,149 @@
+"""A started target as a test of a project's own has it, and orders drawn on it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stress.checks import cause, run_checks
+from stress.config.formats import find
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.core.errors import Unavailable, UsageFault
+from stress.core.verdict import Evidence, judge
+from stress.engine.running import order_of
+from stress.executors.live.deployment import Site
+from stress.executors.live.executor import WireWorld
+from stress.pytest_plugin.failure import told
+from stress.pytest_plugin.sessions import Session
+from stress.report.events import Finding, Result
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from stress.core.trace import Trace
+    from stress.protocols.gate import Frame
+
+_EXAMPLES = 50
+_SECONDS = 20.0
+
+
+class Gateway:
+    """A target that runs: ``url`` is where replica 1 listens, ``urls`` where each does.
+
+    ``gate`` is between them and their stores; a ``site`` is what a `stress.WireWorld` takes.
+    """
+
+    def __init__(self, site: Site) -> None:
+        """Take a site that is ready."""
+        self.site, self.target, self.gate = site, site.target, site.gate
+        self.urls = tuple(replica.url for replica in site.replicas.values())
+        self.url = self.urls[0]
+
+    async def parked(self, count: int = 1, seconds: float = 10.0) -> list[Frame]:
+        """Wait until so many store commands are parked at the closed gate; give those that can be released now.
+
+        Raises:
+            TimeoutError: when they are not there within ``seconds``.
+
+        """
+        until = time.monotonic() + seconds
+        while True:
+            seen = self.gate.signal.count
+            for number in self.site.replicas:
+                self.gate.settle(number)
+            heads = list(self.gate.heads())
+            if len(heads) >= count:
+                return heads
+            if not await self.gate.signal.wait(seen, until - time.monotonic()):
+                raise TimeoutError(f"{len(heads)} of {count} store commands are parked after {seconds:g} s")
+
+
+@asynccontextmanager
+async def started(request: pytest.FixtureRequest, word: str) -> AsyncIterator[Gateway]:
+    """Start a target; where that can't be, the test has an error of one line."""
+    with _one_line():
+        site = await Site(Target.load(_path(request, word, "targets"))).__aenter__()
+    try:
+        yield Gateway(site)
+    finally:
+        await site.__aexit__()
+
+
+class Drawn:
+    """Draws orders of a scenario on a started target with hypothesis, which makes a failing one small."""
+
+    def __init__(self, request: pytest.FixtureRequest, gateway: Gateway) -> None:
+        """Draw nothing yet."""
+        self._request, self._gateway = request, gateway
+
+    async def __call__(
+        self, scenario: Scenario | Path | str, *, examples: int = _EXAMPLES, seconds: float = _SECONDS, seed: int = 0
+    ) -> int:
+        """Run at most so many orders, for at most ``seconds``; give how many.
+
+        A scenario is given by its file, beside the test's own, by a bundled name, or as it is. The test fails with the
+        story of the smallest order that breaks an invariant, whose report is written, or where nothing can be
+        concluded.
+        """
+        from stress.engine.draw import Draw  # noqa: PLC0415 - hypothesis takes half a second to import
+
+        if not isinstance(scenario, Scenario):
+            with _one_line():
+                scenario = Scenario.load(_path(self._request, str(scenario), ""))
+        with _one_line():
+            entered = WireWorld(scenario, self._gateway.target, site=self._gateway.site)
+        async with entered as world:
+            draw, begun = Draw(world, scenario.invariants, seed), time.monotonic()
+            trace = await draw.run(examples, begun + seconds)
+            ran = Evidence(world.name, "hypothesis", 0, time.monotonic() - begun, sampled=draw.ran)
+        if trace is not None:
+            result = _result(trace, world, seed, ran)
+            pytest.fail(told(result, Session.of(self._request.config).report(result)), pytrace=False)
+        return draw.ran
+
+
+def _result(trace: Trace, world: WireWorld, seed: int, ran: Evidence) -> Result:
+    """Put the trace that ended a draw into what reports read."""
+    broken = () if trace.fault else tuple(run_checks(world.scenario.invariants, trace))
+    order = order_of(trace, world, seed, broken)
+    faults = (trace.fault,) if trace.fault else ()
+    return Result(
+        scenario=world.scenario,
+        target=world.target,
+        world=world.name,
+        verdict=judge(broken, [ran], faults),
+        expected="holds",
+        as_expected=False,
+        findings=(Finding(order, trace, broken, cause(broken), world.name),) if broken else (),
+        unexpected=tuple(dict.fromkeys(one.invariant for one in broken)),
+        faults=faults,
+        last_trace=trace,
+        seed=seed,
+    )
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Say in a line what is wrong with a file or not there, without a traceback."""
+    try:
+        yield
+    except UsageFault as fault:
+        raise pytest.fail.Exception(str(fault), pytrace=False) from None
+    except Unavailable as error:
+        raise pytest.fail.Exception(f"unavailable: {error}", pytrace=False) from None
+
+
+def _path(request: pytest.FixtureRequest, word: str, kind: str) -> Path:
+    """Find a file beside the test's own, else from here, or a bundled one by its name.
+
+    Raises:
+        UsageFault: when there is none.
+
+    """
+    beside = request.path.parent / word
+    return Session.of(request.config).named(beside) if beside.is_file() else find(word, kind)

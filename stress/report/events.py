@@ -1,0 +1,133 @@
+"""What a run reports while it goes on and when it ends: the events that reporters read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from stress.config.scenario import Scenario
+    from stress.config.target import Target
+    from stress.core.outcomes import Row
+    from stress.core.schedule import Order
+    from stress.core.step import Move
+    from stress.core.trace import Trace
+    from stress.core.verdict import Cause, Verdict, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The search of one scenario on one target begins in one world; ``seconds`` is its budget."""
+
+    scenario: str
+    target: str
+    world: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a search stands: orders run so far, orders/s, distinct outcomes, seconds of its budget left."""
+
+    scenario: str
+    target: str
+    world: str
+    orders: int
+    rate: float
+    outcomes: int
+    left: float
+
+
+class Nearest(NamedTuple):
+    """The order ``moves`` passes, and differs from the failing one by as few ``moved`` steps as possible.
+
+    Where ``first`` comes before ``second`` the order fails; with these two exchanged, and nothing else, it passes.
+    Both are steps of the failing order. Without a ``second``, it passes where ``first``, of the environment, never
+    comes, and fails wherever else that comes.
+    """
+
+    moves: tuple[Move, ...]
+    moved: int
+    first: Move
+    second: Move | None
+
+    def __str__(self) -> str:
+        """Say what breaks it: ``A HGET k before B HSET k``; a move of the environment is called by its actor."""
+        first, second = (
+            move.actor if move and move.command == move.actor else move for move in (self.first, self.second)
+        )
+        return f"{first} before {second}" if second else f"{first} at any time"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One failing order: the minimal one for its first invariant, with the trace of its last run.
+
+    ``confirmed`` tells that it was run on the wire (or that the target has no other world). ``replays``
+    is how many runs of the order gave the same violations, of how many. ``nearest`` is the passing order that differs
+    least from it (None: not looked for, or not found within the runs that it may take).
+    """
+
+    order: Order
+    trace: Trace
+    violations: tuple[Violation, ...]
+    cause: Cause
+    world: str
+    confirmed: bool = True
+    replays: tuple[int, int] = (1, 1)
+    nearest: Nearest | None = None
+
+    @property
+    def invariants(self) -> tuple[str, ...]:
+        """The invariants broken, each once, in the order of the scenario."""
+        return tuple(dict.fromkeys(violation.invariant for violation in self.violations))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that is known of one scenario on one target when its search ended.
+
+    ``expected`` is ``holds`` or ``race: a, b``. ``missing`` are expected invariants never seen broken,
+    ``unexpected`` those broken although not expected. ``last_trace`` is the trace of the run in which a
+    fault ended the search, if one did. ``notes`` are lines for the user (checks not run, digest changed).
+    ``outcomes`` is the outcome map of the world that saw most orders: the outcome that most orders lead to comes first.
+    """
+
+    scenario: Scenario
+    target: Target
+    world: str
+    verdict: Verdict
+    expected: str
+    as_expected: bool
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    last_trace: Trace | None = None
+    notes: tuple[str, ...] = ()
+    outcomes: tuple[Row, ...] = ()
+    seed: int = 0
+    seconds: float = 0.0
+    unavailable: bool = False
+    """Whether the store or a Gateway was not there before the first order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One pair is done; ``folder`` is where its files were written (empty until they are)."""
+
+    result: Result
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The whole run is done, after ``seconds``, with this exit code."""
+
+    results: tuple[Result, ...]
+    exit_code: int
+    seconds: float
+    folder: str = ""
+
+
+Happening = Started | Progress | Finished | Ended

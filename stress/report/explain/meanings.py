@@ -1,0 +1,41 @@
+"""What the checks demand, and what a search leaves open, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.core.registry import CHECKS
+from stress.core.verdict import counted
+
+if TYPE_CHECKING:
+    from stress.report.events import Result
+
+_ACTORS = ("clock", "expiry", "cleanup", "writer")
+
+
+def in_words(invariant: str) -> str:
+    """Say what a check demands; nothing of one that has no words here."""
+    return CHECKS[invariant].demands if invariant in CHECKS.names() else ""
+
+
+def uncontrolled(result: Result) -> list[str]:
+    """List what the search did not control, so that nobody takes it for covered."""
+    evidence, scenario = result.verdict.evidence, result.scenario
+    worlds = {one.world for one in evidence}
+    told = ["What a Gateway does between two store commands is not ordered: its threads, its timers, its memory."]
+    if "wire" in worlds:
+        told.append("What the target calls background passes ungated, such as PING.")
+    if worlds == {"model"}:
+        told.append("Nothing was run on the wire.")
+    if scenario.before:
+        told.append(f"{counted(scenario.before, 'request')} came before the others and ran freely.")
+    if idle := [actor for actor in _ACTORS if actor not in scenario.actors]:
+        told.append(f"Not acting in this scenario: {', '.join(idle)}.")
+    if any(one.shared_only for one in evidence):
+        told.append("It is assumed that requests share only the store.")
+    crossed = (finding.trace.crossed_second for finding in result.findings)
+    told += [f"Another second began unasked at move {at + 1} of a failing order." for at in crossed if at is not None]
+    if names := list(dict.fromkeys(name for one in evidence for name in one.not_checked)):
+        told.append(f"Not checked: {', '.join(names)}.")
+    told += [f"The search of the {one.world} world was cut off: {one.cut_off}." for one in evidence if one.cut_off]
+    return told

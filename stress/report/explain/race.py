@@ -1,0 +1,61 @@
+"""What is told of one race, in lines: story, order as columns, what breaks it, what was observed, cause, replay."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from stress.core.masking import clean
+from stress.core.verdict import Cause
+from stress.report.explain.beside import comparison
+from stress.report.explain.columns import WIDTH, columns
+from stress.report.explain.story import ASSERTION, told
+from stress.report.explain.words import replay_command
+
+if TYPE_CHECKING:
+    from stress.core.verdict import Violation
+    from stress.report.events import Finding, Result
+
+_NARROWEST = 20
+CAUSES = {
+    Cause.GATEWAY: "gateway. An invariant is broken: the Gateway must change.",
+    Cause.ENVIRONMENT: "environment. No change in the Gateway can help: isolate the test.",
+}
+
+
+def title(result: Result, finding: Finding) -> str:
+    """Name the race."""
+    return clean(f"RACE {', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
+
+
+def race(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
+    """Tell one race; ``order_file`` is the path of its order (empty: not written)."""
+    lines = wrap(clean(told(finding.trace, finding.violations)), max(width, _NARROWEST), break_on_hyphens=False)
+    return [*lines, "", *details(finding, order_file, program, width)]
+
+
+def details(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
+    """Tell all of a race but its story: the order, what was observed, the cause and the replay command."""
+    good, of = finding.replays
+    switches = finding.order.switches()
+    lines = [*columns(finding.trace, finding.violations, width), "", *comparison(finding, width)]
+    for one in finding.violations:
+        said = clean(f"{one.invariant}: expected {one.expected}; observed {one.observed}{_where(finding, one)}")
+        lines += wrap(said, max(width, _NARROWEST), subsequent_indent="  ", break_on_hyphens=False)
+    lines.append(f"cause: {CAUSES[finding.cause]}")
+    lines.append(
+        f"{switches} context {'switch' if switches == 1 else 'switches'}; failed again in {good} of {of} replays"
+    )
+    if not finding.confirmed:
+        lines.append(clean(f"seen in the {finding.world} world only, not confirmed on the wire"))
+    if order_file:
+        lines.append(f"replay: {clean(replay_command(order_file, program))}")
+    return lines
+
+
+def _where(finding: Finding, violation: Violation) -> str:
+    """Say which incarnation is meant where there are several; a test looks at what is left at the end."""
+    count = len(finding.trace.incarnations)
+    if count == 1 or violation.invariant.startswith(ASSERTION):
+        return ""
+    return f" (incarnation {violation.incarnation + 1} of {count})"

@@ -1,0 +1,119 @@
+"""The JSON of a report: result.json and the lines of trace.ndjson."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from stress.report.explain.endings import lines_of, listing
+from stress.report.explain.pattern import pattern
+from stress.report.explain.story import story
+from stress.report.explain.words import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.core.trace import Trace
+    from stress.core.verdict import Evidence
+    from stress.report.events import Finding, Result
+
+
+def document(result: Result) -> dict[str, Any]:
+    """Give the content of result.json; texts are masked, files are named relative to its folder."""
+    value: dict[str, Any] = plain(
+        {
+            "scenario": result.scenario.name,
+            "target": result.target.name,
+            "world": result.world,
+            "verdict": result.verdict.ruling,
+            "reason": result.verdict.reason,
+            "expected": result.expected,
+            "as_expected": result.as_expected,
+            "violations": [one for finding in result.findings for one in _violations(finding)],
+            "missing": result.missing,
+            "unexpected": result.unexpected,
+            "search": _search(result),
+            "order_file": order_name(1) if result.findings else None,
+            "findings": [_finding(number, one) for number, one in enumerate(result.findings, start=1)],
+            "outcomes": listing(result.outcomes),
+            "faults": result.faults,
+            "notes": result.notes,
+            "seed": result.seed,
+        }
+    )
+    return value
+
+
+def order_name(number: int) -> str:
+    """Name the order file of a finding, counted from 1."""
+    return "order.txt" if number == 1 else f"order-{number}.txt"
+
+
+def order_path(folder: str, number: int) -> str:
+    """Give the path of the order file of a finding, counted from 1; empty where no folder was written."""
+    return f"{folder}/{order_name(number)}" if folder else ""
+
+
+def lines(trace: Trace) -> str:
+    """Give trace.ndjson: one event a line, then one answer a line, then one state a line for each incarnation."""
+    kinds: Sequence[tuple[str, Sequence[object]]] = (
+        ("event", trace.events),
+        ("answer", trace.answers),
+        ("state", trace.incarnations),
+    )
+    return "".join(json.dumps({kind: plain(one)}) + "\n" for kind, several in kinds for one in several)
+
+
+def _violations(finding: Finding) -> list[dict[str, Any]]:
+    return [{**plain(violation), "cause": finding.cause} for violation in finding.violations]
+
+
+def _finding(number: int, finding: Finding) -> dict[str, Any]:
+    return {
+        "order_file": order_name(number),
+        "invariants": finding.invariants,
+        "pattern": pattern(finding.trace, finding.violations),
+        "story": story(finding.trace, finding.violations),
+        "cause": finding.cause,
+        "world": finding.world,
+        "confirmed": finding.confirmed,
+        "failed_again": finding.replays[0],
+        "replays": finding.replays[1],
+        "switches": finding.order.switches(),
+        "nearest": _nearest(finding),
+    }
+
+
+def _nearest(finding: Finding) -> dict[str, Any] | None:
+    nearest = finding.nearest
+    if nearest is None:
+        return None
+    return {"moved": nearest.moved, "breaks": str(nearest), "order": lines_of(nearest.moves)}
+
+
+def _search(result: Result) -> dict[str, Any]:
+    """Sum up the search: what one world exhausted is exhausted, as the verdict has it; then each world by itself."""
+    evidence = result.verdict.evidence
+    return {
+        "explorer": ", ".join(dict.fromkeys(one.explorer for one in evidence)),
+        "orders": sum(one.orders + one.sampled for one in evidence),
+        "classes": max((one.classes or one.total for one in evidence if one.total is not None), default=None),
+        "exhausted": any(one.exhausted for one in evidence),
+        "bound": max((one.bound for one in evidence if one.bound is not None), default=None),
+        "seconds": round(result.seconds or sum(one.seconds for one in evidence), 3),
+        "covered": covered(evidence),
+        "evidence": [{**plain(one), "covered": one.covered} for one in evidence],
+    }
+
+
+def covered(evidence: Sequence[Evidence]) -> str:
+    """Say in words how much was covered; with several worlds, by which."""
+    if len(evidence) == 1:
+        return evidence[0].covered
+    return "; ".join(f"{one.world}: {one.covered}" for one in evidence)
+
+
+def unchecked(evidence: Sequence[Evidence]) -> str:
+    """Name the checks that could not be run, to stand beside what was covered; nothing when all were."""
+    names = list(dict.fromkeys(name for one in evidence for name in one.not_checked))
+    return f"; not checked: {', '.join(names)}" if names else ""

@@ -1,0 +1,73 @@
+"""summary.md: what a CI system shows of a run; a table, then each race as the terminal tells it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from stress.core.masking import clean
+from stress.report.explain.endings import draws, endings, percent
+from stress.report.explain.race import details, title
+from stress.report.explain.story import told
+from stress.report.json import covered, order_path, unchecked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.report.events import Result
+
+_MARKS = re.compile(r"[\\`*_\[\]<>|&~#$]")
+
+
+def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
+    """Give the Markdown text; ``folders`` are where each pair's files are."""
+    good = sum(result.as_expected for result in results)
+    rows = [
+        f"**{good} of {len(results)} pairs of scenario and target as expected**",
+        "",
+        "| scenario | target | verdict | as expected | covered |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        cells = (
+            result.scenario.name,
+            result.target.name,
+            str(result.verdict.ruling),
+            "yes" if result.as_expected else "NO",
+            "".join(tell(result.verdict.evidence) for tell in (covered, unchecked)),
+        )
+        rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
+    for result, folder in zip(results, folders, strict=True):
+        for number, finding in enumerate(result.findings, start=1):
+            sentence = told(finding.trace, finding.violations)
+            rows += ["", f"### {literal(title(result, finding))}", "", literal(sentence), ""]
+            rows += _fenced(details(finding, order_path(folder, number)))
+        rows += _outcomes(result)
+        rows += [line for drew in draws(result.verdict.evidence) for line in ("", literal(drew))]
+        for fault in result.faults:
+            rows += ["", f"**inconclusive**: {literal(result.scenario.name)} on {literal(result.target.name)}: "]
+            rows[-1] += literal(fault)
+    return "\n".join(rows) + "\n"
+
+
+def _outcomes(result: Result) -> list[str]:
+    """Give the outcome map as a table; how a race ends is in bold letters. Nothing for a pair without a race."""
+    if not result.findings or not result.outcomes:
+        return []
+    found = endings(result)
+    rows = ["", f"| {found.heading} | orders | share of random orders |", "| --- | ---: | ---: |"]
+    for one in (*found.shown, *([found.rest] if found.rest else [])):
+        told = f"**{literal(one.told)}**" if one.raced else literal(one.told)
+        rows.append(f"| {told} | {one.orders} | {literal(percent(one.share))} |")
+    return rows
+
+
+def literal(text: str) -> str:
+    """Write a text so that Markdown shows it as it is, whatever stands in it."""
+    return _MARKS.sub(r"\\\g<0>", clean(text))
+
+
+def _fenced(rows: Sequence[str]) -> list[str]:
+    longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}text", *rows, fence]

@@ -1,0 +1,130 @@
+"""Orders that will be asked for, so that several can be run at the same time before the explorer that wants them asks.
+
+An explorer tells what its next orders begin with and who goes on after that. What was run is then shown to it in its
+own time, as if it had been run only then; where it chooses otherwise the order is run anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from stress.schedulers.base import Diverged, Explorer, fused_starts, is_environment, keep_going
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stress.core.step import Move
+    from stress.core.trace import Trace
+
+    Then = Callable[[Sequence[Move], Sequence[Move], bool], Move | None]
+
+
+class Plan(NamedTuple):
+    """An order that is wanted: the moves that it begins with (None: it ends there), and who goes ``then``.
+
+    That is told the moves that were made, those that are possible, and whether every request has been answered.
+    """
+
+    begin: tuple[Move | None, ...]
+    then: Then
+
+
+class Planning(Explorer, Protocol):
+    """An explorer that knows what it will ask for."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """The order that was begun by ``more``; None where it can't be told beforehand."""
+
+    def ahead(self, most: int) -> list[Plan]:
+        """Give orders that will be wanted later, whatever those before them lead to, as far as can be told."""
+
+
+class Point(NamedTuple):
+    """What was possible at one point of an order, and what was chosen."""
+
+    moves: tuple[Move, ...]
+    done: bool
+    chosen: Move | None
+
+
+class Planned:
+    """Runs one order as it is planned, and keeps what was possible at each of its ``points``."""
+
+    name = "planned"
+
+    def __init__(self, plan: Plan) -> None:
+        """Take the plan."""
+        self.plan = plan
+        self.points: list[Point] = []
+        self._taken: list[Move] = []
+        self._anew = True
+
+    def more(self) -> bool:
+        """Begin the order."""
+        self.restart()
+        return True
+
+    def restart(self) -> None:
+        """Begin anew with the next choice: what was possible in this run may not be in that one."""
+        self._anew = True
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Follow the plan."""
+        if self._anew:
+            self.points, self._taken, self._anew = [], [], False
+        at = len(self.points)
+        if at < len(self.plan.begin):
+            move = self.plan.begin[at]
+            if not (done if move is None else move in moves):
+                raise Diverged(at + 1, str(move), moves)
+        else:
+            move = self.plan.then(self._taken, moves, done)
+        self.points.append(Point(tuple(moves), done, move))
+        if move is not None:
+            self._taken.append(move)
+        return move
+
+    def told(self, trace: Trace) -> bool:
+        """Tell whether a trace is of the run whose points are kept."""
+        return [point.chosen for point in self.points if point.chosen is not None] == list(trace.moves)
+
+    def learn(self, trace: Trace) -> None:
+        """Nothing to learn: the order is given."""
+
+
+class Following:
+    """Asks an explorer that has made its first choices already."""
+
+    def __init__(self, explorer: Explorer, made: Sequence[Move | None]) -> None:
+        """Take the choices that it has made."""
+        self.name = explorer.name
+        self._explorer, self._made, self._at = explorer, made, 0
+
+    def more(self) -> bool:
+        """It has begun."""
+        return True
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Choose as before, then ask."""
+        self._at += 1
+        if self._at <= len(self._made):
+            return self._made[self._at - 1]
+        return self._explorer.choose(moves, done=done)
+
+    def learn(self, trace: Trace) -> None:
+        """Let it learn."""
+        self._explorer.learn(trace)
+
+
+def going_on(*, fused: bool) -> Then:
+    """Let everyone keep going; with ``fused`` starts stand where they are placed once (`fused_starts`)."""
+
+    def then(taken: Sequence[Move], moves: Sequence[Move], done: bool) -> Move | None:  # noqa: FBT001 - as it is offered
+        if done:
+            return None
+        offered = fused_starts(moves, taken) if fused else moves
+        interrupted = next((one.actor for one in reversed(taken) if not is_environment(one)), None)
+        return keep_going(offered, taken[-1].actor if taken else None, interrupted)[0]
+
+    return then

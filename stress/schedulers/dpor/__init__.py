@@ -1,0 +1,1 @@
+"""One schedule of each equivalence class: optimal dynamic partial order reduction."""

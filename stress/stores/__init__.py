@@ -1,1 +1,0 @@
-"""Stores: the embedded server, and which objects a command touches."""

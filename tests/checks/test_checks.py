@@ -1,0 +1,439 @@
+"""Checks: from what clients were told and what is left, to what is broken."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from conftest import scenario_of, target_of
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import stress.checks
+from stress.checks import cause, not_checked, run_checks
+from stress.checks.linearizable_hits import linearizable, returned
+from stress.core.registry import CHECKS
+from stress.core.step import WHOLE, Access, Touch
+from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
+from stress.core.verdict import Violation
+from stress.executors.model.executor import ModelWorld
+from stress.schedulers.exhaustive import Exhaustive
+
+PROMISES = [
+    *("no_server_error", "one_active_record", "one_created_answer"),
+    *("hits_equal_answers", "distinct_counts", "linearizable_hits"),
+]
+ASSERTIONS = [name for name in CHECKS.names() if CHECKS[name].environment]
+State = tuple[tuple[str, ...], dict[str, int | None]]
+
+
+def answer(  # noqa: PLR0913 - an answer has that many parts
+    actor: str,
+    status: int,
+    record: str | None = "r",
+    count: int | None = None,
+    *,
+    places: tuple[int, ...] = (0,),
+    between: tuple[int, int] = (0, 99),
+) -> Answer:
+    """Make one answer; all are in flight together unless ``between`` says otherwise."""
+    return Answer(actor, status, record, count, *between, status == 201, status == 202, places)
+
+
+def trace_of(answers: list[Answer], *states: State, events: tuple[Event, ...] = ()) -> Trace:
+    """Make a trace of answers and of one state for each incarnation."""
+    snapshots = tuple(Snapshot(records, hits) for records, hits in states)
+    return Trace("wire", "", "", len(answers), (), lambda: Details(answers, snapshots, events))
+
+
+def broken(answers: list[Answer], *states: State) -> list[str]:
+    """Judge a trace by all invariants."""
+    return [str(violation) for violation in run_checks(PROMISES, trace_of(answers, *states))]
+
+
+def test_one_record_and_all_hits_break_nothing() -> None:
+    """A created record with two duplicates, all counted, is what should be."""
+    good = [answer("A", 201), answer("B", 202, count=2), answer("C", 202, count=3)]
+    assert broken(good, (("r",), {"r": 3})) == []
+
+
+def test_each_invariant_says_what_was_expected_and_seen() -> None:
+    """Two records, two creators, a lost hit, a repeated count and a 500, each in one line."""
+    assert broken([answer("A", 201), answer("B", 201, "s")], (("r", "s"), {"r": 1, "s": 1})) == [
+        "one_active_record: expected 1 active record; observed 2: r, s"
+    ]
+    assert broken([answer("A", 201), answer("B", 201)], (("r",), {"r": 2})) == [
+        "one_created_answer: expected 1 answer says created r; observed 2 of 2",
+        "linearizable_hits: expected an order of 2 hits of r in which the k-th was told k; observed A 1, B 1",
+    ]
+    lost = [answer("A", 201), answer("B", 202, count=2), answer("C", 202, count=2)]
+    assert broken(lost, (("r",), {"r": 2})) == [
+        "hits_equal_answers: expected 3 hits of r; observed 2",
+        "distinct_counts: expected counts [2, 3] of r; observed [2, 2]",
+        "linearizable_hits: expected an order of 3 hits of r in which the k-th was told k; observed A 1, B 2, C 2",
+    ]
+    assert broken([answer("A", 201), answer("B", 500, None)], (("r",), {"r": 1})) == [
+        "no_server_error: expected an answer below 500 to B; observed 500"
+    ]
+    assert broken([answer("A", 201)], (("r",), {"r": None})) == [
+        "hits_equal_answers: expected 1 hits of r; observed no number"
+    ]
+
+
+def test_an_accepted_signal_without_a_record_is_broken() -> None:
+    """A 202 where no record is active says so, and names who was told."""
+    found = run_checks(["one_active_record"], trace_of([answer("A", 202, count=1)], ((), {})))
+    assert [(str(one), one.answers) for one in found] == [
+        ("one_active_record: expected 1 active record; observed 0", ("A",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "right"),
+    [
+        ([2, 3], True),
+        ([3, 2], True),
+        ([2, 4], False),
+        ([2, 2], False),
+        ([1, 2], False),
+        ([2, None], True),
+        ([4, None], False),
+    ],
+)
+def test_counts_of_duplicates_are_two_to_n(counts: list[int | None], right: bool) -> None:  # noqa: FBT001 - a case
+    """Each number once, none beyond the number of hits; an untold count says nothing."""
+    answers = [answer("A", 201), *(answer(chr(66 + i), 202, count=count) for i, count in enumerate(counts))]
+    assert (run_checks(["distinct_counts"], trace_of(answers, (("r",), {"r": 3}))) == []) is right
+
+
+def test_a_count_told_before_an_earlier_hit_was_sent_is_not_linearizable() -> None:
+    """Counts 1, 3, 2 are distinct, and yet wrong when whoever got 3 was answered before 2 was sent."""
+    answers = [
+        answer("A", 201, between=(0, 1)),
+        answer("B", 202, count=3, between=(2, 5)),
+        answer("C", 202, count=2, between=(6, 9)),
+    ]
+    assert broken(answers, (("r",), {"r": 3})) == [
+        "linearizable_hits: expected an order of 3 hits of r in which the k-th was told k; observed A 1, B 3, C 2"
+    ]
+    together = [*answers[:2], answer("C", 202, count=2, between=(4, 9))]
+    assert broken(together, (("r",), {"r": 3})) == []
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Answer]:
+    """Draw up to five increments with any intervals and any counts, right ones more often than not."""
+    number = draw(st.integers(0, 5))
+    points = draw(st.permutations(range(2 * number)))
+    counts = draw(st.permutations(range(1, number + 1)))
+    found = []
+    for index, count in enumerate(counts):
+        between = sorted(points[2 * index : 2 * index + 2])
+        told = draw(st.one_of(st.just(count), st.none(), st.integers(1, 5)))
+        status = 201 if told == 1 and draw(st.booleans()) else 202
+        found.append(answer("ABCDE"[index], status, count=told, between=(between[0], between[1])))
+    return found
+
+
+def linearizable_by_trying(answers: list[Answer]) -> bool:
+    """Try every order."""
+    return any(
+        all(returned(one) in (None, position) for position, one in enumerate(order, start=1))
+        and all(later.ended >= one.started for at, one in enumerate(order) for later in order[at:])
+        for order in permutations(answers)
+    )
+
+
+@example(
+    [
+        answer("A", 202, between=(0, 1)),
+        answer("B", 202, between=(0, 9)),
+        answer("C", 202, count=2, between=(5, 8)),
+    ]
+)
+@given(histories())
+def test_a_history_is_linearizable_when_some_order_explains_it(history: list[Answer]) -> None:
+    """The check says what trying every permutation says."""
+    assert linearizable(history) is linearizable_by_trying(history)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=5), st.data())
+def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool], data: st.DataObject) -> None:
+    """Whatever a correct Gateway answers around cleanups is no violation, also when requests straddle them."""
+    answers, states, count, place = [], [], 0, 0
+    for number, wipe in enumerate(wipes):
+        if wipe:
+            states.append((("r",) if count else (), {"r": count} if count else {}))
+            count, place = 0, place + 1
+        count += 1
+        # A request may have had steps before and after the incarnation in which it took effect.
+        places = tuple(range(place - (place > 0 and data.draw(st.booleans())), place + 1))
+        told = None if count == 1 else count
+        answers.append(
+            answer(chr(65 + number), 201 if count == 1 else 202, count=told, places=places, between=(number, 20))
+        )
+    assert broken(answers, *states, (("r",), {"r": count})) == []
+
+
+def test_an_answer_that_belongs_to_no_incarnation_is_broken() -> None:
+    """Two creations around a cleanup are right; a third hit that neither state counts is lost."""
+    states: tuple[State, State] = ((("r",), {"r": 1}), (("r",), {"r": 1}))
+    answers = [answer("A", 201), answer("B", 201, places=(1,))]
+    assert broken(answers, *states) == []
+    assert broken([*answers, answer("C", 202, count=2, places=(0, 1))], *states) == [
+        "hits_equal_answers: expected 2 hits of r; observed 1"
+    ]
+
+
+def test_too_many_straddlers_are_not_judged_rather_than_wrongly() -> None:
+    """With more assignments than can be tried nothing is said, and the checks are named as not run."""
+    answers = [answer("A", 201), *(answer(f"B{i}", 202, count=2 + i, places=(0, 1)) for i in range(13))]
+    trace = trace_of(answers, (("r",), {"r": 1}), ((), {}))
+    assert run_checks(PROMISES, trace) == []
+    assert not_checked(PROMISES, trace) == tuple(PROMISES[1:])
+    assert broken(answers[:10], (("r",), {"r": 1}), ((), {})) == [
+        "hits_equal_answers: expected 9 hits of r; observed 0"
+    ]
+
+
+def test_checks_that_need_more_than_is_shown_are_left_out() -> None:
+    """Without stored hits the check of them is not run, and that is said."""
+    trace = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(None, None),)))
+    assert run_checks(PROMISES, trace) == []
+    assert not_checked(PROMISES, trace) == ("hits_equal_answers",)
+
+
+def test_records_are_judged_by_their_names_in_answers_where_they_can_not_be_read() -> None:
+    """Two names are two records, each created once; an answer without a name is no record."""
+    answers = [answer("A", 201), answer("B", 201, "s"), answer("C", 202, None)]
+    trace = Trace("wire", "", "", 3, (), lambda: Details(answers, (Snapshot(None, None),)))
+    assert [str(one) for one in run_checks(PROMISES, trace)] == [
+        "one_active_record: expected 1 active record; observed 2: r, s"
+    ]
+    silent = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201, None)], (Snapshot(None, None),)))
+    assert run_checks(PROMISES, silent) == []
+
+
+def test_each_invariant_is_a_file_of_its_name() -> None:
+    """The names that scenario files may use are the files in checks/."""
+    folder = Path(stress.checks.__file__).parent
+    assert {path.stem for path in folder.glob("[a-z]*.py")} == set(CHECKS.names())
+    assert {name for name in CHECKS.names() if CHECKS[name].default} == set(PROMISES)
+
+
+def test_what_only_a_test_asserts_is_the_environments_fault() -> None:
+    """A record that a sibling test deleted breaks both tests and no invariant; the cause is the environment."""
+    answers = [answer("A", 201), answer("B", 202, count=2)]
+    wiped = (Snapshot(("r",), {"r": 2}, "cleanup"), Snapshot((), {}))
+    events = (Event(0, Kind.ENVIRONMENT, "clock"), Event(1, Kind.ENVIRONMENT, "cleanup"))
+    trace = Trace("wire", "", "", 2, (), lambda: Details(answers, wiped, events))
+    found = run_checks(CHECKS.names(), trace)
+    assert [(str(one), one.answers, one.steps) for one in found] == [
+        ("test_t1_one_record: expected 1 record and only 201 or 202; observed 0", ("A", "B"), (1,)),
+        ("test_t2_hits_at_least_requests: expected a count of at least 2; observed 0", ("A", "B"), (1,)),
+    ]
+    assert cause(found) == "environment"
+    assert cause([*found, Violation("one_active_record", "1", "2")]) == "gateway"
+
+
+def test_both_tests_pass_on_a_right_state() -> None:
+    """One record with every hit satisfies them; a 500 fails the first, which names who got it."""
+    answers = [answer("A", 201), answer("B", 202, count=2)]
+    state: State = (("r",), {"r": 2})
+    assert run_checks(ASSERTIONS, trace_of(answers, state)) == []
+    found = run_checks(ASSERTIONS[:1], trace_of([*answers, answer("C", 500, None)], state))
+    assert [(str(one), one.answers) for one in found] == [
+        ("test_t1_one_record: expected 1 record and only 201 or 202; observed 1, and 1 other answers", ("C",))
+    ]
+
+
+def did(*lines: str) -> tuple[Event, ...]:
+    """Make the steps of a trace: ``A create leases/ns/l -> 201 l``."""
+    events = []
+    for index, line in enumerate(lines):
+        words, _, reply = line.partition(" -> ")
+        actor, command, *names = words.split()
+        events.append(Event(index, Kind.STEP, actor, command, " ".join(names), words, reply))
+    return tuple(events)
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("A create leases/n/l -> 201 l", "A get leases/n/l -> 200 l", "A delete leases/n/l -> 200 Success l"), []),
+        (
+            ("A create leases/n/l -> 201 l", "B delete leases/n/l -> 200 Success l", "A delete leases/n/l -> 404 l"),
+            ["lease_deleted_by_owner: expected leases/n/l deleted by A, who held it; observed by B"],
+        ),
+        (("A create leases/n/l -> 201 l", "B update leases/n/l -> 200 l", "B delete leases/n/l -> 200 l"), []),
+        (
+            ("A create leases/n/l -> 201 l", "B update leases/n/l -> 200 l", "A delete leases/n/l -> 200 l"),
+            ["lease_deleted_by_owner: expected leases/n/l deleted by B, who held it; observed by A"],
+        ),
+        (("A create leases/n/l -> 201 l", "B update leases/n/l -> 409 Conflict l", "A delete leases/n/l -> 200"), []),
+        (("A create leases/n/l -> 201 l", "B delete leases/n/other -> 200", "B delete leases/n/l -> 409 Conflict"), []),
+        (("A create rrs/n/l -> 201 l", "B delete rrs/n/l -> 200 l"), []),
+    ],
+)
+def test_a_lease_is_deleted_by_its_holder(lines: tuple[str, ...], found: list[str]) -> None:
+    """Its holder is who created it or took it over last; a refused step changes nothing, nor does another object."""
+    trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["lease_deleted_by_owner"], trace)] == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("A create leases/n/l -> 201 l", "B get leases/n/l -> 200 l", "B delete leases/n/l -> 200 l"), []),
+        (
+            (
+                "A create leases/n/l -> 201 l",
+                "B get leases/n/l -> 200 l",
+                "A delete leases/n/l -> 200 l",
+                "C create leases/n/l -> 201 l",
+                "B delete leases/n/l -> 200 l",
+            ),
+            ["lease_deleted_as_seen: expected leases/n/l of C to stay; observed deleted by B"],
+        ),
+        (
+            ("A create leases/n/l -> 201 l", "C update leases/n/l -> 200 l", "A delete leases/n/l -> 200 l"),
+            ["lease_deleted_as_seen: expected leases/n/l of C to stay; observed deleted by A"],
+        ),
+        (
+            ("A create leases/n/l -> 201 l", "C update leases/n/l -> 409 Conflict l", "A delete leases/n/l -> 200 l"),
+            [],
+        ),
+        (("A create leases/n/l -> 201 l", "B delete leases/n/l -> 409 Conflict l"), []),
+        (("B delete leases/n/l -> 200 l",), []),
+    ],
+)
+def test_a_delete_removes_the_lease_that_its_request_saw(lines: tuple[str, ...], found: list[str]) -> None:
+    """One that was made or taken over since it was read is another; a refused step changes nothing."""
+    trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["lease_deleted_as_seen"], trace)] == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("A create leases/n/l -> 201 l", "A delete leases/n/l -> 200 l"), []),
+        (("A create leases/n/l -> 201 l",), ["lease_released: expected leases/n/l deleted; observed still held by A"]),
+        (
+            ("A create leases/n/l -> 201 l", "B update leases/n/l -> 200 l", "A delete leases/n/l -> 409 Conflict l"),
+            ["lease_released: expected leases/n/l deleted; observed still held by B"],
+        ),
+        (("A create leases/n/l -> 409 AlreadyExists l", "A get leases/n/l -> 200 l"), []),
+    ],
+)
+def test_no_lease_is_left_behind(lines: tuple[str, ...], found: list[str]) -> None:
+    """Whoever made it or took it over last still holds it; a refused step makes and deletes nothing."""
+    trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["lease_released"], trace)] == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "count", "found"),
+    [
+        (("B update/status rrs/n/r -> 200 r occurrenceCount=2",), 2, []),
+        (("B patch rrs/n/r -> 200 r phase=x occurrenceCount=2",), 2, []),
+        (
+            ("C update/status rrs/n/r -> 200 r occurrenceCount=2", "B get rrs/n/r -> 200 r occurrenceCount=2"),
+            2,
+            ["no_phantom_count: expected a count of r that it stored: none; observed 2 told to B"],
+        ),
+        (
+            ("B update/status rrs/n/r -> 409 Conflict r", "B update/status rrs/n/r -> 200 r occurrenceCount=1"),
+            2,
+            ["no_phantom_count: expected a count of r that it stored: 1; observed 2 told to B"],
+        ),
+        (
+            ("B update/status rrs/n/q -> 200 q occurrenceCount=2",),
+            2,
+            ["no_phantom_count: expected a count of r that it stored: none; observed 2 told to B"],
+        ),
+        (("B HINCRBY hits 1 -> 2",), 7, []),
+    ],
+)
+def test_no_count_is_told_that_was_never_stored(lines: tuple[str, ...], count: int, found: list[str]) -> None:
+    """What an answer tells must be what its request wrote; a store that shows no counts says nothing."""
+    trace = trace_of([answer("B", 202, count=count)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["no_phantom_count"], trace)] == found
+
+
+def test_each_active_record_has_a_count() -> None:
+    """One without is told; one that somebody else ended needs none, and where hits are not read nothing is said."""
+    states = [Snapshot(("q",), {"q": None}, "cleanup"), Snapshot(("r", "s"), {"r": None, "s": 1})]
+    trace = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], states))
+    assert [str(one) for one in run_checks(["status_initialised"], trace)] == [
+        "status_initialised: expected a stored count of r; observed none"
+    ]
+    unread = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(("r",), None),)))
+    assert not_checked(["status_initialised"], unread) == ("status_initialised",)
+
+
+def first_violations(scenario: str, target: str) -> tuple[Trace, list[Violation]]:
+    """Give the first order in the model that breaks anything."""
+    world = ModelWorld(scenario_of(scenario), target_of(target))
+    explorer = Exhaustive(fused=True)
+    while explorer.more():
+        trace = world.run(explorer)
+        explorer.learn(trace)
+        if found := run_checks(PROMISES, trace):
+            return trace, found
+    raise AssertionError("no order breaks anything")
+
+
+def test_a_violation_names_the_steps_that_contradict() -> None:
+    """Of a lost hit: the reads and the writes of both, and not the step of the request long answered."""
+    trace, found = first_violations("atomic-hit-count", "redis-read-modify-write")
+    assert [one.invariant for one in found] == ["hits_equal_answers", "distinct_counts", "linearizable_hits"]
+    assert found[0].answers == ("A", "B", "before1")
+    assert [str(trace.events[index]).rsplit(" count", 1)[0] for index in found[0].steps] == [
+        "A EXISTS gw:dedup:{fingerprint} -> 1",
+        "A HGET gw:dedup:{fingerprint}",
+        "B EXISTS gw:dedup:{fingerprint} -> 1",
+        "B HGET gw:dedup:{fingerprint}",
+        "B HSET gw:dedup:{fingerprint}",
+        "A HSET gw:dedup:{fingerprint}",
+    ]
+
+
+def event(index: int, actor: str, *touches: Touch) -> Event:
+    """Make a step."""
+    return Event(index, Kind.STEP, actor, "C", touches=touches)
+
+
+def test_steps_contradict_on_a_common_object_that_one_changes() -> None:
+    """Two reads do not contradict; a step on the whole database contradicts every other actor's."""
+    read, write = Touch("k", Access.READ), Touch("k", Access.WRITE)
+    answers = [answer("A", 201), answer("B", 201, "s")]
+    state: State = (("r", "s"), {"r": 1, "s": 1})
+
+    def contradicting(*events: Event) -> tuple[int, ...]:
+        return run_checks(["one_active_record"], trace_of(answers, state, events=events))[0].steps
+
+    assert contradicting(event(0, "A", read), event(1, "B", read), event(2, "B", Touch("l", Access.WRITE))) == (2,)
+    assert contradicting(event(0, "A", read), event(1, "B", write), event(2, "A", read)) == (0, 1, 2)
+    assert contradicting(event(0, "A", read), event(1, "B", Touch(WHOLE, Access.WRITE))) == (0, 1)
+    assert contradicting(event(0, "A", read), event(1, "A", write)) == (1,)
+
+
+def test_whoever_was_answered_long_before_contradicts_nobody() -> None:
+    """A request that was over before the others began has no part in what went wrong between them."""
+    write = Touch("k", Access.WRITE)
+    answers = [
+        answer("before1", 201, between=(0, 2)),
+        answer("A", 202, count=2, between=(3, 8)),
+        answer("B", 202, count=2, between=(4, 9)),
+    ]
+    events = (event(1, "before1", write), event(5, "A", write), event(6, "B", write))
+    found = run_checks(["hits_equal_answers"], trace_of(answers, (("r",), {"r": 2}), events=events))
+    assert [(one.answers, one.steps) for one in found] == [(("A", "B", "before1"), (5, 6))]
+
+
+def test_a_server_error_names_its_last_step() -> None:
+    """The last step before a 500 is what failed; a request without a step names none."""
+    answers = [answer("A", 500, None), answer("B", 0, None)]
+    found = run_checks(["no_server_error"], trace_of(answers, ((), {}), events=(event(0, "A"), event(1, "A"))))
+    assert [(one.answers, one.steps) for one in found] == [(("A",), (1,)), (("B",), ())]

@@ -1,0 +1,217 @@
+"""A run of several pairs: what it exits with, what it spends on each, and what it tells when it can't go on."""
+
+from __future__ import annotations
+
+import json
+import resource
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from commands import own_files, stress
+from conftest import scenario_of, target_of
+from made import RACE, TWO_RACES, result
+
+from stress.cli.common import await_it
+from stress.cli.main import Commands
+from stress.config.formats import bundled
+from stress.config.scenario import Scenario
+from stress.core.verdict import Evidence, judge
+from stress.engine.campaign import Batch, Budget, Job, Where, code_of, part_of
+from stress.engine.search import Limits
+from stress.engine.shard import Shard
+
+if TYPE_CHECKING:
+    from stress.report.events import Result
+
+# --- exit codes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codes", "severest"),
+    [
+        ((), 0),
+        ((3,), 3),
+        ((3, 2), 2),
+        ((2, 3, 74), 74),
+        ((74, 69, 3), 69),
+        ((69, 74, 2, 1), 1),
+        ((1, 70, 69), 70),
+        ((130, 1, 2), 130),
+        ((1, 2, 3, 69, 74, 130), 130),
+    ],
+)
+def test_the_severest_code_wins(tmp_path: Path, codes: tuple[int, ...], severest: int) -> None:
+    """Of several: 130 or 70, then 1, then 69, then 74, then 2, then 3."""
+    batch = Batch([], Budget(None, 1.0, None, 0), Where("model"), tmp_path, codes=set(codes))
+    assert await_it(batch.run()) == severest
+
+
+def unsure(**changes: Any) -> Result:  # noqa: ANN401 - any field
+    """Make an inconclusive result."""
+    return result(RACE, fault="the Gateway hangs", **changes)
+
+
+@pytest.mark.parametrize(
+    ("one", "code"),
+    [
+        (result(RACE), 0),
+        (result(RACE, as_expected=False, unexpected=("distinct_counts",)), 1),
+        (result(RACE, as_expected=False, unexpected=("distinct_counts",), missing=("one_active_record",)), 1),
+        (result(TWO_RACES, as_expected=False, missing=("one_active_record",)), 3),
+        (unsure(), 2),
+        (unsure(missing=("hits_equal_answers",)), 2),
+        (unsure(faults=()), 2),
+        (unsure(faults=(), missing=("hits_equal_answers",)), 3),
+        (unsure(unavailable=True), 69),
+        (unsure(faults=("interrupted",)), 130),
+        (result(RACE, as_expected=False, unexpected=("distinct_counts",), faults=("interrupted",)), 130),
+    ],
+    ids=str,
+)
+def test_each_pair_comes_to_a_code(one: Result, code: int) -> None:
+    """As expected 0, an unexpected race 1, a fault 2, an expected race not found 3, not there 69, interrupted 130."""
+    assert code_of(one) == code
+
+
+def test_the_severest_pair_of_a_run_decides(tmp_path: Path) -> None:
+    """One pair is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is told."""
+    run = own_files(tmp_path, "silent")
+    (tmp_path / "none.yaml").write_text("name: none\nstart: {command: [no-program]}\n")
+    scenario = tmp_path / "two.yaml"
+    text = scenario.read_text()
+    (tmp_path / "missed.yaml").write_text(
+        text.replace("two-at-once", "missed")
+        + "expect: {redis-atomic: {race: [one_created_answer]}}\nsearch: {orders: 1}\n"
+    )
+    assert stress(tmp_path, *run).code == 2
+    assert stress(tmp_path, "run", "missed.yaml", "--world", "model").code == 3
+    said = stress(
+        tmp_path, "run", "two.yaml", "missed.yaml", "--world", "wire", "--target", "none.yaml", "--target", "own.yaml"
+    )
+    assert said.code == 69
+    line = "unavailable: Gateway 1 does not start: no-program: No such file or directory"
+    assert [told.partition(" (")[0] for told in said.err.splitlines()[:2]] == [line] * 2
+    results = json.loads((tmp_path / "reports" / "latest" / "results.json").read_text())
+    assert [(one["scenario"], one["target"]) for one in results] == [
+        ("two-at-once", "none"),
+        ("two-at-once", "own"),
+        ("missed", "none"),
+        ("missed", "own"),
+    ]
+    assert [one["verdict"] for one in results] == ["inconclusive"] * 4
+
+
+# --- what a run may spend ----------------------------------------------------------------------------
+
+
+def job(scenario: str, target: str) -> Job:
+    """Make a pair of bundled files."""
+    return Job(scenario_of(scenario), target_of(target), Path())
+
+
+def test_pairs_share_the_seconds_by_weight_and_leave_what_they_did_not_need() -> None:
+    """Two requests weigh 2, with a clock that matters 16 times as much; what is left goes to those who come.
+
+    The model may have five seconds in any case, so that no proof ends for want of a moment.
+    """
+    timed, plain = job("concurrent-duplicates", "redis-named-by-second"), job("atomic-hit-count", "redis-atomic")
+    budget = Budget(34.0, None, None, 7)
+    assert budget.share([timed, plain], 0.0) == Limits(32.0, timed.scenario.search.orders, 7, proof=5.0)
+    assert budget.share([plain], 4.0) == Limits(30.0, plain.scenario.search.orders, 7, proof=5.0)
+    assert budget.share([plain, plain], 33.0) == Limits(1.0, plain.scenario.search.orders, 7, proof=5.0)
+
+
+def test_seconds_and_orders_may_be_given_for_each_pair() -> None:
+    """Without a total each pair has what is asked for, else what its scenario says."""
+    plain = job("atomic-hit-count", "redis-atomic")
+    assert Budget(None, 3.0, 9, 0).share([plain, plain], 100.0) == Limits(3.0, 9, 0)
+    search = plain.scenario.search
+    assert Budget(None, None, None, 0).share([plain], 100.0) == Limits(search.seconds, search.orders, 0)
+
+
+@pytest.mark.parametrize(
+    ("exhausted", "require", "code"), [(True, "exhausted", 0), (False, "exhausted", 2), (False, "", 0)]
+)
+def test_what_holds_may_be_required_to_be_exhausted(*, exhausted: bool, require: str, code: int) -> None:
+    """With `--require exhausted` a bounded `holds` exits 2; an exhausted one, or a bounded one without it, 0."""
+    evidence = Evidence("wire", "auto", 9, 1.0, exhausted=exhausted, total=9 if exhausted else None, bound=2)
+    held = replace(result(RACE), findings=(), verdict=judge([], [evidence]), as_expected=True)
+    assert held.verdict.holds
+    assert code_of(held, require) == code
+
+
+# --- a part of a run ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 4, 7, 40])
+def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None:
+    """Together they are the run, each in its order; of forty, a pair that takes real seconds has one for itself."""
+    scenarios = [Scenario.load(path) for path in sorted(bundled("").glob("*.yaml"))]
+    jobs = [Job(one, target_of(name), Path()) for one in scenarios for name in one.expect]
+    names = [(one.scenario.name, one.target.name) for one in jobs]
+    shards = [
+        [names.index((j.scenario.name, j.target.name)) for j in part_of(jobs, Shard(i + 1, of))] for i in range(of)
+    ]
+    assert sorted(at for shard in shards for at in shard) == list(range(len(jobs)))
+    assert all(shard == sorted(shard) for shard in shards)
+    heavy = names.index(("concurrent-duplicates", "redis-named-by-second"))
+    assert ([heavy] in shards) == (of >= 40)
+
+
+# --- a disk that refuses, and our own bugs -----------------------------------------------------------
+
+
+def test_a_full_disk_exits_74_and_tells_the_verdict(tmp_path: Path) -> None:
+    """No file may grow beyond 100 bytes: each report is named, and the table still says what was found."""
+    run = own_files(tmp_path, "well")
+    scenario = tmp_path / "two.yaml"
+    scenario.write_text(scenario.read_text().replace(", one_created_answer", ""))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        said = stress(tmp_path, *run)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert said.code == 74
+    told = said.err.splitlines()
+    assert [line.partition(": ")[0] for line in told] == ["the report can't be written"] * 2
+    assert all(
+        line.endswith("(raise the limit of a file's size (ulimit -f), or write elsewhere with --reports FOLDER)")
+        for line in told
+    )
+    assert "two-at-once" in said.out
+    assert "holds" in said.out
+
+
+def test_a_race_outweighs_a_report_that_can_not_be_written(tmp_path: Path) -> None:
+    """A file stands where the reports go: exit 1, and the race is told with its order."""
+    (tmp_path / "reports").write_text("")
+    said = stress(tmp_path, *own_files(tmp_path, "well"))
+    assert said.code == 1
+    assert "the report can't be written: reports/" in said.err
+    assert "RACE one_created_answer: two-at-once on own" in said.out
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_an_unforeseen_error_is_our_own_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, room: bool) -> None:
+    """Whatever is not foreseen exits 70 in one line, which names a file with the traceback if there is room for one."""
+
+    @click.group(cls=Commands)
+    def group() -> None:
+        """Hold a command."""
+
+    @group.command()
+    def broken() -> None:
+        raise LookupError("no such thing")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if room else tmp_path / "gone"))
+    done = CliRunner().invoke(group, ["broken"])
+    files = list(tmp_path.glob("gateway-stress-bug-*.txt"))
+    where = f"please report it with {files[0]}" if files else "and no room to write down where"
+    assert (done.exit_code, done.output) == (70, f"a bug of gateway-stress: no such thing ({where})\n")
+    assert [" in broken\n" in file.read_text() for file in files] == [True] * room

@@ -1,0 +1,273 @@
+"""Searching both worlds: what one finds the other confirms."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import scenario_of, target_of
+
+from stress.config.scenario import Scenario
+from stress.engine.campaign import code_of
+from stress.engine.case import Pair
+from stress.engine.search import INTERRUPTED, Limits, Search
+from stress.executors.live.executor import WireWorld
+from stress.executors.model.executor import ModelWorld
+from stress.schedulers.exhaustive import Exhaustive
+from stress.schedulers.starts import Starts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.config.target import Target
+    from stress.core.step import Move
+    from stress.core.trace import Trace
+    from stress.report.events import Result
+    from stress.schedulers.base import Explorer
+
+pytestmark = pytest.mark.unmeasured
+
+LIMITS = Limits(20.0, 5000)
+
+
+def with_explorer(name: str, explorer: str) -> Scenario:
+    """Load a bundled scenario that is searched in another way."""
+    return Scenario.model_validate(
+        {**scenario_of(name).model_dump(exclude_unset=True), "search": {"explorer": explorer}}
+    )
+
+
+async def in_both(scenario: Scenario, target: Target) -> Result:
+    """Search one pair in both worlds."""
+    async with WireWorld(scenario, target) as wire:
+        return await Pair(ModelWorld(scenario, target), wire, LIMITS).result()
+
+
+@pytest.mark.asyncio
+async def test_what_the_model_finds_is_confirmed_on_the_wire() -> None:
+    """The two races of the first failing test are found in the model and followed on the wire."""
+    result = await in_both(scenario_of("concurrent-duplicates"), target_of("redis-named-by-second"))
+    assert (str(result.verdict.ruling), result.world, result.as_expected) == ("race", "both", True)
+    assert [finding.order.actors for finding in result.findings] == ["A A B B B A A", "A A clock B B B A"]
+    assert [(finding.world, finding.replays) for finding in result.findings] == [("wire", (3, 3)), ("wire", (3, 3))]
+    assert [finding.confirmed for finding in result.findings] == [True, True]
+    model, wire = result.verdict.evidence
+    assert (model.covered, wire.orders, wire.replayed) == ("stopped at a race after 6 orders", 0, 2)
+    assert [str(finding.nearest) for finding in result.findings] == [
+        "A SMEMBERS gw:active:{fingerprint} before B EVAL gw:active:{fingerprint} gw:hits:{fingerprint}",
+        "B SMEMBERS gw:active:{fingerprint} before A EVAL gw:active:{fingerprint} gw:hits:{fingerprint}",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_twin_holds_only_when_one_world_ran_every_order() -> None:
+    """The twin is exhausted in both worlds."""
+    result = await in_both(with_explorer("atomic-hit-count", "exhaustive"), target_of("redis-optimistic"))
+    assert (str(result.verdict.ruling), result.as_expected) == ("holds", True)
+    assert [(one.world, one.orders, one.exhausted) for one in result.verdict.evidence] == [
+        ("model", 20, True),
+        ("wire", 20, True),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_hunt_and_one_order_of_each_class_is_proof_in_both_worlds() -> None:
+    """By default the twin's 20 orders are 3 classes up to the names of the two requests."""
+    result = await in_both(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
+    assert (str(result.verdict.ruling), result.as_expected) == ("holds", True)
+    assert [(one.world, one.orders, one.classes) for one in result.verdict.evidence] == [
+        ("model", 8, 3),
+        ("wire", 8, 3),
+    ]
+    assert result.verdict.evidence[0].covered == "exhausted 3 of 3 classes up to renaming (8 orders)"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("limits", "drawn"), [(LIMITS, 100), (LIMITS._replace(proof=5.0), 50)])
+async def test_beside_a_search_random_schedules_run(limits: Limits, drawn: int) -> None:
+    """Half of them are random walks and half uniform among schedules; the quick profile has half as many."""
+    world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
+    covered = await Search(world, limits, baseline=True).run()
+    assert [(one.explorer, one.orders) for one in covered.evidence.draws] == [("walk", drawn), ("urw", drawn)]
+
+
+BREAKS = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint}"
+
+
+@pytest.mark.parametrize("explorer", ["hypothesis", "dpor", "walk", "pct", "urw", "surw", "starve"])
+def test_every_explorer_finds_the_lost_hit_and_makes_its_order_small(explorer: str) -> None:
+    """Whatever order is drawn first, the smallest is reported; a seed draws the same orders each time."""
+    scenario = with_explorer("atomic-hit-count", explorer)
+
+    async def search() -> tuple[int, tuple[str, ...]]:
+        world = ModelWorld(scenario, target_of("redis-read-modify-write"))
+        result = await Pair(world, None, LIMITS).result()
+        assert result.notes == ("found in the model alone: nothing was run on the wire",)
+        assert [str(finding.nearest) for finding in result.findings] == [BREAKS]
+        assert [finding.confirmed for finding in result.findings] == [False]
+        return result.verdict.evidence[0].sampled, tuple(finding.order.actors for finding in result.findings)
+
+    first, second = asyncio.run(search()), asyncio.run(search())
+    assert first == second
+    assert first[1] == ("A A A B B B B A",)
+
+
+class OneSchedule(Exhaustive):
+    """A scheduler that runs one schedule and says that there are no others."""
+
+    def more(self) -> bool:
+        """Begin once."""
+        return not self.orders and super().more()
+
+    @property
+    def exhausted(self) -> bool:
+        """Say that all were run."""
+        return self.orders > 0
+
+
+@pytest.mark.asyncio
+async def test_a_race_beside_a_finished_search_makes_its_coverage_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search says that it ran every schedule, a random one fails: that is a race, and the claim is withdrawn."""
+    monkeypatch.setattr(
+        "stress.engine.search.covering_of", lambda *_: Starts(lambda fused: OneSchedule(fused=fused), {}, fused=True)
+    )
+    world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
+    result = await Pair(world, None, LIMITS).result()
+    evidence = result.verdict.evidence[0]
+    assert (str(result.verdict.ruling), evidence.exhausted, evidence.total) == ("race", False, None)
+    assert (
+        evidence.covered == f"bounded: requests share more than the store (found beside the search: {evidence.beside})"
+    )
+    assert sorted(evidence.beside.split()) == ["A"] * 4 + ["B"] * 4
+    assert code_of(result) == 70
+
+
+@pytest.mark.asyncio
+async def test_one_order_of_each_class_is_proof_in_both_worlds() -> None:
+    """The twin's 20 orders are 6 classes, in the model as on the wire; one order of each exhausts them."""
+    result = await in_both(with_explorer("atomic-hit-count", "dpor"), target_of("redis-optimistic"))
+    assert str(result.verdict.ruling) == "holds"
+    assert [(one.world, one.orders, one.classes, one.exhausted) for one in result.verdict.evidence] == [
+        ("model", 6, 6, True),
+        ("wire", 6, 6, True),
+    ]
+    assert result.verdict.evidence[0].covered == "exhausted 6 of 6 classes (6 orders)"
+
+
+def test_a_cut_off_search_by_classes_is_no_proof() -> None:
+    """Three of six classes are inconclusive, and the report says how many were run."""
+    world = ModelWorld(with_explorer("atomic-hit-count", "dpor"), target_of("redis-optimistic"))
+    result = asyncio.run(Pair(world, None, Limits(20.0, 3)).result())
+    assert str(result.verdict.ruling) == "inconclusive"
+    assert result.verdict.evidence[0].covered == "3 classes of orders, not all"
+
+
+def test_hypothesis_finds_nothing_in_a_twin() -> None:
+    """A hundred drawn orders of the twin break nothing; a sample is no proof, so the verdict stays open."""
+    scenario = with_explorer("atomic-hit-count", "hypothesis")
+    world = ModelWorld(scenario, target_of("redis-atomic"))
+    result = asyncio.run(Pair(world, None, Limits(20.0, 100)).result())
+    assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 100)
+
+
+class Late:
+    """The wire, but its first ``runs`` runs go into another second before move number ``step``."""
+
+    name = "wire"
+
+    def __init__(self, wire: WireWorld, step: int, runs: int) -> None:
+        """Wrap a world."""
+        self._wire, self._step, self._runs = wire, step, runs
+        self.scenario, self.target, self.digest = wire.scenario, wire.target, wire.digest
+
+    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run an order."""
+        late = self._runs > 0
+        self._runs -= 1
+        if (left := 1 - time.time() % 1) < 0.5:  # it must not go into another second by chance
+            await asyncio.sleep(left + 0.01)
+        return await self._wire.run(_Slow(explorer, self._step) if late else explorer, fresh, also)
+
+
+class _Slow:
+    """Chooses what another explorer chooses, one move of it a second later."""
+
+    name = "slow"
+
+    def __init__(self, explorer: Explorer, step: int) -> None:
+        self._explorer, self._left = explorer, step
+
+    def more(self) -> bool:
+        return self._explorer.more()
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        self._left -= 1
+        if not self._left:
+            time.sleep(int(time.time()) + 1.01 - time.time())
+        return self._explorer.choose(moves, done=done)
+
+    def learn(self, trace: Trace) -> None:
+        self._explorer.learn(trace)
+
+
+CROSSED = {
+    "fails only across a second": (3, "A A clock B B B A", ("fails only where the clock goes into another second",)),
+    "fails all the same": (1, "A A B B B A A", ()),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", CROSSED)
+async def test_a_violation_in_a_run_that_crossed_a_second_is_run_again(case: str) -> None:
+    """Where only the second explains the violation, the order is reported with a move of the clock in that place."""
+    step, actors, notes = CROSSED[case]
+    target = target_of("redis-named-by-second").model_copy(update={"second": "ignored"})
+    scenario = Scenario.model_validate(
+        {
+            **scenario_of("concurrent-duplicates").model_dump(exclude_unset=True),
+            "actors": {},
+            "expect": {},
+            "invariants": ["one_active_record" if notes else "one_created_answer"],
+        }
+    )
+    async with WireWorld(scenario, target) as wire:
+        covered = await Search(Late(wire, step, 4 if notes else 1), LIMITS).run()
+    assert covered.fault == ""
+    assert [finding.order.actors for finding in covered.found.values()] == [actors]
+    assert tuple(note[: len(notes[0])] for note in covered.notes) == notes
+
+
+@pytest.mark.asyncio
+async def test_an_interrupted_search_keeps_the_run_under_way() -> None:
+    """Who interrupts a search gets its trace so far, and no verdict."""
+    scenario, target = scenario_of("concurrent-duplicates"), target_of("redis-named-by-second")
+    async with WireWorld(scenario, target) as wire:
+        warm = wire._drive
+        task = asyncio.create_task(Pair(None, wire, LIMITS).result())
+        while wire._drive is warm:  # noqa: ASYNC110 - it begins a run within a few turns of the loop
+            await asyncio.sleep(0)
+        task.cancel()
+        result = await task
+    assert (str(result.verdict.ruling), result.faults) == ("inconclusive", (INTERRUPTED,))
+    assert result.last_trace is not None
+    assert result.last_trace.fault == INTERRUPTED
+
+
+def test_answers_that_can_not_be_counted_decide_nothing() -> None:
+    """Where too many requests span several cleanups to try every way of counting them, there is no verdict."""
+    scenario = Scenario.model_validate(
+        {
+            **scenario_of("t2-one-then-three-cleanup").model_dump(exclude_unset=True),
+            "concurrent": 26,
+            "invariants": ["hits_equal_answers"],
+            "actors": {"cleanup": {"at_most": 1}},
+            "search": {"explorer": "walk"},
+            "expect": {},
+        }
+    )
+    world = ModelWorld(scenario, target_of("redis-optimistic"))
+    result = asyncio.run(Pair(world, None, Limits(20.0, 500)).result())
+    assert str(result.verdict.ruling) == "inconclusive"
+    assert result.faults == ("too many requests span a cleanup or an expiry to be counted: use fewer at once",)

@@ -1,0 +1,288 @@
+"""Replaying order files: the same Gateway, a changed one, another folder, and files that are damaged."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from commands import BAD, own_files, stress
+
+from stress.core.schedule import Head, Order, parse
+from stress.core.step import Move
+from stress.engine import replay as again
+from stress.engine.campaign import Job, Where
+from stress.executors.live.executor import WireWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stress.executors.live.drive import Drive
+
+REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
+
+
+FILES = ("two.yaml", "own.yaml", "gateway.py", "order.txt")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Find the race of a Gateway of one's own: a folder with the scenario, the target, its program and the order."""
+    folder = tmp_path_factory.mktemp("found")
+    shutil.copy(BAD, folder / "gateway.py")
+    assert stress(folder, *own_files(folder, "well", program=folder / "gateway.py")).code == 1
+    shutil.copy(folder / "reports" / "latest" / "order.txt", folder / "order.txt")
+    return folder
+
+
+@pytest.fixture
+def here(found: Path) -> Iterator[Path]:
+    """Give that folder, without reports. What a test changes there is put back: elsewhere it is another Gateway."""
+    kept = {name: (found / name).read_text() for name in FILES}
+    for path in found.iterdir():
+        if path.name not in FILES:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    yield found
+    for name, text in kept.items():
+        (found / name).write_text(text)
+
+
+def replay(folder: Path, *words: str) -> tuple[int, str]:
+    """Replay the order; give the code and what was said, times in names of folders left out."""
+    said = stress(folder, "replay", "order.txt", *words)
+    assert said.err == ""
+    return said.code, REPLACED.sub("REPORT", said.out).strip()
+
+
+def change(program: Path, old: str, new: str) -> None:
+    """Change the Gateway's program."""
+    text = program.read_text()
+    assert text.count(old) == 1
+    program.write_text(text.replace(old, new))
+
+
+def follow(folder: Path, moves: str) -> None:
+    """Write another order into the file."""
+    head, _, rest = (folder / "order.txt").read_text().partition("---\n")
+    attached = rest[rest.index("--- scenario") :]
+    (folder / "order.txt").write_text(head + "---\n" + moves.replace(", ", "\n") + "\n" + attached)
+
+
+ONE_AFTER_ANOTHER = "A start, A GET hits:{id:1}, A SET hits:{id:1}, B start, B GET hits:{id:1}, B SET hits:{id:1}"
+
+# --- the same Gateway --------------------------------------------------------------------------------
+
+
+def test_a_race_still_fails_in_each_replay_and_an_order_that_passes_is_fixed(here: Path) -> None:
+    """The order that was found fails 5 of 5 (exit 1); one request after another passes 3 of 3 (exit 0)."""
+    assert replay(here, "--times", "5") == (1, "STILL FAILING 5/5")
+    follow(here, ONE_AFTER_ANOTHER)
+    assert replay(here, "--times", "3") == (0, "FIXED 3/3")
+    assert not (here / "reports").exists()
+
+
+def test_an_order_that_the_same_gateway_can_not_follow_diverges(here: Path) -> None:
+    """The first step that is not as the file says is told with what came instead; the trace until then is kept."""
+    follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
+    line = "DIVERGED at step 5: expected B HGET hits:{id:1}, saw B GET hits:{id:1}"
+    assert replay(here) == (2, f"{line} (REPORT/trace.ndjson)")
+    folder = next((here / "reports").iterdir())
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["verdict"], result["faults"]) == ("inconclusive", [line])
+    events = [json.loads(told).get("event", {}) for told in (folder / "trace.ndjson").read_text().splitlines()]
+    assert [event["command"] for event in events if event] == ["start", "GET", "SET", "201", "start"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "line"),
+    [
+        ("moody", "inconclusive: failed 2 of 4"),
+        ("forgetful", "inconclusive: 4 replays gave 4 different traces"),
+    ],
+)
+def test_replays_that_differ_are_inconclusive(here: Path, mode: str, line: str) -> None:
+    """A Gateway that fails in every second order, or answers other counts each time: exit 2, with the counts."""
+    follow(here, ONE_AFTER_ANOTHER)
+    change(here / "own.yaml", '"well"', f'"{mode}"')
+    assert replay(here, "--times", "4") == (2, f"{line} (REPORT/trace.ndjson)")
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "line"),
+    [
+        ("die-after-a-step", 2, "inconclusive: Gateway 1 died (killed by signal 6)"),
+        (
+            "no-json",
+            2,
+            "inconclusive: the answer 201 to A names no record at remediationRequestName: check answers.record",
+        ),
+        ("SIGINT-9", 130, "interrupted: failed 2 of 2"),
+        ("SIGTERM-5", 130, "interrupted: failed 0 of 0"),
+    ],
+)
+def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: int, line: str) -> None:
+    """The Gateway dies, names no record, or Ctrl-C: how far it came is told, and the trace so far is kept."""
+    if mode == "no-json":
+        follow(here, "A start, B start")
+    change(here / "own.yaml", '"well"', f'"{mode}"')
+    assert replay(here, "--times", "5") == (code, f"{line} (REPORT/trace.ndjson)")
+    trace = next((here / "reports").iterdir()) / "trace.ndjson"
+    assert json.loads(trace.read_text().splitlines()[0])["event"]["command"] == "start"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", ["False", "OTHERS"])
+async def test_replays_run_side_by_side_once_they_agree(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """After three replays that agree the others run on four deployments; what ends otherwise there is run alone."""
+    follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
+    change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
+    change(here / "gateway.py", 'MODE == "moody" and order % 2', wrong)
+    change(here / "gateway.py", "\nWELL = 2\n", "\nWELL = 2\nOTHERS = os.path.exists('it')\nopen('it', 'a').close()\n")
+    monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
+    used, begun = set(), WireWorld.begun
+
+    def noted(world: WireWorld, drive: Drive) -> Drive:
+        used.add(world)
+        return begun(world, drive)
+
+    monkeypatch.setattr(WireWorld, "begun", noted)
+    job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
+    said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", workers=4), tmp_path)
+    assert (said.line, len(used)) == ("FIXED 12/12", 4)
+
+
+def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
+    """Its program is gone: the line says what it printed last."""
+    (here / "gateway.py").unlink()
+    said = stress(here, "replay", "order.txt")
+    assert said.code == 69
+    assert said.err.startswith("unavailable: Gateway 1 died (exit code 2) before it was ready: ")
+
+
+# --- a Gateway that has changed ----------------------------------------------------------------------
+
+
+def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
+    """The program counts in one step now: the order can't be followed, and no other order fails (exit 0)."""
+    change(here / "gateway.py", '"GET", f"hits:{fingerprint}")', '"INCR", f"hits:{fingerprint}")')
+    change(here / "gateway.py", 'count = 1 if stored == "$-1" else int(stored) + 1', 'count = int(stored.lstrip(":"))')
+    change(
+        here / "gateway.py",
+        '        await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))\n',
+        "",
+    )
+    covered = "exhausted 1 of 1 class up to renaming (2 orders), assuming that requests share only the store"
+    assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
+
+
+def test_a_change_that_still_fails_names_the_new_order(here: Path) -> None:
+    """The program calls its keys otherwise: the old order is gone, a new one fails, and its file replays (exit 1)."""
+    text = (here / "gateway.py").read_text()
+    (here / "gateway.py").write_text(text.replace("hits:", "count:"))
+    code, line = replay(here)
+    assert (code, line) == (1, "STILL FAILING by another order: REPORT/order.txt")
+    order = next((here / "reports").glob("*/order.txt"))
+    assert "A GET count:{id:1}\n" in order.read_text()
+    shutil.copy(order, here / "order.txt")
+    (here / "own.yaml").unlink()
+    assert replay(here, "--times", "2") == (1, "STILL FAILING 2/2")
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "line"),
+    [
+        ("silent", 2, "inconclusive: the Gateway hangs: A, B show neither a step nor an answer for 0.1 s"),
+        ("SIGINT-5", 130, "interrupted"),
+    ],
+)
+def test_a_search_instead_that_ends_early_keeps_its_trace(here: Path, mode: str, code: int, line: str) -> None:
+    """The changed Gateway hangs, or Ctrl-C comes while it is searched: no verdict, and the trace so far is kept."""
+    text = (here / "gateway.py").read_text()
+    # The process that the replay starts is well, and leaves a file: the one that is searched finds it and goes wrong.
+    (here / "gateway.py").write_text(
+        text.replace("hits:", "count:")
+        .replace(
+            "sys.argv[3]\n",
+            'sys.argv[3] if Path(__file__ + ".ran").exists() else "well"\nPath(__file__ + ".ran").touch()\n',
+        )
+        .replace("import sys\n", "import sys\nfrom pathlib import Path\n")
+    )
+    change(here / "own.yaml", '"well"', f'"{mode}"')
+    assert replay(here) == (code, f"{line} (REPORT/trace.ndjson)")
+
+
+def test_what_was_found_is_told_where_it_can_not_be_written(here: Path) -> None:
+    """A file stands where the reports go: the line of the replay comes first, and 74 outweighs inconclusive."""
+    (here / "reports").write_text("")
+    follow(here, "A start")
+    code, told = replay(here)
+    lines = told.splitlines()
+    assert (code, len(lines)) == (74, 2)
+    assert lines[0].startswith("DIVERGED at step 2: expected the end of the order, saw A GET hits:{id:1} or B start")
+    assert lines[1].startswith("the report can't be written: REPORT: File exists (a file stands where")
+
+
+# --- files -------------------------------------------------------------------------------------------
+
+
+def test_an_order_file_alone_is_enough(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """In another folder the scenario and target that are attached to it are used; the outcome is the same."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copy(here / "order.txt", elsewhere)
+    assert replay(elsewhere, "--times", "2") == (1, "STILL FAILING 2/2")
+
+
+@pytest.mark.parametrize("number", range(1, 25))
+def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: int) -> None:
+    """Whichever line of the file is garbage, in the head, the moves or an attachment, its place is told (exit 64)."""
+    lines = (found / "order.txt").read_text().splitlines()
+    assert len(lines) == 24
+    lines[number - 1] = "%%%"
+    (tmp_path / "order.txt").write_text("\n".join(lines))
+    said = stress(tmp_path, "replay", "order.txt")
+    # A target that is not attached any more is missed where it is named.
+    place = r"3:1: own: no such file or bundled name" if number == 21 else rf"{number}:[12]: \S"
+    assert said.code == 64
+    assert re.match(rf"order\.txt:{place}[^\n]*\n\Z", said.err), said.err
+
+
+def test_names_that_lead_nowhere_are_told_by_their_line(tmp_path: Path) -> None:
+    """A scenario of the head that is neither bundled nor attached; a target of the command line keeps its own place."""
+    order = Order((Move("A", "start", ""),), Head(scenario="two", target="redis-atomic"))
+    (tmp_path / "order.txt").write_text(order.text())
+    said = stress(tmp_path, "replay", "order.txt")
+    assert (said.code, said.err.partition(" (")[0]) == (64, "order.txt:2:1: two: no such file or bundled name")
+    order = order.with_head(scenario="atomic-hit-count")
+    (tmp_path / "order.txt").write_text(order.text())
+    said = stress(tmp_path, "replay", "order.txt", "--target", "mine.yaml")
+    assert (said.code, said.err) == (64, "mine.yaml:1:1: can't be read: No such file or directory (check the path)\n")
+
+
+def test_a_file_that_can_not_be_read_is_a_usage_error(tmp_path: Path) -> None:
+    """No file, a folder, bytes that are no text: exit 64."""
+    (tmp_path / "order.txt").write_bytes(b"\xff\xfe")
+    for name, why in (("none.txt", "No such file"), (".", "Is a directory"), ("order.txt", "can't decode byte 0xff")):
+        said = stress(tmp_path, "replay", name)
+        assert said.code == 64
+        assert said.err.startswith(f"Error: {name} can't be read: ") or f"{name} can't be read: " in said.err
+        assert why in said.err
+
+
+# --- in the model ------------------------------------------------------------------------------------
+
+
+def test_an_order_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) -> None:
+    """Searched and replayed without a process: the same order fails there too, and the twin has no such order."""
+    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
+    assert stress(tmp_path, *words).code == 0
+    order = tmp_path / "reports" / "latest" / "order.txt"
+    said = stress(tmp_path, "replay", order, "--times", "50")
+    assert (said.code, said.out) == (1, "STILL FAILING 50/50\n")
+    said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "model")
+    covered = "exhausted 1 of 1 class up to renaming (2 orders)"
+    assert (said.code, said.out) == (0, f"FIXED (the order no longer exists; holds: {covered})\n")

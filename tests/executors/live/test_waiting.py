@@ -1,0 +1,61 @@
+"""Gateways that wait inside their store are controlled like any other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.executors.live.executor import WireWorld
+from stress.schedulers.exhaustive import Exhaustive
+
+pytestmark = pytest.mark.unmeasured
+
+OWN = Path(__file__).parent.parent.parent / "gateways" / "queue_gateway.py"
+SCENARIO = Scenario.model_validate({"name": "own", "story": "Two at once.", "signal": {"labels": {"pod": "p-{fresh}"}}})
+
+
+def own_target(mode: str) -> Target:
+    """Make a target of the Gateway that waits in its store."""
+    start = {"command": [sys.executable, str(OWN), "{port}", "{redis_port}", mode], "ready": {"path": "/ready"}}
+    return Target.model_validate({"name": f"own-{mode}", "start": start, "patience": 1.0})
+
+
+async def every_order(mode: str) -> tuple[int, dict[tuple[int, ...], str]]:
+    """Run every order; give how many there are, and for each outcome (the counts answered) the first order to it."""
+    explorer, orders = Exhaustive(fused=False), 0
+    outcomes: dict[tuple[int, ...], str] = {}
+    async with WireWorld(SCENARIO, own_target(mode)) as world:
+        while explorer.more():
+            trace = await world.run(explorer)
+            explorer.learn(trace)
+            assert trace.fault == ""
+            orders += 1
+            counts = tuple(sorted(answer.count or 0 for answer in trace.answers))
+            outcomes.setdefault(counts, " ".join(f"{move.actor}:{move.command}" for move in trace.moves))
+        assert world.waits.seconds == []
+    return orders, outcomes
+
+
+@pytest.mark.asyncio
+async def test_a_lock_kept_in_the_store_is_waited_for_there() -> None:
+    """Requests that wait for a token by BLPOP are never taken for blocked, and no order of theirs loses a hit."""
+    assert await every_order("token") == (
+        66,
+        {(1, 2): "A:start A:SET A:RPUSH A:BLPOP A:GET A:SET A:RPUSH B:start B:SET B:BLPOP B:GET B:SET B:RPUSH"},
+    )
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_comes_late_is_an_order_of_its_own() -> None:
+    """A Gateway that learns of a record by a message creates it twice where the message is delivered after a look."""
+    assert await every_order("told") == (
+        118,
+        {
+            (1, 2): "A:start A:SET A:PUBLISH A:MESSAGE B:start B:INCR",
+            (1, 1): "A:start B:start B:SET B:PUBLISH B:MESSAGE A:SET A:PUBLISH",
+        },
+    )

@@ -1,0 +1,111 @@
+"""Scripts that touch what they do not declare, on real processes: every run of one is seen, and so is what it wrote."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from following import Follow
+from redis.asyncio import Redis
+
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.core.step import Access, Touch
+from stress.core.trace import Kind
+from stress.engine.case import Pair
+from stress.engine.search import Limits
+from stress.executors.live.executor import WireWorld
+from stress.protocols.redis.server import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress.core.trace import Trace
+
+pytestmark = pytest.mark.unmeasured
+
+PROGRAM = Path(__file__).parent.parent.parent / "gateways" / "script_gateway.py"
+OTHER_BRANCH = "A A B B B B A"
+"""A has seen no record; B makes it; the script of A finds it."""
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """Start a server of one's own."""
+    server = Valkey()
+    yield server
+    server.close()
+
+
+def target(**redis: object) -> Target:
+    """Make a target of the service, which is asked for its records and hits."""
+    data = {
+        "name": "scripted",
+        "start": {"command": [sys.executable, str(PROGRAM), "{port}", "{redis_port}"], "ready": {"path": "/ready"}},
+        "stores": {"redis": redis},
+        "fingerprint": {"answer": "fingerprint"},
+        "observe": {
+            "records": {"redis": ["KEYS", "record:{fingerprint}"]},
+            "hits": {"redis": ["GET", "hits:{fingerprint}"]},
+        },
+    }
+    return Target.model_validate(data)
+
+
+def scenario(**changes: object) -> Scenario:
+    """Make a scenario of two identical first requests, whose hits must be as many as their answers."""
+    data = {
+        "name": "scripted",
+        "story": "Two at once.",
+        "signal": {"labels": {"pod": "{fresh}"}},
+        "invariants": ["one_created_answer", "no_phantom_count"],
+        **changes,
+    }
+    return Scenario.model_validate(data)
+
+
+def touched(trace: Trace) -> list[set[Touch]]:
+    """Give what each run of the script touched."""
+    return [set(event.touches) for event in trace.events if event.kind is Kind.STEP and event.command == "EVAL"]
+
+
+RECORD, HITS = Touch("record:{fresh}", Access.WRITE), Touch("hits:{fresh}", Access.WRITE)
+
+
+@pytest.mark.asyncio
+async def test_a_key_shows_in_the_run_whose_branch_touches_it() -> None:
+    """The same call touches its declared key in one branch, and one more in the other; both are deleted after it."""
+    async with WireWorld(scenario(), target()) as world:
+        traces = [await world.run(Follow(actors)) for actors in (OTHER_BRANCH, "A A A A B B", OTHER_BRANCH)]
+        left = await world.site.store.ask([("KEYS", "*")])
+    assert [trace.fault for trace in traces] == ["", "", ""]
+    assert [touched(trace) for trace in traces] == [[{RECORD}, {RECORD, HITS}], [{RECORD}], [{RECORD}, {RECORD, HITS}]]
+    assert left == [[]]
+
+
+@pytest.mark.asyncio
+async def test_an_undeclared_key_in_a_store_of_ones_own_ends_the_search(valkey: Valkey) -> None:
+    """Coverage is claimed by declared keys there, so one that is not is named; what the run wrote is deleted."""
+    async with WireWorld(scenario(), target(url=valkey.url)) as world:
+        result = await Pair(None, world, Limits(20.0, 500)).result()
+    assert str(result.verdict.ruling) == "inconclusive"
+    assert result.verdict.reason == (
+        "a script touches hits:{fresh}, which it does not declare, in a store that was not started here: "
+        "let it take its keys from KEYS, or say stores.redis.scratch: true"
+    )
+    async with Redis.from_url(valkey.url) as redis:
+        assert await redis.keys() == []
+
+
+@pytest.mark.asyncio
+async def test_in_a_scratch_store_an_undeclared_key_counts_as_in_one_that_was_started(valkey: Valkey) -> None:
+    """The branch is seen, nothing is left behind, and no connection stays open for MONITOR."""
+    async with WireWorld(scenario(), target(url=valkey.url, scratch=True)) as world:
+        trace = await world.run(Follow(OTHER_BRANCH))
+        [clients] = await world.site.store.ask([("CLIENT", "LIST")])
+    assert (trace.fault, touched(trace)) == ("", [{RECORD}, {RECORD, HITS}])
+    assert b"cmd=monitor" not in clients
+    async with Redis.from_url(valkey.url) as redis:
+        assert await redis.keys() == []

@@ -1,0 +1,154 @@
+"""Explorers, on programs small enough to count by hand."""
+
+from __future__ import annotations
+
+from math import factorial
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stress.core.schedule import Order
+from stress.core.step import START, Move
+from stress.core.trace import Details, Snapshot, Trace
+from stress.schedulers.base import Diverged, Explorer
+from stress.schedulers.exhaustive import Exhaustive
+from stress.schedulers.random_walk import Walk
+from stress.schedulers.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def play(explorer: Explorer, lengths: Sequence[int], clocks: int = 0) -> tuple[Move, ...]:
+    """Run one order of a program: each actor starts and has so many steps; the clock may act."""
+    taken: list[Move] = []
+    while True:
+        moves = []
+        for number, length in enumerate(lengths):
+            actor = chr(65 + number)
+            done = sum(move.actor == actor for move in taken)
+            if done <= length:
+                moves.append(Move(actor, "STEP", "k", done) if done else Move(actor, START, ""))
+        done = not moves
+        used = sum(move.actor == "clock" for move in taken)
+        if used < clocks and taken and not done:
+            moves.append(Move("clock", "clock", "", used + 1))
+        if not moves:
+            break
+        move = explorer.choose(moves, done=done)
+        assert move is not None
+        taken.append(move)
+    trace = Trace("test", "", "", len(lengths), tuple(taken), lambda: Details((), (Snapshot(None, None),)))
+    explorer.learn(trace)
+    return trace.moves
+
+
+def everything(explorer: Explorer, lengths: Sequence[int], clocks: int = 0) -> list[tuple[Move, ...]]:
+    """Run all orders of an explorer."""
+    found = []
+    while explorer.more():
+        found.append(play(explorer, lengths, clocks))
+    return found
+
+
+@pytest.mark.parametrize(("clients", "orders"), [(2, 6), (3, 90)])
+def test_orders_of_get_set_clients_are_counted_exactly(clients: int, orders: int) -> None:
+    """With starts in one place each, n clients of two steps have (2n)!/2^n orders, each run once."""
+    explorer = Exhaustive(fused=True)
+    found = everything(explorer, [2] * clients)
+    assert (len(found), len(set(found)), explorer.exhausted) == (orders, orders, True)
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=3))
+def test_free_starts_are_moves_like_any_other(lengths: list[int]) -> None:
+    """With free starts the number of orders is the multinomial of starts and steps, each run once."""
+    expected = factorial(sum(lengths) + len(lengths))
+    for length in lengths:
+        expected //= factorial(length + 1)
+    found = everything(Exhaustive(fused=False), lengths)
+    assert (len(found), len(set(found))) == (expected, expected)
+
+
+def canonical(order: tuple[Move, ...]) -> tuple[object, ...]:
+    """Name the class of an order in which starts commute with all but the clock."""
+    epoch, starts, steps = 0, [], []
+    for move in order:
+        epoch += move.actor == "clock"
+        if move.command == START:
+            starts.append((move.actor, epoch))
+        else:
+            steps.append(move)
+    return tuple(sorted(starts)), tuple(steps)
+
+
+@given(st.lists(st.integers(1, 2), min_size=1, max_size=2), st.integers(0, 2))
+def test_fused_starts_leave_one_order_of_each_class(lengths: list[int], clocks: int) -> None:
+    """Fused starts run exactly one member of each class that free starts have, the clock's moves included."""
+    free = {canonical(order) for order in everything(Exhaustive(fused=False), lengths, clocks)}
+    fused = [canonical(order) for order in everything(Exhaustive(fused=True), lengths, clocks)]
+    trailing = {one for one in free if one not in set(fused)}
+    assert len(fused) == len(set(fused))
+    assert set(fused) <= free
+    assert trailing == set()
+
+
+def test_orders_with_fewer_switches_come_first() -> None:
+    """The numbers of switches never decrease, and the bound says what is complete."""
+    explorer = Exhaustive(fused=True)
+    switches = []
+    bounds = []
+    while explorer.more():
+        bounds.append((explorer.bound, explorer.exhausted))
+        switches.append(Order(play(explorer, [2, 2])).switches())
+    assert switches == [0, 0, 1, 1, 2, 2]
+    assert bounds == [(None, False), (None, False), (0, False), (0, False), (1, False), (1, False)]
+    assert (explorer.bound, explorer.exhausted) == (2, True)
+
+
+def test_orders_with_the_clock_wait_until_the_others_are_done() -> None:
+    """Apart from the rest, orders in which the clock moves come last, unless it is their turn."""
+    late = [
+        any(m.actor == "clock" for m in order)
+        for order in everything(Exhaustive(fused=True, clock_apart=True), [1, 1], 1)
+    ]
+    assert late == sorted(late)
+    assert any(late)
+    eager = Exhaustive(fused=True, clock_apart=True, clock_turn=lambda: True)
+    assert eager.more()
+    play(eager, [1, 1], 1)
+    assert eager.more()
+    assert any(move.actor == "clock" for move in play(eager, [1, 1], 1))
+
+
+def test_a_replay_follows_an_order_to_the_letter() -> None:
+    """The same moves again, as often as asked."""
+    order = play(Walk(5), [2, 2])
+    replay = Replay(order, times=3)
+    assert everything(replay, [2, 2]) == [order] * 3
+
+
+def test_a_replay_names_the_first_step_that_can_not_be_followed() -> None:
+    """A divergence says which step was expected and what was possible instead."""
+    order = (Move("A", START, ""), Move("A", "OTHER", "k"))
+    replay = Replay(order)
+    replay.more()
+    message = r"DIVERGED at step 2: expected A OTHER k, saw A STEP k or B start"
+    with pytest.raises(Diverged, match=message):
+        play(replay, [1, 1])
+    short = Replay(order[:1])
+    short.more()
+    with pytest.raises(Diverged, match="expected the end of the order, saw A STEP k"):
+        play(short, [1])
+
+
+def test_a_walk_is_repeated_by_its_seed() -> None:
+    """The same seed draws the same orders, another seed others, and every order can be drawn."""
+    assert everything(Walk(1, 40), [2, 2]) == everything(Walk(1, 40), [2, 2])
+    assert everything(Walk(1, 40), [2, 2]) != everything(Walk(2, 40), [2, 2])
+    assert len(set(everything(Walk(1, 400), [1, 1]))) == 6
+    assert not any(m.actor == "clock" for o in everything(Walk(1, 50, skip=frozenset({"clock"})), [2, 2], 1) for m in o)
+    walk = Walk(3)
+    ends = {walk.choose([Move("cleanup", "cleanup", "")], done=True) for _ in range(20)}
+    assert ends == {None, Move("cleanup", "cleanup", "")}
