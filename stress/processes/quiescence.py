@@ -13,6 +13,7 @@ import os
 import platform
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -144,7 +145,7 @@ class ProcessWatch:
         """Follow threads and child processes that come and go; tell whether any did. Look at all if ``whole``."""
         if self._accounts and not whole and self._as_before():
             return False
-        alive: set[tuple[int, int]] = set()
+        seen: dict[tuple[int, int], bytes] = {}
         family, changed = [self.pid], False
         for pid in family:
             for thread in _threads(pid):
@@ -153,27 +154,27 @@ class ProcessWatch:
                     changed = True
                     if not self._open(key):
                         continue
-                alive.add(key)
+                seen[key] = b""
                 try:
-                    family += map(int, os.pread(self._accounts[key][2], 4096, 0).split())
+                    seen[key] = os.pread(self._accounts[key][2], 4096, 0)
                 except OSError:  # it ended a moment ago
                     changed = True
-        for gone in self._accounts.keys() - alive:
+                family += map(int, seen[key].split())
+        for gone in self._accounts.keys() - seen.keys():
             changed = True
             self._forget(gone)
-        self._remember({pid for pid, _ in alive})
+        # What was followed, not what there is by now: a child that was started meanwhile is to be seen as new.
+        self._seen = [seen[key] for key in self._accounts]
+        self._remember({pid for pid, _ in seen})
         return changed
 
     def _remember(self, family: set[int]) -> None:
-        """Keep what tells at little cost that nothing has changed."""
+        """Keep the task folders of all processes, whose links tell at little cost that no thread is new."""
         for gone in self._folders.keys() - family:
             os.close(self._folders.pop(gone))
-        try:
-            for pid in family - self._folders.keys():
+        for pid in family - self._folders.keys():
+            with suppress(OSError):  # it ended a moment ago: the next look is a whole one
                 self._folders[pid] = os.open(f"/proc/{pid}/task", os.O_RDONLY | os.O_DIRECTORY)
-            self._seen = [os.pread(children, 4096, 0) for _, _, children in self._accounts.values()]
-        except OSError:  # it ended a moment ago: the next look is a whole one
-            self._seen = []
 
     def _open(self, key: tuple[int, int]) -> bool:
         """Open the accounts of a thread: what it has run, where it is, what it has started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -154,6 +156,40 @@ def test_a_thread_in_place_of_one_that_ended_is_watched() -> None:
     process.stdout.close()
     assert watch is not None
     watch.close()
+
+
+STARTS = """
+import subprocess, sys
+for _ in sys.stdin:
+    child = subprocess.Popen(["sleep", "50"])
+    print(child.pid, flush=True)
+"""
+
+
+def test_a_child_that_is_started_during_a_look_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process starts another right after it was looked at: the next look finds that one, and its timer."""
+    process = subprocess.Popen([sys.executable, "-c", STARTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    opening, child = os.open, 0
+
+    def starting(path: str, flags: int) -> int:
+        nonlocal child
+        if path == f"/proc/{process.pid}/task" and not child:
+            process.stdin.write(b"start\n")
+            child = int(process.stdout.readline())
+        return opening(path, flags)
+
+    monkeypatch.setattr(os, "open", starting)
+    watch = ProcessWatch(process.pid)
+    assert child > 0
+    assert list(until_quiet(watch).unknown) == [child]
+    watch.close()
+    os.kill(child, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
 
 
 def test_a_busy_process_is_not_quiet() -> None:
