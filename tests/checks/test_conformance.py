@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from stress.checks import Check
 
+pytestmark = pytest.mark.unmeasured
+
 QUICKLY = settings(max_examples=200, database=None, deadline=None, phases=[Phase.generate])
 LEASE = "leases/prod/k"
 RECORDS = ["rr/prod/r", "rr/prod/s"]
