@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from commands import TWO_AT_ONCE, Said, stress
 from conftest import MEASURES
 from made import HOLDS, TWO_RACES, found, trace_of
@@ -24,7 +25,8 @@ from stress.schedulers.exhaustive import Exhaustive
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+
+pytestmark = pytest.mark.unmeasured
 
 
 def as_shown(one: Shown, said: str) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from stress.processes.replicas import Replica
 
+pytestmark = pytest.mark.unmeasured
+
 HERE = Path(__file__).parent.parent.parent / "gateways"
 KIND = "remediationrequests.kubernaut.ai"
 MODES = ("racy", "cached", "corrected")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from stress.config.scenario import Scenario
 
+pytestmark = pytest.mark.unmeasured
+
 ORDERS = 50
 """A few more than the corrected mode has: the plain random walk draws what is left of them."""
 
