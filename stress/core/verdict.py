@@ -90,6 +90,8 @@ class Evidence:
     then requests share more than the store.
     ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none did). Then
     ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own order.
+    ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
+    on the server was not explored.
     """
 
     world: str
@@ -115,6 +117,7 @@ class Evidence:
     beside: str = ""
     shared_connection: str = ""
     in_order: bool = False
+    pipelines: tuple[str, ...] = ()
 
     @property
     def remedy(self) -> str:

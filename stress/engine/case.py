@@ -148,6 +148,8 @@ class Pair:
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
         notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
         notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
+        sent = dict.fromkeys(name for one in covered for name in one.evidence.pipelines)
+        notes += [f"a pipeline was released as one step: {name}" for name in sent]
         notes += [one.evidence.remedy for one in covered if one.evidence.remedy and verdict.holds]
         return Result(
             scenario=world.scenario,

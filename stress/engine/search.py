@@ -228,6 +228,7 @@ class Search:
             exhausted=exhausted,
             beside=beside,
             shared_connection=shared,
+            pipelines=tuple(sorted(self._tally.pipelines)),
             in_order=explorer.exhausted and bool(shared) and not beside,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,

@@ -23,7 +23,8 @@ class Tally:
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
     is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
-    ``fault`` says why nothing more may be concluded, ``notes`` are for the user.
+    ``pipelines`` are the commands that went out together and were released as one step. ``fault`` says why nothing
+    more may be concluded, ``notes`` are for the user.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -35,6 +36,7 @@ class Tally:
         self.notes: list[str] = []
         self.last: Trace | None = None
         self.shared_connection = ""
+        self.pipelines: set[str] = set()
         self.ran = 0
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
@@ -42,6 +44,7 @@ class Tally:
         self.ran += 1
         self.last = trace
         self.shared_connection = self.shared_connection or trace.shared_connection
+        self.pipelines |= {move.command for move in trace.moves if "+" in move.command.partition("(")[0]}
         self.fault = self.fault or trace.fault or doubt(trace, self._world)
         if self.fault:
             return ()

@@ -4,7 +4,8 @@
 
 `one`: all commands go down one connection, whenever they come. `pool`: a command has a connection to itself until it
 is replied to; the one that has been free for longest is taken, so that requests use each other's.
-`watch`: the same, and each request watches a key while it counts, on whatever connection it is given.
+`watch`: the same, and each request watches a key while it counts, on whatever connection it is given. `pipeline`: both
+commands of a request are written at once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TURNS: deque[asyncio.Future[int]] = deque()
 
 async def command(*words: str) -> int:
     """Run a command whose reply is a number."""
-    raw = "".join((f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words))).encode()
+    raw = packed(words)
     if MODE == "one":
         turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         TURNS.append(turn)
@@ -34,6 +35,20 @@ async def command(*words: str) -> int:
     reply = (await reader.readline()).strip()[1:]
     FREE.append((reader, writer))
     return 0 if reply == b"OK" else int(reply)
+
+
+def packed(words: tuple[str, ...]) -> bytes:
+    """Write a command as RESP."""
+    return "".join((f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words))).encode()
+
+
+async def together(*commands: tuple[str, ...]) -> int:
+    """Run commands in one write; give the number that the first is replied."""
+    reader, writer = FREE.popleft() if FREE else await asyncio.open_connection("127.0.0.1", STORE)
+    writer.write(b"".join(map(packed, commands)))
+    numbers = [int((await reader.readline())[1:]) for _ in commands]
+    FREE.append((reader, writer))
+    return numbers[0]
 
 
 async def replies() -> None:
@@ -53,8 +68,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 pod = json.loads(body)["alerts"][0]["labels"]["pod"]
                 if MODE == "watch":
                     await command("WATCH", f"gone:{pod}")
-                hits = await command("INCR", f"hits:{pod}")
-                await command(*(["UNWATCH"] if MODE == "watch" else ["EXPIRE", f"hits:{pod}", "300"]))
+                if MODE == "pipeline":
+                    hits = await together(("INCR", f"hits:{pod}"), ("EXPIRE", f"hits:{pod}", "300"))
+                else:
+                    hits = await command("INCR", f"hits:{pod}")
+                    await command(*(["UNWATCH"] if MODE == "watch" else ["EXPIRE", f"hits:{pod}", "300"]))
                 status, told = 201 if hits == 1 else 202, {"fingerprint": pod, "remediationRequestName": f"rr-{pod}"}
             text = json.dumps(told)
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())

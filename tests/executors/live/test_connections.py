@@ -92,3 +92,11 @@ async def test_requests_that_share_what_a_connection_watches_may_conflict_in_any
         trace = await world.run(Interleaving(choices))
     assert trace.fault == ""
     assert [(event.actor, event.command) for event in trace.events if event.varies] == varying
+
+
+async def test_a_pipeline_that_was_released_as_one_step_is_named() -> None:
+    """Two commands in one write are a step: the evidence names them, and so does a note; else there is none."""
+    result = await searched(world_of("pipeline"))
+    assert result.verdict.evidence[0].pipelines == ("INCR+EXPIRE",)
+    assert result.notes.count("a pipeline was released as one step: INCR+EXPIRE") == 1
+    assert (await searched(world_of("pool"))).verdict.evidence[0].pipelines == ()
