@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.checks import cause, not_checked, run_checks
 from stress.config.scenario import Race
 from stress.core.outcomes import Outcomes
-from stress.core.verdict import Evidence, Sampled
+from stress.core.verdict import Evidence, Sampled, counted
 from stress.engine.beforehand import Beforehand
 from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with
 from stress.engine.shrink import minimise
@@ -43,6 +43,8 @@ _OWN_RANDOM_SCHEDULES = 300
 """How many a search of a target that is not bundled has."""
 _RANDOM_SHARE = 0.1
 """The part of the seconds of a search that is kept for random schedules."""
+_ODD_SHARE = 0.05
+"""How many of those may end with a fault, from which nothing follows: with more the search is inconclusive."""
 CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
 _SMALL_SECONDS = 5.0
@@ -113,6 +115,8 @@ class Search:
         self._drawn = self._tried = 0
         self._stale: list[Order] = []
         self._explored: set[str] = set()
+        self._skipped: list[str] = []
+        self._may_skip = 0
         self._begun = self._told = time.monotonic()
 
     async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
@@ -188,6 +192,7 @@ class Search:
         if self._world.target.protocol is None:
             most = _OWN_RANDOM_SCHEDULES
         most = min(most, max(0, self._limits.orders - self._tally.ran))
+        self._may_skip = max(1, round(_ODD_SHARE * most))
         share = _RANDOM_SHARE * self._limits.seconds / 2
         drawn = {one.explorer for one in self._draws}
         if Walk.name not in drawn:
@@ -195,6 +200,17 @@ class Search:
         if Urw.name not in drawn and most > 1:
             urw = Urw(self._limits.drawing(), most // 2, skip=self._skip)
             await self._sample(urw, time.monotonic() + share)
+        if self._skipped:
+            skipped = counted(len(self._skipped), "random order")
+            self._tally.notes.append(f"{skipped} skipped, such as one that ended so: {self._skipped[0]}")
+
+    def _odd(self, trace: Trace) -> bool:
+        """Tell whether a random schedule is skipped: nothing follows from its run, and the deployment goes on."""
+        lost = isinstance(self._world, WireWorld) and self._world.site.broken
+        if not trace.fault or lost or len(self._skipped) >= self._may_skip:
+            return False
+        self._skipped.append(trace.fault)
+        return True
 
     async def _walk(self, most: int, until: float) -> None:
         """Run random walks, several beside each other: one does not depend on another."""
@@ -203,7 +219,8 @@ class Search:
         orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)
         async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
             async for trace in traces:
-                drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
+                if not self._odd(trace):
+                    drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
         if drawn.orders:
             self._draws.append(drawn.by(Walk(0)))
 
@@ -285,6 +302,8 @@ class Search:
 
         while not over() and sampler.more():
             trace = await run_with(sampler, self._world)
+            if beside and self._odd(trace):
+                continue
             drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
             if not self._tally.fault:
                 sampler.learn(trace)

@@ -93,6 +93,41 @@ async def test_beside_a_search_random_schedules_run(limits: Limits, drawn: int) 
     assert [(one.explorer, one.orders) for one in covered.evidence.draws] == [("walk", drawn), ("urw", drawn)]
 
 
+class Odd(ModelWorld):
+    """A world in which every so many-th random schedule can't be followed to its end."""
+
+    every = 0
+    drawn = 0
+
+    def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run it, and let it end so."""
+        trace = super().run(explorer, fresh, also)
+        self.drawn += explorer.name in ("walk", "urw")
+        if explorer.name in ("walk", "urw") and self.drawn % self.every == 0:
+            trace.fault = "ambiguous"
+        return trace
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("every", "ruling", "drawn", "notes"),
+    [
+        (25, "holds", 196, ("8 random orders skipped, such as one that ended so: ambiguous",)),
+        (10, "inconclusive", 99, ("10 random orders skipped, such as one that ended so: ambiguous",)),
+    ],
+)
+async def test_an_odd_random_schedule_is_skipped_and_counted(
+    every: int, ruling: str, drawn: int, notes: tuple[str, ...]
+) -> None:
+    """Up to one in twenty decides nothing beside a search that ran every schedule; with more nothing is concluded."""
+    world = Odd(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
+    world.every = every
+    result = await Pair(world, None, LIMITS).result()
+    assert str(result.verdict.ruling) == ruling
+    assert sum(one.orders for one in result.verdict.evidence[0].draws) == drawn
+    assert result.notes == notes
+
+
 BREAKS = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint}"
 
 
