@@ -43,6 +43,8 @@ _OWN_RANDOM_SCHEDULES = 300
 """How many a search of a target that is not bundled has."""
 _RANDOM_SHARE = 0.1
 """The part of the seconds of a search that is kept for random schedules."""
+_STARTS = 10
+"""How many starts of a deployment a search must be as long as for more of them to be started."""
 _ODD_SHARE = 0.05
 """How many of those may end with a fault, from which nothing follows: with more the search is inconclusive."""
 CONFIRMATIONS = 3
@@ -108,6 +110,8 @@ class Search:
         baseline: bool = False,
     ) -> None:
         """Take the world, which must have been entered, and the budget."""
+        if isinstance(world, WireWorld) and limits.seconds < _STARTS * world.site.seconds:
+            limits = limits._replace(workers=Workers())  # to start more would take the time of the search
         self._world, self._limits, self._tell, self._baseline = world, limits, tell, baseline
         self._expected = expected_of(world)
         self._tally = Tally(world, limits.seed)

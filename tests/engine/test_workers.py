@@ -16,6 +16,7 @@ from stress.config.target import Target
 from stress.core.schedule import Order
 from stress.core.step import Move
 from stress.engine.running import Workers, follow_each
+from stress.engine.search import Limits, Search
 from stress.executors.asked import Memory
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
@@ -132,7 +133,7 @@ async def test_a_slow_or_large_target_has_one_deployment(
     """A start of over 3 s or processes of over 500 MB are not repeated."""
     async with Site(PLAIN) as site:
         monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3.0)
-        monkeypatch.setattr(site, "_seconds", seconds)
+        monkeypatch.setattr(site, "seconds", seconds)
         monkeypatch.setattr(Site, "_bytes", size)
         assert site.single == reason
         assert await site.beside(4) == [site]
@@ -208,3 +209,15 @@ def test_choices_are_made_again_and_a_divergence_too() -> None:
         memory.again()
     with pytest.raises(Diverged, match="step 1: expected A start, saw A GET a"):
         memory.choose([read], done=False)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("started_in", "deployments"), [(2.9, 1), (0.1, 2)])
+async def test_no_more_are_started_where_that_takes_the_time_of_the_search(
+    started_in: float, deployments: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that is not as long as ten starts has the one deployment that is there."""
+    async with WireWorld(TWO, PLAIN) as world:
+        monkeypatch.setattr(world.site, "seconds", started_in)
+        await Search(world, Limits(5.0, 20, workers=Workers.chosen(2))).run()
+        assert len(world._beside) + 1 == deployments

@@ -81,7 +81,7 @@ class Site:
         self._allow = allow
         self._others: list[Site] = []
         self._opening = asyncio.Lock()
-        self._seconds = 0.0
+        self.seconds = 0.0  # that it took to start
         self.left_out = ""
 
     async def __aenter__(self) -> Self:
@@ -98,7 +98,7 @@ class Site:
         except BaseException:
             await self.__aexit__()
             raise
-        self._seconds = time.monotonic() - begun
+        self.seconds = time.monotonic() - begun
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -146,8 +146,8 @@ class Site:
             return "its store was not started here"
         if stores.listens or (start is not None and "{port}" not in start.model_dump_json()):
             return "it needs fixed ports"
-        if self._seconds > _START_SECONDS:
-            return f"it takes {self._seconds:.1f} s to start"
+        if self.seconds > _START_SECONDS:
+            return f"it takes {self.seconds:.1f} s to start"
         return f"it takes {self._bytes >> 20} MB" if self._bytes > _MOST_BYTES else ""
 
     @property
