@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -12,7 +13,7 @@ from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
 from stress.engine.case import Pair
-from stress.engine.running import Workers, doubt, follow, follow_each
+from stress.engine.running import Workers, beside, doubt, follow, follow_each
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
 from stress.executors.identity import UNKNOWN
 from stress.processes.needed import check
@@ -56,60 +57,83 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
 
 
 class _Replays:
-    """Follows one order several times in one world."""
+    """Follows one order several times in one world.
+
+    ``_seen`` counts the traces that were followed to their end, by their signature and whether an invariant was broken.
+    """
 
     def __init__(self, order: Order, world: World, times: int, reports: Path, workers: Workers) -> None:
         self._order, self._world, self._times, self._reports = order, world, times, reports
         self._workers = workers.of(order.moves)
+        self._timed = any(move.actor == "clock" for move in order.moves)
         self._last: Trace | None = None
-        self._done = 0
+        self._seen: Counter[tuple[object, bool]] = Counter()
 
     async def told(self) -> Told | None:
         """Count how often the order fails; None when a Gateway that has changed no longer allows it."""
-        failed, stories = 0, set[object]()
         try:
-            async with aclosing(self._traces(stories)) as traces:
+            async with aclosing(self._traces()) as traces:
                 async for trace in traces:
                     self._last = trace
-                    fault = trace.fault or doubt(trace, self._world)
+                    fault = self._fault(trace)
                     if fault.startswith("DIVERGED"):
                         return self._ended(fault, INCONCLUSIVE) if self._same else None
                     if fault:
                         return self._ended(f"inconclusive: {fault}", INCONCLUSIVE)
-                    self._done += 1
-                    stories.add(trace.signature)
-                    failed += bool(run_checks(self._world.scenario.invariants, trace))
+                    broken = run_checks(self._world.scenario.invariants, trace)
+                    self._seen[trace.signature, bool(broken)] += 1
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
             self._last = self._world.abandoned(INTERRUPTED) or self._last
-            return self._ended(f"{INTERRUPTED}: failed {failed} of {self._done}", INTERRUPT)
-        return self._counted(failed, len(stories))
+            return self._ended(f"{INTERRUPTED}: failed {self._failed} of {self._seen.total()}", INTERRUPT)
+        return self._counted()
 
-    async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
-        """Follow the order alone at first; where all told one of the ``stories``, the others beside each other.
+    async def _traces(self) -> AsyncGenerator[Trace]:
+        """Follow the order alone at first, unless it sleeps until the clock moves; then several beside each other.
 
-        Where one beside others tells something else, the order is followed alone instead.
+        The first ones alone must agree. One beside others that ends otherwise, than those or than most, is followed
+        alone instead: that counts.
         """
-        for _ in range(min(self._times, CONFIRMATIONS)):
-            yield await follow(self._order, self._world)
-        left = self._times - CONFIRMATIONS
-        alone = left if len(stories) > 1 else 0
-        async with aclosing(follow_each([self._order] * (left - alone), self._world, self._workers)) as traces:
-            async for trace in traces:
-                if trace.signature in stories and not trace.fault:
-                    yield trace
-                else:
-                    alone += 1
+        alone = 0 if self._timed else min(self._times, CONFIRMATIONS)
         for _ in range(alone):
             yield await follow(self._order, self._world)
+        left = self._times - alone
+        first = set(self._seen)
+        one = len(first) > 1 or len(await beside(self._world, min(self._workers, left))) == 1
+        again = left if one else 0
+        async with aclosing(follow_each([self._order] * (left - again), self._world, self._workers)) as traces:
+            async for trace in traces:
+                if self._fault(trace):
+                    again += 1
+                else:
+                    yield trace
+        again += 0 if one else self._drop_odd(first)
+        for _ in range(again):
+            yield await follow(self._order, self._world)
 
-    def _counted(self, failed: int, stories: int) -> Told:
-        times = self._times
+    def _drop_odd(self, first: Collection[tuple[object, bool]]) -> int:
+        """Take back what differs from the ``first`` ones, or from most where there were none; give how many."""
+        like = first or [one for one, _ in self._seen.most_common(1)]
+        kept = {one: self._seen[one] for one in like}
+        odd = self._seen.total() - sum(kept.values())
+        self._seen = Counter(kept)
+        return odd
+
+    def _fault(self, trace: Trace) -> str:
+        return trace.fault or doubt(trace, self._world)
+
+    def _counted(self) -> Told:
+        times, failed = self._times, self._failed
+        stories = len({signature for signature, _ in self._seen})
         if failed not in (0, times):
             return self._ended(f"inconclusive: failed {failed} of {times}", INCONCLUSIVE)
         if stories > 1:
             return self._ended(f"inconclusive: {times} replays gave {stories} different traces", INCONCLUSIVE)
         return Told(f"STILL FAILING {failed}/{times}", RACE) if failed else Told(f"FIXED {times}/{times}", 0)
+
+    @property
+    def _failed(self) -> int:
+        return sum(number for (_, broken), number in self._seen.items() if broken)
 
     @property
     def _same(self) -> bool:

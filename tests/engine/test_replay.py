@@ -14,12 +14,15 @@ from stress.core.schedule import Head, Order, parse
 from stress.core.step import Move
 from stress.engine import replay as again
 from stress.engine.campaign import Job, Where
+from stress.engine.running import follow as follow_alone
 from stress.executors.live.executor import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
+    from stress.core.trace import Trace
+    from stress.engine.running import World
     from stress.executors.live.drive import Drive
 
 REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
@@ -133,17 +136,42 @@ def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: i
     assert json.loads(trace.read_text().splitlines()[0])["event"]["command"] == "start"
 
 
+NUMBERED = """
+NUMBER = 0
+while True:
+    try:
+        os.mkdir(f"process-{NUMBER}")
+        break
+    except FileExistsError:
+        NUMBER += 1
+"""
+"""Lets a Gateway know how many of its processes were there before it."""
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[object]:
+    """Let each process know how many started before it, and fail where ``wrong`` holds; note each replay run alone."""
+    change(folder / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
+    change(folder / "gateway.py", 'MODE == "moody" and order % 2', wrong)
+    change(folder / "gateway.py", "\nWELL = 2\n", f"\nWELL = 2\n{NUMBERED}")
+    monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
+    alone: list[object] = []
+
+    def noted(order: Order, world: World) -> Coroutine[None, None, Trace]:
+        alone.append(order)
+        return follow_alone(order, world)
+
+    monkeypatch.setattr(again, "follow", noted)
+    return alone
+
+
 @pytest.mark.asyncio
-@pytest.mark.parametrize("wrong", ["False", "OTHERS"])
+@pytest.mark.parametrize("wrong", ["False", "NUMBER > 0"])
 async def test_replays_run_side_by_side_once_they_agree(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     """After three replays that agree the others run on four deployments; what ends otherwise there is run alone."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
-    change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
-    change(here / "gateway.py", 'MODE == "moody" and order % 2', wrong)
-    change(here / "gateway.py", "\nWELL = 2\n", "\nWELL = 2\nOTHERS = os.path.exists('it')\nopen('it', 'a').close()\n")
-    monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
+    alone = prepare(here, monkeypatch, wrong)
     used, begun = set(), WireWorld.begun
 
     def noted(world: WireWorld, drive: Drive) -> Drive:
@@ -154,6 +182,29 @@ async def test_replays_run_side_by_side_once_they_agree(
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", workers=4), tmp_path)
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
+    assert (len(alone) == 3) == (wrong == "False")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("workers", "wrong", "line", "alone"),
+    [
+        (4, "False", "FIXED 4/4", 0),
+        (4, "NUMBER == 1", "FIXED 4/4", 1),
+        (4, "NUMBER > 0", "inconclusive: failed 3 of 4", 1),
+        (1, "order == 4", "inconclusive: failed 1 of 4", 4),
+    ],
+)
+async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  # noqa: PLR0913, PLR0917 - columns
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, wrong: str, line: str, alone: int
+) -> None:
+    """One on each of four deployments; what differs from most is run alone and counts, as do all on one deployment."""
+    follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}").replace("B start", "clock clock, B start"))
+    ran_alone = prepare(here, monkeypatch, wrong)
+    job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
+    order = parse((here / "order.txt").read_text())
+    said = await again.replay(order, job, 4, Where("wire", workers=workers), tmp_path)
+    assert (said.line.partition(" (")[0], len(ran_alone)) == (line, alone)
 
 
 def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
