@@ -159,8 +159,8 @@ class Kept(NamedTuple):
 class Batch:
     """Searches pairs and reports them, one target after another, so that its pairs share its processes.
 
-    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted. Only a run
-    that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
+    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted. Only a
+    run that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
     """
 
     jobs: Sequence[Job]
