@@ -17,7 +17,7 @@ from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Raw
 from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
-from stress.schedulers.interleaving import Interleaving
+from stress.executors.live.preflight import Learned, preflight
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -83,6 +83,7 @@ class WireWorld:
         self.marks = Marks(scenario.signal, target)
         self.fingerprint_field = self.marks.field
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
+        self.learned = Learned()
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -231,8 +232,8 @@ class WireWorld:
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
-        # One order without a switch shows what a request does next when it is alone (DESIGN section 4).
-        await self.run(Interleaving(()))
+        # Sequential requests show what a request does next when it is alone (DESIGN section 4).
+        self.learned = await preflight(self)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
 
