@@ -191,6 +191,12 @@ class Background(Part):
     )
 
 
+class Put(Part):
+    """What is put into a Redis before a run."""
+
+    redis: Command = Field(description="a command whose keys are deleted after the run; may hold {fingerprint} {fresh}")
+
+
 class Records(Part):
     """How the names of the active records are read."""
 

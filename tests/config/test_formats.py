@@ -257,6 +257,18 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
             START + "request: {body: typo.json}\n",
             "f.yaml:4:17: request.body: unknown placeholder {frsh} in the file (did you mean {fresh}?)",
         ),
+        (
+            START + "stores: {kubernetes: {}}\neach_run: [{redis: [SET, k, 1]}]\n",
+            "f.yaml:5:12: each_run.0: the target has no redis (add `stores: {redis: {}}`)",
+        ),
+        (
+            START + "each_run: [{apiVersion: v1, kind: Pod, metadata: {name: x}}]\n",
+            "f.yaml:4:12: each_run.0: the target has no kubernetes (add `stores: {kubernetes: {}}`)",
+        ),
+        (
+            START + "each_run: [{redis: [SET, '{frsh}', 1]}]\n",
+            "f.yaml:4:26: each_run.0.redis.1: unknown placeholder {frsh} (did you mean {fresh}?)",
+        ),
         (START + "correlation: 'a b'\n", "f.yaml:4:14: correlation: may hold letters, digits and '-', not 'a b'"),
         (START + "second: maters\n", "f.yaml:4:9: second: unknown value 'maters' (did you mean 'matters'?)"),
     ],
@@ -457,7 +469,7 @@ def test_examples_of_the_guide_load(tmp_path: Path) -> None:
         path.write_text(text)
         loaded = kind.load(path)
         shown = shown | loaded.model_fields_set if kind is Target else loaded.model_fields_set
-        left_out = {"protocol", "url"} if text is examples[-1] else {"protocol", "url", "setup", "each_order"}
+        left_out = {"protocol", "url"} if text is examples[-1] else {"protocol", "url", "setup"}
         assert set(kind.model_fields) - shown == (left_out if kind is Target else set())
         for name in kind.model_fields:
             assert f"`{name}`" in guide or f"`{name}." in guide
