@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, nearest, wrong
 from stress.config.gateways import PROTOCOLS
 from stress.config.kube_keys import Manifest, of_kubernetes
@@ -15,7 +16,6 @@ from stress.config.placeholders import unknown
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.target_parts import (
     SENT,
-    Answers,
     Background,
     Environment,
     Fingerprint,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from stress.config.formats import Dotted, Part, UrlPath, Word, wrong
+from stress.config.formats import BodyPath, Part, UrlPath, Word, wrong
 from stress.config.kube_keys import (
     KubeCleanup,
     KubeExpiry,
@@ -147,7 +147,7 @@ class Stores(Part):
 class FromAnswer(Part):
     """A value that an answer of the Gateway tells."""
 
-    answer: Dotted = Field(description="a dotted path in the answer's JSON body")
+    answer: BodyPath = Field(description="a dotted path in the answer's JSON body; `.` is the whole body")
 
 
 class Sha256(Part):
@@ -168,15 +168,6 @@ class RequestForm(Part):
     body: str | None = Field(
         default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"
     )
-
-
-class Answers(Part):
-    """How an answer is read; the defaults are the Gateway's."""
-
-    created: int = Field(default=201, ge=100, le=599, description="the status of an answer that made a record")
-    duplicate: int = Field(default=202, ge=100, le=599, description="the status of an answer that counted a hit")
-    record: Dotted = Field(default="remediationRequestName", description="the record's name: a dotted path in the body")
-    count: Dotted = Field(default="metadata.count", description="the hits so far: a dotted path in the body")
 
 
 class Background(Part):

@@ -94,8 +94,8 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
             (
                 "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: distinct_counts, "
                 "hits_equal_answers, lease_deleted_as_seen, lease_deleted_by_owner, lease_released, linearizable_hits, "
-                "no_phantom_count, no_server_error, one_active_record, one_created_answer, status_initialised, "
-                "test_t1_one_record, test_t2_hits_at_least_requests)"
+                "no_phantom_count, no_server_error, one_active_record, one_created_answer, same_answer, "
+                "status_initialised, test_t1_one_record, test_t2_hits_at_least_requests)"
             ),
         ),
         (HEAD + "expect: {x: {rase: []}}\n", "f.yaml:3:14: unknown key 'expect.x.rase' (did you mean 'race'?)"),
@@ -218,7 +218,43 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
         (START + "fingerprint: 5\n", "f.yaml:4:14: fingerprint: must be a mapping of keys to values, not 5"),
         (
             START + "answers: {count: a..b}\n",
-            "f.yaml:4:18: answers.count: must be words with a '.' between them, not 'a..b'",
+            (
+                "f.yaml:4:18: answers.count: must be words with a '.' between them, or '.' for the whole body, "
+                "not 'a..b'"
+            ),
+        ),
+        (START + "answers: {created: x}\n", "f.yaml:4:20: answers.created: must be a whole number, not 'x'"),
+        (START + "answers: {created: []}\n", "f.yaml:4:20: answers.created: must not be empty"),
+        (
+            START + "answers: {created: [200, x]}\n",
+            "f.yaml:4:26: answers.created.1: must be a whole number, not 'x'",
+        ),
+        (
+            START + "answers: {created: {status: 99}}\n",
+            "f.yaml:4:29: answers.created.status: must be at least 100, not 99",
+        ),
+        (
+            START + "answers: {created: {}}\n",
+            "f.yaml:4:20: answers.created: fits every answer (say its `status`, `body` or `headers`)",
+        ),
+        (
+            START + "answers: {created: {stats: 200}}\n",
+            "f.yaml:4:21: unknown key 'answers.created.stats' (did you mean 'status'?)",
+        ),
+        (
+            START + "answers: {duplicate: {body: {a: [1]}}}\n",
+            (
+                "f.yaml:4:33: answers.duplicate.body.a: must be a text, a number, true, false or null "
+                "(write one plain value)"
+            ),
+        ),
+        (
+            START + "answers: {duplicate: {headers: {'a b': 1}}}\n",
+            "f.yaml:4:33: answers.duplicate.headers.a b: may hold letters, digits and '-', not 'a b'",
+        ),
+        (
+            START + "answers: {created: 200, retry_later: [429, 200]}\n",
+            "f.yaml:4:38: answers.retry_later: 200 is `created` too (leave it out of one of them)",
         ),
         (
             START + "observe:\n  records: {redis: [GET, '{record}']}\n",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from stress.config.placeholders import filled
-from stress.executors.observe import field
+from stress.executors.observe import field as field_of
 from stress.protocols.acknowledge import acknowledge
 
 if TYPE_CHECKING:
@@ -27,15 +27,16 @@ _KEEP_ALIVE_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What came back: an HTTP status (0: none, and ``error`` says why) and the body."""
+    """What came back: an HTTP status (0: none, and ``error`` says why), the body and the headers."""
 
     status: int
     body: bytes
     error: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def field(self, path: str | None) -> object:
         """Read a dotted path in a JSON body; None where it is not there."""
-        return field(self.body, path)
+        return field_of(self.body, path)
 
 
 class Form:
@@ -100,7 +101,7 @@ class Client:
                 self.answering = True
                 if answer.connection is not None:  # servers that write head and body apart, as the JDK's, wait for this
                     acknowledge(answer.connection.transport)
-                return Raw(answer.status, await answer.read())
+                return Raw(answer.status, await answer.read(), headers=answer.headers)
         except asyncio.CancelledError:
             if not self.hung_up or self._asking is None:
                 raise

@@ -12,6 +12,7 @@ from stress.executors.asked import Asked, Crossed, Memory, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
+from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Raw
@@ -81,7 +82,7 @@ class WireWorld:
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
         self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
-        self.fingerprint_field = self.marks.field
+        self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
@@ -223,18 +224,23 @@ class WireWorld:
         deadline = time.monotonic() + _MEND_PATIENCES * self.patience
         own = list(self.clients.items())
         answers = await self._send_to_warm(own)
-        while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
+        while any(map(self._failed, answers)) and time.monotonic() < deadline:
             await asyncio.sleep(_TOGETHER_SECONDS)
             answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
-            if all(answer.status < _SERVER_ERROR for answer in answers):
+            if not any(map(self._failed, answers)):
                 await self._send_to_warm(own)
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
         # One order without a switch shows what a request does next when it is alone (DESIGN section 4).
-        await self.run(Interleaving(()))
+        trace = await self.run(Interleaving(()))
+        if not trace.fault:
+            self.reader.learn(trace.answers)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
+
+    def _failed(self, answer: Raw) -> bool:
+        return answer.status >= _SERVER_ERROR and answer.status not in self.reader.normal
 
     async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
         fresh = new_fresh()

@@ -14,7 +14,7 @@ from stress.core.errors import Fault, UsageFault
 from stress.core.trace import Snapshot
 from stress.executors.environment import commands
 from stress.executors.live.redis import StoreLost
-from stress.executors.observe import at_once, number, snapshot, texts
+from stress.executors.observe import at_once, snapshot, stored, texts
 from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
 from stress.protocols.kube.requests import KubeEffect, touches_of
 
@@ -126,7 +126,7 @@ class State:
             return found
         asked = [fill(hits.redis, **values, record=raw[name]) for name in found.records]
         replies = await self._redis.ask(asked)
-        counts = {name: number(reply) for name, reply in zip(found.records, replies, strict=True)}
+        counts = {name: stored(hits.redis, reply) for name, reply in zip(found.records, replies, strict=True)}
         return Snapshot(found.records, counts, ended_by)
 
     async def act(
