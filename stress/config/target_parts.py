@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from stress.config.formats import BodyPath, Part, UrlPath, Word, wrong
+from stress.config.formats import METHOD, BodyPath, Part, UrlPath, Word, wrong
 from stress.config.kube_keys import (
     KubeCleanup,
     KubeExpiry,
@@ -159,8 +159,16 @@ class Sha256(Part):
 class RequestForm(Part):
     """What is sent."""
 
-    path: Annotated[UrlPath, placeholders("adapter")] = Field(
-        default="/api/v1/signals/{adapter}", description="where signals go; {adapter} is the signal's"
+    method: Annotated[str, StringConstraints(pattern=METHOD)] = Field(
+        default="POST", description="the method; GET, HEAD and DELETE carry no body unless `body` names one"
+    )
+    path: Annotated[UrlPath, placeholders("adapter", *SENT)] = Field(
+        default="/api/v1/signals/{adapter}",
+        description="where signals go; may hold {fingerprint} {fresh} {now} {unix}, and {adapter}, which is the "
+        "signal's",
+    )
+    query: dict[str, Annotated[Word, placeholders("adapter", *SENT)]] = Field(
+        default={}, description="parameters of the query, by name; the same placeholders"
     )
     headers: dict[str, Annotated[Word, placeholders(*SENT)]] = Field(
         default={}, description="more headers; may hold {fingerprint} {fresh} {now} (RFC 3339) {unix} (seconds)"

@@ -274,6 +274,18 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
             "f.yaml:4:24: request.headers.A: unknown placeholder {frsh} (did you mean {fresh}?)",
         ),
         (
+            START + "request: {method: get}\n",
+            "f.yaml:4:19: request.method: must be a method in capitals, such as POST, not 'get'",
+        ),
+        (
+            START + "request: {path: '/o/{frsh}'}\n",
+            "f.yaml:4:17: request.path: unknown placeholder {frsh} (did you mean {fresh}?)",
+        ),
+        (
+            START + "request: {query: {a: '{fingerprnt}'}}\n",
+            "f.yaml:4:22: request.query.a: unknown placeholder {fingerprnt} (did you mean {fingerprint}?)",
+        ),
+        (
             START + "request: {body: none.json}\n",
             "f.yaml:4:17: request.body: none.json: No such file or directory (it is relative to this file)",
         ),

@@ -154,7 +154,7 @@ class WireWorld:
 
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
-        return await client.send(*self._form.fill(fresh, fingerprint, actor))
+        return await client.send(self._form.fill(fresh, fingerprint, actor))
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands in Redis, past the gate."""
@@ -209,7 +209,7 @@ class WireWorld:
         """Make one client for each request of an order."""
         places = self.scenario.replicas or [1] * self.scenario.concurrent
         return {
-            actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            actor: Client(self.replicas[place], _ANSWER_SECONDS)
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
         }
 
