@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stress.checks import run_checks
+from stress.checks import any_checked, run_checks, why_not_checked
 from stress.core.verdict import judge
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from stress.core.schedule import Order
     from stress.core.step import Move
+    from stress.core.trace import Trace
     from stress.core.verdict import Violation
     from stress.engine.running import World
     from stress.executors.model.executor import ModelWorld
@@ -134,7 +135,7 @@ class Pair:
             if good < of
         ]
         violations = [violation for finding in findings for violation in finding.violations]
-        fault = next((one.fault for one in covered if one.fault), "")
+        fault = next((one.fault for one in covered if one.fault), "") or _unjudged(world, covered[-1].last)
         verdict = judge(
             [] if unsure else violations,
             [one.evidence for one in covered],
@@ -147,7 +148,8 @@ class Pair:
         wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
         notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
-        notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
+        last = covered[-1].last
+        notes += [f"not checked: {name} ({why_not_checked(name, last)})" for name in unseen if last is not None]
         sent = dict.fromkeys(name for one in covered for name in one.evidence.pipelines)
         notes += [f"a pipeline was released as one step: {name}" for name in sent]
         notes += [one.evidence.remedy for one in covered if one.evidence.remedy and verdict.holds]
@@ -168,6 +170,14 @@ class Pair:
             seed=self._limits.seed,
             seconds=time.monotonic() - self._begun,
         )
+
+
+def _unjudged(world: World, last: Trace | None) -> str:
+    """Say that no invariant could be checked; nothing where one was."""
+    if last is None or last.fault or any_checked(world.scenario.invariants, last):
+        return ""
+    name = world.scenario.invariants[0]
+    return f"no invariant could be checked, as {name}: {why_not_checked(name, last)}"
 
 
 def _distinct(covered: Covered) -> list[Finding]:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
-from stress.checks import check_named, run_checks, undecided
+from stress.checks import Reads, run_checks, undecided
 from stress.core.schedule import Head, Order
 from stress.core.trace import Trace
 from stress.executors.asked import Asked
@@ -160,12 +160,15 @@ def doubt(trace: Trace, world: World) -> str:
     """Say why nothing may be concluded from a run although it was followed to its end; nothing where that is not so."""
     if undecided(trace):
         return "too many requests span a cleanup or an expiry to be counted: use fewer at once"
-    if not any(check_named(name).each_incarnation for name in world.scenario.invariants):
+    answers = world.target.answers
+    if answers.record is None or "record" not in answers.model_fields_set or Reads.NAMES not in trace.untold:
         return ""
     for answer in trace.answers:
-        if (answer.created or answer.duplicate) and answer.record is None:
-            path = world.target.answers.record
-            return f"the answer {answer.status} to {answer.actor} names no record at {path}: check answers.record"
+        if answer.accepted and answer.record is None:
+            return (
+                f"the answer {answer.status} to {answer.actor} names no record at {answers.record}: "
+                "check answers.record; null says that answers name none"
+            )
     return ""
 
 

@@ -117,7 +117,10 @@ def test_replays_that_differ_are_inconclusive(here: Path, mode: str, line: str) 
         (
             "no-json",
             2,
-            "inconclusive: the answer 201 to A names no record at remediationRequestName: check answers.record",
+            (
+                "inconclusive: the answer 201 to A names no record at remediationRequestName: check answers.record; "
+                "null says that answers name none"
+            ),
         ),
         ("SIGINT-9", 130, "interrupted: failed 2 of 2"),
         ("SIGTERM-5", 130, "interrupted: failed 0 of 0"),
@@ -127,6 +130,8 @@ def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: i
     """The Gateway dies, names no record, or Ctrl-C: how far it came is told, and the trace so far is kept."""
     if mode == "no-json":
         follow(here, "A start, B start")
+        change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nanswers: {record: remediationRequestName}\n")
+        change(here / "gateway.py", "\nWELL = 2\n", "\nWELL = 0\n")
     change(here / "own.yaml", '"well"', f'"{mode}"')
     assert replay(here, "--times", "5") == (code, f"{line} (REPORT/trace.ndjson)")
     trace = next((here / "reports").iterdir()) / "trace.ndjson"

@@ -12,6 +12,7 @@ from stress.executors.asked import Asked, Crossed, Memory, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
+from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Raw
@@ -81,7 +82,7 @@ class WireWorld:
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
         self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
-        self.fingerprint_field = self.marks.field
+        self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self.learned = Learned()
         self._drive: Drive | None = None
@@ -154,7 +155,7 @@ class WireWorld:
 
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
-        return await client.send(*self._form.fill(fresh, fingerprint, actor))
+        return await client.send(self._form.fill(fresh, fingerprint, actor))
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands in Redis, past the gate."""
@@ -209,7 +210,7 @@ class WireWorld:
         """Make one client for each request of an order."""
         places = self.scenario.replicas or [1] * self.scenario.concurrent
         return {
-            actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            actor: Client(self.replicas[place], _ANSWER_SECONDS)
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
         }
 
@@ -224,18 +225,24 @@ class WireWorld:
         deadline = time.monotonic() + _MEND_PATIENCES * self.patience
         own = list(self.clients.items())
         answers = await self._send_to_warm(own)
-        while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
+        while any(map(self._failed, answers)) and time.monotonic() < deadline:
             await asyncio.sleep(_TOGETHER_SECONDS)
             answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
-            if all(answer.status < _SERVER_ERROR for answer in answers):
+            if not any(map(self._failed, answers)):
                 await self._send_to_warm(own)
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
         # Sequential requests show what a request does next when it is alone (DESIGN section 4).
         self.learned = await preflight(self)
+        for sample in self.learned.samples:
+            if not sample.trace.fault:
+                self.reader.learn(sample.trace.answers)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
+
+    def _failed(self, answer: Raw) -> bool:
+        return answer.status >= _SERVER_ERROR and answer.status not in self.reader.normal
 
     async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
         fresh = new_fresh()

@@ -45,6 +45,7 @@ class Store:
         """Take the part of the target file; nothing is started or connected yet."""
         self.valkey: Valkey | None = None
         self.embedded = store.url is None
+        self.scratch = store.scratch
         self._wanted = store.url
         self._links: dict[int, _Link] = {}
 
