@@ -41,9 +41,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: int | None,
     reports: Path,
 ) -> int:
-    """Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
+    """Follow one order again, with new values: STILL FAILING (exit 1), FIXED (0) or inconclusive (2).
 
-    When the Gateway has changed and no longer allows the order, its scenario is searched instead.
+    Where the Gateway does not allow the order (any more), its scenario is searched instead.
     """
     from stress.engine.campaign import Where
 
