@@ -309,6 +309,29 @@ def test_names_that_lead_nowhere_are_told_by_their_line(tmp_path: Path) -> None:
     assert (said.code, said.err) == (64, "mine.yaml:1:1: can't be read: No such file or directory (check the path)\n")
 
 
+def test_another_service_is_refused(here: Path) -> None:
+    """A target of another name and command is neither FIXED nor failing, named or found by its path (exit 64)."""
+    text = (here / "own.yaml").read_text().replace("name: own", "name: other")
+    (here / "another.yaml").write_text(text)
+    assert replay(here, "--target", "another.yaml") == (1, "STILL FAILING 1/1")
+    (here / "another.yaml").write_text(text.replace('"well"', '"well", "twice"'))
+    said = stress(here, "replay", "order.txt", "--target", "another.yaml")
+    told = "other is another service than own, whose order this is: a replay on it tells nothing"
+    assert (said.code, said.out) == (64, "")
+    assert said.err == f"another.yaml:1:7: {told} (if it is the same service, give it the same name)\n"
+    shutil.copy(here / "another.yaml", here / "own.yaml")
+    said = stress(here, "replay", "order.txt")
+    assert (said.code, said.err.startswith(f"own.yaml:1:7: {told}")) == (64, True)
+
+
+def test_an_order_of_a_bundled_gateway_is_refused_by_one_with_another_store(tmp_path: Path) -> None:
+    """Over Redis and over the Kubernetes API the bundled Gateways are two services."""
+    order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="redis-atomic"))
+    (tmp_path / "order.txt").write_text(order.text())
+    said = stress(tmp_path, "replay", "order.txt", "--target", "kube-status")
+    assert (said.code, "kube-status is another service than redis-atomic" in said.err) == (64, True)
+
+
 def test_a_file_that_can_not_be_read_is_a_usage_error(tmp_path: Path) -> None:
     """No file, a folder, bytes that are no text: exit 64."""
     (tmp_path / "order.txt").write_bytes(b"\xff\xfe")
