@@ -153,6 +153,19 @@ class Target(File):
         """Whether it sends the commands of all requests in the order in which it comes to them."""
         return self.stores.redis is not None and self.stores.redis.ordered
 
+    def is_service_of(self, other: Target) -> bool:
+        """Whether both are the same service, perhaps in two versions: of one name, or started or reached in one way.
+
+        All bundled Gateways with the same stores are one service.
+        """
+        if self.name == other.name:
+            return True
+        if self.start is not None and other.start is not None:
+            return self.start.command == other.start.command
+        stores = [(one.redis is None, one.kubernetes is None) for one in (self.stores, other.stores)]
+        bundled = self.protocol is not None and other.protocol is not None and stores[0] == stores[1]
+        return bundled or (self.url is not None and self.url == other.url)
+
     def misses(self, folder: Path) -> list[Fault]:
         """Name the folder to start in, the body to send and other files that it names, where they are not there."""
         faults = self._missing_files(folder)

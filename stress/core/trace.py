@@ -191,6 +191,11 @@ class Trace:
         return self.incarnations[-1]
 
     @property
+    def accepted_any(self) -> bool:
+        """Whether any request of the run was accepted: where none was, nothing follows from what it broke."""
+        return any(answer.accepted for answer in self.answers)
+
+    @property
     def signature(self) -> tuple[object, ...]:
         """What two replays of one order must have in common: moves, events without times, the outcome."""
         return (tuple(self.moves), tuple(event.signature for event in self.events), self.outcome)

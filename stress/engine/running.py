@@ -79,7 +79,7 @@ def run(order: Order | Interleaving, world: World) -> Trace | Coroutine[None, No
 
 
 def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
-    """Run one order in a world; give the trace (to be awaited on the wire). An order's fresh value is used again.
+    """Run one order in a world; give the trace (to be awaited on the wire). A fresh value in its head is used again.
 
     A trace with a ``fault`` did not follow the order to its end.
     """
@@ -98,6 +98,18 @@ async def follow(order: Order | Explorer, world: World) -> Trace:
     asked = _asked(order, world)
     trace = world.run(asked.explorer, asked.fresh or None, asked.also)
     return trace if isinstance(trace, Trace) else await trace
+
+
+async def follow_restarted(order: Order, world: World) -> Trace:
+    """Run one order in processes of the Gateway that are started for it, where they are started here at all.
+
+    Raises:
+        Unavailable: when a Gateway does not start.
+
+    """
+    if isinstance(world, WireWorld) and world.site.restarts:
+        await world.restart()
+    return await follow(order, world)
 
 
 async def follow_each(orders: Iterable[Order | Explorer], world: World, workers: int = 1) -> AsyncGenerator[Trace]:
@@ -173,7 +185,7 @@ def doubt(trace: Trace, world: World) -> str:
 
 
 def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:
-    """Make the order file of a trace: its moves under a head that lets the file alone replay it."""
+    """Make the order file of a trace: its moves under a head that lets the file alone replay it, with new values."""
     broken = dict.fromkeys(violation.invariant for violation in violations)
     head = Head(
         scenario=world.scenario.name,
@@ -182,7 +194,6 @@ def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation,
         target_digest=world.digest,
         world=trace.world,
         seed=seed,
-        fresh=trace.fresh,
         fingerprint=trace.fingerprint,
         outcome=" ".join(["race", *broken]) if broken else "holds",
     )

@@ -80,7 +80,6 @@ class WireWorld:
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
-        self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
@@ -118,6 +117,25 @@ class WireWorld:
         """
         memory = Memory(explorer)
         return await self.alone(Asked(memory, fresh or "", also), memory)
+
+    @property
+    def blocked_seconds(self) -> list[float]:
+        """How long it took to know each blocked request as blocked."""
+        return self.waits.seconds
+
+    async def restart(self) -> None:
+        """Run the next order in new processes of the Gateway, which know of no order before.
+
+        Raises:
+            Unavailable: when one does not start.
+
+        """
+        for client in self.clients.values():
+            await client.close()
+        await self.site.restart()
+        self.waits = Waits(self.patience)
+        self.clients |= self._connect()
+        await self._warm()
 
     def begun(self, drive: Begun) -> Begun:
         """Remember a run that is about to begin, for a user who interrupts it."""
