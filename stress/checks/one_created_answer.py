@@ -47,7 +47,7 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         snapshot.records if snapshot.records is not None else sorted({one.record for one in answers if one.record})
     )
     found = []
-    for record in records:
+    for record in dict.fromkeys(records):
         mine = [answer for answer in answers if answer.record == record]
         created = [answer for answer in mine if answer.created]
         if len(created) != 1:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from stress.core.step import Move, Touch
 
@@ -51,16 +51,8 @@ class Event:
 
     @property
     def signature(self) -> tuple[str, ...]:
-        """What must be equal in a replay: everything but the times."""
-        return (
-            self.kind,
-            self.actor,
-            self.command,
-            self.object,
-            self.text,
-            self.reply,
-            str(self.incarnation),
-        )
+        """What must be equal in a replay: who did what to which object; never a raw value, a reply's text or a time."""
+        return (self.kind, self.actor, self.command, self.object, str(self.incarnation))
 
     def __str__(self) -> str:
         """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""
@@ -134,6 +126,13 @@ class Snapshot:
     ended_by: str = ""
 
 
+Ended = tuple[
+    tuple[tuple[str, int, str | None, int | None], ...],
+    tuple[tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None], ...],
+]
+"""What a run came to: actor, status, record and count of each answer; records and hits of each incarnation."""
+
+
 class Details(NamedTuple):
     """What a run recorded: answers, one state per incarnation (the last one is the final state), and all events."""
 
@@ -197,17 +196,44 @@ class Trace:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What two replays of one order must have in common: moves, events without times, the outcome."""
-        return (tuple(self.moves), tuple(event.signature for event in self.events), self.outcome)
+        """What two replays of one order must have in common: moves, events, and the result without told counts."""
+        answers, states = self.outcome
+        result = tuple((actor, status, record) for actor, status, record, _ in answers), states
+        return (tuple(self.moves), tuple(event.signature for event in self.events), result)
 
-    @property
-    def outcome(self) -> tuple[object, ...]:
-        """What a user can tell apart from outside: answers by actor, and records and hits per incarnation."""
+    @cached_property
+    def outcome(self) -> Ended:
+        """What a user can tell apart from outside: answers by actor, and records and hits per incarnation.
+
+        What records are called says nothing; which answers and states speak of the same record does. So each is called
+        ``record 1``, ``record 2``, … by its first place in the answers, and those that no answer names by what is left
+        of them.
+        """
+        answers = sorted(self.answers, key=lambda answer: answer.actor)
+        told = dict.fromkeys(answer.record for answer in answers if answer.record is not None)
+        names = {name: f"record {number}" for number, name in enumerate([*told, *self._untold(told)], start=1)}
         return (
-            tuple((a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)),
-            tuple((s.records, None if s.hits is None else tuple(sorted(s.hits.items()))) for s in self.incarnations),
+            tuple((a.actor, a.status, None if a.record is None else names[a.record], a.count) for a in answers),
+            tuple(_renamed(state, names) for state in self.incarnations),
         )
+
+    def _untold(self, told: Collection[str]) -> list[str]:
+        """Give the records that no answer names; two of which the same is left may change places."""
+        left: dict[str, list[str]] = {}
+        for number, state in enumerate(self.incarnations):
+            for name in (*(state.records or ()), *(state.hits or ())):
+                hits = (state.hits or {}).get(name)
+                left.setdefault(name, []).append(f"{number} {-1 if hits is None else hits:020}")
+        return sorted((name for name in left if name not in told), key=lambda name: (left[name], name))
 
     def steps_of(self, actor: str) -> list[Event]:
         """All store steps of one actor, in order."""
         return [event for event in self.events if event.kind is Kind.STEP and event.actor == actor]
+
+
+def _renamed(
+    state: Snapshot, names: Mapping[str, str]
+) -> tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None]:
+    records = None if state.records is None else tuple(sorted(names[name] for name in state.records))
+    hits = None if state.hits is None else tuple(sorted((names[name], count) for name, count in state.hits.items()))
+    return records, hits

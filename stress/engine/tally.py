@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stress.checks import cause, run_checks
-from stress.core.outcomes import Outcomes
+from stress.core.outcome_map import Outcomes
 from stress.core.step import Move
 from stress.engine.running import doubt, follow, order_of
 from stress.report.events import Finding

@@ -22,7 +22,10 @@ Command = tuple[str, ...]
 def snapshot(
     target: Target, fingerprint: str, fresh: str, naming: Callable[[str], str], ended_by: str = ""
 ) -> Generator[Sequence[Command], list[object], Snapshot]:
-    """Read the active records and the hits of each; names are replaced by ``naming``."""
+    """Read the active records and the hits of each; names are replaced by ``naming``, then sorted.
+
+    Records are a multiset: a queue that holds the same job twice has two.
+    """
     observe = target.observe
     if observe is None or not isinstance(observe.records, Records):
         return Snapshot(None, None, ended_by)
@@ -31,7 +34,7 @@ def snapshot(
     # Hits that are asked for in the same way for each record are asked for at once.
     first = [observe.records.redis, *([words] if alike else [])]
     replies = yield [fill(command, fingerprint=fingerprint, fresh=fresh) for command in first]
-    names = sorted(set(texts(replies[0])))
+    names = texts(replies[0])
     hits: dict[str, int | None] | None = None
     if alike:
         hits = dict.fromkeys(map(naming, names), stored(words, replies[1]))
@@ -41,7 +44,7 @@ def snapshot(
             naming(name): stored(words, reply)
             for name, reply in zip(names, (yield asked) if asked else (), strict=True)
         }
-    return Snapshot(tuple(naming(name) for name in names), hits, ended_by)
+    return Snapshot(tuple(sorted(naming(name) for name in names)), hits, ended_by)
 
 
 def at_once(target: Target) -> bool:

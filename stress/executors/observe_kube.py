@@ -41,12 +41,11 @@ def snapshot_of(
     if observe is None or not isinstance(observe.records, KubeRecords):
         return Snapshot(None, None, ended_by)
     found = [one for one in chosen(objects, observe.records.where, values) if active(one, observe.records)]
-    found.sort(key=name_of)
     hits: dict[str, int | None] | None = None
     if isinstance(observe.hits, KubeHits):
         counts = [at_path(one, observe.hits.kubernetes) for one in found]
         hits = {naming(name_of(one)): number(count) for one, count in zip(found, counts, strict=True)}
-    return Snapshot(tuple(naming(name_of(one)) for one in found), hits, ended_by)
+    return Snapshot(tuple(sorted(naming(name_of(one)) for one in found)), hits, ended_by)
 
 
 def change(sets: Mapping[str, str], values: Mapping[str, str]) -> Json:

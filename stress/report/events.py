@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
-    from stress.core.outcomes import Row
+    from stress.core.outcome_map import Row
     from stress.core.schedule import Order
     from stress.core.step import Move
     from stress.core.trace import Trace
