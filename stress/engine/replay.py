@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -13,7 +14,7 @@ from stress.core.verdict import judge
 from stress.engine.campaign import Where
 from stress.engine.case import Pair
 from stress.engine.repeated import Repeated
-from stress.engine.running import Workers, doubt, follow, follow_each, follow_restarted
+from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
 from stress.executors.identity import UNKNOWN
 from stress.processes.needed import check
@@ -106,29 +107,45 @@ class _Replays:
         return ["no file of the Gateway has changed since the order was found"] if same and not code else []
 
     async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
-        """Follow the order alone at first; where all told one of the ``stories``, the others beside each other.
+        """Follow the order alone at first, unless it sleeps until the clock moves; then several beside each other.
 
-        Where it needs its own value, it is followed in new processes each time; the first are new already.
-
-        Where one beside others tells something else, the order is followed alone instead.
+        One beside others that tells something else than the ``stories`` so far, or than most where none was followed
+        alone, is followed alone instead. Where the order needs its own value, it is followed in new processes each
+        time; the first are new already.
         """
         if self._order.head.fresh:
             yield await follow(self._order, self._world)
             for _ in range(1, self._times):
                 yield await follow_restarted(self._order, self._world)
             return
-        for _ in range(min(self._times, CONFIRMATIONS)):
+        timed = any(move.actor == "clock" for move in self._order.moves)
+        left = self._times
+        for _ in range(0 if timed else min(self._times, CONFIRMATIONS)):
+            left -= 1
             yield await follow(self._order, self._world)
-        left = self._times - CONFIRMATIONS
-        alone = left if len(stories) > 1 else 0
-        async with aclosing(follow_each([self._order] * (left - alone), self._world, self._workers)) as traces:
+        if len(stories) <= 1 and len(await beside(self._world, min(self._workers, left))) > 1:
+            async with aclosing(self._together(left, frozenset(stories))) as traces:
+                async for trace in traces:
+                    left -= 1
+                    yield trace
+        for _ in range(left):
+            yield await follow(self._order, self._world)
+
+    async def _together(self, times: int, stories: Collection[object]) -> AsyncGenerator[Trace]:
+        """Give the traces of replays beside each other that tell one of the stories, else what most of them tell."""
+        kept: list[Trace] = []
+        async with aclosing(follow_each([self._order] * times, self._world, self._workers)) as traces:
             async for trace in traces:
                 if trace.signature in stories and not trace.fault:
                     yield trace
-                else:
-                    alone += 1
-        for _ in range(alone):
-            yield await follow(self._order, self._world)
+                elif not stories and not trace.fault:
+                    kept.append(trace)
+                elif not stories and not kept:
+                    return  # it may be one that can't be followed
+        most = Counter(trace.signature for trace in kept).most_common(1)
+        for trace in kept:
+            if trace.signature == most[0][0]:
+                yield trace
 
     def _ended(self, line: str, code: int) -> Told:
         """Keep the trace so far of replays from which nothing can be concluded."""

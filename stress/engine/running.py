@@ -118,9 +118,7 @@ async def follow_each(orders: Iterable[Order | Explorer], world: World, workers:
     Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. An order
     may be asked for before the traces of those before it are given.
     """
-    worlds: Sequence[World] = [world]
-    if isinstance(world, WireWorld) and workers > 1 and length_hint(orders, workers) > 1:
-        worlds = await world.beside(min(workers, length_hint(orders, workers)))
+    worlds = await beside(world, min(workers, length_hint(orders, workers)))
     if len(worlds) == 1:
         for order in orders:
             yield await follow(order, world)
@@ -128,6 +126,11 @@ async def follow_each(orders: Iterable[Order | Explorer], world: World, workers:
     async with aclosing(_side_by_side(iter(orders), worlds)) as traces:
         async for trace in traces:
             yield trace
+
+
+async def beside(world: World, most: int) -> Sequence[World]:
+    """Give a world and others like it, each on a deployment of its own, at most so many together; one in the model."""
+    return await world.beside(most) if isinstance(world, WireWorld) and most > 1 else [world]
 
 
 async def _side_by_side(come: Iterator[Order | Explorer], worlds: Sequence[World]) -> AsyncGenerator[Trace]:

@@ -530,11 +530,11 @@ async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, mo
     [
         ("SIGINT-1", "", ""),  # the first request of the warm-up
         ("SIGINT-2", "", ""),
-        ("SIGTERM-3", "", ""),  # the first of the order that is run before all others
-        ("SIGINT-5", "inconclusive", "A start"),
-        ("SIGTERM-8", "inconclusive", "A start, A GET, B start"),
-        ("SIGINT-13", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
-        ("SIGTERM-17", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
+        ("SIGTERM-3", "", ""),  # the first of the preflight
+        ("SIGINT-9", "inconclusive", "A start"),
+        ("SIGTERM-12", "inconclusive", "A start, A GET, B start"),
+        ("SIGINT-17", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
+        ("SIGTERM-21", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
     ],
 )
 def test_an_interrupted_search_keeps_what_it_has(
@@ -598,7 +598,7 @@ def cwd(link: Path) -> str:
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     """While the command waits for a Gateway that does not end, Ctrl-C again: 130, and the Gateway is gone with it."""
-    run = own_files(tmp_path, "SIGINT-5", arguments=["stubborn"])
+    run = own_files(tmp_path, "SIGINT-9", arguments=["stubborn"])
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         command(*run), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60, env=environment

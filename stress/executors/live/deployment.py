@@ -159,7 +159,7 @@ class Site:
             return "its store was not started here"
         if stores.listens or (start is not None and "{port}" not in start.model_dump_json()):
             return "it needs fixed ports"
-        if self.seconds > _START_SECONDS:
+        if self.seconds > _START_SECONDS and self.target.protocol is None:  # a bundled one waited for the fork server
             return f"it takes {self.seconds:.1f} s to start"
         return f"it takes {self._bytes >> 20} MB" if self._bytes > _MOST_BYTES else ""
 
