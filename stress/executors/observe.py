@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from stress.core.trace import Details
 
 Command = tuple[str, ...]
+_SHOWN_DEPTH = 32
+"""How deep a nested reply is written out."""
 
 
 def snapshot(
@@ -93,17 +95,20 @@ def _parsed(body: str | bytes) -> object:
     """Read a JSON body, once for all the paths that are looked for in it; None where it is none."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def texts(reply: object) -> list[str]:
-    """Flatten a reply into the names it holds; nil holds none."""
-    if reply is None:
-        return []
-    if isinstance(reply, list | tuple | set | frozenset):
-        return [text for item in reply for text in texts(item)]
-    return [reply.decode("utf-8", "backslashreplace") if isinstance(reply, bytes) else str(reply)]
+    """Flatten a reply, however deep it is nested, into the names it holds; nil holds none."""
+    found, left = [], [reply]
+    while left:
+        value = left.pop()
+        if isinstance(value, list | tuple | set | frozenset):
+            left += reversed(list(value))
+        elif value is not None:
+            found.append(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
+    return found
 
 
 def number(value: object) -> int | None:
@@ -145,10 +150,12 @@ def text_of(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def shown(value: object, naming: Callable[[str], str]) -> str:
-    """Write a reply for people: nil, numbers and texts with made-up names replaced."""
+def shown(value: object, naming: Callable[[str], str], depth: int = _SHOWN_DEPTH) -> str:
+    """Write a reply for people: nil, numbers and texts with made-up names replaced; `[...]` what is nested deeper."""
     if isinstance(value, list | tuple):
-        inner = " ".join(shown(item, naming) for item in value)
+        if depth == 0:
+            return "[...]"
+        inner = " ".join(shown(item, naming, depth - 1) for item in value)
         return inner if len(value) == 1 else f"[{inner}]"
     if value is None:
         return "nil"
