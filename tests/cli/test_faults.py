@@ -449,7 +449,7 @@ def test_an_answer_that_names_no_record_although_others_do_is_a_violation(tmp_pa
 def always(folder: Path) -> Path:
     """Give the program of a Gateway that is wrong from its first answer on."""
     program = folder / "gateway.py"
-    program.write_text(BAD.read_text().replace("\nWELL = 2\n", "\nWELL = 0\n"))
+    program.write_text(BAD.read_text().replace("\nWELL = 4\n", "\nWELL = 0\n"))
     return program
 
 
