@@ -97,6 +97,11 @@ class Answer:
         """Whether the client was told that its hit counts (any 2xx)."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of success statuses, RFC 9110 section 15.3
 
+    @property
+    def taken(self) -> bool:
+        """Whether the client was told that its signal was taken care of, by a status that the target lists or any 2xx."""
+        return self.created or self.duplicate or self.accepted
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

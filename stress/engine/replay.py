@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
+from stress.core.errors import Untested
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
@@ -42,17 +43,21 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
+        UsageFault: when requests one after another show a fault in the target's file.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
     if wire is not None:
         await check(job.target, job.folder)
-    async with wire or nullcontext() as world:
-        told = await _Replays(
-            order, world or cast("World", model), times, reports, Workers.chosen(where.workers)
-        ).told()
-    return told if told is not None else await _search_instead(job, where, reports, checked=wire is not None)
+    try:
+        async with wire or nullcontext() as world:
+            told = await _Replays(
+                order, world or cast("World", model), times, reports, Workers.chosen(where.workers)
+            ).told()
+        return told if told is not None else await _search_instead(job, where, reports, checked=wire is not None)
+    except Untested as error:
+        return Told(f"inconclusive: {error}", INCONCLUSIVE)
 
 
 class _Replays:
