@@ -52,11 +52,16 @@ class Part(BaseModel):
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 _PATH = "^/"
 _DOTTED = r"^[^.\s]+(\.[^.\s]+)*$"
+_BODY_PATH = r"^(\.|[^.\s]+(\.[^.\s]+)*)$"
+METHOD = "^[A-Z]+$"
+"""What a method of HTTP looks like."""
 _HEADER = r"^[A-Za-z0-9-]+$"
 _PATTERNS = {
     _NAME: "may hold letters, digits, '.', '_' and '-', at most 80",
     _PATH: "must begin with '/'",
     _DOTTED: "must be words with a '.' between them",
+    _BODY_PATH: "must be words with a '.' between them, or '.' for the whole body",
+    METHOD: "must be a method in capitals, such as POST",
     _HEADER: "may hold letters, digits and '-'",
 }
 
@@ -68,6 +73,9 @@ UrlPath = Annotated[str, StringConstraints(pattern=_PATH)]
 
 Dotted = Annotated[str, StringConstraints(pattern=_DOTTED)]
 """A place in a JSON body, such as ``metadata.count``."""
+
+BodyPath = Annotated[str, StringConstraints(pattern=_BODY_PATH)]
+"""A place in the body of an answer, such as ``metadata.count``; ``.`` is the whole body, JSON or plain text."""
 
 Header = Annotated[str, StringConstraints(pattern=_HEADER)]
 """The name of an HTTP header."""

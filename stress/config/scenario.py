@@ -110,7 +110,7 @@ class Scenario(File):
     invariants: list[Invariant] = Field(
         default_factory=_judging,
         min_length=1,
-        description="which checks judge a run; default: all but `test_…` and those about Kubernetes alone",
+        description="which checks judge a run; default: all but `same_answer`, `test_…` and those of Kubernetes",
         json_schema_extra=lambda schema: schema.update(default=[*_judging()]),
     )
     quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.checks import cause, not_checked, run_checks
 from stress.config.scenario import Race
-from stress.core.outcomes import Outcomes
+from stress.core.outcome_map import Outcomes
 from stress.core.verdict import Evidence, Sampled, counted
 from stress.engine.beforehand import Beforehand
 from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from stress.config.placeholders import fill
@@ -31,7 +32,7 @@ def ends_incarnation(before: Snapshot, after: Snapshot, replies: Sequence[object
     """Tell whether an active record is gone; where records can't be seen, whether any key is."""
     if before.records is None:
         return any(replies)
-    return bool(set(before.records) - set(after.records or ()))
+    return bool(Counter(before.records) - Counter(after.records or ()))
 
 
 def misfits(scenario: Scenario, target: Target) -> list[Fault]:

@@ -159,7 +159,7 @@ def test_json_is_valid_and_alone_whatever_happens(tmp_path: Path) -> None:
     assert said.code == 69
     assert [(one["verdict"], bool(one["faults"])) for one in json.loads(said.out)] == [("inconclusive", True)] * 2
     assert said.err.startswith("unavailable: Gateway 1 does not start: no-program")
-    for mode, faults in (("SIGINT-1", []), ("SIGTERM-6", [["interrupted"]])):
+    for mode, faults in (("SIGINT-1", []), ("SIGTERM-10", [["interrupted"]])):
         said = stress(tmp_path, *own_files(tmp_path, mode), "--json")
         assert said.code == 130
         assert [one["faults"] for one in json.loads(said.out)] == faults

@@ -92,10 +92,7 @@ class Site:
             await self._open_stores()
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
-            valkey = self._redis.valkey if self._redis is not None else None
-            for child in (valkey, *self.replicas.values()):
-                if child is not None and child.process is not None:
-                    self._ends.watch(child.process)
+            self._watch_ends()
         except BaseException:
             await self.__aexit__()
             raise
@@ -106,10 +103,7 @@ class Site:
         """End everything that was started here."""
         await asyncio.gather(*(site.__aexit__() for site in self._others))
         self._ends.close()
-        # Each may take a while to drain: meanwhile the others end, and the next target runs.
-        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
-        for proxy in self._proxies:
-            await proxy.close()
+        await self._end_replicas()
         if self._scripts is not None:
             await self._scripts.close()
         if self._redis is not None:
@@ -120,6 +114,20 @@ class Site:
             await self._sink.close()
         if self._configs is not None:
             shutil.rmtree(self._configs, ignore_errors=True)
+
+    async def restart(self) -> None:
+        """End the Gateways and start them again, as new processes at the same stores.
+
+        Raises:
+            Unavailable: when one does not start.
+
+        """
+        self._ends.close()
+        self._ends = Ends(self.gate.signal.notify)
+        await self._end_replicas()
+        for number in range(1, self.target.replicas + 1):
+            await self._start_replica(number)
+        self._watch_ends()
 
     async def beside(self, most: int) -> Sequence[Site]:
         """Give this deployment and others of the same target, at most so many together, started when first wanted.
@@ -138,6 +146,11 @@ class Site:
         return [self, *self._others][:most]
 
     @property
+    def restarts(self) -> bool:
+        """Whether its Gateways were started here, and so can be started again."""
+        return self.target.url is None
+
+    @property
     def single(self) -> str:
         """Say why no other deployment of the target is started beside this one; empty where others may be."""
         start, stores = self.target.start, self.target.stores
@@ -147,7 +160,7 @@ class Site:
             return "its store was not started here"
         if stores.listens or (start is not None and "{port}" not in start.model_dump_json()):
             return "it needs fixed ports"
-        if self.seconds > _START_SECONDS:
+        if self.seconds > _START_SECONDS and self.target.protocol is None:  # a bundled one waited for the fork server
             return f"it takes {self.seconds:.1f} s to start"
         return f"it takes {self._bytes >> 20} MB" if self._bytes > _MOST_BYTES else ""
 
@@ -246,6 +259,19 @@ class Site:
             port = await self._listen(proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)
         self.replicas[number] = await launch(self.target, self.folder, number, addresses)
+
+    async def _end_replicas(self) -> None:
+        # Each may take a while to drain: meanwhile the others end, and the next target runs.
+        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
+        for proxy in self._proxies:
+            await proxy.close()
+        self._proxies.clear()
+
+    def _watch_ends(self) -> None:
+        valkey = self._redis.valkey if self._redis is not None else None
+        for child in (valkey, *self.replicas.values()):
+            if child is not None and child.process is not None:
+                self._ends.watch(child.process)
 
     async def _listen(self, proxy: RedisProxy | KubeProxy, store: str) -> int:
         """Let a proxy listen where the target wants it to; give the port."""

@@ -9,9 +9,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move, letters
-from stress.core.trace import Answer, Kind, Trace
+from stress.core.trace import Kind, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
+from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.record import Record, plain
@@ -309,29 +310,13 @@ class Drive(ABC):
             self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
         raw = request.task.result()
         ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
-        self._record.answers.append(answer := self._read(request, raw, ended))
+        reader = self._world.reader
+        self._fingerprint = reader.fingerprint(raw) or self._fingerprint
+        epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
+        hung_up = request.client.hung_up and not raw.status
+        flight = Flight(request.actor, request.started, ended, epochs, hung_up)
+        self._record.answers.append(answer := reader.read(raw, flight, self._attribution.named))
         request.told = (answer.status, answer.record, answer.count)
-
-    def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
-        answers = self._world.target.answers
-        record, count = raw.field(answers.record), raw.field(answers.count)
-        fingerprint = raw.field(self._world.fingerprint_field)
-        if isinstance(fingerprint, str):
-            self._fingerprint = fingerprint
-        return Answer(
-            actor=request.actor,
-            status=raw.status,
-            record=self._attribution.named(record) if isinstance(record, str) else None,
-            count=count if isinstance(count, int) else None,
-            started=request.started,
-            ended=ended,
-            created=raw.status == answers.created,
-            duplicate=raw.status == answers.duplicate,
-            incarnations=tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,),
-            body=raw.body.decode("utf-8", "replace"),
-            error=raw.error,
-            hung_up=request.client.hung_up and not raw.status,
-        )
 
     async def _act(self, move: Move) -> None:
         """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
@@ -391,4 +376,6 @@ class Drive(ABC):
 
     def _trace(self) -> Trace:
         world, names = self._world, (self._fresh, self._fingerprint)
-        return self._record.trace(world.scenario, world.target, names, self._fault)
+        return self._record.trace(
+            world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
+        )

@@ -11,7 +11,7 @@ from stress.core.errors import Fault, UsageFault
 from stress.core.masking import clean
 from stress.executors.fingerprint import of_signal
 from stress.executors.live.observed import changed
-from stress.executors.observe import field
+from stress.executors.observe import field, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,7 @@ def _asks(target: Target, actor: str) -> bool:
 
 def _told(answers: Sequence[Answer], path: str | None) -> str | None:
     """Give the fingerprint that an answer tells, or None."""
-    told = (field(one.body, path) for one in answers)
-    return next((one for one in told if isinstance(one, str)), None)
+    return next((told for one in answers if (told := text_of(field(one.body, path))) is not None), None)
 
 
 def _uses(sample: Sample) -> bool:

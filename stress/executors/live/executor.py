@@ -12,6 +12,7 @@ from stress.executors.asked import Asked, Crossed, Memory, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
+from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Raw
@@ -88,9 +89,8 @@ class WireWorld:
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
-        self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
-        self.fingerprint_field = self.marks.field
+        self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self.learned = Learned()
         self._judged = judged
@@ -123,13 +123,14 @@ class WireWorld:
 
     async def stop(self) -> Stop | None:
         """Say why the preflight shows that the target can't be tested as it is, or None."""
+        sent = self._form.fill(new_fresh(), "", "A")
         seen = Seen(
             self.scenario,
             self.target,
             self.learned.samples,
             self.marks,
             self.gate.heard,
-            f"POST {self._form.path}",
+            f"{sent.method} {sent.path}",
             printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
             database=self.site.database,
         )
@@ -157,6 +158,25 @@ class WireWorld:
         """
         memory = Memory(explorer)
         return await self.alone(Asked(memory, fresh or "", also), memory)
+
+    @property
+    def blocked_seconds(self) -> list[float]:
+        """How long it took to know each blocked request as blocked."""
+        return self.waits.seconds
+
+    async def restart(self) -> None:
+        """Run the next order in new processes of the Gateway, which know of no order before.
+
+        Raises:
+            Unavailable: when one does not start.
+
+        """
+        for client in self.clients.values():
+            await client.close()
+        await self.site.restart()
+        self.waits = Waits(self.patience)
+        self.clients |= self._connect()
+        await self._warm()
 
     def begun(self, drive: Begun) -> Begun:
         """Remember a run that is about to begin, for a user who interrupts it."""
@@ -194,7 +214,7 @@ class WireWorld:
 
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
-        return await client.send(*self._form.fill(fresh, fingerprint, actor))
+        return await client.send(self._form.fill(fresh, fingerprint, actor))
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands in Redis, past the gate."""
@@ -249,7 +269,7 @@ class WireWorld:
         """Make one client for each request of an order."""
         places = self.scenario.replicas or [1] * self.scenario.concurrent
         return {
-            actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            actor: Client(self.replicas[place], _ANSWER_SECONDS)
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
         }
 
@@ -264,18 +284,24 @@ class WireWorld:
         deadline = time.monotonic() + _MEND_PATIENCES * self.patience
         own = list(self.clients.items())
         answers = await self._send_to_warm(own)
-        while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
+        while any(map(self._failed, answers)) and time.monotonic() < deadline:
             await asyncio.sleep(_TOGETHER_SECONDS)
             answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
-            if all(answer.status < _SERVER_ERROR for answer in answers):
+            if not any(map(self._failed, answers)):
                 await self._send_to_warm(own)
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
         # Sequential requests show what a request does next when it is alone (DESIGN section 4).
         self.learned = await preflight(self)
+        for sample in self.learned.samples:
+            if not sample.trace.fault:
+                self.reader.learn(sample.trace.answers)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
+
+    def _failed(self, answer: Raw) -> bool:
+        return answer.status >= _SERVER_ERROR and answer.status not in self.reader.normal
 
     async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
         fresh = new_fresh()

@@ -55,11 +55,7 @@ def stop(seen: Seen) -> Stop | None:
 def bypassed(seen: Seen) -> bool:
     """Tell whether requests were accepted, or the state changed, and none of them sent a command through the gate."""
     good = [one for one in seen.samples if not one.trace.fault]
-    return (
-        bool(good)
-        and not any(map(_used, good))
-        and any(_moved(one) or any(answer.taken for answer in one.trace.answers) for one in good)
-    )
+    return bool(good) and not any(map(_used, good)) and any(_moved(one) or one.trace.accepted_any for one in good)
 
 
 def _used(sample: Sample) -> bool:
@@ -85,7 +81,7 @@ def _refused(seen: Seen) -> Stop | None:
 def _not_taken(seen: Seen) -> Stop | None:
     """See whether the first answer is none that the target lists, and a change of the files mends it."""
     first = seen.answers[0]
-    if first.created or first.duplicate or getattr(first, "either", False):
+    if first.created or first.duplicate or first.either or first.refused:
         return None
     key = _KEYS.get(first.status)
     if key is None:
@@ -95,7 +91,7 @@ def _not_taken(seen: Seen) -> Stop | None:
     listed = "answers lists no such status" if key[0] == "answers" else "no request is accepted"
     hint = f"check {'.'.join(key)}" + (", and the scenario's signal" if key[1] == "body" else "")
     message = f"{'.'.join(key)}: {seen.sent} was answered {first.status}{body_of(first)}: {listed}"
-    return UsageFault([Fault(seen.target.place(*key), message, hint)])
+    return UsageFault([Fault(seen.target.place(*key), clean(message), hint)])
 
 
 def _broken(seen: Seen) -> Stop | None:
@@ -148,7 +144,7 @@ def _fails_alone(seen: Seen) -> Stop | None:
         if any(one.refuses for one in seen.heard.errors):
             return _refusing(seen)
         told = "; ".join(dict.fromkeys(map(str, broken)))
-        remedy = f"see what `stress-gateway try` shows: the file or the service must change first"
+        remedy = "see what `stress-gateway try` shows: the file or the service must change first"
         return Untested(clean(f"fails without concurrency, in requests one after another: {told}"), remedy)
     return None
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stress.core.trace import Snapshot
-    from stress.executors.live.seen import Seen
     from stress.executors.live.preflight import Sample
+    from stress.executors.live.seen import Seen
 
 _MOST_KEYS = 10
 

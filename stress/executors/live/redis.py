@@ -45,6 +45,7 @@ class Store:
         """Take the part of the target file; nothing is started or connected yet."""
         self.valkey: Valkey | None = None
         self.embedded = store.url is None
+        self.scratch = store.scratch
         self._wanted = store.url
         self._links: dict[int, _Link] = {}
 
@@ -187,7 +188,8 @@ class _Link:
 
 
 def _deleting(names: Collection[str]) -> list[Command]:
-    return [("DEL", *sorted(names))] if names else []
+    """Delete each key by itself: the nodes of a cluster take no command for keys of several slots."""
+    return [("DEL", name) for name in sorted(names)]
 
 
 def _checked(replies: list[object]) -> list[object]:

@@ -41,4 +41,4 @@ class Seen(NamedTuple):
     @property
     def accepted(self) -> list[Answer]:
         """Those that say that a signal was taken care of."""
-        return [answer for answer in self.answers if answer.taken]
+        return [answer for answer in self.answers if answer.accepted]

@@ -176,7 +176,7 @@ async def test_objects_of_an_order_are_there_before_it_and_gone_after(tmp_path: 
         .replace("second: matters", "second: ignored")  # a run that crosses one would be repeated
     )
     pod = '{apiVersion: v1, kind: Pod, metadata: {name: "p-{fresh}", namespace: "{namespace}"}}'
-    (tmp_path / "target.yaml").write_text(f"{text}each_order: [{pod}]\n")
+    (tmp_path / "target.yaml").write_text(f"{text}each_run: [{pod}]\n")
     seen: list[str] = []
 
     class Looking(Follow):
