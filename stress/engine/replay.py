@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
+from stress.core.errors import Untested
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
@@ -49,19 +50,23 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
+        UsageFault: when requests one after another show a fault in the target's file.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
     if wire is not None:
         await check(job.target, job.folder)
-    async with wire or nullcontext() as world:
-        replays = _Replays(order, world or cast("World", model), times, reports, Workers.chosen(where.workers))
-        told = await replays.told()
-    if told is not None:
-        return told
-    told = await _search_instead(job, where, reports, checked=wire is not None)
-    return told.above(replays.why_searched(told.code))
+    try:
+        async with wire or nullcontext() as world:
+            replays = _Replays(order, world or cast("World", model), times, reports, Workers.chosen(where.workers))
+            told = await replays.told()
+        if told is not None:
+            return told
+        told = await _search_instead(job, where, reports, checked=wire is not None)
+        return told.above(replays.why_searched(told.code))
+    except Untested as error:
+        return Told(f"inconclusive: {error}", INCONCLUSIVE)
 
 
 class _Replays:

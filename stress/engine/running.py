@@ -16,6 +16,7 @@ from stress.core.schedule import Head, Order
 from stress.core.trace import Trace
 from stress.executors.asked import Asked
 from stress.executors.live.executor import WireWorld
+from stress.executors.live.said import body_of
 from stress.schedulers.base import ENVIRONMENT
 from stress.schedulers.loose import Loose, Ran
 from stress.schedulers.replay import Replay
@@ -185,6 +186,20 @@ def doubt(trace: Trace, world: World) -> str:
                 "check answers.record; null says that answers name none"
             )
     return ""
+
+
+def none_accepted(trace: Trace) -> str:
+    """Say that no request was accepted in any run, with the first answer of the last one."""
+    first = min(trace.answers, key=lambda answer: answer.actor, default=None)
+    if first is None:
+        return "no request of any run was accepted: none was answered"
+    return f"no request of any run was accepted: {first.actor} was answered {first.status or 'nothing'}{body_of(first)}"
+
+
+def sequential(world: World) -> list[Trace]:
+    """Give the runs before the search in which requests were sent one after another, where there are any."""
+    samples = world.learned.samples if isinstance(world, WireWorld) else ()
+    return [one.trace for one in samples if not one.trace.fault]
 
 
 def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:

@@ -141,6 +141,7 @@ class Search:
             await self._search(covering)
             if self._baseline and not self._tally.fault:
                 await self._run_random_schedules()
+            self._tally.conclude()
             await self._minimise(frozenset(self._tally.found.keys() - known))
             if isinstance(world, WireWorld) and world.site.left_out:
                 self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")

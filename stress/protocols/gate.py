@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stress.protocols.heard import Heard
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -169,7 +171,8 @@ class Gate:
     """Parks the frames of all proxies of one target.
 
     While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
-    be trusted any more (a lost store, a frame that could not be read); empty while all is well.
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``heard`` is what no
+    step shows.
     """
 
     def __init__(self) -> None:
@@ -178,6 +181,7 @@ class Gate:
         self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
+        self.heard = Heard()
         self._channels: dict[Channel, None] = {}  # in the order of their coming
 
     def connect(self, channel: Channel) -> None:

@@ -116,8 +116,8 @@ class Result:
     outcomes: tuple[Row, ...] = ()
     seed: int = 0
     seconds: float = 0.0
-    unavailable: bool = False
-    """Whether the store or a Gateway was not there before the first order."""
+    stopped: int = 0
+    """The exit code of what ended it before the first order, of which standard error tells (0: nothing did)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from redis.exceptions import ResponseError
 
@@ -175,6 +176,17 @@ class Site:
         """The Redis of a target that has one."""
         assert self._redis is not None  # noqa: S101 - asked of such targets alone
         return self._redis
+
+    @property
+    def database(self) -> int:
+        """The number of the database in Redis that its state is read in."""
+        return self._redis.database if self._redis is not None else 0
+
+    @property
+    def ports(self) -> set[int]:
+        """Where the gate listens, and the Gateways themselves."""
+        own = {urlsplit(replica.url).port or 0 for replica in self.replicas.values()}
+        return own | {proxy.port for proxy in self._proxies}
 
     @property
     def hurt(self) -> bool:

@@ -18,7 +18,10 @@ from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Raw
 from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
+from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.preflight import Learned, preflight
+from stress.executors.live.seen import Seen
+from stress.processes.child import connections
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.core.trace import Trace
     from stress.executors.live.drive import Drive
+    from stress.executors.live.judged import Stop
     from stress.executors.live.redis import Written
     from stress.schedulers.base import Explorer
 
@@ -42,6 +46,7 @@ _MEND_PATIENCES = 2
 _TOGETHER_SECONDS = 0.01
 _STORE_SECONDS = 5.0
 _SERVER_ERROR = 500
+_MOST_PRINTED, _MOST_ASKED = 3, 20
 
 
 class WireWorld:
@@ -50,7 +55,8 @@ class WireWorld:
     Raises:
         Unavailable: on entering, when the store or a Gateway does not start.
         UsageFault: when the target can't play the scenario (a missing ``environment`` entry), lacks a file, or has an
-            address that is neither loopback nor in ``allow``.
+            address that is neither loopback nor in ``allow``; on entering, when the preflight shows a fault in a file.
+        Untested: on entering, when the preflight shows that nothing can be concluded.
 
     """
 
@@ -63,11 +69,14 @@ class WireWorld:
         folder: Path | None = None,
         allow: Collection[str] = frozenset(),
         site: Site | None = None,
+        *,
+        judged: bool = True,
     ) -> None:
         """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
 
         ``allow`` are hosts other than this machine that a target may name. A ``site`` that is ready already is used
-        and left as it is; without one this world makes its own.
+        and left as it is; without one this world makes its own. Unless ``judged``, a target is entered also where the
+        preflight shows that it can't be tested as it is (`stop` says why).
         """
         faults = misfits(scenario, target)
         if faults:
@@ -84,6 +93,7 @@ class WireWorld:
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self.learned = Learned()
+        self._judged = judged
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -96,6 +106,8 @@ class WireWorld:
             await self.site.make_namespace(self.scenario.signal.namespace)
             self.clients |= self._connect()
             await self._warm()
+            if self._judged and (fault := await self.stop()) is not None:
+                raise fault
         except BaseException:
             await self.__aexit__()
             raise
@@ -108,6 +120,35 @@ class WireWorld:
             await client.close()
         if self._own is not None:
             await self._own.__aexit__()
+
+    async def stop(self) -> Stop | None:
+        """Say why the preflight shows that the target can't be tested as it is, or None."""
+        sent = self._form.fill(new_fresh(), "", "A")
+        seen = Seen(
+            self.scenario,
+            self.target,
+            self.learned.samples,
+            self.marks,
+            self.gate.heard,
+            f"{sent.method} {sent.path}",
+            printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
+            database=self.site.database,
+        )
+        return stop(seen._replace(connected=await self._connected()) if bypassed(seen) else seen)
+
+    async def _connected(self) -> list[str]:
+        """Give what the Gateways are connected to beside the gate while they are asked again, as far as that is seen."""
+        client, found, own = next(iter(self.clients.values())), set[tuple[str, int]](), self.site.ports
+        processes = [replica.process.pid for replica in self.replicas.values() if replica.process is not None]
+        for _ in range(_MOST_ASKED if processes else 0):
+            fresh = new_fresh()
+            asking = asyncio.ensure_future(self.send(client, fresh, self.marks.fingerprint(fresh), "A"))
+            while not asking.done():
+                found |= {one for pid in processes for one in connections(pid) if one[1] not in own}
+                await asyncio.sleep(0)
+            if found:
+                break
+        return [f"{host}:{port}" for host, port in sorted(found)]
 
     async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
@@ -159,7 +200,7 @@ class WireWorld:
         new = []
         for site in (await self.site.beside(most))[1:]:
             if site not in self._beside:
-                new.append(WireWorld(self.scenario, self.target, site.folder, site=site))
+                new.append(WireWorld(self.scenario, self.target, site.folder, site=site, judged=False))
                 self._beside[site] = new[-1]
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:

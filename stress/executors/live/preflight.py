@@ -22,10 +22,16 @@ _SAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequential run: its trace, and the state before the first request and after each."""
+    """One sequential run: its trace, and the state before the first request and after each.
+
+    ``before`` is whether a command came through the gate while the requests were sent that come before; ``late`` how
+    many seconds after the last answer the last command came (0: none came, or nobody watched).
+    """
 
     trace: Trace
     states: tuple[Snapshot, ...]
+    before: bool = False
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,15 @@ class Sequential(Alone):
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
         self.late = 0.0
+        self.before = False
         self._watching = watching
 
+    async def _note_passed(self) -> None:
+        self.before = self.before or bool(self._passed)
+        await super()._note_passed()
+
     async def _loop(self) -> None:
+        await self._note_passed()
         self.states.append(await self._observe())
         for request in self._requests.values():
             await self._go(Move(request.actor, START, ""))
@@ -112,7 +124,7 @@ async def _sample(world: WireWorld, *, watching: bool) -> Sample:
     for _ in range(CROSSINGS):
         drive = world.begun(Sequential(world, watching=watching))
         try:
-            return Sample(await drive.run(), tuple(drive.states))
+            return Sample(await drive.run(), tuple(drive.states), drive.before, drive.late)
         except Crossed:
             continue
         finally:
