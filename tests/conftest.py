@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -37,6 +38,12 @@ settings.load_profile("steady")
 def pytest_configure(config: pytest.Config) -> None:
     """Name our own mark."""
     config.addinivalue_line("markers", "unmeasured: run without the tracer of coverage, at two to three times the pace")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected, which stays to the end, out of every search for garbage: they take a quarter less."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
