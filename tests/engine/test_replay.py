@@ -110,6 +110,7 @@ def test_replays_that_differ_are_inconclusive(here: Path, mode: str, line: str) 
     assert replay(here, "--times", "4") == (2, f"{line} (REPORT/trace.ndjson)")
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
@@ -133,6 +134,7 @@ def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: i
     assert json.loads(trace.read_text().splitlines()[0])["event"]["command"] == "start"
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("wrong", ["False", "OTHERS"])
 async def test_replays_run_side_by_side_once_they_agree(
