@@ -129,6 +129,28 @@ def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
     ]
 
 
+def test_shards_are_dealt_out_by_the_seconds_of_the_last_whole_run(tmp_path: Path) -> None:
+    """The case that took longest has a shard for itself, whatever the shards before it took; damage changes nothing."""
+    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
+    stress(tmp_path, *words)
+    kept = tmp_path / "reports" / "seconds.json"
+    seconds = json.loads(kept.read_text())
+    assert sorted(seconds) == sorted(f"{one['scenario']} on {one['target']}" for one in results(tmp_path))
+    whole = {tuple(name.split(" on ")) for name in seconds}
+    slow = ("atomic-hit-count", "redis-atomic")
+    kept.write_text(json.dumps({**dict.fromkeys(seconds, 0.2), " on ".join(slow): 2.0}))
+    parts = []
+    for shard in ("2/2", "1/2"):
+        stress(tmp_path, *words, "--shard", shard)
+        parts.append({(one["scenario"], one["target"]) for one in results(tmp_path)})
+    assert parts == [whole - {slow}, {slow}]
+    assert json.loads(kept.read_text())[" on ".join(slow)] == 2.0
+    for text in ("[", "[]", '{"a on b": NaN}', '{"a on b": "long"}', '{"a on b": 2}'):
+        kept.write_text(text)
+        stress(tmp_path, *words, "--shard", "1/2")
+        assert len(results(tmp_path)) == 3
+
+
 def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
     """Two pairs in three shards: the third says so, exits 0, and leaves the reports of no pair."""
     said = stress(tmp_path, "run", "atomic-hit-count", "--shard", "3/3", "--json")
