@@ -321,7 +321,7 @@ class Drive(ABC):
         return Answer(
             actor=request.actor,
             status=raw.status,
-            record=self._attribution.named(record) if isinstance(record, str) else None,
+            record=self._attribution.told(request.actor, record) if isinstance(record, str) else None,
             count=count if isinstance(count, int) else None,
             started=request.started,
             ended=ended,
@@ -360,7 +360,7 @@ class Drive(ABC):
 
     async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
-        return await self._world.site.state.observe(self._values, self._attribution.named, ended_by, forget)
+        return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
 
     async def _note_passed(self) -> None:
         """Remember what the requests wrote that came before."""
