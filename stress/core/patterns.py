@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
-_SHAPES = {"{uuid}": UUID, "{stamp}": STAMP}
+SECOND = r"(?<![\da-fA-F.])\d{10}(?![\da-fA-F])"
+_SHAPES = {"{uuid}": UUID, "{stamp}": STAMP, "{second}": SECOND}
 """What is known by its shape alone, as no constant looks like it: it is named so while words are compared."""
-_SHAPED = re.compile(rf"(?P<uuid>{UUID})|(?P<stamp>{STAMP})")
-_TOKENS = re.compile(r"(\{uuid\}|\{stamp\}|[^0-9A-Za-z_-]+)")
+_SHAPED = re.compile(rf"(?P<uuid>{UUID})|(?P<stamp>{STAMP})|(?P<second>{SECOND})")
+_NAMED = r"\{(?:uuid|stamp|second)\}"
+_TOKENS = re.compile(rf"({_NAMED}|(?:(?!{_NAMED})[^0-9A-Za-z_-])+)")
 _SOFT = re.compile(r"[-_]")
 _LOOKS_MADE_UP = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,15}(?![0-9A-Za-z])")
 """What has the shape of a random suffix, and is short enough for a constant to have it too."""
+_LITERAL = re.compile(r"\w|.*\)\W*\w")
+"""A pattern that has a letter or a digit before its first symbol or after one."""
 _DIGITS, _HEX = frozenset("0123456789"), frozenset("0123456789abcdef")
 _DAY = 86_400
 _ENOUGH = 16
@@ -51,12 +55,14 @@ class Unsure(NamedTuple):
 class Patterns:
     """What was learned of a target.
 
-    ``words`` are the patterns at each position; their groups are the symbols. ``data`` are the words that were equal in
-    all samples, never symbols, and ``kept`` the parts of them that only look made up. ``unsure`` are words that name
-    objects and were sometimes equal.
+    ``words`` are the patterns at each position; their groups are the symbols. ``objects`` are those of objects that are
+    more than a symbol, and so are known with other commands too. ``data`` are the words that were equal in all samples,
+    never symbols, and ``kept`` the parts of them that only look made up. ``unsure`` are words that name objects and
+    were sometimes equal.
     """
 
     words: Mapping[Position, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
+    objects: tuple[re.Pattern[str], ...] = ()
     data: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     unsure: tuple[Unsure, ...] = ()
@@ -64,18 +70,18 @@ class Patterns:
     def match(self, position: Position, word: str) -> re.Match[str] | None:
         """Match a word at a place; None where no pattern fits, or where the word is data."""
         if word not in self.data:
-            for pattern in self.words.get(position, ()):
+            for pattern in (*self.words.get(position, ()), *(() if position[1] else self.objects)):
                 if (match := pattern.fullmatch(word)) is not None:
                     return match
         return None
 
-    def called(self, command: str, first: str) -> str:
+    def called(self, command: str, first: str, now: float) -> str:
         """Call the first word of a command by what does not change in it."""
         match = self.match((command, "", 1), first)
         if match is not None:
             for group in range(match.re.groups, 0, -1):
                 first = f"{first[: match.start(group)]}{{}}{first[match.end(group) :]}"
-        return shaped(first)
+        return shaped(first, now)
 
 
 Skeleton = tuple[str | None, ...]
@@ -87,17 +93,20 @@ def learn(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Patte
 
     ``now`` is the wall clock (unix seconds): what is equal as it is of the same second is no data.
     """
-    columns = list(_columns(samples)) if len(samples) > 1 else []
+    columns = list(_columns(samples, now)) if len(samples) > 1 else []
     data = frozenset(column.words[0] for column in columns if len(set(column.words)) == 1)
     differing = [column for column in columns if len(set(column.words)) > 1]
     objects = _patterns(((one.command, "", one.place), one.words) for one in differing if one.names_object)
-    keys = Patterns(objects, data)
+    literal = [one for several in objects.values() for one in several if _LITERAL.match(one.pattern)]
+    keys = Patterns(objects, tuple(dict.fromkeys(literal)), data)
     others = [one for one in differing if not one.names_object]
-    values = _patterns(((one.command, keys.called(one.command, one.first), one.place), one.words) for one in others)
+    values = _patterns(
+        ((one.command, keys.called(one.command, one.first, now), one.place), one.words) for one in others
+    )
     unsure = [one for one in differing if one.names_object and len(set(one.words)) < len(samples)]
     kept = frozenset(part for word in data for part in _LOOKS_MADE_UP.findall(word) if not _of_now(part, now))
     named = tuple(dict.fromkeys(Unsure(one.command, one.place, one.words) for one in unsure))
-    return Patterns({**objects, **values}, data, kept, named)
+    return Patterns({**objects, **values}, keys.objects, data, kept, named)
 
 
 def _of_now(part: str, now: float) -> bool:
@@ -115,19 +124,24 @@ class _Column(NamedTuple):
     names_object: bool
 
 
-def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]]) -> Iterator[_Column]:
+def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Iterator[_Column]:
     for actor in samples[0] if samples else ():
         for shown in zip(*(sample.get(actor, ()) for sample in samples), strict=False):
             if len({(one.words[0], len(one.words), one.objects) for one in shown}) > 1:
                 break  # from here on the request went another way
             for place in range(1, len(shown[0].words)):
-                words = tuple(shaped(one.words[place]) for one in shown)
+                words = tuple(shaped(one.words[place], now) for one in shown)
                 yield _Column(shown[0].words[0], place, words, shown[0].words[1], place in shown[0].objects)
 
 
-def shaped(word: str) -> str:
-    """Name what its shape alone tells."""
-    return _SHAPED.sub(lambda match: f"{{{match.lastgroup}}}", word)
+def shaped(word: str, now: float) -> str:
+    """Name what its shape alone tells: UUIDs, and times around ``now`` in seconds."""
+
+    def name(match: re.Match[str]) -> str:
+        far = match.lastgroup == "second" and abs(int(match[0]) - now) > _DAY
+        return match[0] if far else f"{{{match.lastgroup}}}"
+
+    return _SHAPED.sub(name, word)
 
 
 def _patterns(columns: Iterable[tuple[Position, Sequence[str]]]) -> dict[Position, tuple[re.Pattern[str], ...]]:

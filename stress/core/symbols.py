@@ -88,7 +88,7 @@ class Names:
         command, *given = [words[0], *(self.given(word) for word in words[1:])]
         for place, (word, text) in enumerate(zip(given, words[1:], strict=True), start=1):
             self._recognise((command, "", place), word, text)
-        called = self._patterns.called(command, given[0]) if given else ""
+        called = self._patterns.called(command, given[0], self._now) if given else ""
         for place, (word, text) in enumerate(zip(given[1:], words[2:], strict=True), start=2):
             self._recognise((command, called, place), word, text)
 
@@ -96,7 +96,7 @@ class Names:
         """Take in a name of which the server says that it made the rest."""
         word = self.given(prefix + rest)
         if word not in self._symbols:
-            self._symbols[word] = f"{self._put(self.given(prefix))}{{name:{self._number('name', word)}}}"
+            self._symbols[word] = f"{self._put(self.given(prefix))}{{id:{self._number('id', rest)}}}"
             self._anywhere = None
 
     def record(self, text: str) -> str:

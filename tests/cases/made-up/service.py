@@ -22,7 +22,7 @@ _shared = itertools.count(1041)
 
 
 def _random(letters: str, count: int) -> str:
-    return "".join(random.choices(letters, k=count))  # noqa: S311 - names, no secrets
+    return "".join(random.choices(letters, k=count))
 
 
 def _ulid() -> str:
