@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move, letters
@@ -315,7 +316,7 @@ class Drive(ABC):
         epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
         hung_up = request.client.hung_up and not raw.status
         flight = Flight(request.actor, request.started, ended, epochs, hung_up)
-        self._record.answers.append(answer := reader.read(raw, flight, self._attribution.named))
+        self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
         request.told = (answer.status, answer.record, answer.count)
 
     async def _act(self, move: Move) -> None:
@@ -345,7 +346,7 @@ class Drive(ABC):
 
     async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
-        return await self._world.site.state.observe(self._values, self._attribution.named, ended_by, forget)
+        return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
 
     async def _note_passed(self) -> None:
         """Remember what the requests wrote that came before."""

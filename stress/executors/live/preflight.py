@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stress.core.patterns import Patterns, learn
 from stress.core.step import START, Move
 from stress.executors.asked import Asked, Crossed, new_fresh
 from stress.executors.live.alone import Alone
@@ -13,6 +14,9 @@ from stress.executors.live.drive import CROSSINGS
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stress.core.patterns import Shown
     from stress.core.trace import Snapshot, Trace
     from stress.executors.live.executor import WireWorld
 
@@ -26,23 +30,27 @@ class Sample:
 
     ``before`` is whether a command came through the gate while the requests were sent that come before; ``late`` how
     many seconds after the last answer the last command came (0: none came, or nobody watched).
+    ``shown`` are the commands of each actor with their words as they were, but for what we chose.
     """
 
     trace: Trace
     states: tuple[Snapshot, ...]
     before: bool = False
     late: float = 0.0
+    shown: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What is normal for a target.
 
-    ``settle`` is how many seconds it may work on after an answer (0: it does not).
+    ``settle`` is how many seconds it may work on after an answer (0: it does not). ``patterns`` say which values it
+    makes up.
     """
 
     samples: tuple[Sample, ...] = ()
     settle: float = 0.0
+    patterns: Patterns = field(default_factory=Patterns)
 
 
 class Sequential(Alone):
@@ -59,6 +67,7 @@ class Sequential(Alone):
         self.late = 0.0
         self.before = False
         self._watching = watching
+        self.shown = self._attribution.shown = {}
 
     async def _note_passed(self) -> None:
         self.before = self.before or bool(self._passed)
@@ -117,14 +126,15 @@ async def preflight(world: WireWorld) -> Learned:
     """
     bundled = world.target.protocol is not None
     most = 1 if bundled else _SAMPLES
-    return Learned(tuple([await _sample(world, watching=not (number or bundled)) for number in range(most)]))
+    samples = tuple([await _sample(world, watching=not (number or bundled)) for number in range(most)])
+    return Learned(samples, patterns=learn([sample.shown for sample in samples], time.time()))
 
 
 async def _sample(world: WireWorld, *, watching: bool) -> Sample:
     for _ in range(CROSSINGS):
         drive = world.begun(Sequential(world, watching=watching))
         try:
-            return Sample(await drive.run(), tuple(drive.states), drive.before, drive.late)
+            return Sample(await drive.run(), tuple(drive.states), drive.before, drive.late, drive.shown)
         except Crossed:
             continue
         finally:
