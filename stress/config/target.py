@@ -17,11 +17,13 @@ from stress.config.target_parts import (
     SENT,
     Answers,
     Background,
+    EmptyKey,
     Environment,
     Fingerprint,
     FromAnswer,
     Observe,
     RequestForm,
+    Settle,
     Start,
     Stores,
 )
@@ -103,6 +105,11 @@ class Target(File):
     patience: float = Field(
         default=1.0, ge=0.01, le=60, description="seconds that a request may sleep before others run"
     )
+    settle: Settle | None = Field(
+        default=None,
+        description="seconds that it may work on after an answer, or {key: …, empty: true}: a key in Redis that is "
+        "empty once all is done; without it, what the first requests show decides",
+    )
     observe: Observe | None = Field(default=None, description="how the final state is read, past the gate")
     environment: Environment = Field(default=Environment(), description="how environment actors act on it")
 
@@ -132,6 +139,8 @@ class Target(File):
             store = "kubernetes" if of_kubernetes(part) else "redis"
             if part is not None and getattr(self.stores, store) is None:
                 raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", where)
+        if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
+            raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
         if self.stores.kubernetes is None and (self.setup or self.each_order):
             key = "setup" if self.setup else "each_order"
             raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", (key,))
