@@ -17,12 +17,14 @@ from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads i
 from stress.config.target_parts import (
     SENT,
     Background,
+    EmptyKey,
     Environment,
     Fingerprint,
     FromAnswer,
     Observe,
     Put,
     RequestForm,
+    Settle,
     Start,
     Stores,
 )
@@ -111,6 +113,11 @@ class Target(File):
     patience: float = Field(
         default=1.0, ge=0.01, le=60, description="seconds that a request may sleep before others run"
     )
+    settle: Settle | None = Field(
+        default=None,
+        description="seconds that it may work on after an answer, or {key: …, empty: true}: a key in Redis that is "
+        "empty once all is done; without it, what the first requests show decides",
+    )
     observe: Observe | None = Field(default=None, description="how the final state is read, past the gate")
     environment: Environment = Field(default=Environment(), description="how environment actors act on it")
 
@@ -146,6 +153,8 @@ class Target(File):
             store = "redis" if isinstance(one, Put) else "kubernetes"
             if getattr(self.stores, store) is None:
                 raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", ("each_run", at))
+        if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
+            raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
         return self
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
@@ -176,6 +176,22 @@ class RequestForm(Part):
     body: str | None = Field(
         default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"
     )
+
+
+class EmptyKey(Part):
+    """A key in Redis that is not there, or holds nothing, once all work is done."""
+
+    key: Annotated[Word, placeholders("fingerprint", "fresh")] = Field(
+        description="its name; may hold {fingerprint} {fresh}"
+    )
+    empty: Literal[True] = Field(description="it is absent, or an empty text or stream, once nothing is left to do")
+
+
+Settle = Annotated[
+    Annotated[float, Field(gt=0, le=60), Tag("<seconds>")] | Annotated[EmptyKey, Tag("<key>")],
+    Discriminator(lambda value: "<key>" if isinstance(value, dict | EmptyKey) else "<seconds>"),
+]
+"""How long a service works on after its answers, or what shows that it has ended."""
 
 
 class Background(Part):

@@ -104,6 +104,8 @@ class Drive(ABC):
         while not self._faulty():
             moves = self.moves()
             done = self._done(moves)
+            if done and not await self._settled():
+                continue
             if not moves and done:
                 return
             if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
@@ -120,11 +122,10 @@ class Drive(ABC):
             self._note_second()
 
     def _done(self, moves: Sequence[Move]) -> bool:
-        """Tell whether every request is over: one whose client hung up may still have steps to show."""
+        """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        left = {request.actor for request in self._requests.values() if request.client.hung_up}
-        return not any(move.actor in left for move in moves)
+        return not any(move.actor in self._requests and not self._world.learned.is_idle(move) for move in moves)
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -144,8 +145,8 @@ class Drive(ABC):
         told = [frame for frame in steps if frame.actor.startswith("watch:")] if self._watched else []
         if not self._left and not told:
             return found
-        unfinished = any(not request.answered for request in self._requests.values())
-        # What a watch tells matters, as the clock does, only until the last answer.
+        unfinished = bool(found) or any(not one.answered for one in self._requests.values())
+        # What a watch tells matters, as the clock does, only until the last step of a request.
         found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
         for name, left in self._left.items():
             if name == "client":
@@ -254,6 +255,10 @@ class Drive(ABC):
     @abstractmethod
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
+
+    @abstractmethod
+    async def _settled(self) -> bool:
+        """Every request is over: tell whether the target has no work left that cannot be seen, else wait for it."""
 
     @abstractmethod
     async def _take_in(self, replica: Replica) -> None:

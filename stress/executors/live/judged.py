@@ -136,8 +136,7 @@ def _past_the_gate(seen: Seen) -> Stop | None:
 
 def _fails_alone(seen: Seen) -> Stop | None:
     """See whether an invariant fails where no two requests overlap, in runs that are over when they are judged."""
-    watched = seen.samples[:1] if any(one.late for one in seen.samples) else seen.samples
-    for sample in watched:
+    for sample in seen.samples:
         broken = run_checks(seen.scenario.invariants, sample.trace) if sample.trace.crossed_second is None else []
         if not broken:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio.connection import ConnectionPool
@@ -96,6 +96,17 @@ class Store:
 
         """
         return _checked(await self._run(commands, self.database if database is None else database))
+
+    async def is_empty(self, key: str) -> bool:
+        """Tell whether a key is not there, or is an empty text or stream.
+
+        Raises:
+            StoreLost: when it does not answer.
+
+        """
+        (kind,) = await self.ask([("TYPE", key)])
+        length = {b"string": "STRLEN", b"stream": "XLEN"}.get(cast("bytes", kind))
+        return kind == b"none" or (length is not None and await self.ask([(length, key)]) == [0])
 
     async def read_and_forget(self, commands: Sequence[Command], keys: Collection[Key]) -> list[object]:
         """Run commands and delete keys, in one go where they are in the target's database.
