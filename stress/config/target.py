@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, nearest, wrong
 from stress.config.gateways import PROTOCOLS
-from stress.config.kube_keys import Manifest, of_kubernetes
+from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
 from stress.config.placeholders import unknown
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.target_parts import (
@@ -156,6 +156,13 @@ class Target(File):
         if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
             raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
         return self
+
+    @property
+    def watched_resources(self) -> tuple[str, ...]:
+        """The resources of the Kubernetes API whose objects are read or changed past the gate, by plural and group."""
+        acting = (getattr(self.environment, name) for name in ("cleanup", "expiry", "writer"))
+        parts = (self.observe.records if self.observe is not None else None, *acting)
+        return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
 
     @property
     def ordered(self) -> bool:

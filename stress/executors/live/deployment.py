@@ -27,7 +27,7 @@ from stress.processes.sink import Sink
 from stress.protocols.gate import Gate
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.proxy import KubeProxy
-from stress.protocols.kube.requests import KubeEffect, KubeRules
+from stress.protocols.kube.requests import KubeEffect, KubeRules, reads_of
 from stress.protocols.kube.tls import authority
 from stress.protocols.kube.watches import Watches
 from stress.protocols.redis.accesses import KeyFinder
@@ -254,7 +254,8 @@ class Site:
         if self.kube is not None:
             hits = self.target.observe.hits if self.target.observe is not None else None
             show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
-            kube_rules = KubeRules(self.target.background.kubernetes, show=show)
+            rules = (*reads_of(self.target.watched_resources), *self.target.background.kubernetes)
+            kube_rules = KubeRules(rules, show=show)
             proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
             port = await self._listen(proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)

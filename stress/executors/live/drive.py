@@ -339,7 +339,7 @@ class Drive(ABC):
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
-        if ends_incarnation(before, after, replies):
+        if ends_incarnation(before, after, move.actor, replies):
             self._record.snapshots.append(before)
         await state.at_rest()
         for replica in self._world.replicas.values():
