@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -64,7 +64,6 @@ class Site:
         if faults:
             raise UsageFault(faults)
         self.target = target
-        self.digest = identity(target, self.folder)
         self.gate = Gate()
         redis, kubernetes = target.stores.redis, target.stores.kubernetes
         self._redis = Store(redis) if redis is not None else None
@@ -143,6 +142,11 @@ class Site:
                     else:
                         self.left_out = str(failed)
         return [self, *self._others][:most]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells its Gateway from another; asked for late, as that reads its files."""
+        return identity(self.target, self.folder)
 
     @property
     def restarts(self) -> bool:
