@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -90,6 +91,7 @@ class Site:
             await self._open_stores()
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
+            await self._remember()
             self._watch_ends()
         except BaseException:
             await self.__aexit__()
@@ -123,8 +125,11 @@ class Site:
         self._ends.close()
         self._ends = Ends(self.gate.signal.notify)
         await self._end_replicas()
+        if self._redis is not None:
+            await self._redis.empty()
         for number in range(1, self.target.replicas + 1):
             await self._start_replica(number)
+        await self._remember()
         self._watch_ends()
 
     async def beside(self, most: int) -> Sequence[Site]:
@@ -258,6 +263,11 @@ class Site:
         for proxy in self._proxies:
             await proxy.close()
         self._proxies.clear()
+
+    async def _remember(self) -> None:
+        if self._redis is not None:
+            with suppress(ResponseError):
+                await self._redis.remember()
 
     def _watch_ends(self) -> None:
         valkey = self._redis.valkey if self._redis is not None else None
