@@ -188,6 +188,10 @@ class Target(File):
         if self.start is not None and not (folder / self.start.folder).is_dir():
             place, message = self.place("start", "folder"), f"start.folder: no such folder: {self.start.folder}"
             faults.append(Fault(place, message, "it is relative to this file"))
+        for at, pattern in enumerate(self.start.sources if self.start is not None else ()):
+            if not any(file.is_file() for file in folder.glob(pattern)):
+                message = f"start.sources.{at}: no file matches {pattern}"
+                faults.append(Fault(self.place("start", "sources", at), message, "it is relative to this file"))
         return [*faults, *self._body_faults(folder)]
 
     def _missing_files(self, folder: Path) -> list[Fault]:

@@ -51,6 +51,13 @@ def _relative(name: str) -> str:
     return name
 
 
+def _pattern(text: str) -> str:
+    parts = PurePosixPath(text).parts
+    if not parts or parts[0] == "/" or any("**" in part and part != "**" for part in parts):
+        raise wrong(f"{text!r} is no glob relative to this file", "write such as src/**/*.py")
+    return text
+
+
 def _store_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -87,6 +94,11 @@ class Start(Part):
         Field(default={}, description="files to write before it starts, into a private folder of each replica: {files}")
     )
     ready: Ready = Field(default=Ready(), description="when it is ready")
+    sources: list[Annotated[str, AfterValidator(_pattern)]] = Field(
+        default=[],
+        description="its sources, as globs relative to this file (src/**/*.py), by which a replay knows whether it has "
+        "changed; else what git lists in its folder, else the files there",
+    )
 
     @model_validator(mode="after")
     def _files_are_where_they_are(self) -> Self:
