@@ -15,8 +15,8 @@ import click
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.core.errors import Unavailable, UsageFault
-from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
+from stress.core.errors import Unavailable, Untested, UsageFault
+from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE, USAGE
 from stress.core.masking import mask_text
 from stress.core.verdict import judge
 from stress.engine.case import Pair
@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from stress.engine.shard import Shard
     from stress.report.events import Happening
 
-_SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
+_SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, USAGE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
+_STOPS: dict[type[Exception], tuple[str, int]] = {
+    UsageFault: ("", USAGE),
+    Unavailable: ("unavailable: ", UNAVAILABLE),
+    Untested: ("inconclusive: ", INCONCLUSIVE),
+}
+"""What ends one pair before its search, while others go on: how it is told, and its exit code."""
 _CLOCK_WEIGHT = 16
 _PROOF_SECONDS = 5.0
 """What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
@@ -180,7 +186,7 @@ class Batch:
         """Run all pairs; give the exit code. Whoever interrupts it gets the reports of what was done.
 
         Raises:
-            UsageFault: when a target can't play a scenario.
+            UsageFault: when a target can't play a scenario; one that only requests show ends its own pair alone.
 
         """
         self._check()
@@ -238,9 +244,10 @@ class Batch:
                 pair = Pair(model, world, limits, self._tell, earlier)
                 result = job.attached_to(await pair.result())
             self._remember(job, result, pair.stale)
-        except Unavailable as error:
-            self._say(f"unavailable: {error}")
-            return self._unavailable(job, str(error))
+        except (UsageFault, Unavailable, Untested) as error:
+            kind, code = next(told for family, told in _STOPS.items() if isinstance(error, family))
+            self._say(f"{kind}{error}")
+            return self._stopped(job, str(error), code)
         return result
 
     async def _examine(self, job: Job) -> None:
@@ -264,7 +271,7 @@ class Batch:
         except OSError as error:
             self._say(f"failing orders can't be kept: {error} (write elsewhere with --examples FOLDER)")
 
-    def _unavailable(self, job: Job, error: str) -> Result:
+    def _stopped(self, job: Job, error: str, code: int) -> Result:
         return Result(
             scenario=job.scenario,
             target=job.target,
@@ -273,7 +280,7 @@ class Batch:
             expected="",
             as_expected=False,
             faults=(error,),
-            unavailable=True,
+            stopped=code,
         )
 
     def _keep(self, job: Job, result: Result) -> None:
@@ -359,8 +366,8 @@ def code_of(result: Result, require: str = "") -> int:
     if result.as_expected:
         bounded = result.verdict.holds and not any(one.exhausted for one in result.verdict.evidence)
         return INCONCLUSIVE if require and bounded else 0
-    if result.unavailable:
-        return UNAVAILABLE
+    if result.stopped:
+        return result.stopped
     if result.unexpected and result.verdict.ruling == "race":
         return RACE
     unknown = result.faults or (result.verdict.ruling == "inconclusive" and not result.missing)

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
+from stress.core.errors import Untested
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
 from stress.engine.case import Pair
-from stress.engine.running import Workers, beside, doubt, follow, follow_each
+from stress.engine.repeated import Repeated
+from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
 from stress.executors.identity import UNKNOWN
 from stress.processes.needed import check
 from stress.report.events import Result
 from stress.report.folder import ReportUnwritable, write
+from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
     from stress.core.schedule import Order
     from stress.core.trace import Trace
@@ -35,110 +38,119 @@ class Told(NamedTuple):
     line: str
     code: int
 
+    def above(self, lines: Sequence[str]) -> Told:
+        """Give the same with more lines below."""
+        return self._replace(line="\n".join([self.line, *lines]))
+
 
 async def replay(order: Order, job: Job, times: int, where: Where, reports: Path = Path("reports")) -> Told:
     """Follow an order ``times`` times; a run that ends with a fault leaves its trace below ``reports``.
 
-    Where a changed Gateway no longer allows the order, its scenario is searched instead.
+    Where the Gateway does not allow the order (any more), its scenario is searched instead.
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
+        UsageFault: when requests one after another show a fault in the target's file.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
     if wire is not None:
         await check(job.target, job.folder)
-    async with wire or nullcontext() as world:
-        told = await _Replays(
-            order, world or cast("World", model), times, reports, Workers.chosen(where.workers)
-        ).told()
-    return told if told is not None else await _search_instead(job, where, reports, checked=wire is not None)
+    try:
+        async with wire or nullcontext() as world:
+            replays = _Replays(order, world or cast("World", model), times, reports, Workers.chosen(where.workers))
+            told = await replays.told()
+        if told is not None:
+            return told
+        told = await _search_instead(job, where, reports, checked=wire is not None)
+        return told.above(replays.why_searched(told.code))
+    except Untested as error:
+        return Told(f"inconclusive: {error}", INCONCLUSIVE)
 
 
 class _Replays:
-    """Follows one order several times in one world.
-
-    ``_seen`` counts the traces that were followed to their end, by their signature and whether an invariant was broken.
-    """
+    """Follows one order several times in one world."""
 
     def __init__(self, order: Order, world: World, times: int, reports: Path, workers: Workers) -> None:
         self._order, self._world, self._times, self._reports = order, world, times, reports
         self._workers = workers.of(order.moves)
-        self._timed = any(move.actor == "clock" for move in order.moves)
+        self._tally = Repeated(frozenset(order.head.outcome.split()[1:]))
         self._last: Trace | None = None
-        self._seen: Counter[tuple[object, bool]] = Counter()
+        self._diverged = ""
 
     async def told(self) -> Told | None:
-        """Count how often the order fails; None when a Gateway that has changed no longer allows it."""
+        """Count how often the order fails; None when it can't be followed, and never failed before that was seen."""
+        tally = self._tally
         try:
-            async with aclosing(self._traces()) as traces:
+            async with aclosing(self._traces(tally.stories)) as traces:
                 async for trace in traces:
                     self._last = trace
-                    fault = self._fault(trace)
-                    if fault.startswith("DIVERGED"):
-                        return self._ended(fault, INCONCLUSIVE) if self._same else None
+                    fault = trace.fault or doubt(trace, self._world)
+                    if fault.startswith("DIVERGED") and not tally.failed:
+                        self._diverged = fault
+                        return None
                     if fault:
-                        return self._ended(f"inconclusive: {fault}", INCONCLUSIVE)
-                    broken = run_checks(self._world.scenario.invariants, trace)
-                    self._seen[trace.signature, bool(broken)] += 1
+                        before = f"failed {tally.failed} of {tally.done}, then " if tally.failed else ""
+                        return self._ended(f"inconclusive: {before}{fault}", INCONCLUSIVE)
+                    tally.add(trace, run_checks(self._world.scenario.invariants, trace))
                     await asyncio.sleep(0)
+            if tally.failed and not tally.accepted:  # does it accept a request that comes alone?
+                tally.accepted = (await follow(Interleaving(()), self._world)).accepted_any
         except asyncio.CancelledError:
             self._last = self._world.abandoned(INTERRUPTED) or self._last
-            return self._ended(f"{INTERRUPTED}: failed {self._failed} of {self._seen.total()}", INTERRUPT)
-        return self._counted()
+            return self._ended(f"{INTERRUPTED}: failed {tally.failed} of {tally.done}", INTERRUPT)
+        line, code = tally.counted()
+        told = self._ended(line, code) if code == INCONCLUSIVE else Told(line, code)
+        return told.above(tally.details())
 
-    async def _traces(self) -> AsyncGenerator[Trace]:
+    def why_searched(self, code: int) -> list[str]:
+        """Say what a user may wonder at when a search was made instead and ended with this exit code."""
+        if code == INCONCLUSIVE:
+            return [f"searched because the order can't be followed: {self._diverged}"]
+        same = UNKNOWN != self._world.digest == self._order.head.target_digest
+        return ["no file of the Gateway has changed since the order was found"] if same and not code else []
+
+    async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
         """Follow the order alone at first, unless it sleeps until the clock moves; then several beside each other.
 
-        The first ones alone must agree. One beside others that ends otherwise, than those or than most, is followed
-        alone instead: that counts.
+        One beside others that tells something else than the ``stories`` so far, or than most where none was followed
+        alone, is followed alone instead. Where the order needs its own value, it is followed in new processes each
+        time; the first are new already.
         """
-        alone = 0 if self._timed else min(self._times, CONFIRMATIONS)
-        for _ in range(alone):
+        if self._order.head.fresh:
             yield await follow(self._order, self._world)
-        left = self._times - alone
-        first = set(self._seen)
-        one = len(first) > 1 or len(await beside(self._world, min(self._workers, left))) == 1
-        again = left if one else 0
-        async with aclosing(follow_each([self._order] * (left - again), self._world, self._workers)) as traces:
-            async for trace in traces:
-                if self._fault(trace):
-                    again += 1
-                else:
+            for _ in range(1, self._times):
+                yield await follow_restarted(self._order, self._world)
+            return
+        timed = any(move.actor == "clock" for move in self._order.moves)
+        left = self._times
+        for _ in range(0 if timed else min(self._times, CONFIRMATIONS)):
+            left -= 1
+            yield await follow(self._order, self._world)
+        if len(stories) <= 1 and len(await beside(self._world, min(self._workers, left))) > 1:
+            async with aclosing(self._together(left, frozenset(stories))) as traces:
+                async for trace in traces:
+                    left -= 1
                     yield trace
-        again += 0 if one else self._drop_odd(first)
-        for _ in range(again):
+        for _ in range(left):
             yield await follow(self._order, self._world)
 
-    def _drop_odd(self, first: Collection[tuple[object, bool]]) -> int:
-        """Take back what differs from the ``first`` ones, or from most where there were none; give how many."""
-        like = first or [one for one, _ in self._seen.most_common(1)]
-        kept = {one: self._seen[one] for one in like}
-        odd = self._seen.total() - sum(kept.values())
-        self._seen = Counter(kept)
-        return odd
-
-    def _fault(self, trace: Trace) -> str:
-        return trace.fault or doubt(trace, self._world)
-
-    def _counted(self) -> Told:
-        times, failed = self._times, self._failed
-        stories = len({signature for signature, _ in self._seen})
-        if failed not in (0, times):
-            return self._ended(f"inconclusive: failed {failed} of {times}", INCONCLUSIVE)
-        if stories > 1:
-            return self._ended(f"inconclusive: {times} replays gave {stories} different traces", INCONCLUSIVE)
-        return Told(f"STILL FAILING {failed}/{times}", RACE) if failed else Told(f"FIXED {times}/{times}", 0)
-
-    @property
-    def _failed(self) -> int:
-        return sum(number for (_, broken), number in self._seen.items() if broken)
-
-    @property
-    def _same(self) -> bool:
-        """Whether the Gateway is known to be the one of the order file."""
-        return UNKNOWN != self._world.digest == self._order.head.target_digest
+    async def _together(self, times: int, stories: Collection[object]) -> AsyncGenerator[Trace]:
+        """Give the traces of replays beside each other that tell one of the stories, else what most of them tell."""
+        kept: list[Trace] = []
+        async with aclosing(follow_each([self._order] * times, self._world, self._workers)) as traces:
+            async for trace in traces:
+                if trace.signature in stories and not trace.fault:
+                    yield trace
+                elif not stories and not trace.fault:
+                    kept.append(trace)
+                elif not stories and not kept:
+                    return  # it may be one that can't be followed
+        most = Counter(trace.signature for trace in kept).most_common(1)
+        for trace in kept:
+            if trace.signature == most[0][0]:
+                yield trace
 
     def _ended(self, line: str, code: int) -> Told:
         """Keep the trace so far of replays from which nothing can be concluded."""

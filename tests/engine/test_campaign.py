@@ -67,7 +67,7 @@ def unsure(**changes: Any) -> Result:  # noqa: ANN401 - any field
         (unsure(missing=("hits_equal_answers",)), 2),
         (unsure(faults=()), 2),
         (unsure(faults=(), missing=("hits_equal_answers",)), 3),
-        (unsure(unavailable=True), 69),
+        (unsure(stopped=69), 69),
         (unsure(faults=("interrupted",)), 130),
         (result(RACE, as_expected=False, unexpected=("distinct_counts",), faults=("interrupted",)), 130),
     ],
