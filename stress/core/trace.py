@@ -75,6 +75,10 @@ class Answer:
     ``started`` and ``ended`` are indexes of the events between which the request was in flight.
     ``incarnations`` are all incarnations in which a step of this request took effect (one, unless an
     environment actor acted between its steps). ``hung_up`` says that the client left before it was answered.
+    ``either`` says that it is created or duplicate, and nothing in it tells which (then it is neither of the two).
+    ``refused`` says that the target reads it as "retry later", ``normal`` that its status is one that the target lists
+    or that requests one after another are answered with, so no error. ``nameless`` says that it names no record
+    although answers like it do.
     """
 
     actor: str
@@ -89,11 +93,30 @@ class Answer:
     body: str = ""
     error: str = ""
     hung_up: bool = False
+    either: bool = False
+    refused: bool = False
+    normal: bool = False
+    nameless: bool = False
 
     @property
     def accepted(self) -> bool:
-        """Whether the client was told that its hit counts (any 2xx)."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of success statuses, RFC 9110 section 15.3
+        """Whether the client was told that its signal is taken care of: created, duplicate, or any other success."""
+        return not self.refused and (self.created or self.duplicate or self.either or succeeded(self.status))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it must be among the stored hits: accepted, and no "conflict", "too many" or the like."""
+        return self.accepted and succeeded(self.status)
+
+    @property
+    def without_record(self) -> str:
+        """Say what is wrong with one that names no record although answers like it do."""
+        return f"{self.actor} was answered {self.status} without a record"
+
+
+def succeeded(status: int) -> bool:
+    """Tell whether a status is of the class of success, RFC 9110 section 15.3."""
+    return 200 <= status < 300  # noqa: PLR2004 - the class itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +155,8 @@ class Trace:
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
-    B``; empty: there were none).
+    B``; empty: there were none). ``untold`` is what the answers of this target do not tell: ``names`` (which record),
+    ``created`` (whether it was created or was there).
     """
 
     world: str
@@ -145,6 +169,7 @@ class Trace:
     seconds: float = 0.0
     crossed_second: int | None = None
     shared_connection: str = ""
+    untold: frozenset[str] = frozenset()
 
     @cached_property
     def _details(self) -> Details:
@@ -169,6 +194,11 @@ class Trace:
     def final(self) -> Snapshot:
         """The state that the run left behind."""
         return self.incarnations[-1]
+
+    @property
+    def accepted_any(self) -> bool:
+        """Whether any request of the run was accepted: where none was, nothing follows from what it broke."""
+        return any(answer.accepted for answer in self.answers)
 
     @property
     def signature(self) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stress.core.outcomes import Outcome
+from stress.protocols.heard import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +182,8 @@ class Gate:
     """Parks the frames of all proxies of one target.
 
     While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
-    be trusted any more (a lost store, a frame that could not be read); empty while all is well.
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``heard`` is what no
+    step shows.
     """
 
     def __init__(self) -> None:
@@ -190,6 +192,7 @@ class Gate:
         self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
+        self.heard = Heard()
         self._channels: dict[Channel, None] = {}  # in the order of their coming
 
     def connect(self, channel: Channel) -> None:

@@ -40,7 +40,9 @@ class Request:
 
     ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
     it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
-    actor that it was sent as: two that nothing told apart may exchange their names later.
+    actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
+    answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
+    waited for, in seconds.
     """
 
     actor: str
@@ -56,6 +58,8 @@ class Request:
     incarnations: list[int] = field(default_factory=list)
     told: tuple[int, str | None, int | None] | None = None
     sent_as: str = ""
+    owes: bool = False
+    late: float = 0.0
 
     def __post_init__(self) -> None:
         """Begin under the name that it is sent as."""
@@ -63,7 +67,7 @@ class Request:
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        for name in ("actor", "blocked", "history", "done", "showing", "incarnations"):
+        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)
             setattr(other, name, mine)
@@ -127,7 +131,7 @@ class Attribution:
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-        owner.blocked = False
+        owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
         if self._shares_session(frame):
@@ -203,6 +207,8 @@ class Attribution:
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
     ) -> Request | None:
+        if late := self._late_owner(frame, signature, requests, running):
+            return late
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
         expected = self._world.expected
         if len(able) == 1:
@@ -227,6 +233,30 @@ class Attribution:
             return None
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
+
+    def _late_owner(
+        self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
+    ) -> Request | None:
+        """Give who was answered and waited for another's work to end, where a command is not of the one running.
+
+        Several workers that are all at work let the next job wait. It is of the one running unless that is known to
+        do something else now.
+        """
+        owing = [one for one in requests if one.owes and one is not running and one.replica == frame.channel.replica]
+        carried = [one for one in owing if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
+        if len(carried) == 1:
+            return carried[0]
+        expected = self._world.expected
+        if running is not None and owing:
+            seen = expected.get(tuple(running.history))
+            if seen is None or running.showing[signature] < seen[signature]:
+                return None
+        fitting = [
+            one for one in owing if one.showing[signature] < expected.get(tuple(one.history), Counter())[signature]
+        ]
+        if any(one.history != fitting[0].history for one in fitting):
+            return None
+        return min(fitting, key=lambda one: one.started, default=None)
 
     def alike(self, one: Request, other: Request) -> bool:
         """Tell whether two requests were given each their frame when nothing told them apart."""

@@ -6,12 +6,14 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move, letters
-from stress.core.trace import Answer, Kind, Trace
+from stress.core.trace import Kind, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
+from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.record import Record, plain
@@ -102,6 +104,8 @@ class Drive(ABC):
         while not self._faulty():
             moves = self.moves()
             done = self._done(moves)
+            if done and not await self._settled():
+                continue
             if not moves and done:
                 return
             if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
@@ -118,11 +122,10 @@ class Drive(ABC):
             self._note_second()
 
     def _done(self, moves: Sequence[Move]) -> bool:
-        """Tell whether every request is over: one whose client hung up may still have steps to show."""
+        """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        left = {request.actor for request in self._requests.values() if request.client.hung_up}
-        return not any(move.actor in left for move in moves)
+        return not any(move.actor in self._requests and not self._world.learned.is_idle(move) for move in moves)
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -142,8 +145,8 @@ class Drive(ABC):
         told = [frame for frame in steps if frame.actor.startswith("watch:")] if self._watched else []
         if not self._left and not told:
             return found
-        unfinished = any(not request.answered for request in self._requests.values())
-        # What a watch tells matters, as the clock does, only until the last answer.
+        unfinished = bool(found) or any(not one.answered for one in self._requests.values())
+        # What a watch tells matters, as the clock does, only until the last step of a request.
         found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
         for name, left in self._left.items():
             if name == "client":
@@ -254,6 +257,10 @@ class Drive(ABC):
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
 
     @abstractmethod
+    async def _settled(self) -> bool:
+        """Every request is over: tell whether the target has no work left that cannot be seen, else wait for it."""
+
+    @abstractmethod
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
 
@@ -309,29 +316,13 @@ class Drive(ABC):
             self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
         raw = request.task.result()
         ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
-        self._record.answers.append(answer := self._read(request, raw, ended))
+        reader = self._world.reader
+        self._fingerprint = reader.fingerprint(raw) or self._fingerprint
+        epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
+        hung_up = request.client.hung_up and not raw.status
+        flight = Flight(request.actor, request.started, ended, epochs, hung_up)
+        self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
         request.told = (answer.status, answer.record, answer.count)
-
-    def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
-        answers = self._world.target.answers
-        record, count = raw.field(answers.record), raw.field(answers.count)
-        fingerprint = raw.field(self._world.fingerprint_field)
-        if isinstance(fingerprint, str):
-            self._fingerprint = fingerprint
-        return Answer(
-            actor=request.actor,
-            status=raw.status,
-            record=self._attribution.told(request.actor, record) if isinstance(record, str) else None,
-            count=count if isinstance(count, int) else None,
-            started=request.started,
-            ended=ended,
-            created=raw.status == answers.created,
-            duplicate=raw.status == answers.duplicate,
-            incarnations=tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,),
-            body=raw.body.decode("utf-8", "replace"),
-            error=raw.error,
-            hung_up=request.client.hung_up and not raw.status,
-        )
 
     async def _act(self, move: Move) -> None:
         """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
@@ -348,7 +339,7 @@ class Drive(ABC):
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
-        if ends_incarnation(before, after, replies):
+        if ends_incarnation(before, after, move.actor, replies):
             self._record.snapshots.append(before)
         await state.at_rest()
         for replica in self._world.replicas.values():
@@ -391,4 +382,6 @@ class Drive(ABC):
 
     def _trace(self) -> Trace:
         world, names = self._world, (self._fresh, self._fingerprint)
-        return self._record.trace(world.scenario, world.target, names, self._fault)
+        return self._record.trace(
+            world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
+        )
