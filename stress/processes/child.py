@@ -202,10 +202,7 @@ def _sockets(pid: int, state: str) -> set[tuple[int, str, int]]:
 
 def _address(text: str) -> str:
     """Read an address as the kernel writes it: words of four bytes, each in the order of this machine."""
-    raw = b"".join(
-        int(text[at : at + 8], 16).to_bytes(4, sys.byteorder)
-        for at in range(0, len(text), 8)
-    )
+    raw = b"".join(int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8))
     address = ip_address(raw)
     return str(getattr(address, "ipv4_mapped", None) or address)
 

@@ -54,16 +54,24 @@ def _encoded(words: tuple[str, ...]) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str, Reply]]]) -> None:
-    """Answer alerts on PORT, each with a connection of a pool that grows as needed."""
+async def connect() -> Connection:
+    """Connect to the store at REDIS_PORT."""
+    return Connection(*await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT")))
+
+
+def serve(
+    handle: Callable[[Connection, str], Awaitable[tuple[int, str, Reply]]],
+    tell: Callable[[str], dict[str, str]] = lambda pod: {"fingerprint": pod},
+) -> None:
+    """Answer alerts on PORT, each with a connection of a pool that grows as needed; ``tell`` what of the pod."""
     idle: list[Connection] = []
 
     async def answer(body: bytes) -> tuple[int, dict[str, object]]:
         pod = json.loads(body)["alerts"][0]["labels"]["pod"]
-        store = idle.pop() if idle else Connection(*await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT")))
+        store = idle.pop() if idle else await connect()
         status, record, count = await handle(store, pod)
         idle.append(store)
-        told = {"fingerprint": pod, "remediationRequestName": record}
+        told: dict[str, object] = {**tell(pod), "remediationRequestName": record}
         return status, told if count is None else told | {"metadata": {"count": count}}
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -130,6 +130,7 @@ class WireWorld:
             self.gate.heard,
             f"{sent.method} {sent.path}",
             printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
+            watching=self.site.kube is not None and bool(self.site.kube.watches),
             database=self.site.database,
         )
         return stop(seen._replace(connected=await self._connected()) if bypassed(seen) else seen)
