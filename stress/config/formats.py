@@ -88,6 +88,17 @@ Word = Annotated[
 """One word of a command or a value of the environment: a text, or a whole number, which is one as well."""
 
 
+Compared = Annotated[
+    str,
+    BeforeValidator(
+        lambda value: str(value).lower() if isinstance(value, bool | int) else value,
+        json_schema_input_type=str | int | bool,
+    ),
+    StringConstraints(max_length=100_000),
+]
+"""A value to compare with: a text, or a whole number, true or false as it is written."""
+
+
 class File(Part):
     """A whole file."""
 

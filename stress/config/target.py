@@ -11,18 +11,20 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, nearest, wrong
 from stress.config.gateways import PROTOCOLS
-from stress.config.kube_keys import Manifest, of_kubernetes
+from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
 from stress.config.placeholders import unknown
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.target_parts import (
     SENT,
     Background,
+    EmptyKey,
     Environment,
     Fingerprint,
     FromAnswer,
     Observe,
     Put,
     RequestForm,
+    Settle,
     Start,
     Stores,
 )
@@ -111,6 +113,11 @@ class Target(File):
     patience: float = Field(
         default=1.0, ge=0.01, le=60, description="seconds that a request may sleep before others run"
     )
+    settle: Settle | None = Field(
+        default=None,
+        description="seconds that it may work on after an answer, or {key: …, empty: true}: a key in Redis that is "
+        "empty once all is done; without it, what the first requests show decides",
+    )
     observe: Observe | None = Field(default=None, description="how the final state is read, past the gate")
     environment: Environment = Field(default=Environment(), description="how environment actors act on it")
 
@@ -146,7 +153,16 @@ class Target(File):
             store = "redis" if isinstance(one, Put) else "kubernetes"
             if getattr(self.stores, store) is None:
                 raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", ("each_run", at))
+        if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
+            raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
         return self
+
+    @property
+    def watched_resources(self) -> tuple[str, ...]:
+        """The resources of the Kubernetes API whose objects are read or changed past the gate, by plural and group."""
+        acting = (getattr(self.environment, name) for name in ("cleanup", "expiry", "writer"))
+        parts = (self.observe.records if self.observe is not None else None, *acting)
+        return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
 
     @property
     def ordered(self) -> bool:
@@ -172,6 +188,10 @@ class Target(File):
         if self.start is not None and not (folder / self.start.folder).is_dir():
             place, message = self.place("start", "folder"), f"start.folder: no such folder: {self.start.folder}"
             faults.append(Fault(place, message, "it is relative to this file"))
+        for at, pattern in enumerate(self.start.sources if self.start is not None else ()):
+            if not any(file.is_file() for file in folder.glob(pattern)):
+                message = f"start.sources.{at}: no file matches {pattern}"
+                faults.append(Fault(self.place("start", "sources", at), message, "it is relative to this file"))
         return [*faults, *self._body_faults(folder)]
 
     def _missing_files(self, folder: Path) -> list[Fault]:

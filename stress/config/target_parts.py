@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
@@ -51,6 +51,13 @@ def _relative(name: str) -> str:
     return name
 
 
+def _pattern(text: str) -> str:
+    parts = PurePosixPath(text).parts
+    if not parts or parts[0] == "/" or any("**" in part and part != "**" for part in parts):
+        raise wrong(f"{text!r} is no glob relative to this file", "write such as src/**/*.py")
+    return text
+
+
 def _store_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -87,6 +94,11 @@ class Start(Part):
         Field(default={}, description="files to write before it starts, into a private folder of each replica: {files}")
     )
     ready: Ready = Field(default=Ready(), description="when it is ready")
+    sources: list[Annotated[str, AfterValidator(_pattern)]] = Field(
+        default=[],
+        description="its sources, as globs relative to this file (src/**/*.py), by which a replay knows whether it has "
+        "changed; else what git lists in its folder, else the files there",
+    )
 
     @model_validator(mode="after")
     def _files_are_where_they_are(self) -> Self:
@@ -176,6 +188,22 @@ class RequestForm(Part):
     body: str | None = Field(
         default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"
     )
+
+
+class EmptyKey(Part):
+    """A key in Redis that is not there, or holds nothing, once all work is done."""
+
+    key: Annotated[Word, placeholders("fingerprint", "fresh")] = Field(
+        description="its name; may hold {fingerprint} {fresh}"
+    )
+    empty: Literal[True] = Field(description="it is absent, or an empty text or stream, once nothing is left to do")
+
+
+Settle = Annotated[
+    Annotated[float, Field(gt=0, le=60), Tag("<seconds>")] | Annotated[EmptyKey, Tag("<key>")],
+    Discriminator(lambda value: "<key>" if isinstance(value, dict | EmptyKey) else "<seconds>"),
+]
+"""How long a service works on after its answers, or what shows that it has ended."""
 
 
 class Background(Part):

@@ -25,7 +25,7 @@ from stress.engine.example_database import Earlier, Nothing
 from stress.engine.regressions import regressions
 from stress.engine.running import Workers
 from stress.engine.search import INTERRUPTED, Limits
-from stress.engine.shard import places
+from stress.engine.shard import places, remember
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld
@@ -35,7 +35,7 @@ from stress.report.folder import ReportUnwritable, document, write, write_summar
 from stress.report.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from stress.core.errors import Fault
@@ -165,7 +165,8 @@ class Kept(NamedTuple):
 class Batch:
     """Searches pairs and reports them, one target after another, so that its pairs share its processes.
 
-    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted.
+    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted. Only a
+    run that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
     """
 
     jobs: Sequence[Job]
@@ -174,6 +175,7 @@ class Batch:
     reports: Path
     as_json: bool = False
     require: str = ""
+    shard: bool = False
     examples: Examples = field(default_factory=Nothing)
     kept: list[Kept] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
@@ -297,7 +299,7 @@ class Batch:
         places = {id(job): place for place, job in enumerate(self.jobs)}
         kept = sorted(self.kept, key=lambda one: places[id(one.job)])
         results = [one.result for one in kept]
-        self._report(lambda: write_summary(results, [one.folder for one in kept], self.reports))
+        self._report(lambda: self._sum_up(kept))
         if INTERRUPT in self.codes:
             self._say(f"interrupted: what was found until then is in {self.reports}")
         if self.as_json:
@@ -305,6 +307,11 @@ class Batch:
         else:
             self.terminal.table(results)
         return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
+
+    def _sum_up(self, kept: Sequence[Kept]) -> None:
+        write_summary([one.result for one in kept], [one.folder for one in kept], self.reports)
+        if not self.shard:
+            remember({_name(one.job): one.result.seconds for one in kept if not one.result.faults}, self.reports)
 
     def _report(self, writing: Callable[[], Written]) -> Written | None:
         try:
@@ -322,10 +329,20 @@ class Batch:
         click.echo(line, err=True)
 
 
-def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
-    """Give the pairs of one shard: all shards of the same pairs together have each of them once."""
-    found = places([_weight(job) for job in jobs], [_group(job) for job in jobs], shard.of)
+def part_of(jobs: Sequence[Job], shard: Shard, took: Mapping[str, int]) -> list[Job]:
+    """Give the pairs of one shard: all shards of the same pairs together have each of them once.
+
+    They are dealt out by what they ``took`` where that is known of each, else by weight.
+    """
+    names = [_name(job) for job in jobs]
+    known = all(name in took for name in names)
+    weights = [took[name] if known else _weight(job) for name, job in zip(names, jobs, strict=True)]
+    found = places(weights, [_group(job) for job in jobs], shard.of)
     return [job for job, place in zip(jobs, found, strict=True) if place == shard.number]
+
+
+def _name(job: Job) -> str:
+    return f"{job.scenario.name} on {job.target.name}"
 
 
 def _group(job: Job) -> tuple[Path, str]:

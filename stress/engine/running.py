@@ -55,12 +55,15 @@ class Workers(NamedTuple):
 
 
 class World(Protocol):
-    """Where a run happens: at once in the model, awaited on the wire. ``digest`` tells one Gateway from another."""
+    """Where a run happens: at once in the model, awaited on the wire."""
 
     name: str
     scenario: Scenario
     target: Target
-    digest: str
+
+    @property
+    def digest(self) -> str:
+        """What tells one Gateway from another."""
 
     def run(
         self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()

@@ -145,6 +145,10 @@ class Search:
             await self._minimise(frozenset(self._tally.found.keys() - known))
             if isinstance(world, WireWorld) and world.site.left_out:
                 self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")
+            if isinstance(world, WireWorld) and world.learned.settle:
+                self._tally.notes.append(
+                    f"each run waits {world.learned.settle:.2g} s after an answer for what is late"
+                )
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last

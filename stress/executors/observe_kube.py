@@ -48,6 +48,6 @@ def snapshot_of(
     return Snapshot(tuple(sorted(naming(name_of(one)) for one in found)), hits, ended_by)
 
 
-def change(sets: Mapping[str, str], values: Mapping[str, str]) -> Json:
+def change(sets: Mapping[str, object], values: Mapping[str, str]) -> Json:
     """Give the merge patch that writes these values."""
-    return nested({path: filled(text, values) for path, text in sets.items()})
+    return nested({path: filled(one, values) if isinstance(one, str) else one for path, one in sets.items()})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from stress.protocols.heard import Heard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from stress.core.step import Step, Touch
 
@@ -51,6 +51,11 @@ class Frame:
     actor: str = ""
     step: Step | None = None
     seen: tuple[Touch, ...] | None = None
+
+    @property
+    def generated(self) -> Sequence[tuple[str, str]]:
+        """The names of which the store says that it made a part: what it was given, and what it made."""
+        return ()
 
 
 class Effect(Protocol):

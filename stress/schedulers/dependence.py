@@ -23,7 +23,7 @@ _MOVES = (Kind.START, Kind.STEP, Kind.ENVIRONMENT)
 
 
 class Effect(NamedTuple):
-    """What one move of a run did: its objects, the reply, and whether the client had its answer after it.
+    """What one move of a run did: its objects, the reply, and whether the client had its answer by its end.
 
     ``varies`` says that it touched what its command does not name, as a script may: in another state it may touch more.
     """
@@ -39,15 +39,17 @@ def effects(trace: Trace) -> list[Effect]:
     """Read from the events of a trace what each of its moves did, in order."""
     found: list[Effect] = []
     last: dict[str, int] = {}
+    answered: set[str] = set()
     for event in trace.events:
         if event.kind is Kind.ANSWER and event.actor in last:
             place = last[event.actor]
             found[place] = found[place]._replace(answered=True)
+            answered.add(event.actor)
         elif event.kind in _MOVES and len(found) < len(trace.moves):
             move = trace.moves[len(found)]
             if (move.actor, move.command) == (event.actor, event.command):  # else of a request that came before
                 last[event.actor] = len(found)
-                found.append(Effect(move, event.touches, event.reply, varies=event.varies))
+                found.append(Effect(move, event.touches, event.reply, move.actor in answered, event.varies))
     return found
 
 

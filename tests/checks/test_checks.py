@@ -146,6 +146,7 @@ def linearizable_by_trying(answers: list[Answer]) -> bool:
     )
 
 
+@pytest.mark.unmeasured
 @example(
     [
         answer("A", 202, between=(0, 1)),
@@ -159,6 +160,7 @@ def test_a_history_is_linearizable_when_some_order_explains_it(history: list[Ans
     assert linearizable(history) is linearizable_by_trying(history)
 
 
+@pytest.mark.unmeasured
 @given(st.lists(st.booleans(), min_size=1, max_size=5), st.data())
 def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool], data: st.DataObject) -> None:
     """Whatever a correct Gateway answers around cleanups is no violation, also when requests straddle them."""

@@ -258,6 +258,7 @@ BUNDLED = (
 OWN = "A start, A GET, A SET, A 201, B start, B GET, B SET, B 202"
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("moves", range(8))
 def test_a_gateway_killed_at_any_step_is_inconclusive(
     tmp_path: Path, store: Redis, capsys: pytest.CaptureFixture[str], moves: int
@@ -274,6 +275,7 @@ def test_a_gateway_killed_at_any_step_is_inconclusive(
     assert store.dbsize() == 0
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("moves", range(6))
 def test_a_store_killed_at_any_step_is_inconclusive(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], moves: int
@@ -286,6 +288,7 @@ def test_a_store_killed_at_any_step_is_inconclusive(
     assert f"inconclusive: two-at-once on own: {line}" in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("moves", [0, 1, 3, 5])
 def test_a_store_of_ones_own_killed_at_a_step_is_inconclusive(tmp_path: Path, moves: int) -> None:
     """Its process is not ours to watch: what is asked of it shows that it is lost, and the Gateway is not blamed."""
@@ -330,6 +333,7 @@ class Killer(Terminal):
             self.killed = True
 
 
+@pytest.mark.unmeasured
 def test_a_store_that_dies_between_two_pairs_is_started_again(tmp_path: Path) -> None:
     """The pairs of a target share its processes: what has died is started anew, and both pairs hold."""
     job = own_job(tmp_path, "well")
@@ -437,6 +441,7 @@ def test_a_gateway_that_fails_its_clients_is_a_violation(tmp_path: Path, mode: s
 NAMELESS = pytest.mark.parametrize("mode", ["no-json", "no-record", "list", "wrong-types"])
 
 
+@pytest.mark.measured_once
 @NAMELESS
 def test_an_answer_that_names_no_record_although_others_do_is_a_violation(tmp_path: Path, mode: str) -> None:
     """A 201 whose body is no JSON, lacks the record or has other types, of a Gateway that named it before."""
@@ -449,10 +454,11 @@ def test_an_answer_that_names_no_record_although_others_do_is_a_violation(tmp_pa
 def always(folder: Path) -> Path:
     """Give the program of a Gateway that is wrong from its first answer on."""
     program = folder / "gateway.py"
-    program.write_text(BAD.read_text().replace("\nWELL = 2\n", "\nWELL = 0\n"))
+    program.write_text(BAD.read_text().replace("\nWELL = 4\n", "\nWELL = 0\n"))
     return program
 
 
+@pytest.mark.measured_once
 @NAMELESS
 def test_answers_that_name_no_record_are_inconclusive(tmp_path: Path, mode: str) -> None:
     """Where no answer names a record at the path that the target gives, nothing is concluded, least of all `holds`."""
@@ -502,6 +508,7 @@ def hang_up() -> None:
                 one.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("moves", "who", "steps"), [(1, "A", 4), (2, "A", 4), (4, "B", 3), (5, "B", 4)])
 async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, moves: int, who: str, steps: int) -> None:
@@ -596,6 +603,7 @@ def cwd(link: Path) -> str:
         return ""
 
 
+@pytest.mark.unmeasured
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     """While the command waits for a Gateway that does not end, Ctrl-C again: 130, and the Gateway is gone with it."""
     run = own_files(tmp_path, "SIGINT-9", arguments=["stubborn"])

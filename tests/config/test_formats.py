@@ -268,6 +268,17 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
             START + "observe: {hits: {rediz: []}}\n",
             "f.yaml:4:18: unknown key 'observe.hits.rediz' (did you mean 'redis'?)",
         ),
+        (
+            START + "stores: {kubernetes: {}}\nenvironment: {writer: {kubernetes: pods, sets: {a: {b: 1}}}}\n",
+            (
+                "f.yaml:5:52: environment.writer.sets.a: must be a text, a number, true, false or null "
+                "(write the path of one value as the key)"
+            ),
+        ),
+        (
+            START + "stores: {kubernetes: {}}\nenvironment: {writer: {kubernetes: pods, sets: {a: '{ocurrence}'}}}\n",
+            "f.yaml:5:52: environment.writer.sets.a: unknown placeholder {ocurrence} (did you mean {occurrence}?)",
+        ),
         (START + "environment: {cleanup: {redis: []}}\n", "f.yaml:4:32: environment.cleanup.redis: must not be empty"),
         (
             START + "request: {headers: {A: '{frsh}'}}\n",
@@ -466,6 +477,23 @@ def test_numbers_are_words_of_a_command() -> None:
     assert target.observe is not None
     assert target.observe.records is not None
     assert target.observe.records.redis == ["LRANGE", "k", "0", "-1"]
+
+
+def test_a_target_names_the_resources_that_are_read_or_changed_past_the_gate() -> None:
+    """Those of observe and environment, each once; a target without Kubernetes has none."""
+    where = {"kubernetes": "configmaps", "where": {"data.over": True, "data.hits": 1}}
+    target = Target.model_validate(
+        {
+            "name": "t",
+            "protocol": "kube-status",
+            "stores": {"kubernetes": {}},
+            "observe": {"records": where},
+            "environment": {"expiry": {"kubernetes": "leases.coordination.k8s.io", "where": {}}, "cleanup": where},
+        }
+    )
+    assert target.watched_resources == ("configmaps", "leases.coordination.k8s.io")
+    assert target.environment.cleanup.where == {"data.over": "true", "data.hits": "1"}  # type: ignore[union-attr]
+    assert Target.model_validate({"name": "t", "protocol": "redis-atomic"}).watched_resources == ()
 
 
 KINDS = (("scenario", Scenario, ""), ("target", Target, "targets"))

@@ -155,7 +155,7 @@ def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None
     jobs = [Job(one, target_of(name), Path()) for one in scenarios for name in one.expect]
     names = [(one.scenario.name, one.target.name) for one in jobs]
     shards = [
-        [names.index((j.scenario.name, j.target.name)) for j in part_of(jobs, Shard(i + 1, of))] for i in range(of)
+        [names.index((j.scenario.name, j.target.name)) for j in part_of(jobs, Shard(i + 1, of), {})] for i in range(of)
     ]
     assert sorted(at for shard in shards for at in shard) == list(range(len(jobs)))
     assert all(shard == sorted(shard) for shard in shards)

@@ -153,6 +153,7 @@ def test_an_order_that_fails_before_it_can_not_be_followed_is_not_searched(here:
     assert replay(here, "--times", "5") == (2, f"inconclusive: {told} (REPORT/trace.ndjson)")
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
@@ -197,6 +198,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[o
     return alone
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("wrong", ["False", "NUMBER > 0"])
 async def test_replays_run_side_by_side_once_they_agree(

@@ -4,7 +4,7 @@
 
 A mode such as `SIGINT-3` sends that signal to the command that started it, when its third request comes; `careful-6379`
 looks first whether its store listens there, and answers 500 when it does not.
-Those that are served well are of the warm-up and the preflight, four runs in all; each run has a fingerprint of its own.
+Those that are served well are of the warm-up and the preflight, four runs in all, each with its own fingerprint.
 """
 
 from __future__ import annotations

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stress.config.placeholders import filled
+from stress.config.target_parts import EmptyKey
 from stress.core.step import START
 from stress.core.trace import Kind
-from stress.executors.live.attribution import Request
+from stress.executors.live.attribution import END, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.drive import LOOKS, STORE_SECONDS, Drive
 
@@ -18,6 +22,17 @@ if TYPE_CHECKING:
     from stress.executors.live.executor import WireWorld
     from stress.processes.quiescence import Sleep
     from stress.processes.replicas import Replica
+
+MOST_SETTLES = 10
+"""For how many settle times a request may work on after its answer."""
+
+
+def still_working(what: str, seconds: float) -> str:
+    """Say that a run has no end, and what to do."""
+    return (
+        f"still works after its last answer ({what}, for {seconds:.3g} s): if this belongs to no request, name its "
+        "commands under `background`; if it takes so long, say `settle:` (seconds, or a key that is empty when it ends)"
+    )
 
 
 class Alone(Drive):
@@ -40,9 +55,10 @@ class Alone(Drive):
                 await self._world.waits.calm(replica, self._signal)
                 await self._take_in(replica)
                 request = self._requests[actor]
-                # A message that it caused says nothing of what it does next itself.
-                if request.answered or any(one.actor == request.actor and not one.pushed for one in self._frames):
+                if self._shows(request):
                     return
+                if request.answered:
+                    break
                 continue
             if await self._signal.wait(seen, GLANCE_SECONDS):
                 looks = 0
@@ -50,9 +66,79 @@ class Alone(Drive):
             waited = time.perf_counter() - begun
             looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
             if looks >= LOOKS or waited > self._world.patience * (1 if replica.watch is None else STORE_SECONDS):
-                if not request.answered and all(one.actor != request.actor for one in self._frames):
+                if request.answered:
+                    break
+                if all(one.actor != request.actor for one in self._frames):
                     self._block(request, waited)
                 return
+        if not self._shows(request):
+            await self._until_late(request)
+
+    def _shows(self, request: Request) -> bool:
+        """Tell whether a step of a request is there; a message that it caused says nothing of what it does next."""
+        own = [one for one in self._frames if one.actor == request.actor and not one.pushed]
+        return any(
+            not request.answered or one.step is None or not self._world.learned.is_idle(one.step.move) for one in own
+        )
+
+    async def _until_late(self, request: Request) -> None:
+        """Wait up to the settle time for the next step of a request that was answered; without one it is over."""
+        if not (settle := self._world.learned.settle) or self._faulty():
+            return
+        actor, replica, begun, calm = request.actor, self._world.replicas[request.replica], time.perf_counter(), False
+        while not self._faulty():
+            seen, waited = self._signal.count, time.perf_counter() - begun
+            if self._finished or self._gate.unsettled(replica.number):
+                await self._world.waits.calm(replica, self._signal)
+                await self._take_in(replica)
+                if self._shows(self._requests[actor]):
+                    self._came_late(request, waited)
+                    return
+            elif waited < settle:
+                await self._signal.wait(seen, settle - waited)
+            elif not calm:  # a machine that is busy may let a timer end late
+                await self._world.waits.calm(replica, self._signal)
+                calm = True
+            else:
+                self._over(request)
+                return
+
+    def _came_late(self, request: Request, waited: float) -> None:
+        """Take in how long a step after the answer was waited for: who was seen to take longer is given longer."""
+        learned = self._world.learned
+        request.late += waited
+        if request.late > MOST_SETTLES * learned.settle:
+            self._fault = still_working(request.actor, request.late)
+        longest = max(learned.longest, waited)
+        self._world.learned = replace(learned, settle=max(learned.settle, 2 * longest), longest=longest)
+
+    def _over(self, request: Request) -> None:
+        """Note that an answered request showed no more: where no other had work left, that is how it ends."""
+        expected = self._world.expected.setdefault(tuple(request.history), Counter())
+        others = [one for one in self._requests.values() if one is not request]
+        if not self._frames and all(one.answered or one.task is None for one in others):
+            expected[END] = 1
+        else:
+            request.owes = expected.keys() != {END}
+
+    async def _settled(self) -> bool:
+        """Wait until the key that tells of work left is empty; nothing is waited for where the target names none."""
+        wanted = self._world.target.settle
+        if not isinstance(wanted, EmptyKey):
+            return True
+        key = filled(wanted.key, self._values)
+        until = time.perf_counter() + MOST_SETTLES * self._world.patience
+        while not self._faulty() and not await self._world.site.store.is_empty(key):
+            seen = self._signal.count
+            for replica in self._world.replicas.values():
+                if self._gate.unsettled(replica.number):
+                    await self._world.waits.calm(replica, self._signal)
+                    await self._take_in(replica)
+                    return False
+            if time.perf_counter() > until:
+                self._fault = still_working(f"{key} is not empty", MOST_SETTLES * self._world.patience)
+            await self._signal.wait(seen, GLANCE_SECONDS)
+        return True
 
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
         replica, so_far = (
@@ -103,11 +189,21 @@ class Alone(Drive):
                 self._finished.clear()
                 await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
                 self._answer(request)
+                await self._let_settle()
             if self._watched:
                 await self._world.at_rest()
         finally:
             self._gate.passing = None
         self._gate.close()
+
+    async def _let_settle(self) -> None:
+        """Wait, the gate open, until nothing has come for a settle time."""
+        settle = self._world.learned.settle
+        for _ in range(MOST_SETTLES if settle else 0):
+            so_far = len(self._passed)
+            await asyncio.sleep(settle)
+            if len(self._passed) == so_far:
+                return
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
@@ -144,3 +240,5 @@ class Alone(Drive):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        if tasks or self._frames or self._fault:  # what comes after the answers is not of the next run
+            await asyncio.sleep(self._world.learned.settle)

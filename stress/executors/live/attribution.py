@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_command, mask_text
+from stress.core.patterns import Shown
 from stress.core.step import Move, Step
-from stress.core.symbols import Names
+from stress.core.symbols import RECORD, Names
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found
@@ -39,7 +40,9 @@ class Request:
 
     ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
     it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
-    actor that it was sent as: two that nothing told apart may exchange their names later.
+    actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
+    answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
+    waited for, in seconds.
     """
 
     actor: str
@@ -55,6 +58,8 @@ class Request:
     incarnations: list[int] = field(default_factory=list)
     told: tuple[int, str | None, int | None] | None = None
     sent_as: str = ""
+    owes: bool = False
+    late: float = 0.0
 
     def __post_init__(self) -> None:
         """Begin under the name that it is sent as."""
@@ -62,10 +67,15 @@ class Request:
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        for name in ("actor", "blocked", "history", "done", "showing", "incarnations"):
+        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)
             setattr(other, name, mine)
+
+
+def _key(effect: Effect, name: str) -> str:
+    """Call a key as objects are called."""
+    return f"db{effect.database}:{name}" if effect.database else name
 
 
 def _changes_session(command: str) -> bool:
@@ -76,18 +86,21 @@ def _changes_session(command: str) -> bool:
 class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
-    ``written`` are the keys that the frames write, as the store knows them.
+    ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
+    commands and answers, where they are to be kept.
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
         """Begin a run in which nothing was shown yet."""
         self._world, self._fresh = world, fresh
-        self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
+        seconds, patterns = world.target.second == "matters", world.learned.patterns
+        self._names = Names(fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns)
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
         self._watching: dict[int, str] = {}
         self.written: set[Written] = set()
+        self.shown: dict[str, list[Shown]] | None = None
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
@@ -95,23 +108,52 @@ class Attribution:
         self._raw[name] = text
         return name
 
+    def record(self, text: str) -> str:
+        """Replace the made-up names in the name of a record."""
+        return self._names.record(text)
+
+    def told(self, actor: str, record: str) -> str:
+        """Replace the made-up names in the name of a record that an answer tells."""
+        if self.shown is not None:
+            told = Shown((RECORD, self._names.given(record)), frozenset({1}))
+            self.shown.setdefault(f"{actor} answer", []).append(told)
+        return self.record(record)
+
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
+        self._meet(frame)
         found = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(found.objects))
         if frame.actor:  # an event of a watch: nobody's but the watch's
             frame.step = self._step((frame.actor, frame.command, objects), found)
+            self._show(frame, found)
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-        owner.blocked = False
+        owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
         if self._shares_session(frame):
             found = found._replace(varies=True)
         frame.step = self._step((owner.actor, frame.command, objects), found)
+        self._show(frame, found)
         return ""
+
+    def _meet(self, frame: Frame) -> None:
+        """Recognise the names that the store made, and what was learned to be made up."""
+        for prefix, rest in frame.generated:
+            self._names.generated(prefix, rest)
+
+    def _show(self, frame: Frame, found: Found) -> None:
+        """Remember the words of a frame, so that what is made up in them can be learned."""
+        if self.shown is None:
+            return
+        for effect in frame.effects:
+            words = [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
+            places = [at for at, word in enumerate(words) if at and _key(effect, self.named(word)) in found.objects]
+            given = (words[0], *(self._names.given(word) for word in words[1:]))
+            self.shown.setdefault(frame.actor, []).append(Shown(given, frozenset(places)))
 
     def _shares_session(self, frame: Frame) -> bool:
         """Tell whether a command changes what its connection watches while another request has left it watching.
@@ -135,6 +177,8 @@ class Attribution:
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
     ) -> Found:
         """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
+        for effect in (*effects, *watched):
+            self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
         if effects and isinstance(effects[0], KubeEffect):
             effect = effects[0]
             if effect.verb in WRITES and effect.name:
@@ -151,6 +195,7 @@ class Attribution:
 
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
+        self._meet(frame)
         if path := made_by(frame):
             self.written.add(path)
         if frame.seen is not None:
@@ -162,6 +207,8 @@ class Attribution:
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
     ) -> Request | None:
+        if late := self._late_owner(frame, signature, requests, running):
+            return late
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
         expected = self._world.expected
         if len(able) == 1:
@@ -186,6 +233,30 @@ class Attribution:
             return None
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
+
+    def _late_owner(
+        self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
+    ) -> Request | None:
+        """Give who was answered and waited for another's work to end, where a command is not of the one running.
+
+        Several workers that are all at work let the next job wait. It is of the one running unless that is known to
+        do something else now.
+        """
+        owing = [one for one in requests if one.owes and one is not running and one.replica == frame.channel.replica]
+        carried = [one for one in owing if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
+        if len(carried) == 1:
+            return carried[0]
+        expected = self._world.expected
+        if running is not None and owing:
+            seen = expected.get(tuple(running.history))
+            if seen is None or running.showing[signature] < seen[signature]:
+                return None
+        fitting = [
+            one for one in owing if one.showing[signature] < expected.get(tuple(one.history), Counter())[signature]
+        ]
+        if any(one.history != fitting[0].history for one in fitting):
+            return None
+        return min(fitting, key=lambda one: one.started, default=None)
 
     def alike(self, one: Request, other: Request) -> bool:
         """Tell whether two requests were given each their frame when nothing told them apart."""

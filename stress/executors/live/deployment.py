@@ -6,7 +6,8 @@ import asyncio
 import shutil
 import tempfile
 import time
-from functools import partial
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ from stress.processes.sink import Sink
 from stress.protocols.gate import Gate
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.proxy import KubeProxy
-from stress.protocols.kube.requests import KubeEffect, KubeRules
+from stress.protocols.kube.requests import KubeEffect, KubeRules, reads_of
 from stress.protocols.kube.tls import authority
 from stress.protocols.kube.watches import Watches
 from stress.protocols.redis.accesses import KeyFinder
@@ -65,7 +66,6 @@ class Site:
         if faults:
             raise UsageFault(faults)
         self.target = target
-        self.digest = identity(target, self.folder)
         self.gate = Gate()
         redis, kubernetes = target.stores.redis, target.stores.kubernetes
         self._redis = Store(redis) if redis is not None else None
@@ -92,6 +92,7 @@ class Site:
             await self._open_stores()
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
+            await self._remember()
             self._watch_ends()
         except BaseException:
             await self.__aexit__()
@@ -125,8 +126,11 @@ class Site:
         self._ends.close()
         self._ends = Ends(self.gate.signal.notify)
         await self._end_replicas()
+        if self._redis is not None:
+            await self._redis.empty()
         for number in range(1, self.target.replicas + 1):
             await self._start_replica(number)
+        await self._remember()
         self._watch_ends()
 
     async def beside(self, most: int) -> Sequence[Site]:
@@ -144,6 +148,11 @@ class Site:
                     else:
                         self.left_out = str(failed)
         return [self, *self._others][:most]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells its Gateway from another; asked for late, as that reads its files."""
+        return identity(self.target, self.folder)
 
     @property
     def restarts(self) -> bool:
@@ -254,7 +263,8 @@ class Site:
         if self.kube is not None:
             hits = self.target.observe.hits if self.target.observe is not None else None
             show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
-            kube_rules = KubeRules(self.target.background.kubernetes, show=show)
+            rules = (*reads_of(self.target.watched_resources), *self.target.background.kubernetes)
+            kube_rules = KubeRules(rules, show=show)
             proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
             port = await self._listen(proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)
@@ -266,6 +276,11 @@ class Site:
         for proxy in self._proxies:
             await proxy.close()
         self._proxies.clear()
+
+    async def _remember(self) -> None:
+        if self._redis is not None:
+            with suppress(ResponseError):
+                await self._redis.remember()
 
     def _watch_ends(self) -> None:
         valkey = self._redis.valkey if self._redis is not None else None

@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move, letters
@@ -103,6 +104,8 @@ class Drive(ABC):
         while not self._faulty():
             moves = self.moves()
             done = self._done(moves)
+            if done and not await self._settled():
+                continue
             if not moves and done:
                 return
             if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
@@ -119,11 +122,10 @@ class Drive(ABC):
             self._note_second()
 
     def _done(self, moves: Sequence[Move]) -> bool:
-        """Tell whether every request is over: one whose client hung up may still have steps to show."""
+        """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        left = {request.actor for request in self._requests.values() if request.client.hung_up}
-        return not any(move.actor in left for move in moves)
+        return not any(move.actor in self._requests and not self._world.learned.is_idle(move) for move in moves)
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -143,8 +145,8 @@ class Drive(ABC):
         told = [frame for frame in steps if frame.actor.startswith("watch:")] if self._watched else []
         if not self._left and not told:
             return found
-        unfinished = any(not request.answered for request in self._requests.values())
-        # What a watch tells matters, as the clock does, only until the last answer.
+        unfinished = bool(found) or any(not one.answered for one in self._requests.values())
+        # What a watch tells matters, as the clock does, only until the last step of a request.
         found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
         for name, left in self._left.items():
             if name == "client":
@@ -255,6 +257,10 @@ class Drive(ABC):
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
 
     @abstractmethod
+    async def _settled(self) -> bool:
+        """Every request is over: tell whether the target has no work left that cannot be seen, else wait for it."""
+
+    @abstractmethod
     async def _take_in(self, replica: Replica) -> None:
         """Give every new frame its actor, and write down every new answer."""
 
@@ -315,7 +321,7 @@ class Drive(ABC):
         epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
         hung_up = request.client.hung_up and not raw.status
         flight = Flight(request.actor, request.started, ended, epochs, hung_up)
-        self._record.answers.append(answer := reader.read(raw, flight, self._attribution.named))
+        self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
         request.told = (answer.status, answer.record, answer.count)
 
     async def _act(self, move: Move) -> None:
@@ -333,7 +339,7 @@ class Drive(ABC):
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
-        if ends_incarnation(before, after, replies):
+        if ends_incarnation(before, after, move.actor, replies):
             self._record.snapshots.append(before)
         await state.at_rest()
         for replica in self._world.replicas.values():
@@ -345,7 +351,7 @@ class Drive(ABC):
 
     async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
-        return await self._world.site.state.observe(self._values, self._attribution.named, ended_by, forget)
+        return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
 
     async def _note_passed(self) -> None:
         """Remember what the requests wrote that came before."""

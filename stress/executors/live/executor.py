@@ -83,7 +83,7 @@ class WireWorld:
         self.site = site or Site(target, folder, allow)
         self._own = self.site if site is None else None
         self.scenario, self.target = scenario, target
-        self.gate, self.replicas, self.digest = self.site.gate, self.site.replicas, self.site.digest
+        self.gate, self.replicas = self.site.gate, self.site.replicas
         self.patience = target.patience
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
@@ -161,6 +161,11 @@ class WireWorld:
         """
         memory = Memory(explorer)
         return await self.alone(Asked(memory, fresh or "", also), memory)
+
+    @property
+    def digest(self) -> str:
+        """What tells its Gateway from another."""
+        return self.site.digest
 
     @property
     def blocked_seconds(self) -> list[float]:

@@ -2,63 +2,87 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from stress.core.masking import mask_text
+from stress.core.patterns import Patterns, learn
 from stress.core.step import START, Move
 from stress.executors.asked import Asked, Crossed, new_fresh
 from stress.executors.live.alone import Alone
-from stress.executors.live.drive import CROSSINGS
+from stress.executors.live.attribution import Signature
+from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
+from stress.executors.live.record import plain
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stress.core.patterns import Shown
     from stress.core.trace import Snapshot, Trace
+    from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
 
 _SAMPLES = 3
 """How many sequential runs a target that is not bundled has: what is common to three samples is no accident."""
+_LEAST, _GENEROUS = 0.02, 0.1
+"""The shortest settle time, and the shortest while it is being learned, in seconds: a sleep may vary.
+
+What comes sooner after an answer than the first was not slept for: quiescence shows it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One sequential run: its trace, and the state before the first request and after each.
 
-    ``before`` is whether a command came through the gate while the requests were sent that come before; ``late`` how
-    many seconds after the last answer the last command came (0: none came, or nobody watched).
+    ``before`` is whether a command came through the gate while the requests were sent that come before.
+    ``shown`` are the commands of each actor with their words as they were, but for what we chose.
     """
 
     trace: Trace
     states: tuple[Snapshot, ...]
     before: bool = False
-    late: float = 0.0
+    shown: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What is normal for a target.
 
-    ``settle`` is how many seconds it may work on after an answer (0: it does not).
+    ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
+    that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
+    its objects, that come while no request is under way. ``patterns`` say which values it makes up.
     """
 
     samples: tuple[Sample, ...] = ()
     settle: float = 0.0
+    idle: frozenset[Signature] = frozenset()
+    longest: float = 0.0
+    patterns: Patterns = field(default_factory=Patterns)
+
+    def is_idle(self, move: Move) -> bool:
+        """Tell whether a step is of a kind that comes while no request is under way."""
+        return (move.command, plain(move.object)) in self.idle
 
 
 class Sequential(Alone):
     """Each request alone, every event of a watch delivered as soon as it is there, state read in quiescence.
 
-    With ``watching`` the deployment is watched for one patience after the last answer: ``late`` is how many seconds
-    after it the last store command came (0: none came).
+    With ``watching`` the deployment is watched for one patience after the last answer. ``late`` are the store commands
+    that came after an answer, each with how many seconds after it.
     """
 
-    def __init__(self, world: WireWorld, *, watching: bool) -> None:
+    def __init__(self, world: WireWorld, *, watching: bool = False) -> None:
         """Prepare a run with new values."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
-        self.late = 0.0
         self.before = False
+        self.late: list[tuple[float, Signature]] = []
         self._watching = watching
+        self.shown = self._attribution.shown = {}
 
     async def _note_passed(self) -> None:
         self.before = self.before or bool(self._passed)
@@ -69,8 +93,14 @@ class Sequential(Alone):
         self.states.append(await self._observe())
         for request in self._requests.values():
             await self._go(Move(request.actor, START, ""))
-            while not request.answered and not self._faulty():
+            answered = time.perf_counter()
+            while not self._done_with(request) and not self._faulty():
+                answered = answered if request.answered else time.perf_counter()
+                if self._watching and time.perf_counter() > answered + self._world.patience:
+                    break  # it goes on for ever: the watch after the last answer sees it too
                 if (move := self._kindest()) is not None:
+                    if request.answered:
+                        self._note_late(move, answered)
                     await self._go(move)
                 elif not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
@@ -80,6 +110,8 @@ class Sequential(Alone):
             self.states.append(await self._observe())
         if self._watching:
             await self._watch()
+        while not self._faulty() and not await self._settled():
+            pass
 
     async def _until_quiescent(self) -> None:
         """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
@@ -90,6 +122,10 @@ class Sequential(Alone):
     async def _go(self, move: Move) -> None:
         await self._apply(move)
         self._note_second()
+
+    def _done_with(self, request: Request) -> bool:
+        """Tell whether a request is over: answered, with no step left."""
+        return request.answered and not self._shows(request)
 
     def moves(self) -> list[Move]:
         """List what is there already: no request begins by itself, and the environment does not act."""
@@ -106,7 +142,7 @@ class Sequential(Alone):
         until = answered + self._world.patience
         while time.perf_counter() < until and not self._faulty():
             if (move := self._kindest()) is not None:
-                self.late = time.perf_counter() - answered
+                self._note_late(move, answered)
                 await self._go(move)
                 continue
             seen = self._signal.count
@@ -116,25 +152,91 @@ class Sequential(Alone):
             if self._kindest() is None:
                 await self._signal.wait(seen, until - time.perf_counter())
 
+    def _note_late(self, move: Move, answered: float) -> None:
+        """Note a command that came after an answer."""
+        if not move.actor.startswith("watch:"):
+            frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
+            self.late.append((max(0.0, frame.parked_at - answered), (move.command, plain(move.object))))
+
+
+class Idle(Alone):
+    """No request at all, for two patiences: ``seen`` are the commands that come all the same."""
+
+    def __init__(self, world: WireWorld) -> None:
+        """Prepare to watch."""
+        super().__init__(world, Asked(Interleaving(()), new_fresh()))
+        self.seen: set[Signature] = set()
+
+    async def _before(self) -> None:
+        """Send nothing."""
+        self._gate.close()
+
+    async def _loop(self) -> None:
+        until = time.perf_counter() + 2 * self._world.patience
+        while time.perf_counter() < until and not self._faulty():
+            so_far = self._signal.count
+            for number in self._world.replicas:
+                for frame in self._gate.settle(number):
+                    found = await self._attribution.note(frame.effects, frame.watched)
+                    self.seen.add((frame.command, plain(mask_text(" ".join(found.objects)))))
+            for head in list(self._gate.heads()):
+                await self._world.site.let(head, self._attribution.named, STORE_SECONDS)
+            await self._signal.wait(so_far, until - time.perf_counter())
+
 
 async def preflight(world: WireWorld) -> Learned:
-    """Send what the scenario would send, one request after another, and learn from it.
+    """Send what the scenario would send, one request after another, and learn from it."""
+    learned = await _learned(world)
+    return replace(learned, patterns=learn([sample.shown for sample in learned.samples], time.time()))
 
-    A bundled Gateway is known: it is asked once, and not watched.
+
+async def _learned(world: WireWorld) -> Learned:
+    """Take the samples and see what comes after the answers.
+
+    A bundled Gateway is known: it is asked once, and not watched. One that goes on after its last answer is asked once
+    more, with time enough for what is late to be seen as the step of its request.
     """
-    bundled = world.target.protocol is not None
-    most = 1 if bundled else _SAMPLES
-    return Learned(tuple([await _sample(world, watching=not (number or bundled)) for number in range(most)]))
+    bundled, wanted = world.target.protocol is not None, world.target.settle
+    if bundled or wanted is not None:
+        world.learned = Learned(settle=wanted if isinstance(wanted, float) else 0.0)
+        await asyncio.sleep(world.learned.settle)  # what the requests that warmed it up caused
+        return replace(world.learned, samples=await _samples(world, 1 if bundled else _SAMPLES))
+    drive, first = await _sample(world, watching=True)
+    if not drive.late:
+        return Learned((first, *await _samples(world, _SAMPLES - 1)))
+    idle = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else frozenset[Signature]()
+    delays = [delay for delay, signature in drive.late if signature not in idle]
+    if not delays:
+        world.learned = Learned(idle=idle)
+        return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
+    world.expected.clear()  # it may be wrong about whose the late commands were
+    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle)
+    samples, longest = await _samples(world, _SAMPLES), world.learned.longest
+    late = longest or max(delays) > _LEAST
+    return Learned(samples, max(2 * longest, 2 * max(delays), _LEAST) if late else 0.0, idle)
 
 
-async def _sample(world: WireWorld, *, watching: bool) -> Sample:
+async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
+    return tuple([(await _sample(world))[1] for _ in range(number)])
+
+
+async def _idle(world: WireWorld) -> frozenset[Signature]:
+    drive = world.begun(Idle(world))
+    try:
+        await drive.run()
+    finally:
+        await world.forget(drive.written)
+    return frozenset(drive.seen)
+
+
+async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:
     for _ in range(CROSSINGS):
         drive = world.begun(Sequential(world, watching=watching))
         try:
-            return Sample(await drive.run(), tuple(drive.states), drive.before, drive.late)
+            return drive, Sample(await drive.run(), tuple(drive.states), drive.before, drive.shown)
         except Crossed:
             continue
         finally:
             await world.forget(drive.written)
     trace = drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")
-    return Sample(trace, tuple(drive.states))
+    return drive, Sample(trace, tuple(drive.states))

@@ -130,7 +130,7 @@ class State:
         return Snapshot(found.records, counts, ended_by)
 
     async def act(
-        self, actor: str, sets: Mapping[str, str] | None, occurrence: int, values: Mapping[str, str]
+        self, actor: str, sets: Mapping[str, object] | None, occurrence: int, values: Mapping[str, str]
     ) -> Sequence[object]:
         """Let the environment act: ``sets`` is what a writer writes if not what the target says; give what came of it.
 

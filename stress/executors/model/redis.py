@@ -67,7 +67,7 @@ class RedisModel:
         before = self.observe(memory, str, move.actor)
         asked = commands(self._target, move.actor, self._values["fingerprint"], self._values["fresh"])
         replies = [memory.execute(*command) for command in asked]
-        return before if ends_incarnation(before, self.observe(memory, str), replies) else None
+        return before if ends_incarnation(before, self.observe(memory, str), move.actor, replies) else None
 
     def observe(self, memory: Memory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
         """Read the state as the target says."""

@@ -11,33 +11,29 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
-from alerts import serve
+from alerts import Answer, serve
 
 if TYPE_CHECKING:
-    from alerts import Connection, Reply
+    from alerts import Connection
 
 MODE = os.environ["MODE"]
 UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
-async def handle(store: Connection, pod: str) -> tuple[int, str, Reply]:
+async def handle(store: Connection, pod: str) -> Answer:
     """Create a record under a lock."""
     print_of = hashlib.sha256(pod.encode()).hexdigest() if MODE == "hashed" else pod
     lock, record, mine = f"lock:{print_of}", f"rec:{print_of}", str(uuid.uuid4())
+    told: dict[str, object] = {"remediationRequestName": f"rr-{print_of}"}
+    if MODE != "silent":
+        told["fingerprint"] = print_of
     if await store("SET", lock, mine, "NX", "EX", "30") is None:
-        return 202, f"rr-{print_of}", None
+        return Answer(202, told)
     created = await store("GET", record) is None
     if created:
         await store("SET", record, f"rr-{print_of}")
     await store("EVAL", UNLOCK, "1", lock, mine)
-    return (201 if created else 202), f"rr-{print_of}", None
+    return Answer(201 if created else 202, told)
 
 
-def fingerprint(pod: str) -> dict[str, str]:
-    """Say what an answer tells of it."""
-    if MODE == "silent":
-        return {}
-    return {"fingerprint": hashlib.sha256(pod.encode()).hexdigest() if MODE == "hashed" else pod}
-
-
-serve(handle, fingerprint)
+serve(handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from alerts import connect, serve
@@ -66,10 +67,8 @@ async def handle(store: Connection, pod: str) -> tuple[int, str, Reply]:
 async def ask() -> None:
     """Ask the store that is given where its nodes are; this one has none, as it is no cluster."""
     store = await connect()
-    try:
+    with suppress(RuntimeError):
         await store(*ASKS[MODE])
-    except RuntimeError:
-        pass
 
 
 if MODE in ASKS:

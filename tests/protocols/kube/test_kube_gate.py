@@ -556,6 +556,7 @@ async def test_tls_on_both_sides(tmp_path: Path) -> None:
 # --- the open gate -----------------------------------------------------------------------------------
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["gateway-2026-01", "gateway-newest"])
