@@ -69,17 +69,19 @@ class Reader:
         self.normal = set(answers.statuses)
         self._names: dict[int, bool] = {}
 
-    def learn(self, answers: Iterable[Answer]) -> None:
+    def learn(self, answers: Iterable[Answer], *, stale: bool) -> None:
         """Take in how identical requests were answered one after another.
 
-        That is, whether accepted answers name their record, by status. Where each says created, it tells nothing: whom
-        there was a record for is answered as if there was none.
+        That is, whether accepted answers name their record, by status. Where each says that it created the same record,
+        that tells nothing: whom there was a record for is answered as if there was none. ``stale`` says that a later
+        request may not have known of the record, so that answers without its name may be of two.
         """
         accepted = [one for one in answers if one.accepted]
         for one in accepted:
             self._names[one.status] = one.record is not None and self._names.get(one.status, True)
-        if len(accepted) > 1 and all(one.created for one in accepted):
-            self._alike = True
+        records = {one.record for one in accepted}
+        if len(accepted) > 1 and all(one.created for one in accepted) and len(records) == 1:
+            self._alike = self._alike or not (stale and None in records)
 
     def fingerprint(self, raw: Raw) -> str | None:
         """Give the fingerprint that an answer tells; None where it tells none."""

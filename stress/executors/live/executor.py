@@ -235,7 +235,7 @@ class WireWorld:
         # One order without a switch shows what a request does next when it is alone (DESIGN section 4).
         trace = await self.run(Interleaving(()))
         if not trace.fault:
-            self.reader.learn(trace.answers)
+            self.reader.learn(trace.answers, stale=self.site.kube is not None)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
 

@@ -103,13 +103,13 @@ def test_a_fingerprint_may_be_a_number_too() -> None:
     assert reader().fingerprint(Raw(200, b"{}")) is None
 
 
-def learned(by: Reader, *answers: tuple[int, object]) -> Reader:
+def learned(by: Reader, *answers: tuple[int, object], stale: bool = False) -> Reader:
     """Let a reader learn of requests one after another."""
-    by.learn([read(by, status, body) for status, body in answers])
+    by.learn([read(by, status, body) for status, body in answers], stale=stale)
     return by
 
 
-NAMED, NAMELESS = {"remediationRequestName": "r"}, {"ok": True}
+NAMED, OTHER, NAMELESS = {"remediationRequestName": "r"}, {"remediationRequestName": "s"}, {"ok": True}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,8 @@ NAMED, NAMELESS = {"remediationRequestName": "r"}, {"ok": True}
         ([(201, NAMELESS), (202, NAMELESS)], ["names"], []),
         ([(201, NAMED), (201, NAMED)], ["created"], [200, 201, 202]),
         ([(202, NAMED), (202, NAMED)], [], [200, 201, 202]),
+        ([(201, NAMED), (201, OTHER)], [], [200, 201, 202]),
+        ([(201, NAMELESS), (201, NAMELESS)], ["created", "names"], []),
         ([(429, NAMELESS), (500, NAMELESS)], [], []),
     ],
 )
@@ -131,6 +133,12 @@ def test_what_answers_tell_is_learned_from_requests_one_after_another(
     by = learned(reader(), *answers)
     assert sorted(by.untold([])) == untold
     assert [status for status in (200, 201, 202, 409) if read(by, status, NAMELESS).nameless] == nameless
+
+
+def test_creations_that_a_stale_cache_explains_are_told_apart() -> None:
+    """Who did not know of the record may have made another one; the same name is the same record all the same."""
+    assert learned(reader(), (201, NAMELESS), (201, NAMELESS), stale=True).untold([]) == {"names"}
+    assert learned(reader(), (201, NAMED), (201, NAMED), stale=True).untold([]) == {"created"}
 
 
 def test_answers_that_say_both_tell_neither() -> None:
