@@ -78,7 +78,7 @@ class Reader:
         """
         accepted = [one for one in answers if one.accepted]
         for one in accepted:
-            self._names[one.status] = one.record is not None and self._names.get(one.status, True)
+            self._names[one.status] = bool(one.record) and self._names.get(one.status, True)
         records = {one.record for one in accepted}
         if len(accepted) > 1 and all(one.created for one in accepted) and len(records) == 1:
             self._alike = self._alike or not (stale and None in records)
@@ -111,7 +111,7 @@ class Reader:
             either=created and duplicate and not refused,
             refused=refused,
             normal=raw.status in self.normal,
-            nameless=accepted and record is None and self._name(raw.status),
+            nameless=accepted and not record and self._name(raw.status),
         )
 
     def _name(self, status: int) -> bool:

@@ -135,6 +135,13 @@ def test_what_answers_tell_is_learned_from_requests_one_after_another(
     assert [status for status in (200, 201, 202, 409) if read(by, status, NAMELESS).nameless] == nameless
 
 
+def test_an_empty_name_is_none() -> None:
+    """As of a field that was never set; where that is usual it is no fault."""
+    empty = {"remediationRequestName": ""}
+    assert read(learned(reader(), (201, NAMED), (202, NAMED)), 202, empty).nameless
+    assert not read(learned(reader(), (201, NAMED), (202, empty)), 202, empty).nameless
+
+
 def test_creations_that_a_stale_cache_explains_are_told_apart() -> None:
     """Who did not know of the record may have made another one; the same name is the same record all the same."""
     assert learned(reader(), (201, NAMELESS), (201, NAMELESS), stale=True).untold([]) == {"names"}
