@@ -252,6 +252,7 @@ def test_a_hash_that_runs_out_under_a_hit_becomes_a_ghost() -> None:
         (201, "rr-{fingerprint:16}", None),
         (202, "", 1),
     ]
+    assert [answer.nameless for answer in trace.answers] == [False, True]
 
 
 def test_a_protocol_that_fails_is_a_server_error() -> None:
