@@ -247,7 +247,8 @@ class Search:
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
         beside, shared = self._beside(explorer), self._tally.shared_connection
-        exhausted = explorer.exhausted and not beside and not shared
+        differs = self._tally.behaviour.contradiction
+        exhausted = explorer.exhausted and not beside and not differs and not shared
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
@@ -255,9 +256,10 @@ class Search:
             seconds=time.monotonic() - self._begun,
             exhausted=exhausted,
             beside=beside,
+            differs=differs,
             shared_connection=shared,
             pipelines=tuple(sorted(self._tally.pipelines)),
-            in_order=explorer.exhausted and bool(shared) and not beside,
+            in_order=explorer.exhausted and bool(shared or differs) and not beside,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,

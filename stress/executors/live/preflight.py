@@ -30,7 +30,7 @@ _SAMPLES = 3
 _LEAST, _GENEROUS = 0.02, 0.1
 """The shortest settle time, and the shortest while it is being learned, in seconds: a sleep may vary.
 
-What comes sooner after an answer than the first was not slept for: quiescence shows it.
+A connection that is opened after the answer takes a moment too, in which the process sleeps.
 """
 
 
@@ -104,6 +104,7 @@ class Sequential(Alone):
                     await self._go(move)
                 elif not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+            await self._until_quiescent()
             if self._faulty():
                 return
             self.states.append(await self._observe())
@@ -111,6 +112,12 @@ class Sequential(Alone):
             await self._watch()
         while not self._faulty() and not await self._settled():
             pass
+
+    async def _until_quiescent(self) -> None:
+        """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
+        until = time.perf_counter() + self._world.patience
+        while not self._faulty() and time.perf_counter() < until and (move := self._kindest()) is not None:
+            await self._go(move)
 
     async def _go(self, move: Move) -> None:
         await self._apply(move)
@@ -205,9 +212,8 @@ async def _learned(world: WireWorld) -> Learned:
         return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
     world.expected.clear()  # it may be wrong about whose the late commands were
     world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle)
-    samples, longest = await _samples(world, _SAMPLES), world.learned.longest
-    late = longest or max(delays) > _LEAST
-    return Learned(samples, max(2 * longest, 2 * max(delays), _LEAST) if late else 0.0, idle)
+    samples = await _samples(world, _SAMPLES)
+    return Learned(samples, max(2 * world.learned.longest, 2 * max(delays), _LEAST), idle)
 
 
 async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
