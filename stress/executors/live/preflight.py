@@ -124,8 +124,9 @@ class Sequential(Alone):
         self._note_second()
 
     def _done_with(self, request: Request) -> bool:
-        """Tell whether a request is over: answered, with no step left."""
-        return request.answered and not self._shows(request)
+        """Tell whether a request is over: answered, with no step left, and known to the caches before the next one."""
+        told = any(move.actor.startswith("watch:") for move in self.moves())
+        return request.answered and not self._shows(request) and not told
 
     def moves(self) -> list[Move]:
         """List what is there already: no request begins by itself, and the environment does not act."""
