@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -35,8 +36,15 @@ settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name our own mark."""
+    """Name our own marks."""
     config.addinivalue_line("markers", "unmeasured: run without the tracer of coverage, at two to three times the pace")
+    config.addinivalue_line("markers", "measured_once: the first case with the tracer, the others without")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected, which stays to the end, out of every search for garbage: they take a quarter less."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -59,7 +67,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Let a test and its children run without the tracer, where other tests cover the same lines."""
-    if item.get_closest_marker("unmeasured") is None:
+    if not _unmeasured(item):
         return (yield)
     tracer = sys.gettrace()
     sys.settrace(None)
@@ -68,6 +76,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
             return (yield)
     finally:
         sys.settrace(tracer)
+
+
+def _unmeasured(item: pytest.Item) -> bool:
+    if item.get_closest_marker("measured_once") is not None:
+        assert isinstance(item, pytest.Function)
+        return any(item.callspec.indices.values())
+    return item.get_closest_marker("unmeasured") is not None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from made import RACE, found, hostile, result
 
-from stress.core.outcomes import Row
+from stress.core.outcome_map import Row
 from stress.core.step import Move
 from stress.core.verdict import Evidence, Sampled, judge
 from stress.report.events import Nearest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stress.report.events import Result
 
 DRAWS = (Sampled("pct", 200, 50, 18, 1 / 14, 2, 7, 2), Sampled("walk", 100, 50, 16))
-NAME = "rr-{fingerprint:16}"
+NAME = "record 1"
 
 
 def moves(*lines: str) -> tuple[Move, ...]:

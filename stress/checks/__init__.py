@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.checks._contradiction import last_step
 from stress.checks._declare import Check, Reads, invariant, missing
 from stress.checks._incarnations import undecided
 from stress.core.registry import CHECKS
-from stress.core.verdict import Cause
+from stress.core.verdict import Cause, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stress.core.trace import Trace
-    from stress.core.verdict import Violation
 
 __all__ = [
     "Check",
     "Reads",
+    "any_checked",
     "cause",
     "check_named",
     "invariant",
@@ -26,7 +27,11 @@ __all__ = [
     "reads_of",
     "run_checks",
     "undecided",
+    "why_not_checked",
 ]
+
+_INSTEAD = "same_answer"
+"""What judges in the place of checks that can't tell a creation from a duplicate."""
 
 
 def check_named(name: str) -> Check:
@@ -43,11 +48,28 @@ def reads_of(names: Sequence[str]) -> frozenset[Reads]:
 def run_checks(names: Sequence[str], trace: Trace) -> list[Violation]:
     """Judge one run by the named invariants; those that a trace does not say enough for are left out."""
     found: list[Violation] = []
-    for name in names:
+    for name in _applied(names, trace):
         one = check_named(name)
         if one.runs_on(trace):
             found += one.check(trace)
+            found += (
+                Violation(
+                    name,
+                    f"a record named to {answer.actor}",
+                    answer.without_record,
+                    (answer.actor,),
+                    last_step(trace, answer.actor),
+                    answer.incarnations[-1],
+                )
+                for answer in one.nameless(trace)
+            )
     return found
+
+
+def _applied(names: Sequence[str], trace: Trace) -> list[str]:
+    """Name the checks that judge a run: those of the scenario, and what takes the place of some that can't."""
+    replaced = any(Reads.CREATED in check_named(name).lacks(trace) for name in names)
+    return list(dict.fromkeys([*names, _INSTEAD] if replaced else names))
 
 
 def cause(violations: Sequence[Violation]) -> Cause:
@@ -58,4 +80,19 @@ def cause(violations: Sequence[Violation]) -> Cause:
 
 def not_checked(names: Sequence[str], trace: Trace) -> tuple[str, ...]:
     """Name the checks that a trace does not say enough for."""
-    return tuple(name for name in names if not check_named(name).runs_on(trace))
+    return tuple(name for name in _applied(names, trace) if not check_named(name).runs_on(trace))
+
+
+def any_checked(names: Sequence[str], trace: Trace) -> bool:
+    """Tell whether a trace says enough for at least one check."""
+    return any(check_named(name).runs_on(trace) for name in _applied(names, trace))
+
+
+def why_not_checked(name: str, trace: Trace) -> str:
+    """Say why a check was left out."""
+    lacks = check_named(name).lacks(trace)
+    if Reads.CREATED in lacks:
+        return f"no answer tells whether it created or counted; {_INSTEAD} is checked instead"
+    if Reads.NAMES in lacks:
+        return "not every answer names a record: see answers.record"
+    return "the target does not say how to observe it"

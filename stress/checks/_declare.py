@@ -9,9 +9,9 @@ from stress.checks._incarnations import undecided
 from stress.core.registry import CHECKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from stress.core.trace import Trace
+    from stress.core.trace import Answer, Trace
     from stress.core.verdict import Violation
 
     Judge = Callable[[Trace], Sequence[Violation]]
@@ -26,6 +26,10 @@ class Reads(StrEnum):
     """The stored count of each record."""
     ANSWERS = "answers"
     """What each client was told, whatever the order of the answers."""
+    NAMES = "names"
+    """Of the answers, which record each names."""
+    CREATED = "created"
+    """Of the answers, whether each says that it created a record or that there was one."""
     STEPS = "steps"
     """What steps did; of their order only that of steps which depend on each other."""
     PRECEDENCE = "precedence"
@@ -41,13 +45,27 @@ class Check(NamedTuple):
     demands: str
     reads: frozenset[Reads]
     needs: frozenset[Reads]
+    needs_one: frozenset[Reads]
+    names: bool
     environment: bool
     each_incarnation: bool
     default: bool
 
     def runs_on(self, trace: Trace) -> bool:
         """Tell whether a trace says enough for this check."""
-        return not missing(self.needs, trace) and not (self.each_incarnation and undecided(trace))
+        return not self.lacks(trace) and not (self.each_incarnation and undecided(trace))
+
+    def lacks(self, trace: Trace) -> tuple[Reads, ...]:
+        """Name what this check needs and a trace does not say."""
+        unsaid = [need for need in Reads if need in self.needs and missing({need}, trace)]
+        if all(missing({need}, trace) for need in self.needs_one):
+            unsaid += [need for need in Reads if need in self.needs_one]
+        return tuple(unsaid)
+
+    def nameless(self, trace: Trace) -> Iterator[Answer]:
+        """Give the answers that name no record although such answers do, where this check goes by names in answers."""
+        if self.names and not (Reads.RECORDS in self.needs_one and trace.final.records is not None):
+            yield from (answer for answer in trace.answers if answer.nameless)
 
 
 def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declares
@@ -56,6 +74,8 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
     demands: str,
     reads: Collection[Reads] = frozenset(Reads),
     needs: Collection[Reads] = (),
+    needs_one: Collection[Reads] = (),
+    names: bool = False,
     environment: bool = False,
     each_incarnation: bool = False,
     default: bool = False,
@@ -64,9 +84,11 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
 
     ``demands`` is the invariant in one sentence, for reports. ``reads`` is all that the check reads: by default
     everything, so that no order it may see is left out; the less it is, the fewer schedules a search needs. It is left
-    out where a target does not observe what it ``needs`` (records, hits). ``environment`` is set when it judges what a
-    test asserts, ``each_incarnation`` when it counts answers per incarnation, and ``default`` when it judges scenarios
-    that list no invariants.
+    out where a target does not observe what it ``needs`` (records, hits) or its answers do not tell it (names,
+    created), or where nothing is there of what it ``needs_one`` of. ``names`` is set when it goes by the records that
+    answers name: an answer that names none, although such answers do, breaks it. ``environment`` is set when it judges
+    what a test asserts, ``each_incarnation`` when it counts answers per incarnation, and ``default`` when it judges
+    scenarios that list no invariants.
 
     Raises:
         ValueError: when the name is taken.
@@ -74,13 +96,13 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
     """
 
     def register(check: Judge) -> Judge:
-        declared = (frozenset(reads), frozenset(needs))
-        CHECKS.register(name, Check(check, demands, *declared, environment, each_incarnation, default))
+        declared = (frozenset(reads), frozenset(needs), frozenset(needs_one))
+        CHECKS.register(name, Check(check, demands, *declared, names, environment, each_incarnation, default))
         return check
 
     return register
 
 
 def missing(needs: Collection[Reads], trace: Trace) -> bool:
-    """Tell whether the final state lacks what a check needs."""
-    return any(getattr(trace.final, need) is None for need in needs)
+    """Tell whether the final state or the answers lack what a check needs."""
+    return any(need in trace.untold or getattr(trace.final, need, ()) is None for need in needs)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     "distinct_counts",
     demands="No two duplicates are told the same count, and none is left out.",
     reads={Reads.ANSWERS},
+    needs={Reads.NAMES, Reads.CREATED},
+    names=True,
     each_incarnation=True,
     default=True,
 )
@@ -31,7 +33,7 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     found = []
     for record in sorted({answer.record for answer in answers if answer.record}):
         mine = [answer for answer in answers if answer.record == record]
-        told = [answer for answer in mine if answer.duplicate and answer.count is not None]
+        told = [answer for answer in mine if answer.duplicate and answer.counts and answer.count is not None]
         counts = sorted(answer.count for answer in told if answer.count is not None)
         allowed = list(range(2, len(mine) + 1))
         # Of N hits one created the record; the others, where all tell a count, fill 2…N without a gap.

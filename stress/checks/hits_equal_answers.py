@@ -19,23 +19,34 @@ if TYPE_CHECKING:
     demands="The stored count of a record equals the number of hits that clients were told are accepted.",
     reads={Reads.HITS, Reads.ANSWERS},
     needs={Reads.HITS},
+    names=True,
     each_incarnation=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
-    """Compare each record's stored hits with what clients were told."""
+    """Compare each record's stored hits with what clients were told; of all together where an answer names none."""
     return judge_each(trace, _judge)
 
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
     hits = snapshot.hits or {}
+    records = sorted({*hits, *(answer.record for answer in answers if answer.record)})
+    if len(records) > 1 and not all(answer.record for answer in answers):
+        known = [stored for stored in hits.values() if stored is not None]
+        hits = {"all records": sum(known) if len(known) == len(hits) else None}
+        told = {"all records": list(answers)}
+    elif len(records) == 1:
+        told = {records[0]: list(answers)}  # one that names none can only mean this one
+    else:
+        told = {record: [answer for answer in answers if answer.record == record] for record in records}
     found = []
-    for record in sorted({*hits, *(answer.record for answer in answers if answer.record)}):
-        mine = [answer for answer in answers if answer.record == record]
+    for record, mine in told.items():
         stored = hits.get(record, 0)
         if stored is None and snapshot.ended_by:
             continue  # its status was still to be written when somebody else ended it
-        if stored != len(mine):
-            expected, observed = f"{len(mine)} hits of {record}", "no number" if stored is None else str(stored)
+        least, most = sum(answer.counts for answer in mine), len(mine)  # who was refused may have been counted
+        if stored is None or not least <= stored <= most:
+            expected = f"{least}{f' to {most}' if most > least else ''} hits of {record}"
+            observed = "no number" if stored is None else str(stored)
             found.append(Violation("hits_equal_answers", expected, observed, names(mine), incarnation=number))
     return found

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     "linearizable_hits",
     demands="The hits behave as one counter: some order of the answers explains every count told.",
     reads={Reads.ANSWERS, Reads.PRECEDENCE},
+    needs={Reads.NAMES, Reads.CREATED},
+    names=True,
     each_incarnation=True,
     default=True,
 )
@@ -35,7 +37,7 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     del snapshot
     found = []
     for record in sorted({answer.record for answer in answers if answer.record}):
-        mine = [answer for answer in answers if answer.record == record]
+        mine = [answer for answer in answers if answer.record == record and answer.counts]
         if not linearizable(mine):
             expected = f"an order of {len(mine)} hits of {record} in which the k-th was told k"
             told = ", ".join(f"{one.actor} {_shown(returned(one))}" for one in sorted(mine, key=_sent))

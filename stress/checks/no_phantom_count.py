@@ -22,6 +22,7 @@ _STORED = re.compile(r"^2\d\d (\S+) .*?(\w+)=(\d+)")
     "no_phantom_count",
     demands="No client is told a count that was never stored.",
     reads={Reads.ANSWERS, Reads.STEPS},
+    needs={Reads.NAMES, Reads.CREATED},
 )
 def check(trace: Trace) -> list[Violation]:
     """Compare the count in each answer with what its request wrote; a store that shows no counts is not judged."""

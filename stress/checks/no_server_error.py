@@ -11,7 +11,6 @@ from stress.core.verdict import Violation
 if TYPE_CHECKING:
     from stress.core.trace import Trace
 
-_BUSY = 429
 _SERVER_ERRORS = 500
 
 
@@ -22,7 +21,7 @@ _SERVER_ERRORS = 500
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
-    """Find answers with status 429 or 5xx, and requests without an answer whose client waited for it."""
+    """Find answers with status 5xx that are not normal, and requests without one whose client waited for it."""
     return [
         Violation(
             "no_server_error",
@@ -32,5 +31,5 @@ def check(trace: Trace) -> list[Violation]:
             last_step(trace, answer.actor),
         )
         for answer in trace.answers
-        if answer.status >= _SERVER_ERRORS or (answer.status in (0, _BUSY) and not answer.hung_up)
+        if (answer.status >= _SERVER_ERRORS and not answer.normal) or (answer.status == 0 and not answer.hung_up)
     ]

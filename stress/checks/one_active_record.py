@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     "one_active_record",
     demands="A signal that was accepted has exactly one active record.",
     reads={Reads.RECORDS, Reads.ANSWERS},
+    needs_one={Reads.RECORDS, Reads.NAMES},
+    names=True,
     each_incarnation=True,
     default=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.checks._declare import Reads, invariant
+from stress.checks._declare import Reads, invariant, missing
 from stress.checks._incarnations import judge_each, names
 from stress.core.verdict import Violation
 
@@ -18,12 +18,28 @@ if TYPE_CHECKING:
     "one_created_answer",
     demands="Exactly one client is told that it created each record.",
     reads={Reads.RECORDS, Reads.ANSWERS},
+    needs={Reads.CREATED},
+    names=True,
     each_incarnation=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
-    """Count the answers that say created, for each record."""
-    return judge_each(trace, _judge)
+    """Count the answers that say created, for each record; all of them where answers name no record."""
+    return judge_each(trace, _all_together if missing({Reads.NAMES}, trace) else _judge)
+
+
+def _all_together(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
+    """Judge answers that name no record: each active record has one that says created; of records unseen there is one.
+
+    Where no answer says created the record may have been there before.
+    """
+    created = [answer for answer in answers if answer.created]
+    most = max(1, len(snapshot.records or ()))
+    if len(created) <= most:
+        return []
+    expected = "1 answer says created" if most == 1 else f"{most} answers say created"
+    observed = f"{len(created)} of {len(answers)}"
+    return [Violation("one_created_answer", expected, observed, names(created), incarnation=number)]
 
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
@@ -31,7 +47,7 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         snapshot.records if snapshot.records is not None else sorted({one.record for one in answers if one.record})
     )
     found = []
-    for record in records:
+    for record in dict.fromkeys(records):
         mine = [answer for answer in answers if answer.record == record]
         created = [answer for answer in mine if answer.created]
         if len(created) != 1:

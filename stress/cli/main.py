@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from stress.core.errors import Unavailable, UsageFault
-from stress.core.exits import INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
+from stress.core.errors import Unavailable, Untested, UsageFault
+from stress.core.exits import INCONCLUSIVE, INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
 
 LATER: dict[str, str] = {
     "doctor": "stress.cli.doctor",
@@ -56,6 +56,9 @@ class Commands(click.Group):
         except UsageFault as fault:
             click.echo(str(fault), err=True)
             code = USAGE
+        except Untested as error:
+            click.echo(f"inconclusive: {error}", err=True)
+            code = INCONCLUSIVE
         except Unavailable as error:
             click.echo(f"unavailable: {error}", err=True)
             code = UNAVAILABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from stress.core.schedule import Order, parse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stress.config.target import Target
     from stress.engine.campaign import Job, Where
 
 
@@ -41,9 +43,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: int | None,
     reports: Path,
 ) -> int:
-    """Follow one order again: STILL FAILING (exit 1), FIXED (0) or DIVERGED (2).
+    """Follow one order again, with new values: STILL FAILING (exit 1), FIXED (0) or inconclusive (2).
 
-    When the Gateway has changed and no longer allows the order, its scenario is searched instead.
+    Where the Gateway does not allow the order (any more), its scenario is searched instead.
     """
     from stress.engine.campaign import Where
 
@@ -93,7 +95,31 @@ def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -
             job = Job.load(names["scenario"], names["target"])
         except UsageFault as fault:
             raise UsageFault([_moved(one, file, begins) for one in fault.faults]) from None
+        _refuse_another(job.target, order.head.target, attached.get("target", ("", ""))[1], Path(folder))
         return job if job.folder != Path(folder) else job._replace(folder=Path.cwd())
+
+
+def _refuse_another(target: Target, name: str, text: str, folder: Path) -> None:
+    """Refuse a target that is another service than the one of that name, whose order it is: nothing would follow.
+
+    ``text`` is that one's file as it is attached to the order; it is put into the ``folder`` to be read.
+
+    Raises:
+        UsageFault: where it is another, or what the order's own target was is not known any more.
+
+    """
+    from stress.config.formats import find
+
+    if name in ("", target.name):
+        return
+    was = folder / "was.yaml"
+    was.write_text(text)
+    with suppress(UsageFault):
+        if target.is_service_of(type(target).load(was if text else find(name, "targets"))):
+            return
+    hint = "if it is the same service, give it the same name"
+    message = f"{target.name} is another service than {name}, whose order this is: a replay on it tells nothing"
+    raise UsageFault([Fault(target.place("name"), message, hint)])
 
 
 def _line(lines: Sequence[str], begin: str) -> int:

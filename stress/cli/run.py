@@ -12,7 +12,7 @@ from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario, targets_of
 from stress.core.errors import UsageFault
-from stress.engine.shard import Shard
+from stress.engine.shard import Shard, took
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,22 +108,30 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
     where = Where(world or "", frozenset(hosts), workers)
-    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard)
+    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard, reports)
     failed = Nothing() if no_examples else Folder(kept)
     terminal = Terminal(quiet=quiet)
     batch = Batch(
-        jobs, budget, where, reports, as_json=as_json, require=require or "", examples=failed, terminal=terminal
+        jobs,
+        budget,
+        where,
+        reports,
+        as_json=as_json,
+        require=require or "",
+        shard=shard is not None,
+        examples=failed,
+        terminal=terminal,
     )
     return await_it(batch.run())
 
 
-def _sharded(jobs: list[Job], shard: Shard | None) -> list[Job]:
+def _sharded(jobs: list[Job], shard: Shard | None, reports: Path) -> list[Job]:
     """Give the pairs of a shard; say so where it has none."""
     from stress.engine.campaign import part_of
 
     if shard is None:
         return jobs
-    own = part_of(jobs, shard)
+    own = part_of(jobs, shard, took(reports))
     if not own:
         click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
     return own

@@ -52,11 +52,16 @@ class Part(BaseModel):
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 _PATH = "^/"
 _DOTTED = r"^[^.\s]+(\.[^.\s]+)*$"
+_BODY_PATH = r"^(\.|[^.\s]+(\.[^.\s]+)*)$"
+METHOD = "^[A-Z]+$"
+"""What a method of HTTP looks like."""
 _HEADER = r"^[A-Za-z0-9-]+$"
 _PATTERNS = {
     _NAME: "may hold letters, digits, '.', '_' and '-', at most 80",
     _PATH: "must begin with '/'",
     _DOTTED: "must be words with a '.' between them",
+    _BODY_PATH: "must be words with a '.' between them, or '.' for the whole body",
+    METHOD: "must be a method in capitals, such as POST",
     _HEADER: "may hold letters, digits and '-'",
 }
 
@@ -69,6 +74,9 @@ UrlPath = Annotated[str, StringConstraints(pattern=_PATH)]
 Dotted = Annotated[str, StringConstraints(pattern=_DOTTED)]
 """A place in a JSON body, such as ``metadata.count``."""
 
+BodyPath = Annotated[str, StringConstraints(pattern=_BODY_PATH)]
+"""A place in the body of an answer, such as ``metadata.count``; ``.`` is the whole body, JSON or plain text."""
+
 Header = Annotated[str, StringConstraints(pattern=_HEADER)]
 """The name of an HTTP header."""
 
@@ -78,6 +86,17 @@ Word = Annotated[
     StringConstraints(max_length=100_000),
 ]
 """One word of a command or a value of the environment: a text, or a whole number, which is one as well."""
+
+
+Compared = Annotated[
+    str,
+    BeforeValidator(
+        lambda value: str(value).lower() if isinstance(value, bool | int) else value,
+        json_schema_input_type=str | int | bool,
+    ),
+    StringConstraints(max_length=100_000),
+]
+"""A value to compare with: a text, or a whole number, true or false as it is written."""
 
 
 class File(Part):

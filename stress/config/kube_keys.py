@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from stress.config.formats import Dotted, Part, Word, wrong
-from stress.config.placeholders import placeholders
+from stress.config.formats import Compared, Dotted, Part, wrong
+from stress.config.placeholders import placeholders, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,23 @@ Plural = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$"), Field(examples=["leases.coordination.k8s.io"])
 ]
 """A resource by its plural and its group: ``remediationrequests.kubernaut.ai``, ``pods``."""
-Value = Annotated[Word, placeholders("fingerprint", "fresh", "namespace")]
-Where = dict[Dotted, Value]
+Where = dict[Dotted, Annotated[Compared, placeholders("fingerprint", "fresh", "namespace")]]
 """Which objects: what stands at a dotted path of each."""
-Sets = dict[Dotted, Annotated[Word, placeholders("fingerprint", "fresh", "namespace", "occurrence")]]
+
+
+def _settable(value: object) -> object:
+    if isinstance(value, dict | list):
+        raise wrong("must be a text, a number, true, false or null", "write the path of one value as the key")
+    for name, hint in unknown(value, _IN_SETS) if isinstance(value, str) else ():
+        raise wrong(f"unknown placeholder {{{name}}}", hint)
+    return value
+
+
+_IN_SETS = ("fingerprint", "fresh", "namespace", "occurrence")
+Settable = Annotated[Any, AfterValidator(_settable), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
+"""A value that is written as it stands, with its type: a text, which may hold placeholders, a number, true, false; null
+removes the field."""
+Sets = dict[Dotted, Settable]
 """What is written: the new value of each dotted path."""
 
 
@@ -53,7 +66,9 @@ class KubernetesStore(Part):
 class Condition(Part):
     """A condition on one field, which may be absent."""
 
-    not_in: list[Word] = Field(min_length=1, description="values that the field must not have; absent is none of them")
+    not_in: list[Compared] = Field(
+        min_length=1, description="values that the field must not have; absent is none of them"
+    )
 
 
 class KubeRecords(Part):
@@ -98,11 +113,15 @@ class KubeWriter(Part):
     )
 
 
+OfResource = KubeRecords | KubeCleanup | KubeExpiry | KubeWriter
+"""A part that names a resource of the Kubernetes API."""
+
+
 def of_kubernetes(value: object) -> bool:
     """Tell whether a part of a file is about the Kubernetes API."""
     if isinstance(value, dict):
         return "kubernetes" in value
-    return isinstance(value, KubeRecords | KubeHits | KubeCleanup | KubeExpiry | KubeWriter)
+    return isinstance(value, OfResource | KubeHits)
 
 
 def at_path(found: object, path: str) -> object:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stress.config.formats import Dotted, File, Name, Part, Word, find, nearest, wrong
+from stress.config.formats import File, Name, Part, find, nearest, wrong
+from stress.config.kube_keys import Sets  # noqa: TC001 - pydantic reads it
 from stress.config.placeholders import unknown
 from stress.config.signal import Signal
 from stress.core.registry import CHECKS, SCHEDULERS
@@ -50,7 +51,7 @@ class EnvironmentActor(Part):
     """An environment actor."""
 
     at_most: int = Field(default=1, ge=1, le=9, description="how often it may act in one order")
-    sets: dict[Dotted, Word] | None = Field(
+    sets: Sets | None = Field(
         default=None, description="what the actor `writer` writes, instead of what the target says: values by path"
     )
 
@@ -110,7 +111,7 @@ class Scenario(File):
     invariants: list[Invariant] = Field(
         default_factory=_judging,
         min_length=1,
-        description="which checks judge a run; default: all but `test_…` and those about Kubernetes alone",
+        description="which checks judge a run; default: all but `same_answer`, `test_…` and those of Kubernetes",
         json_schema_extra=lambda schema: schema.update(default=[*_judging()]),
     )
     quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")

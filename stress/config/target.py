@@ -6,22 +6,23 @@ import hashlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, nearest, wrong
 from stress.config.gateways import PROTOCOLS
-from stress.config.kube_keys import Manifest, of_kubernetes
+from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
 from stress.config.placeholders import unknown
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.target_parts import (
     SENT,
-    Answers,
     Background,
     EmptyKey,
     Environment,
     Fingerprint,
     FromAnswer,
     Observe,
+    Put,
     RequestForm,
     Settle,
     Start,
@@ -55,6 +56,10 @@ def _gateway_url(url: str) -> str:
 
 
 Protocol = Annotated[str, AfterValidator(_known_protocol), Field(json_schema_extra={"enum": list(PROTOCOLS)})]
+
+
+def _how_put(value: object) -> str:
+    return "<redis>" if isinstance(value, Put) or (isinstance(value, dict) and "redis" in value) else "<kubernetes>"
 
 
 def _schema_of_target(schema: dict[str, Any]) -> None:
@@ -98,9 +103,12 @@ class Target(File):
         default=[],
         description="what the API server must have before the first order: files of manifests, or objects written here",
     )
-    each_order: list[Manifest] = Field(
+    each_run: list[
+        Annotated[Annotated[Put, Tag("<redis>")] | Annotated[Manifest, Tag("<kubernetes>")], Discriminator(_how_put)]
+    ] = Field(
         default=[],
-        description="objects that are made before each order and deleted after it; may hold {fresh} {namespace}",
+        description="what is made before each run and deleted after it: objects of the Kubernetes API, "
+        "{redis: [command]}; may hold {fresh} {fingerprint}, an object {namespace} too",
     )
     patience: float = Field(
         default=1.0, ge=0.01, le=60, description="seconds that a request may sleep before others run"
@@ -139,17 +147,40 @@ class Target(File):
             store = "kubernetes" if of_kubernetes(part) else "redis"
             if part is not None and getattr(self.stores, store) is None:
                 raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", where)
+        if self.stores.kubernetes is None and self.setup:
+            raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", ("setup",))
+        for at, one in enumerate(self.each_run):
+            store = "redis" if isinstance(one, Put) else "kubernetes"
+            if getattr(self.stores, store) is None:
+                raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", ("each_run", at))
         if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
             raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
-        if self.stores.kubernetes is None and (self.setup or self.each_order):
-            key = "setup" if self.setup else "each_order"
-            raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", (key,))
         return self
+
+    @property
+    def watched_resources(self) -> tuple[str, ...]:
+        """The resources of the Kubernetes API whose objects are read or changed past the gate, by plural and group."""
+        acting = (getattr(self.environment, name) for name in ("cleanup", "expiry", "writer"))
+        parts = (self.observe.records if self.observe is not None else None, *acting)
+        return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
 
     @property
     def ordered(self) -> bool:
         """Whether it sends the commands of all requests in the order in which it comes to them."""
         return self.stores.redis is not None and self.stores.redis.ordered
+
+    def is_service_of(self, other: Target) -> bool:
+        """Whether both are the same service, perhaps in two versions: of one name, or started or reached in one way.
+
+        All bundled Gateways with the same stores are one service.
+        """
+        if self.name == other.name:
+            return True
+        if self.start is not None and other.start is not None:
+            return self.start.command == other.start.command
+        stores = [(one.redis is None, one.kubernetes is None) for one in (self.stores, other.stores)]
+        bundled = self.protocol is not None and other.protocol is not None and stores[0] == stores[1]
+        return bundled or (self.url is not None and self.url == other.url)
 
     def misses(self, folder: Path) -> list[Fault]:
         """Name the folder to start in, the body to send and other files that it names, where they are not there."""
@@ -157,6 +188,10 @@ class Target(File):
         if self.start is not None and not (folder / self.start.folder).is_dir():
             place, message = self.place("start", "folder"), f"start.folder: no such folder: {self.start.folder}"
             faults.append(Fault(place, message, "it is relative to this file"))
+        for at, pattern in enumerate(self.start.sources if self.start is not None else ()):
+            if not any(file.is_file() for file in folder.glob(pattern)):
+                message = f"start.sources.{at}: no file matches {pattern}"
+                faults.append(Fault(self.place("start", "sources", at), message, "it is relative to this file"))
         return [*faults, *self._body_faults(folder)]
 
     def _missing_files(self, folder: Path) -> list[Fault]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from stress.config.formats import Dotted, Part, UrlPath, Word, wrong
+from stress.config.formats import METHOD, BodyPath, Part, UrlPath, Word, wrong
 from stress.config.kube_keys import (
     KubeCleanup,
     KubeExpiry,
@@ -51,6 +51,13 @@ def _relative(name: str) -> str:
     return name
 
 
+def _pattern(text: str) -> str:
+    parts = PurePosixPath(text).parts
+    if not parts or parts[0] == "/" or any("**" in part and part != "**" for part in parts):
+        raise wrong(f"{text!r} is no glob relative to this file", "write such as src/**/*.py")
+    return text
+
+
 def _store_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -87,6 +94,11 @@ class Start(Part):
         Field(default={}, description="files to write before it starts, into a private folder of each replica: {files}")
     )
     ready: Ready = Field(default=Ready(), description="when it is ready")
+    sources: list[Annotated[str, AfterValidator(_pattern)]] = Field(
+        default=[],
+        description="its sources, as globs relative to this file (src/**/*.py), by which a replay knows whether it has "
+        "changed; else what git lists in its folder, else the files there",
+    )
 
     @model_validator(mode="after")
     def _files_are_where_they_are(self) -> Self:
@@ -147,7 +159,7 @@ class Stores(Part):
 class FromAnswer(Part):
     """A value that an answer of the Gateway tells."""
 
-    answer: Dotted = Field(description="a dotted path in the answer's JSON body")
+    answer: BodyPath = Field(description="a dotted path in the answer's JSON body; `.` is the whole body")
 
 
 class Sha256(Part):
@@ -159,8 +171,16 @@ class Sha256(Part):
 class RequestForm(Part):
     """What is sent."""
 
-    path: Annotated[UrlPath, placeholders("adapter")] = Field(
-        default="/api/v1/signals/{adapter}", description="where signals go; {adapter} is the signal's"
+    method: Annotated[str, StringConstraints(pattern=METHOD)] = Field(
+        default="POST", description="the method; GET, HEAD and DELETE carry no body unless `body` names one"
+    )
+    path: Annotated[UrlPath, placeholders("adapter", *SENT)] = Field(
+        default="/api/v1/signals/{adapter}",
+        description="where signals go; may hold {fingerprint} {fresh} {now} {unix}, and {adapter}, which is the "
+        "signal's",
+    )
+    query: dict[str, Annotated[Word, placeholders("adapter", *SENT)]] = Field(
+        default={}, description="parameters of the query, by name; the same placeholders"
     )
     headers: dict[str, Annotated[Word, placeholders(*SENT)]] = Field(
         default={}, description="more headers; may hold {fingerprint} {fresh} {now} (RFC 3339) {unix} (seconds)"
@@ -168,15 +188,6 @@ class RequestForm(Part):
     body: str | None = Field(
         default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"
     )
-
-
-class Answers(Part):
-    """How an answer is read; the defaults are the Gateway's."""
-
-    created: int = Field(default=201, ge=100, le=599, description="the status of an answer that made a record")
-    duplicate: int = Field(default=202, ge=100, le=599, description="the status of an answer that counted a hit")
-    record: Dotted = Field(default="remediationRequestName", description="the record's name: a dotted path in the body")
-    count: Dotted = Field(default="metadata.count", description="the hits so far: a dotted path in the body")
 
 
 class EmptyKey(Part):
@@ -205,6 +216,12 @@ class Background(Part):
         default=[],
         description="rules `VERBS RESOURCES [PARAMETER=VALUE]`; `!` before it: a step; the last decides",
     )
+
+
+class Put(Part):
+    """What is put into a Redis before a run."""
+
+    redis: Command = Field(description="a command whose keys are deleted after the run; may hold {fingerprint} {fresh}")
 
 
 class Records(Part):

@@ -41,6 +41,15 @@ class UsageFault(Exception):
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
+class Untested(Exception):
+    """A target of which nothing can be concluded, as requests one after another show, and the remedy; exit code 2."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        """Say why, and what to do."""
+        self.remedy = remedy
+        super().__init__(f"{message} ({remedy})")
+
+
 class Unavailable(Exception):
     """A Gateway or a store that is not there, and the remedy; exit code 69 before the first order."""
 

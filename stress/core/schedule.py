@@ -22,7 +22,8 @@ class Head:
     """What an order file says about where its order comes from, so that the file alone replays it.
 
     ``scenario`` and ``target`` are names, the digests tell whether the files of that name are still the
-    same. ``outcome`` is `holds` or `race` followed by the broken invariants.
+    same. ``fresh`` is the value of `{fresh}` that a replay must use again, in a new process each time; empty where any
+    value will do. ``outcome`` is `holds` or `race` followed by the broken invariants.
     """
 
     scenario: str = ""
@@ -72,7 +73,7 @@ class Order:
             f"target: {head.target} {head.target_digest}".rstrip(),
             f"world: {head.world}",
             f"seed: {head.seed}",
-            f"fresh: {head.fresh}",
+            *([f"fresh: {head.fresh}"] if head.fresh else []),
             f"fingerprint: {head.fingerprint}",
             f"outcome: {head.outcome}",
             "---",

@@ -7,11 +7,21 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from stress.core.patterns import Patterns
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DAY = 86_400
 _SHORTEST_PREFIX = 12
+_SHORTEST_PART = 4
+"""So long is a symbol at least that is recognised inside of other words."""
+RECORD = "record"
+"""The command that stands for naming a record, in an answer or in the state, where words are learned."""
+_UNCOUNTED = "{number}"
+_NOTHING = Patterns()
+_FINE = re.compile(r"(?<![\da-fA-F.])\d{13}(?:\d{3}|\d{6})?(?![\da-fA-F])")
+"""A time finer than a second."""
 _MADE_UP = re.compile(
     r"(?P<uuid>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})"
     r"|(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)"
@@ -25,19 +35,32 @@ class Names:
 
     ``now`` is the wall clock (unix seconds) around the run: numbers within a day of it are times. Where the target's
     names do not depend on the second (``seconds`` false) all times are one name, as two runs may differ in them.
-    ``known`` are the names that have numbers already, in order of first appearance.
+    ``known`` are the names that have numbers already, in order of first appearance. ``patterns`` is what was learned of
+    the target: symbols are recognised where the patterns say (`meet`), and then replaced wherever they stand. A text
+    that was replaced once stays what it is called, as two names of one object would hide that steps conflict.
     """
 
-    def __init__(
-        self, fingerprint: str, fresh: str, now: float, *, seconds: bool, known: Sequence[tuple[str, str]] = ()
+    def __init__(  # noqa: PLR0913 - what we chose, and what is known
+        self,
+        fingerprint: str,
+        fresh: str,
+        now: float,
+        *,
+        seconds: bool,
+        known: Sequence[tuple[str, str]] = (),
+        patterns: Patterns = _NOTHING,
     ) -> None:
         """Know what was chosen by us: it is named, not numbered."""
         self._fingerprint = fingerprint
         self._fresh = fresh
         self._now = now
         self._seconds = seconds
+        self._patterns = patterns
         self._numbers: dict[tuple[str, str], int] = {}
         self._replaced: dict[str, str] = {}
+        self._records: dict[str, str] = {}
+        self._symbols: dict[str, str] = {}
+        self._anywhere: re.Pattern[str] | None = None
         for kind, word in known:
             self._number(kind, word)
 
@@ -46,17 +69,79 @@ class Names:
         """The names that have numbers, in order of first appearance."""
         return tuple(self._numbers)
 
+    def given(self, text: str) -> str:
+        """Give the text with what we chose named, and nothing else."""
+        chosen = text.replace(self._fresh, "{fresh}") if self._fresh else text
+        return _name_fingerprint(chosen, self._fingerprint)
+
     def replace(self, text: str) -> str:
         """Give the text with its made-up names replaced: ``rr-{fingerprint:12}-{time:1}``."""
         known = self._replaced.get(text)
         if known is None:
-            chosen = text.replace(self._fresh, "{fresh}") if self._fresh else text
-            parts = _parts(_name_fingerprint(chosen, self._fingerprint))
-            known = "".join(word if kind == "text" else self._name(kind, word) for kind, word in parts)
-            self._replaced[text] = known
+            known = self._replaced[text] = self._put(self.given(text))
         return known
 
+    def meet(self, words: Sequence[str]) -> None:
+        """Recognise the symbols in a command that a target shows, before any of its words is replaced."""
+        if not self._patterns.words:
+            return
+        command, *given = [words[0], *(self.given(word) for word in words[1:])]
+        for place, (word, text) in enumerate(zip(given, words[1:], strict=True), start=1):
+            self._recognise((command, "", place), word, text)
+        called = self._patterns.called(command, given[0], self._now) if given else ""
+        for place, (word, text) in enumerate(zip(given[1:], words[2:], strict=True), start=2):
+            self._recognise((command, called, place), word, text)
+
+    def generated(self, prefix: str, rest: str) -> None:
+        """Take in a name of which the server says that it made the rest."""
+        word = self.given(prefix + rest)
+        if word not in self._symbols:
+            self._symbols[word] = f"{self._put(self.given(prefix))}{{id:{self._number('id', rest)}}}"
+            self._anywhere = None
+
+    def record(self, text: str) -> str:
+        """Replace the made-up names in the name of a record: two that differ in milliseconds stay two."""
+        known = self._records.get(text)
+        if known is None:
+            self.meet((RECORD, text))
+            for moment in _FINE.findall(text):
+                self._symbol(moment, numbered=True)
+            known = self._records[text] = self._put(self.given(text))
+        return known
+
+    def _recognise(self, position: tuple[str, str, int], word: str, text: str) -> None:
+        match = self._patterns.match(position, word)
+        if match is None:
+            return
+        named, at = "", 0
+        for group in range(1, match.re.groups + 1):
+            symbol = self._symbol(match[group], numbered=not position[1])
+            named, at = named + self._put(word[at : match.start(group)]) + symbol, match.end(group)
+        self._replaced.setdefault(text, named + self._put(word[at:]))
+
+    def _symbol(self, word: str, *, numbered: bool) -> str:
+        """Name a symbol. Numbers that name no object are not counted: whether two are equal may be chance."""
+        if word not in self._symbols or (numbered and self._symbols[word] == _UNCOUNTED):
+            counted = numbered or not word.isdecimal()
+            self._symbols[word] = f"{{id:{self._number('id', word)}}}" if counted else _UNCOUNTED
+            self._anywhere = None
+        return self._symbols[word]
+
+    def _put(self, text: str) -> str:
+        """Replace the made-up names in a text in which what we chose is named."""
+        if self._symbols and text not in self._patterns.data:
+            if text in self._symbols:
+                return self._symbols[text]
+            if self._anywhere is None:
+                long = sorted((word for word in self._symbols if len(word) >= _SHORTEST_PART), key=len, reverse=True)
+                words = "|".join(map(re.escape, long)) or "(?!)"
+                self._anywhere = re.compile(rf"(?<![0-9A-Za-z{{])(?:{words})(?![0-9A-Za-z}}])")
+            text = self._anywhere.sub(lambda match: self._symbols[match[0]], text)
+        return "".join(word if kind == "text" else self._name(kind, word) for kind, word in _parts(text))
+
     def _name(self, kind: str, word: str) -> str:
+        if word in self._patterns.kept:
+            return word
         if kind in ("unix", "stamp"):
             second = _second(word)
             if second is None or abs(second - self._now) > _DAY:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from stress.core.step import Move, Touch
 
@@ -51,16 +51,8 @@ class Event:
 
     @property
     def signature(self) -> tuple[str, ...]:
-        """What must be equal in a replay: everything but the times."""
-        return (
-            self.kind,
-            self.actor,
-            self.command,
-            self.object,
-            self.text,
-            self.reply,
-            str(self.incarnation),
-        )
+        """What must be equal in a replay: who did what to which object; never a raw value, a reply's text or a time."""
+        return (self.kind, self.actor, self.command, self.object, str(self.incarnation))
 
     def __str__(self) -> str:
         """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""
@@ -77,6 +69,10 @@ class Answer:
     ``started`` and ``ended`` are indexes of the events between which the request was in flight.
     ``incarnations`` are all incarnations in which a step of this request took effect (one, unless an
     environment actor acted between its steps). ``hung_up`` says that the client left before it was answered.
+    ``either`` says that it is created or duplicate, and nothing in it tells which (then it is neither of the two).
+    ``refused`` says that the target reads it as "retry later", ``normal`` that its status is one that the target lists
+    or that requests one after another are answered with, so no error. ``nameless`` says that it names no record
+    although answers like it do.
     """
 
     actor: str
@@ -91,11 +87,30 @@ class Answer:
     body: str = ""
     error: str = ""
     hung_up: bool = False
+    either: bool = False
+    refused: bool = False
+    normal: bool = False
+    nameless: bool = False
 
     @property
     def accepted(self) -> bool:
-        """Whether the client was told that its hit counts (any 2xx)."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of success statuses, RFC 9110 section 15.3
+        """Whether the client was told that its signal is taken care of: created, duplicate, or any other success."""
+        return not self.refused and (self.created or self.duplicate or self.either or succeeded(self.status))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it must be among the stored hits: accepted, and no "conflict", "too many" or the like."""
+        return self.accepted and succeeded(self.status)
+
+    @property
+    def without_record(self) -> str:
+        """Say what is wrong with one that names no record although answers like it do."""
+        return f"{self.actor} was answered {self.status} without a record"
+
+
+def succeeded(status: int) -> bool:
+    """Tell whether a status is of the class of success, RFC 9110 section 15.3."""
+    return 200 <= status < 300  # noqa: PLR2004 - the class itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,13 @@ class Snapshot:
     records: tuple[str, ...] | None
     hits: Mapping[str, int | None] | None
     ended_by: str = ""
+
+
+Ended = tuple[
+    tuple[tuple[str, int, str | None, int | None], ...],
+    tuple[tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None], ...],
+]
+"""What a run came to: actor, status, record and count of each answer; records and hits of each incarnation."""
 
 
 class Details(NamedTuple):
@@ -127,7 +149,8 @@ class Trace:
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
-    B``; empty: there were none).
+    B``; empty: there were none). ``untold`` is what the answers of this target do not tell: ``names`` (which record),
+    ``created`` (whether it was created or was there).
     """
 
     world: str
@@ -140,6 +163,7 @@ class Trace:
     seconds: float = 0.0
     crossed_second: int | None = None
     shared_connection: str = ""
+    untold: frozenset[str] = frozenset()
 
     @cached_property
     def _details(self) -> Details:
@@ -166,18 +190,50 @@ class Trace:
         return self.incarnations[-1]
 
     @property
-    def signature(self) -> tuple[object, ...]:
-        """What two replays of one order must have in common: moves, events without times, the outcome."""
-        return (tuple(self.moves), tuple(event.signature for event in self.events), self.outcome)
+    def accepted_any(self) -> bool:
+        """Whether any request of the run was accepted: where none was, nothing follows from what it broke."""
+        return any(answer.accepted for answer in self.answers)
 
     @property
-    def outcome(self) -> tuple[object, ...]:
-        """What a user can tell apart from outside: answers by actor, and records and hits per incarnation."""
+    def signature(self) -> tuple[object, ...]:
+        """What two replays of one order must have in common: moves, events, and the result without told counts."""
+        answers, states = self.outcome
+        result = tuple((actor, status, record) for actor, status, record, _ in answers), states
+        return (tuple(self.moves), tuple(event.signature for event in self.events), result)
+
+    @cached_property
+    def outcome(self) -> Ended:
+        """What a user can tell apart from outside: answers by actor, and records and hits per incarnation.
+
+        What records are called says nothing; which answers and states speak of the same record does. So each is called
+        ``record 1``, ``record 2``, … by its first place in the answers, and those that no answer names by what is left
+        of them.
+        """
+        answers = sorted(self.answers, key=lambda answer: answer.actor)
+        told = dict.fromkeys(answer.record for answer in answers if answer.record is not None)
+        names = {name: f"record {number}" for number, name in enumerate([*told, *self._untold(told)], start=1)}
         return (
-            tuple((a.actor, a.status, a.record, a.count) for a in sorted(self.answers, key=lambda a: a.actor)),
-            tuple((s.records, None if s.hits is None else tuple(sorted(s.hits.items()))) for s in self.incarnations),
+            tuple((a.actor, a.status, None if a.record is None else names[a.record], a.count) for a in answers),
+            tuple(_renamed(state, names) for state in self.incarnations),
         )
+
+    def _untold(self, told: Collection[str]) -> list[str]:
+        """Give the records that no answer names; two of which the same is left may change places."""
+        left: dict[str, list[str]] = {}
+        for number, state in enumerate(self.incarnations):
+            for name in (*(state.records or ()), *(state.hits or ())):
+                hits = (state.hits or {}).get(name)
+                left.setdefault(name, []).append(f"{number} {-1 if hits is None else hits:020}")
+        return sorted((name for name in left if name not in told), key=lambda name: (left[name], name))
 
     def steps_of(self, actor: str) -> list[Event]:
         """All store steps of one actor, in order."""
         return [event for event in self.events if event.kind is Kind.STEP and event.actor == actor]
+
+
+def _renamed(
+    state: Snapshot, names: Mapping[str, str]
+) -> tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None]:
+    records = None if state.records is None else tuple(sorted(names[name] for name in state.records))
+    hits = None if state.hits is None else tuple(sorted((names[name], count) for name, count in state.hits.items()))
+    return records, hits

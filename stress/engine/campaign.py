@@ -15,8 +15,8 @@ import click
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.core.errors import Unavailable, UsageFault
-from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE
+from stress.core.errors import Unavailable, Untested, UsageFault
+from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE, USAGE
 from stress.core.masking import mask_text
 from stress.core.verdict import judge
 from stress.engine.case import Pair
@@ -25,7 +25,7 @@ from stress.engine.example_database import Earlier, Nothing
 from stress.engine.regressions import regressions
 from stress.engine.running import Workers
 from stress.engine.search import INTERRUPTED, Limits
-from stress.engine.shard import places
+from stress.engine.shard import places, remember
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld
@@ -35,7 +35,7 @@ from stress.report.folder import ReportUnwritable, document, write, write_summar
 from stress.report.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from stress.core.errors import Fault
@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from stress.engine.shard import Shard
     from stress.report.events import Happening
 
-_SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
+_SEVEREST_FIRST = (INTERRUPT, OWN_BUG, RACE, USAGE, UNAVAILABLE, REPORT, INCONCLUSIVE, NOT_FOUND)
+_STOPS: dict[type[Exception], tuple[str, int]] = {
+    UsageFault: ("", USAGE),
+    Unavailable: ("unavailable: ", UNAVAILABLE),
+    Untested: ("inconclusive: ", INCONCLUSIVE),
+}
+"""What ends one pair before its search, while others go on: how it is told, and its exit code."""
 _CLOCK_WEIGHT = 16
 _PROOF_SECONDS = 5.0
 """What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
@@ -159,7 +165,8 @@ class Kept(NamedTuple):
 class Batch:
     """Searches pairs and reports them, one target after another, so that its pairs share its processes.
 
-    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted.
+    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted. Only a
+    run that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
     """
 
     jobs: Sequence[Job]
@@ -168,6 +175,7 @@ class Batch:
     reports: Path
     as_json: bool = False
     require: str = ""
+    shard: bool = False
     examples: Examples = field(default_factory=Nothing)
     kept: list[Kept] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
@@ -178,7 +186,7 @@ class Batch:
         """Run all pairs; give the exit code. Whoever interrupts it gets the reports of what was done.
 
         Raises:
-            UsageFault: when a target can't play a scenario.
+            UsageFault: when a target can't play a scenario; one that only requests show ends its own pair alone.
 
         """
         self._check()
@@ -236,9 +244,10 @@ class Batch:
                 pair = Pair(model, world, limits, self._tell, earlier)
                 result = job.attached_to(await pair.result())
             self._remember(job, result, pair.stale)
-        except Unavailable as error:
-            self._say(f"unavailable: {error}")
-            return self._unavailable(job, str(error))
+        except (UsageFault, Unavailable, Untested) as error:
+            kind, code = next(told for family, told in _STOPS.items() if isinstance(error, family))
+            self._say(f"{kind}{error}")
+            return self._stopped(job, str(error), code)
         return result
 
     async def _examine(self, job: Job) -> None:
@@ -262,7 +271,7 @@ class Batch:
         except OSError as error:
             self._say(f"failing orders can't be kept: {error} (write elsewhere with --examples FOLDER)")
 
-    def _unavailable(self, job: Job, error: str) -> Result:
+    def _stopped(self, job: Job, error: str, code: int) -> Result:
         return Result(
             scenario=job.scenario,
             target=job.target,
@@ -271,7 +280,7 @@ class Batch:
             expected="",
             as_expected=False,
             faults=(error,),
-            unavailable=True,
+            stopped=code,
         )
 
     def _keep(self, job: Job, result: Result) -> None:
@@ -290,7 +299,7 @@ class Batch:
         places = {id(job): place for place, job in enumerate(self.jobs)}
         kept = sorted(self.kept, key=lambda one: places[id(one.job)])
         results = [one.result for one in kept]
-        self._report(lambda: write_summary(results, [one.folder for one in kept], self.reports))
+        self._report(lambda: self._sum_up(kept))
         if INTERRUPT in self.codes:
             self._say(f"interrupted: what was found until then is in {self.reports}")
         if self.as_json:
@@ -298,6 +307,11 @@ class Batch:
         else:
             self.terminal.table(results)
         return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
+
+    def _sum_up(self, kept: Sequence[Kept]) -> None:
+        write_summary([one.result for one in kept], [one.folder for one in kept], self.reports)
+        if not self.shard:
+            remember({_name(one.job): one.result.seconds for one in kept if not one.result.faults}, self.reports)
 
     def _report(self, writing: Callable[[], Written]) -> Written | None:
         try:
@@ -315,10 +329,20 @@ class Batch:
         click.echo(line, err=True)
 
 
-def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
-    """Give the pairs of one shard: all shards of the same pairs together have each of them once."""
-    found = places([_weight(job) for job in jobs], [_group(job) for job in jobs], shard.of)
+def part_of(jobs: Sequence[Job], shard: Shard, took: Mapping[str, int]) -> list[Job]:
+    """Give the pairs of one shard: all shards of the same pairs together have each of them once.
+
+    They are dealt out by what they ``took`` where that is known of each, else by weight.
+    """
+    names = [_name(job) for job in jobs]
+    known = all(name in took for name in names)
+    weights = [took[name] if known else _weight(job) for name, job in zip(names, jobs, strict=True)]
+    found = places(weights, [_group(job) for job in jobs], shard.of)
     return [job for job, place in zip(jobs, found, strict=True) if place == shard.number]
+
+
+def _name(job: Job) -> str:
+    return f"{job.scenario.name} on {job.target.name}"
 
 
 def _group(job: Job) -> tuple[Path, str]:
@@ -342,8 +366,8 @@ def code_of(result: Result, require: str = "") -> int:
     if result.as_expected:
         bounded = result.verdict.holds and not any(one.exhausted for one in result.verdict.evidence)
         return INCONCLUSIVE if require and bounded else 0
-    if result.unavailable:
-        return UNAVAILABLE
+    if result.stopped:
+        return result.stopped
     if result.unexpected and result.verdict.ruling == "race":
         return RACE
     unknown = result.faults or (result.verdict.ruling == "inconclusive" and not result.missing)

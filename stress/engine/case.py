@@ -8,20 +8,22 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stress.checks import run_checks
+from stress.checks import any_checked, run_checks, why_not_checked
+from stress.core.errors import Unavailable
 from stress.core.verdict import judge
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
-from stress.engine.running import Workers, driven, follow_each
+from stress.engine.running import Workers, driven, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
+from stress.executors.live.executor import WireWorld
 from stress.report.events import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stress.core.schedule import Order
     from stress.core.step import Move
-    from stress.core.verdict import Violation
+    from stress.core.trace import Trace
     from stress.engine.running import World
     from stress.executors.model.executor import ModelWorld
     from stress.report.events import Finding, Happening
@@ -59,6 +61,7 @@ class Pair:
         self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
         self._begun = time.monotonic()
         self._modelled: set[tuple[Move, ...]] = set()
+        self._unsure: list[str] = []
 
     async def result(self) -> Result:
         """Search, confirm, judge."""
@@ -101,44 +104,57 @@ class Pair:
             limits = limits._replace(seconds=min(left, _LIVE_SECONDS), timed=False, workers=Workers())
         search = Search(world, limits, tell=self._tell, baseline=self._model is None)
         examples = self._earlier.first if self._model is None else ()
-        return await search.run([finding.order.with_head(fresh="") for finding in found], examples)
+        return await search.run([finding.order for finding in found], examples)
 
     async def _beside(self, finding: Finding) -> Finding:
         """Find the nearest passing order of a failing one, and with it the two steps that it turns on."""
         world = self._model or self._world
         slow = world.name == "wire" and finding.trace.seconds * _NEAREST_RUNS > _NEAREST_SECONDS
-        if slow:  # such as with the clock, which takes up to a second a run
+        # Such as with the clock, which takes up to a second a run; and where only one value fails, others tell nothing.
+        if slow or finding.order.head.fresh:
             return finding
         return replace(finding, nearest=await driven(nearest(finding.order.moves, _NEAREST_RUNS), world))
 
     async def _confirm(self, world: World, finding: Finding) -> Finding:
-        """Replay a failing order; a race is reported only when it fails the same way each time.
+        """Replay a failing order with new values; a race is reported only when it fails the same way each time.
 
+        Where it does not, its own value is used again, in a new process each time, as the process may remember it.
         What the model found and the wire followed has been replayed once.
         """
+        wanted = world.scenario.invariants
         good = done = 1 if finding.order.moves in self._modelled else 0
         workers = self._limits.workers.of(finding.order.moves)
         workers = workers if any(move.actor == "clock" for move in finding.order.moves) else 1
         async with aclosing(follow_each([finding.order] * (CONFIRMATIONS - done), world, workers)) as traces:
             async for trace in traces:
-                again: list[Violation] = [] if trace.fault else run_checks(world.scenario.invariants, trace)
-                good += {one.invariant for one in again} == set(finding.invariants)
-        return replace(finding, confirmed=self._wire is not None, replays=(good, CONFIRMATIONS))
+                good += _again(finding, trace, wanted)
+        finding = replace(finding, confirmed=self._wire is not None, replays=(good, CONFIRMATIONS))
+        if good == CONFIRMATIONS:
+            return finding
+        told = f"a failing order failed in {good} of {CONFIRMATIONS} replays"
+        if isinstance(world, WireWorld) and world.site.restarts:
+            order = finding.order.with_head(fresh=finding.trace.fresh)
+            try:
+                runs = [await follow_restarted(order, world) for _ in range(CONFIRMATIONS)]
+            except Unavailable as error:
+                self._unsure.append(f"{told} with new values; for others the Gateway did not start again: {error}")
+                return finding
+            alone = sum(_again(finding, trace, wanted) for trace in runs)
+            if alone == CONFIRMATIONS:
+                return replace(finding, order=order, replays=(alone, CONFIRMATIONS))
+            told += f" with new values, in {alone} of {CONFIRMATIONS} with its own in a new process"
+        self._unsure.append(told)
+        return finding
 
     def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
         world = self._world
         expected = expected_of(world)
-        unsure = [
-            f"a failing order failed in {good} of {of} replays"
-            for good, of in (one.replays for one in findings)
-            if good < of
-        ]
         violations = [violation for finding in findings for violation in finding.violations]
-        fault = next((one.fault for one in covered if one.fault), "")
+        fault = next((one.fault for one in covered if one.fault), "") or _unjudged(world, covered[-1].last)
         verdict = judge(
-            [] if unsure else violations,
+            [] if self._unsure else violations,
             [one.evidence for one in covered],
-            [told for told in (fault, *unsure) if told],
+            [told for told in (fault, *self._unsure) if told],
             exhaustively=self._model is not None and not expected,
         )
         seen = covered[-1].found
@@ -147,7 +163,8 @@ class Pair:
         wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
         notes = ["found in the model alone: nothing was run on the wire"] if self._wire is None and findings else []
-        notes += [f"not checked: {name} (the target does not say how to observe it)" for name in unseen]
+        last = covered[-1].last
+        notes += [f"not checked: {name} ({why_not_checked(name, last)})" for name in unseen if last is not None]
         sent = dict.fromkeys(name for one in covered for name in one.evidence.pipelines)
         notes += [f"a pipeline was released as one step: {name}" for name in sent]
         notes += [one.evidence.remedy for one in covered if one.evidence.remedy and verdict.holds]
@@ -168,6 +185,19 @@ class Pair:
             seed=self._limits.seed,
             seconds=time.monotonic() - self._begun,
         )
+
+
+def _unjudged(world: World, last: Trace | None) -> str:
+    """Say that no invariant could be checked; nothing where one was."""
+    if last is None or last.fault or any_checked(world.scenario.invariants, last):
+        return ""
+    name = world.scenario.invariants[0]
+    return f"no invariant could be checked, as {name}: {why_not_checked(name, last)}"
+
+
+def _again(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
+    """Tell whether a run broke the same invariants as the one that was found."""
+    return not trace.fault and {one.invariant for one in run_checks(invariants, trace)} == set(finding.invariants)
 
 
 def _distinct(covered: Covered) -> list[Finding]:

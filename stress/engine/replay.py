@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
+from stress.core.errors import Untested
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
 from stress.engine.case import Pair
-from stress.engine.running import Workers, doubt, follow, follow_each
+from stress.engine.repeated import Repeated
+from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
 from stress.executors.identity import UNKNOWN
 from stress.processes.needed import check
 from stress.report.events import Result
 from stress.report.folder import ReportUnwritable, write
+from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
     from stress.core.schedule import Order
     from stress.core.trace import Trace
@@ -34,25 +38,35 @@ class Told(NamedTuple):
     line: str
     code: int
 
+    def above(self, lines: Sequence[str]) -> Told:
+        """Give the same with more lines below."""
+        return self._replace(line="\n".join([self.line, *lines]))
+
 
 async def replay(order: Order, job: Job, times: int, where: Where, reports: Path = Path("reports")) -> Told:
     """Follow an order ``times`` times; a run that ends with a fault leaves its trace below ``reports``.
 
-    Where a changed Gateway no longer allows the order, its scenario is searched instead.
+    Where the Gateway does not allow the order (any more), its scenario is searched instead.
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
+        UsageFault: when requests one after another show a fault in the target's file.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
     model, wire = Where(name, where.allow).worlds(job)
     if wire is not None:
         await check(job.target, job.folder)
-    async with wire or nullcontext() as world:
-        told = await _Replays(
-            order, world or cast("World", model), times, reports, Workers.chosen(where.workers)
-        ).told()
-    return told if told is not None else await _search_instead(job, where, reports, checked=wire is not None)
+    try:
+        async with wire or nullcontext() as world:
+            replays = _Replays(order, world or cast("World", model), times, reports, Workers.chosen(where.workers))
+            told = await replays.told()
+        if told is not None:
+            return told
+        told = await _search_instead(job, where, reports, checked=wire is not None)
+        return told.above(replays.why_searched(told.code))
+    except Untested as error:
+        return Told(f"inconclusive: {error}", INCONCLUSIVE)
 
 
 class _Replays:
@@ -61,60 +75,82 @@ class _Replays:
     def __init__(self, order: Order, world: World, times: int, reports: Path, workers: Workers) -> None:
         self._order, self._world, self._times, self._reports = order, world, times, reports
         self._workers = workers.of(order.moves)
+        self._tally = Repeated(frozenset(order.head.outcome.split()[1:]))
         self._last: Trace | None = None
-        self._done = 0
+        self._diverged = ""
 
     async def told(self) -> Told | None:
-        """Count how often the order fails; None when a Gateway that has changed no longer allows it."""
-        failed, stories = 0, set[object]()
+        """Count how often the order fails; None when it can't be followed, and never failed before that was seen."""
+        tally = self._tally
         try:
-            async with aclosing(self._traces(stories)) as traces:
+            async with aclosing(self._traces(tally.stories)) as traces:
                 async for trace in traces:
                     self._last = trace
                     fault = trace.fault or doubt(trace, self._world)
-                    if fault.startswith("DIVERGED"):
-                        return self._ended(fault, INCONCLUSIVE) if self._same else None
+                    if fault.startswith("DIVERGED") and not tally.failed:
+                        self._diverged = fault
+                        return None
                     if fault:
-                        return self._ended(f"inconclusive: {fault}", INCONCLUSIVE)
-                    self._done += 1
-                    stories.add(trace.signature)
-                    failed += bool(run_checks(self._world.scenario.invariants, trace))
+                        before = f"failed {tally.failed} of {tally.done}, then " if tally.failed else ""
+                        return self._ended(f"inconclusive: {before}{fault}", INCONCLUSIVE)
+                    tally.add(trace, run_checks(self._world.scenario.invariants, trace))
                     await asyncio.sleep(0)
+            if tally.failed and not tally.accepted:  # does it accept a request that comes alone?
+                tally.accepted = (await follow(Interleaving(()), self._world)).accepted_any
         except asyncio.CancelledError:
             self._last = self._world.abandoned(INTERRUPTED) or self._last
-            return self._ended(f"{INTERRUPTED}: failed {failed} of {self._done}", INTERRUPT)
-        return self._counted(failed, len(stories))
+            return self._ended(f"{INTERRUPTED}: failed {tally.failed} of {tally.done}", INTERRUPT)
+        line, code = tally.counted()
+        told = self._ended(line, code) if code == INCONCLUSIVE else Told(line, code)
+        return told.above(tally.details())
+
+    def why_searched(self, code: int) -> list[str]:
+        """Say what a user may wonder at when a search was made instead and ended with this exit code."""
+        if code == INCONCLUSIVE:
+            return [f"searched because the order can't be followed: {self._diverged}"]
+        same = UNKNOWN != self._world.digest == self._order.head.target_digest
+        return ["no file of the Gateway has changed since the order was found"] if same and not code else []
 
     async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
-        """Follow the order alone at first; where all told one of the ``stories``, the others beside each other.
+        """Follow the order alone at first, unless it sleeps until the clock moves; then several beside each other.
 
-        Where one beside others tells something else, the order is followed alone instead.
+        One beside others that tells something else than the ``stories`` so far, or than most where none was followed
+        alone, is followed alone instead. Where the order needs its own value, it is followed in new processes each
+        time; the first are new already.
         """
-        for _ in range(min(self._times, CONFIRMATIONS)):
+        if self._order.head.fresh:
             yield await follow(self._order, self._world)
-        left = self._times - CONFIRMATIONS
-        alone = left if len(stories) > 1 else 0
-        async with aclosing(follow_each([self._order] * (left - alone), self._world, self._workers)) as traces:
+            for _ in range(1, self._times):
+                yield await follow_restarted(self._order, self._world)
+            return
+        timed = any(move.actor == "clock" for move in self._order.moves)
+        left = self._times
+        for _ in range(0 if timed else min(self._times, CONFIRMATIONS)):
+            left -= 1
+            yield await follow(self._order, self._world)
+        if len(stories) <= 1 and len(await beside(self._world, min(self._workers, left))) > 1:
+            async with aclosing(self._together(left, frozenset(stories))) as traces:
+                async for trace in traces:
+                    left -= 1
+                    yield trace
+        for _ in range(left):
+            yield await follow(self._order, self._world)
+
+    async def _together(self, times: int, stories: Collection[object]) -> AsyncGenerator[Trace]:
+        """Give the traces of replays beside each other that tell one of the stories, else what most of them tell."""
+        kept: list[Trace] = []
+        async with aclosing(follow_each([self._order] * times, self._world, self._workers)) as traces:
             async for trace in traces:
                 if trace.signature in stories and not trace.fault:
                     yield trace
-                else:
-                    alone += 1
-        for _ in range(alone):
-            yield await follow(self._order, self._world)
-
-    def _counted(self, failed: int, stories: int) -> Told:
-        times = self._times
-        if failed not in (0, times):
-            return self._ended(f"inconclusive: failed {failed} of {times}", INCONCLUSIVE)
-        if stories > 1:
-            return self._ended(f"inconclusive: {times} replays gave {stories} different traces", INCONCLUSIVE)
-        return Told(f"STILL FAILING {failed}/{times}", RACE) if failed else Told(f"FIXED {times}/{times}", 0)
-
-    @property
-    def _same(self) -> bool:
-        """Whether the Gateway is known to be the one of the order file."""
-        return UNKNOWN != self._world.digest == self._order.head.target_digest
+                elif not stories and not trace.fault:
+                    kept.append(trace)
+                elif not stories and not kept:
+                    return  # it may be one that can't be followed
+        most = Counter(trace.signature for trace in kept).most_common(1)
+        for trace in kept:
+            if trace.signature == most[0][0]:
+                yield trace
 
     def _ended(self, line: str, code: int) -> Told:
         """Keep the trace so far of replays from which nothing can be concluded."""

@@ -11,11 +11,12 @@ from contextlib import aclosing
 from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
-from stress.checks import check_named, run_checks, undecided
+from stress.checks import Reads, run_checks, undecided
 from stress.core.schedule import Head, Order
 from stress.core.trace import Trace
 from stress.executors.asked import Asked
 from stress.executors.live.executor import WireWorld
+from stress.executors.live.said import body_of
 from stress.schedulers.base import ENVIRONMENT
 from stress.schedulers.loose import Loose, Ran
 from stress.schedulers.replay import Replay
@@ -54,12 +55,15 @@ class Workers(NamedTuple):
 
 
 class World(Protocol):
-    """Where a run happens: at once in the model, awaited on the wire. ``digest`` tells one Gateway from another."""
+    """Where a run happens: at once in the model, awaited on the wire."""
 
     name: str
     scenario: Scenario
     target: Target
-    digest: str
+
+    @property
+    def digest(self) -> str:
+        """What tells one Gateway from another."""
 
     def run(
         self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()
@@ -79,7 +83,7 @@ def run(order: Order | Interleaving, world: World) -> Trace | Coroutine[None, No
 
 
 def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
-    """Run one order in a world; give the trace (to be awaited on the wire). An order's fresh value is used again.
+    """Run one order in a world; give the trace (to be awaited on the wire). A fresh value in its head is used again.
 
     A trace with a ``fault`` did not follow the order to its end.
     """
@@ -100,15 +104,25 @@ async def follow(order: Order | Explorer, world: World) -> Trace:
     return trace if isinstance(trace, Trace) else await trace
 
 
+async def follow_restarted(order: Order, world: World) -> Trace:
+    """Run one order in processes of the Gateway that are started for it, where they are started here at all.
+
+    Raises:
+        Unavailable: when a Gateway does not start.
+
+    """
+    if isinstance(world, WireWorld) and world.site.restarts:
+        await world.restart()
+    return await follow(order, world)
+
+
 async def follow_each(orders: Iterable[Order | Explorer], world: World, workers: int = 1) -> AsyncGenerator[Trace]:
     """Run many orders and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
 
     Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. An order
     may be asked for before the traces of those before it are given.
     """
-    worlds: Sequence[World] = [world]
-    if isinstance(world, WireWorld) and workers > 1 and length_hint(orders, workers) > 1:
-        worlds = await world.beside(min(workers, length_hint(orders, workers)))
+    worlds = await beside(world, min(workers, length_hint(orders, workers)))
     if len(worlds) == 1:
         for order in orders:
             yield await follow(order, world)
@@ -116,6 +130,11 @@ async def follow_each(orders: Iterable[Order | Explorer], world: World, workers:
     async with aclosing(_side_by_side(iter(orders), worlds)) as traces:
         async for trace in traces:
             yield trace
+
+
+async def beside(world: World, most: int) -> Sequence[World]:
+    """Give a world and others like it, each on a deployment of its own, at most so many together; one in the model."""
+    return await world.beside(most) if isinstance(world, WireWorld) and most > 1 else [world]
 
 
 async def _side_by_side(come: Iterator[Order | Explorer], worlds: Sequence[World]) -> AsyncGenerator[Trace]:
@@ -160,17 +179,34 @@ def doubt(trace: Trace, world: World) -> str:
     """Say why nothing may be concluded from a run although it was followed to its end; nothing where that is not so."""
     if undecided(trace):
         return "too many requests span a cleanup or an expiry to be counted: use fewer at once"
-    if not any(check_named(name).each_incarnation for name in world.scenario.invariants):
+    answers = world.target.answers
+    if answers.record is None or "record" not in answers.model_fields_set or Reads.NAMES not in trace.untold:
         return ""
     for answer in trace.answers:
-        if (answer.created or answer.duplicate) and answer.record is None:
-            path = world.target.answers.record
-            return f"the answer {answer.status} to {answer.actor} names no record at {path}: check answers.record"
+        if answer.accepted and answer.record is None:
+            return (
+                f"the answer {answer.status} to {answer.actor} names no record at {answers.record}: "
+                "check answers.record; null says that answers name none"
+            )
     return ""
 
 
+def none_accepted(trace: Trace) -> str:
+    """Say that no request was accepted in any run, with the first answer of the last one."""
+    first = min(trace.answers, key=lambda answer: answer.actor, default=None)
+    if first is None:
+        return "no request of any run was accepted: none was answered"
+    return f"no request of any run was accepted: {first.actor} was answered {first.status or 'nothing'}{body_of(first)}"
+
+
+def sequential(world: World) -> list[Trace]:
+    """Give the runs before the search in which requests were sent one after another, where there are any."""
+    samples = world.learned.samples if isinstance(world, WireWorld) else ()
+    return [one.trace for one in samples if not one.trace.fault]
+
+
 def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:
-    """Make the order file of a trace: its moves under a head that lets the file alone replay it."""
+    """Make the order file of a trace: its moves under a head that lets the file alone replay it, with new values."""
     broken = dict.fromkeys(violation.invariant for violation in violations)
     head = Head(
         scenario=world.scenario.name,
@@ -179,7 +215,6 @@ def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation,
         target_digest=world.digest,
         world=trace.world,
         seed=seed,
-        fresh=trace.fresh,
         fingerprint=trace.fingerprint,
         outcome=" ".join(["race", *broken]) if broken else "holds",
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.checks import cause, not_checked, run_checks
 from stress.config.scenario import Race
-from stress.core.outcomes import Outcomes
+from stress.core.outcome_map import Outcomes
 from stress.core.verdict import Evidence, Sampled, counted
 from stress.engine.beforehand import Beforehand
 from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with
@@ -141,6 +141,7 @@ class Search:
             await self._search(covering)
             if self._baseline and not self._tally.fault:
                 await self._run_random_schedules()
+            self._tally.conclude()
             await self._minimise(frozenset(self._tally.found.keys() - known))
             if isinstance(world, WireWorld) and world.site.left_out:
                 self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")

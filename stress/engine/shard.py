@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from stress.report.disk import put
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+    from pathlib import Path
+
+_SECONDS = "seconds.json"
+"""What each case took, by its name. No shard writes it: all shards must find the same."""
 
 
 class Shard(NamedTuple):
@@ -37,6 +44,26 @@ class Shard(NamedTuple):
     def __str__(self) -> str:
         """Give what a user writes."""
         return f"{self.number}/{self.of}"
+
+
+def took(reports: Path) -> dict[str, int]:
+    """Give what cases took in runs without --shard, in tenths of a second, by name; nothing where it can't be read."""
+    try:
+        seconds = json.loads((reports / _SECONDS).read_text())
+        return {name: max(1, round(10 * taken)) for name, taken in seconds.items()}
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError):
+        return {}
+
+
+def remember(seconds: Mapping[str, float], reports: Path) -> None:
+    """Keep what cases took in a run without --shard, in seconds, beside what others took before.
+
+    Raises:
+        ReportUnwritable: when the disk refuses.
+
+    """
+    before = {name: tenths / 10 for name, tenths in took(reports).items()}
+    put(reports / _SECONDS, json.dumps({**before, **seconds}, indent=2) + "\n")
 
 
 def places(weights: Sequence[int], groups: Sequence[Hashable], shards: int) -> list[int]:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stress.checks import cause, run_checks
-from stress.core.outcomes import Outcomes
+from stress.core.outcome_map import Outcomes
 from stress.core.step import Move, letters
 from stress.engine.behaviour import Behaviour
-from stress.engine.running import doubt, follow, order_of
+from stress.engine.running import doubt, follow, none_accepted, order_of, sequential
 from stress.executors.live.executor import WireWorld
 from stress.report.events import Finding
 
@@ -27,7 +27,7 @@ class Tally:
     is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
-    ``notes`` are for the user.
+    ``notes`` are for the user. ``accepted`` is whether a request of any run was accepted, or one before the search.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -45,6 +45,7 @@ class Tally:
             dict(zip(letters(world.scenario.concurrent), world.scenario.replicas or (), strict=False))
         )
         self._shows_all = shows_all(world)
+        self.accepted = any(trace.accepted_any for trace in sequential(world))
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
@@ -55,6 +56,7 @@ class Tally:
         self.fault = self.fault or trace.fault or doubt(trace, self._world)
         if self.fault:
             return ()
+        self.accepted = self.accepted or trace.accepted_any
         self.outcomes.add(trace, sampled=drawn)
         if self._shows_all:
             self.behaviour.take(trace)
@@ -62,6 +64,13 @@ class Tally:
         if news and any(violation.invariant not in self.found for violation in violations):
             await self._note(trace, violations)
         return violations
+
+    def conclude(self) -> None:
+        """Take it for a fault where no request of any run was accepted: nothing was tested, whatever was found."""
+        if self.accepted or self.fault or self.last is None:
+            return
+        self.fault = none_accepted(self.last)
+        self.found.clear()
 
     async def _note(self, trace: Trace, violations: tuple[Violation, ...]) -> None:
         """Keep the failing order of each invariant that was not seen broken before."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from stress.config.placeholders import fill
 from stress.core.errors import Fault
+from stress.core.registry import CHECKS
 from stress.executors.fingerprint import of_signal, unsaid
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ def commands(target: Target, actor: str, fingerprint: str, fresh: str) -> list[t
     return [filled] if actor == "cleanup" else [("PEXPIREAT", key, "1") for key in filled]
 
 
-def ends_incarnation(before: Snapshot, after: Snapshot, replies: Sequence[object]) -> bool:
-    """Tell whether an active record is gone; where records can't be seen, whether any key is."""
+def ends_incarnation(before: Snapshot, after: Snapshot, actor: str, replies: Sequence[object]) -> bool:
+    """Tell whether an active record is gone by what an actor did.
+
+    Where records can't be seen, a cleanup that found anything ends them; what runs out may be a lock, and ends none.
+    """
     if before.records is None:
-        return any(replies)
-    return bool(set(before.records) - set(after.records or ()))
+        return actor == "cleanup" and any(replies)
+    return bool(Counter(before.records) - Counter(after.records or ()))
 
 
 def misfits(scenario: Scenario, target: Target) -> list[Fault]:
@@ -41,6 +46,11 @@ def misfits(scenario: Scenario, target: Target) -> list[Fault]:
         for actor in scenario.actors
         if actor not in _OF_OURS and getattr(target.environment, actor) is None
     ]
+    seen = target.observe is not None and target.observe.records is not None
+    if "expiry" in scenario.actors and not seen and any(CHECKS[name].each_incarnation for name in scenario.invariants):
+        message = "observe.records is missing: whether a record ends when something runs out can't be told"
+        hint = f"scenario {scenario.name} has the actor expiry; say how records are read"
+        faults.append(Fault(target.place("observe"), message, hint))
     most = max(scenario.replicas or [1])
     if most > target.replicas:
         message = f"has {target.replicas} replica{'s' if target.replicas > 1 else ''}"

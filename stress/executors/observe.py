@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from stress.core.trace import Details
 
 Command = tuple[str, ...]
+_SHOWN_DEPTH = 32
+"""How deep a nested reply is written out."""
 
 
 def snapshot(
     target: Target, fingerprint: str, fresh: str, naming: Callable[[str], str], ended_by: str = ""
 ) -> Generator[Sequence[Command], list[object], Snapshot]:
-    """Read the active records and the hits of each; names are replaced by ``naming``."""
+    """Read the active records and the hits of each; names are replaced by ``naming``, then sorted.
+
+    Records are a multiset: a queue that holds the same job twice has two.
+    """
     observe = target.observe
     if observe is None or not isinstance(observe.records, Records):
         return Snapshot(None, None, ended_by)
@@ -31,14 +36,17 @@ def snapshot(
     # Hits that are asked for in the same way for each record are asked for at once.
     first = [observe.records.redis, *([words] if alike else [])]
     replies = yield [fill(command, fingerprint=fingerprint, fresh=fresh) for command in first]
-    names = sorted(set(texts(replies[0])))
+    names = texts(replies[0])
     hits: dict[str, int | None] | None = None
     if alike:
-        hits = dict.fromkeys(map(naming, names), number(replies[1]))
+        hits = dict.fromkeys(map(naming, names), stored(words, replies[1]))
     elif words:
         asked = [fill(words, fingerprint=fingerprint, fresh=fresh, record=name) for name in names]
-        hits = {naming(name): number(reply) for name, reply in zip(names, (yield asked) if asked else (), strict=True)}
-    return Snapshot(tuple(naming(name) for name in names), hits, ended_by)
+        hits = {
+            naming(name): stored(words, reply)
+            for name, reply in zip(names, (yield asked) if asked else (), strict=True)
+        }
+    return Snapshot(tuple(sorted(naming(name) for name in names)), hits, ended_by)
 
 
 def at_once(target: Target) -> bool:
@@ -71,11 +79,15 @@ def with_told_hits(target: Target, details: Details) -> Details:
 
 
 def field(body: str | bytes, path: str | None) -> object:
-    """Read a dotted path in a JSON body; None where it is not there."""
-    value = _parsed(body)
-    for word in path.split(".") if path else ():
-        value = value.get(word) if isinstance(value, dict) else None
-    return value if path else None
+    """Read a dotted path in a JSON body, or with ``.`` all that it is, JSON or text; None where it is not there."""
+    if path == ".":
+        value = _parsed(body)
+        text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+        return (text.strip() or None) if value is None else value
+    value = _parsed(body) if path else None
+    for key in path.split(".") if path else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 @lru_cache(maxsize=8)
@@ -83,31 +95,67 @@ def _parsed(body: str | bytes) -> object:
     """Read a JSON body, once for all the paths that are looked for in it; None where it is none."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def texts(reply: object) -> list[str]:
-    """Flatten a reply into the names it holds; nil holds none."""
-    if reply is None:
-        return []
-    if isinstance(reply, list | tuple | set | frozenset):
-        return [text for item in reply for text in texts(item)]
-    return [reply.decode("utf-8", "backslashreplace") if isinstance(reply, bytes) else str(reply)]
+    """Flatten a reply, however deep it is nested, into the names it holds; nil holds none."""
+    found, left = [], [reply]
+    while left:
+        value = left.pop()
+        if isinstance(value, list | tuple | set | frozenset):
+            left += reversed(list(value))
+        elif value is not None:
+            found.append(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
+    return found
 
 
-def number(reply: object) -> int | None:
-    """Read a stored count; None when it is not a whole number."""
+def number(value: object) -> int | None:
+    """Read a count: a whole number, also one in a text; of what has members how many; of true 1, of false 0.
+
+    None when it is nothing of that.
+    """
+    if isinstance(value, list | tuple | set | frozenset | dict):
+        return len(value)
     try:
-        return int(texts(reply)[0])
-    except (IndexError, ValueError):
+        if isinstance(value, float):
+            return int(value) if value == int(value) else None
+        return int(value) if isinstance(value, int | str | bytes) else None
+    except (ValueError, OverflowError):
         return None
 
 
-def shown(value: object, naming: Callable[[str], str]) -> str:
-    """Write a reply for people: nil, numbers and texts with made-up names replaced."""
+def stored(command: Sequence[str], reply: object) -> int | None:
+    """Read a count out of the reply to a command; the list that HMGET and MGET reply holds it, and is no set."""
+    holds = command[0].upper() in ("HMGET", "MGET") and isinstance(reply, list | tuple) and len(reply) == 1
+    return number(reply[0] if holds else reply)  # type: ignore[index] # it is a list then
+
+
+def word(value: object) -> str | None:
+    """Give a value as it is written in a file, so that 5 and "5", or true and "true", are one; None for none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) else json.dumps(value, sort_keys=True)
+
+
+def text_of(value: object) -> str | None:
+    """Read a name, which may be a number; None when it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def shown(value: object, naming: Callable[[str], str], depth: int = _SHOWN_DEPTH) -> str:
+    """Write a reply for people: nil, numbers and texts with made-up names replaced; `[...]` what is nested deeper."""
     if isinstance(value, list | tuple):
-        inner = " ".join(shown(item, naming) for item in value)
+        if depth == 0:
+            return "[...]"
+        inner = " ".join(shown(item, naming, depth - 1) for item in value)
         return inner if len(value) == 1 else f"[{inner}]"
     if value is None:
         return "nil"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stress.config.kube_keys import KubeHits, KubeRecords, at_path, nested
 from stress.config.placeholders import filled
 from stress.core.trace import Snapshot
+from stress.executors.observe import number, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +20,12 @@ Json = dict[str, Any]
 def chosen(objects: Sequence[Json], where: Mapping[str, str], values: Mapping[str, str]) -> list[Json]:
     """Give the objects in which each dotted path has its value; ``values`` are those of placeholders."""
     wanted = [(path, filled(text, values)) for path, text in where.items()]
-    return [one for one in objects if all(at_path(one, path) == text for path, text in wanted)]
+    return [one for one in objects if all(word(at_path(one, path)) == text for path, text in wanted)]
 
 
 def active(one: Json, records: KubeRecords) -> bool:
     """Tell whether a record is active: no field has a value that it must not have."""
-    return all(at_path(one, path) not in condition.not_in for path, condition in records.active.items())
+    return all(word(at_path(one, path)) not in condition.not_in for path, condition in records.active.items())
 
 
 def name_of(one: Json) -> str:
@@ -40,17 +41,13 @@ def snapshot_of(
     if observe is None or not isinstance(observe.records, KubeRecords):
         return Snapshot(None, None, ended_by)
     found = [one for one in chosen(objects, observe.records.where, values) if active(one, observe.records)]
-    found.sort(key=name_of)
     hits: dict[str, int | None] | None = None
     if isinstance(observe.hits, KubeHits):
         counts = [at_path(one, observe.hits.kubernetes) for one in found]
-        hits = {
-            naming(name_of(one)): count if isinstance(count, int) else None
-            for one, count in zip(found, counts, strict=True)
-        }
-    return Snapshot(tuple(naming(name_of(one)) for one in found), hits, ended_by)
+        hits = {naming(name_of(one)): number(count) for one, count in zip(found, counts, strict=True)}
+    return Snapshot(tuple(sorted(naming(name_of(one)) for one in found)), hits, ended_by)
 
 
-def change(sets: Mapping[str, str], values: Mapping[str, str]) -> Json:
+def change(sets: Mapping[str, object], values: Mapping[str, str]) -> Json:
     """Give the merge patch that writes these values."""
-    return nested({path: filled(text, values) for path, text in sets.items()})
+    return nested({path: filled(one, values) if isinstance(one, str) else one for path, one in sets.items()})

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _CHOSEN_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _BELOW, _LOWEST, _TRIES = 12000, 10000, 100
+_ESTABLISHED, _LISTENING = "01", "0A"
 
 
 class Child(Protocol):
@@ -167,20 +169,42 @@ def listens(pid: int, port: int) -> bool:
 
 def ports(pid: int) -> set[int]:
     """Give the ports that a process and its descendants listen on; none where that can't be seen (proc(5))."""
-    listening = {}
+    return {own for own, _, _ in _sockets(pid, _LISTENING)}
+
+
+def connections(pid: int) -> set[tuple[str, int]]:
+    """Give what a process and its descendants are connected to, but by their own doing; none where that can't be seen.
+
+    A connection that somebody made to a port that they listen on is left out.
+    """
+    own = ports(pid)
+    return {(host, port) for mine, host, port in _sockets(pid, _ESTABLISHED) if mine not in own}
+
+
+def _sockets(pid: int, state: str) -> set[tuple[int, str, int]]:
+    """Give the port, and the address and port of the other end, of each socket in a state (proc(5))."""
+    there = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 words = line.split()
-                if words[3] == "0A":
-                    listening[f"socket:[{words[9]}]"] = int(words[1].rsplit(":", 1)[1], 16)
+                if words[3] == state:
+                    (_, mine), (host, port) = (words[at].rsplit(":", 1) for at in (1, 2))
+                    there[f"socket:[{words[9]}]"] = int(mine, 16), _address(host), int(port, 16)
     found = set()
     for child in descendants(pid):
         with suppress(OSError):
             for file in os.listdir(f"/proc/{child}/fd"):  # noqa: PTH208 - names are enough
                 with suppress(OSError):
-                    found.add(listening.get(os.readlink(f"/proc/{child}/fd/{file}"), 0))  # noqa: PTH115 - no path
-    return found - {0}
+                    found.add(there.get(os.readlink(f"/proc/{child}/fd/{file}")))  # noqa: PTH115 - no path
+    return {one for one in found if one is not None}
+
+
+def _address(text: str) -> str:
+    """Read an address as the kernel writes it: words of four bytes, each in the order of this machine."""
+    raw = b"".join(int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8))
+    address = ip_address(raw)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def resident(pid: int) -> int:

@@ -58,10 +58,13 @@ class Replica:
 
     def tail(self) -> str:
         """Give the last line that it printed."""
+        return next(iter(self.tails(1)), "")
+
+    def tails(self, most: int) -> list[str]:
+        """Give the last lines that it printed, at most so many."""
         if self.log is None or not self.log.exists():
-            return ""
-        lines = self.log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else ""
+            return []
+        return self.log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").strip().splitlines()[-most:]
 
     def close(self) -> None:
         """End the process and everything it started."""

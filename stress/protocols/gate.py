@@ -14,8 +14,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stress.protocols.heard import Heard
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from stress.core.step import Step, Touch
 
@@ -49,6 +51,11 @@ class Frame:
     actor: str = ""
     step: Step | None = None
     seen: tuple[Touch, ...] | None = None
+
+    @property
+    def generated(self) -> Sequence[tuple[str, str]]:
+        """The names of which the store says that it made a part: what it was given, and what it made."""
+        return ()
 
 
 class Effect(Protocol):
@@ -169,7 +176,8 @@ class Gate:
     """Parks the frames of all proxies of one target.
 
     While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
-    be trusted any more (a lost store, a frame that could not be read); empty while all is well.
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``heard`` is what no
+    step shows.
     """
 
     def __init__(self) -> None:
@@ -178,6 +186,7 @@ class Gate:
         self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
+        self.heard = Heard()
         self._channels: dict[Channel, None] = {}  # in the order of their coming
 
     def connect(self, channel: Channel) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stress.config.scenario import Scenario, targets_of
-from stress.core.errors import Unavailable, UsageFault
+from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.engine.campaign import Job
 from stress.pytest_plugin.sessions import Session, Unexpected
 
@@ -65,8 +65,11 @@ class ScenarioItem(pytest.Item):
         """Make the target ready; where it can't be, that is an error and no failure."""
         try:
             self._world = Session.of(self.config).enter(self._job)
-        except Unavailable as error:
-            raise pytest.fail.Exception(f"unavailable: {error}", pytrace=False) from None
+        except UsageFault as fault:
+            raise pytest.fail.Exception(str(fault), pytrace=False) from None
+        except (Unavailable, Untested) as error:
+            kind = "unavailable" if isinstance(error, Unavailable) else "inconclusive"
+            raise pytest.fail.Exception(f"{kind}: {error}", pytrace=False) from None
 
     def runtest(self) -> None:
         """Search.

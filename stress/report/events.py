@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
-    from stress.core.outcomes import Row
+    from stress.core.outcome_map import Row
     from stress.core.schedule import Order
     from stress.core.step import Move
     from stress.core.trace import Trace
@@ -65,7 +65,8 @@ class Finding:
 
     ``confirmed`` tells that it was run on the wire (or that the target has no other world). ``replays``
     is how many runs of the order gave the same violations, of how many. ``nearest`` is the passing order that differs
-    least from it (None: not looked for, or not found within the runs that it may take).
+    least from it (None: not looked for, or not found within the runs that it may take). Where the order has a
+    ``fresh`` value, it fails with that value alone, in processes that have not seen it.
     """
 
     order: Order
@@ -81,6 +82,13 @@ class Finding:
     def invariants(self) -> tuple[str, ...]:
         """The invariants broken, each once, in the order of the scenario."""
         return tuple(dict.fromkeys(violation.invariant for violation in self.violations))
+
+    @property
+    def value_matters(self) -> str:
+        """Say with which value alone it fails; empty where it fails with any."""
+        fresh = self.order.head.fresh
+        told = "the value matters: it fails where {fresh} is %s, in a new process, and not each time with other values"
+        return told % fresh if fresh else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +116,8 @@ class Result:
     outcomes: tuple[Row, ...] = ()
     seed: int = 0
     seconds: float = 0.0
-    unavailable: bool = False
-    """Whether the store or a Gateway was not there before the first order."""
+    stopped: int = 0
+    """The exit code of what ended it before the first order, of which standard error tells (0: nothing did)."""
 
 
 @dataclass(frozen=True, slots=True)

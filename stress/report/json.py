@@ -79,6 +79,7 @@ def _finding(number: int, finding: Finding) -> dict[str, Any]:
         "confirmed": finding.confirmed,
         "failed_again": finding.replays[0],
         "replays": finding.replays[1],
+        "fresh": finding.order.head.fresh,
         "switches": finding.order.switches(),
         "nearest": _nearest(finding),
     }

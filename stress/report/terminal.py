@@ -83,7 +83,7 @@ class Terminal:
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
             # Who can't even begin has been told why on standard error.
-            for fault in () if result.unavailable else result.faults:
+            for fault in () if result.stopped else result.faults:
                 self._console.print(Text(clean(f"inconclusive: {where}: {fault}"), style="yellow"))
 
     def table(self, results: Sequence[Result]) -> None:

@@ -1,7 +1,8 @@
 """What the services in Python have in common: HTTP in, one Redis behind. Standard library alone, as they run anywhere.
 
-A service gives `serve` a function that is called with a connection of the pool and the pod of an alert; while it runs
-the connection is its own. It gives the status, the name of the record, and the count or None.
+A service gives `serve` a function that is called with a connection of the pool and the pod of an alert (where there is
+no body, the last part of the path); while it runs the connection is its own. It gives the status, the name of the
+record, and the count or None; or an `Answer` of its own form.
 """
 
 from __future__ import annotations
@@ -10,12 +11,22 @@ import asyncio
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 Reply: TypeAlias = "int | str | list[Reply] | None"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: a body that is no text is sent as JSON."""
+
+    status: int
+    body: object = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Connection:
@@ -54,17 +65,21 @@ def _encoded(words: tuple[str, ...]) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str, Reply]]]) -> None:
+def _told(pod: str, status: int, record: str | None, count: Reply) -> Answer:
+    told: dict[str, object] = {"fingerprint": pod, "remediationRequestName": record}
+    return Answer(status, told if count is None else told | {"metadata": {"count": count}})
+
+
+def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, Reply] | Answer]]) -> None:
     """Answer alerts on PORT, each with a connection of a pool that grows as needed."""
     idle: list[Connection] = []
 
-    async def answer(body: bytes) -> tuple[int, dict[str, object]]:
-        pod = json.loads(body)["alerts"][0]["labels"]["pod"]
+    async def answer(path: str, body: bytes) -> Answer:
+        pod = json.loads(body)["alerts"][0]["labels"]["pod"] if body else path.rpartition("/")[2]
         store = idle.pop() if idle else Connection(*await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT")))
-        status, record, count = await handle(store, pod)
+        given = await handle(store, pod)
         idle.append(store)
-        told = {"fingerprint": pod, "remediationRequestName": record}
-        return status, told if count is None else told | {"metadata": {"count": count}}
+        return given if isinstance(given, Answer) else _told(pod, *given)
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -72,9 +87,12 @@ def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str, Reply]]]
                 head = await reader.readuntil(b"\r\n\r\n")
                 lengths = [line.split(b":")[1] for line in head.lower().splitlines() if b"content-length:" in line]
                 body = await reader.readexactly(int(lengths[0]) if lengths else 0)
-                status, told = await answer(body) if head.startswith(b"POST") else (200, {})
-                text = json.dumps(told)
-                writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+                path = head.split()[1].decode()
+                told = Answer(200) if path == "/ready" else await answer(path, body)
+                text = told.body if isinstance(told.body, str) else json.dumps(told.body)
+                lines = [f"HTTP/1.1 {told.status} X", f"Content-Length: {len(text)}"]
+                lines += [f"{name}: {value}" for name, value in told.headers.items()]
+                writer.write("\r\n".join([*lines, "", text]).encode())
         writer.close()
 
     async def listen() -> None:

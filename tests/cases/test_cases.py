@@ -88,6 +88,14 @@ def test_a_case_is_judged_as_expected(expected: Expected, folder_of: Callable[[s
         assert (again[0], f"STILL FAILING {times}/{times}" in again[1]) == (1, True), again[1]
 
 
+@pytest.mark.cases
+def test_an_order_of_a_correct_service_passes_in_each_replay(tmp_path: Path) -> None:
+    """What its script writes to a key that it does not declare is gone before the next replay, with new values."""
+    folder = HERE / "undeclared-script-key"
+    code, told = _stress(folder, "replay", "correct-order.txt", "--times", "5", "--reports", tmp_path)
+    assert (code, told.splitlines()[0]) == (0, "FIXED 5/5")
+
+
 def _stress(folder: Path, *args: object) -> tuple[int, str]:
     """Run a command as a user runs it; give its exit code and what it printed."""
     done = subprocess.run(command(*args), cwd=folder, capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import stress.checks
-from stress.checks import cause, not_checked, run_checks
+from stress.checks import any_checked, cause, not_checked, run_checks, why_not_checked
 from stress.checks.linearizable_hits import linearizable, returned
 from stress.core.registry import CHECKS
 from stress.core.step import WHOLE, Access, Touch
@@ -145,6 +146,7 @@ def linearizable_by_trying(answers: list[Answer]) -> bool:
     )
 
 
+@pytest.mark.unmeasured
 @example(
     [
         answer("A", 202, between=(0, 1)),
@@ -158,6 +160,7 @@ def test_a_history_is_linearizable_when_some_order_explains_it(history: list[Ans
     assert linearizable(history) is linearizable_by_trying(history)
 
 
+@pytest.mark.unmeasured
 @given(st.lists(st.booleans(), min_size=1, max_size=5), st.data())
 def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool], data: st.DataObject) -> None:
     """Whatever a correct Gateway answers around cleanups is no violation, also when requests straddle them."""
@@ -437,3 +440,105 @@ def test_a_server_error_names_its_last_step() -> None:
     answers = [answer("A", 500, None), answer("B", 0, None)]
     found = run_checks(["no_server_error"], trace_of(answers, ((), {}), events=(event(0, "A"), event(1, "A"))))
     assert [(one.answers, one.steps) for one in found] == [(("A",), (1,)), (("B",), ())]
+
+
+# --- answers that do not say everything --------------------------------------------------------------
+
+
+def untold(answers: list[Answer], *kinds: str, states: tuple[State, ...] = ()) -> Trace:
+    """Make a trace of a target whose answers do not tell some things."""
+    snapshots = tuple(Snapshot(records, hits) for records, hits in states) or (Snapshot(None, None),)
+    return Trace("wire", "", "", len(answers), (), lambda: Details(answers, snapshots), untold=frozenset(kinds))
+
+
+def either(actor: str, record: str | None = "r", **changes: object) -> Answer:
+    """Make an answer that says neither created nor duplicate."""
+    return replace(answer(actor, 200, record), either=True, **changes)  # type: ignore[arg-type]
+
+
+def test_the_same_answer_takes_the_place_of_checks_that_need_created() -> None:
+    """Where nothing tells who created, all must be told one result; without names not even that can be checked."""
+    names = ["one_created_answer", "linearizable_hits", "distinct_counts", "no_server_error"]
+    same, differ = [either("A"), either("B")], [either("A"), either("B", "s")]
+    assert run_checks(names, untold(same, "created")) == []
+    assert [str(one) for one in run_checks(names, untold(differ, "created"))] == [
+        "same_answer: expected the same result in all answers; observed r, s"
+    ]
+    assert not_checked(names, untold(same, "created")) == ("one_created_answer", "linearizable_hits", "distinct_counts")
+    assert why_not_checked("one_created_answer", untold(same, "created")) == (
+        "no answer tells whether it created or counted; same_answer is checked instead"
+    )
+    assert "same_answer" in not_checked(names, untold(same, "created", "names"))
+    assert [str(one) for one in run_checks(["same_answer"], trace_of(differ, (("r", "s"), {})))] == [
+        "same_answer: expected the same result in all answers; observed r, s"
+    ]
+
+
+def test_one_creation_is_counted_without_names_too() -> None:
+    """Answers that name no record may say created once, and once more for each further active record."""
+    two = [answer("A", 201, None), answer("B", 201, None), answer("C", 202, None)]
+    assert [str(one) for one in run_checks(["one_created_answer"], untold(two, "names"))] == [
+        "one_created_answer: expected 1 answer says created; observed 2 of 3"
+    ]
+    both: State = (("r", "s"), {})
+    assert run_checks(["one_created_answer"], untold(two, "names", states=(both,))) == []
+    assert run_checks(["one_created_answer"], untold(two[1:], "names")) == []
+    assert run_checks(["one_created_answer"], untold(two[2:], "names")) == []
+
+
+def test_hits_are_compared_in_sum_where_answers_name_no_record() -> None:
+    """A lost hit shows in the only record, or in the sum of several."""
+    three = [answer("A", 201, None), answer("B", 202, None), answer("C", 202, None)]
+    one: State = (("r",), {"r": 2})
+    both: State = (("r", "s"), {"r": 2, "s": 1})
+    assert [str(found) for found in run_checks(["hits_equal_answers"], untold(three, "names", states=(one,)))] == [
+        "hits_equal_answers: expected 3 hits of r; observed 2"
+    ]
+    assert run_checks(["hits_equal_answers"], untold(three, "names", states=(both,))) == []
+    assert [str(found) for found in run_checks(["hits_equal_answers"], untold(three[:2], "names", states=(both,)))] == [
+        "hits_equal_answers: expected 2 hits of all records; observed 3"
+    ]
+
+
+def test_a_refusal_that_is_called_duplicate_may_be_counted_or_not() -> None:
+    """A limiter counts who is told 429, a lock does not count who is told 409: neither is a lost hit."""
+    told = [answer("A", 201), replace(answer("B", 409), duplicate=True)]
+    for hits, right in ((0, False), (1, True), (2, True), (3, False)):
+        found = run_checks(["hits_equal_answers"], trace_of(told, (("r",), {"r": hits})))
+        assert (found == []) is right
+    assert str(found[0]) == "hits_equal_answers: expected 1 to 2 hits of r; observed 3"
+    later = [*told, answer("C", 202, count=2, between=(100, 101))]
+    assert run_checks(["linearizable_hits", "distinct_counts"], trace_of(later, (("r",), {"r": 2}))) == []
+
+
+def test_an_answer_without_a_record_breaks_the_checks_that_go_by_names() -> None:
+    """It is no fault of the file: others like it name their record, so the line says who was told what."""
+    told = [answer("A", 201), replace(answer("B", 202, None), nameless=True)]
+    line = "expected a record named to B; observed B was answered 202 without a record"
+    trace = trace_of(told, (("r",), {"r": 2}))
+    assert [str(one) for one in run_checks(PROMISES, trace)] == [
+        f"{name}: {line}"
+        for name in ("one_created_answer", "hits_equal_answers", "distinct_counts", "linearizable_hits")
+    ]
+    assert run_checks(["one_active_record"], trace) == []
+    assert [str(one) for one in run_checks(["one_active_record"], untold(told))] == [f"one_active_record: {line}"]
+
+
+def test_records_that_nothing_shows_are_not_judged() -> None:
+    """Where neither `observe` nor an answer names records that is said, and where nothing could be checked too."""
+    trace = untold([answer("A", 201, None)], "names")
+    assert not_checked(["one_active_record", "no_server_error"], trace) == ("one_active_record",)
+    assert why_not_checked("one_active_record", trace) == "not every answer names a record: see answers.record"
+    assert any_checked(["one_active_record", "no_server_error"], trace)
+    assert not any_checked(["one_active_record", "distinct_counts"], trace)
+
+
+def test_what_is_listed_or_refused_is_no_server_error() -> None:
+    """A 503 that the target lists and any 429 are none; a 503 that it does not list is one, whatever it refuses."""
+    told = [
+        replace(answer("A", 503), normal=True, refused=True),
+        answer("B", 429, None),
+        answer("C", 503, None),
+    ]
+    assert [one.answers for one in run_checks(["no_server_error"], untold(told))] == [("C",)]
+    assert [one.accepted for one in told] == [False, False, False]

@@ -33,6 +33,7 @@ def real(*args: object, folder: Path, code: int) -> str:
 # --- run and replay ----------------------------------------------------------------------------------
 
 
+@pytest.mark.unmeasured
 def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     """Run finds the lost hit as expected, writes every file, and its order file replays it 20 of 20."""
     output = real("run", "atomic-hit-count", folder=tmp_path, code=0)
@@ -73,6 +74,7 @@ def test_a_target_of_ones_own_is_searched_for_both_tests(tmp_path: Path) -> None
     assert "not checked: hits_equal_answers (the target does not say how to observe it)" in data[0]["notes"]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("where", ["targets", "."])
 def test_targets_that_stand_beside_a_scenario_are_found_by_name(where: str, tmp_path: Path) -> None:
     """A scenario of one's own expects something of a target of one's own, in `targets/` or beside it, as by pytest."""
@@ -105,6 +107,7 @@ def results(folder: Path) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.unmeasured
 def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
     """Six pairs in two shards: each has one of the two that take real seconds, and two of the others."""
     words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
@@ -126,6 +129,28 @@ def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
     ]
 
 
+def test_shards_are_dealt_out_by_the_seconds_of_the_last_whole_run(tmp_path: Path) -> None:
+    """The case that took longest has a shard for itself, whatever the shards before it took; damage changes nothing."""
+    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
+    stress(tmp_path, *words)
+    kept = tmp_path / "reports" / "seconds.json"
+    seconds = json.loads(kept.read_text())
+    assert sorted(seconds) == sorted(f"{one['scenario']} on {one['target']}" for one in results(tmp_path))
+    whole = {tuple(name.split(" on ")) for name in seconds}
+    slow = ("atomic-hit-count", "redis-atomic")
+    kept.write_text(json.dumps({**dict.fromkeys(seconds, 0.2), " on ".join(slow): 2.0}))
+    parts = []
+    for shard in ("2/2", "1/2"):
+        stress(tmp_path, *words, "--shard", shard)
+        parts.append({(one["scenario"], one["target"]) for one in results(tmp_path)})
+    assert parts == [whole - {slow}, {slow}]
+    assert json.loads(kept.read_text())[" on ".join(slow)] == 2.0
+    for text in ("[", "[]", '{"a on b": NaN}', '{"a on b": "long"}', '{"a on b": 2}'):
+        kept.write_text(text)
+        stress(tmp_path, *words, "--shard", "1/2")
+        assert len(results(tmp_path)) == 3
+
+
 def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
     """Two pairs in three shards: the third says so, exits 0, and leaves the reports of no pair."""
     said = stress(tmp_path, "run", "atomic-hit-count", "--shard", "3/3", "--json")
@@ -134,6 +159,7 @@ def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
     assert results(tmp_path) == []
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("words", "world", "evidence"),
     [
@@ -159,7 +185,7 @@ def test_json_is_valid_and_alone_whatever_happens(tmp_path: Path) -> None:
     assert said.code == 69
     assert [(one["verdict"], bool(one["faults"])) for one in json.loads(said.out)] == [("inconclusive", True)] * 2
     assert said.err.startswith("unavailable: Gateway 1 does not start: no-program")
-    for mode, faults in (("SIGINT-1", []), ("SIGTERM-6", [["interrupted"]])):
+    for mode, faults in (("SIGINT-1", []), ("SIGTERM-10", [["interrupted"]])):
         said = stress(tmp_path, *own_files(tmp_path, mode), "--json")
         assert said.code == 130
         assert [one["faults"] for one in json.loads(said.out)] == faults
@@ -179,6 +205,7 @@ def test_the_same_seed_draws_the_same_orders(tmp_path: Path) -> None:
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.unmeasured
 def test_a_search_may_be_cut_by_orders_and_by_seconds(tmp_path: Path) -> None:
     """One order is not enough for the expected race (exit 3); a millisecond ends a search of thousands of orders."""
     words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
@@ -191,6 +218,7 @@ def test_a_search_may_be_cut_by_orders_and_by_seconds(tmp_path: Path) -> None:
     assert result["reason"].startswith("not exhausted: ")
 
 
+@pytest.mark.unmeasured
 def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     """Interrupted in a search, the command exits 130 and leaves no process behind."""
     words = command("run", "concurrent-duplicates", "--target", "redis-named-by-second", "--seconds", "60", "--json")
@@ -205,6 +233,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
+@pytest.mark.unmeasured
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     """What is printed goes into a pipe that nobody reads any more: exit 74 without a word."""
     reading, writing = os.pipe()

@@ -258,6 +258,7 @@ BUNDLED = (
 OWN = "A start, A GET, A SET, A 201, B start, B GET, B SET, B 202"
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("moves", range(8))
 def test_a_gateway_killed_at_any_step_is_inconclusive(
     tmp_path: Path, store: Redis, capsys: pytest.CaptureFixture[str], moves: int
@@ -274,6 +275,7 @@ def test_a_gateway_killed_at_any_step_is_inconclusive(
     assert store.dbsize() == 0
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("moves", range(6))
 def test_a_store_killed_at_any_step_is_inconclusive(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], moves: int
@@ -286,6 +288,7 @@ def test_a_store_killed_at_any_step_is_inconclusive(
     assert f"inconclusive: two-at-once on own: {line}" in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("moves", [0, 1, 3, 5])
 def test_a_store_of_ones_own_killed_at_a_step_is_inconclusive(tmp_path: Path, moves: int) -> None:
     """Its process is not ours to watch: what is asked of it shows that it is lost, and the Gateway is not blamed."""
@@ -330,6 +333,7 @@ class Killer(Terminal):
             self.killed = True
 
 
+@pytest.mark.unmeasured
 def test_a_store_that_dies_between_two_pairs_is_started_again(tmp_path: Path) -> None:
     """The pairs of a target share its processes: what has died is started anew, and both pairs hold."""
     job = own_job(tmp_path, "well")
@@ -434,15 +438,51 @@ def test_a_gateway_that_fails_its_clients_is_a_violation(tmp_path: Path, mode: s
     assert (result["verdict"], result["faults"]) == ("race", [])
 
 
-@pytest.mark.parametrize("mode", ["no-json", "no-record", "list", "wrong-types"])
-def test_answers_that_name_no_record_are_inconclusive(tmp_path: Path, mode: str) -> None:
-    """A 201 whose body is no JSON, lacks the record or has other types can't be counted, least of all as `holds`."""
+NAMELESS = pytest.mark.parametrize("mode", ["no-json", "no-record", "list", "wrong-types"])
+
+
+@pytest.mark.measured_once
+@NAMELESS
+def test_an_answer_that_names_no_record_although_others_do_is_a_violation(tmp_path: Path, mode: str) -> None:
+    """A 201 whose body is no JSON, lacks the record or has other types, of a Gateway that named it before."""
     said = stress(tmp_path, *own_files(tmp_path, mode))
+    result, _ = report(tmp_path)
+    assert (said.code, result["verdict"], result["faults"]) == (1, "race", [])
+    assert "A was answered 201 without a record" in said.out
+
+
+def always(folder: Path) -> Path:
+    """Give the program of a Gateway that is wrong from its first answer on."""
+    program = folder / "gateway.py"
+    program.write_text(BAD.read_text().replace("\nWELL = 4\n", "\nWELL = 0\n"))
+    return program
+
+
+@pytest.mark.measured_once
+@NAMELESS
+def test_answers_that_name_no_record_are_inconclusive(tmp_path: Path, mode: str) -> None:
+    """Where no answer names a record at the path that the target gives, nothing is concluded, least of all `holds`."""
+    more = "answers: {record: remediationRequestName}\n"
+    said = stress(tmp_path, *own_files(tmp_path, mode, more=more, program=always(tmp_path)))
     result, events = report(tmp_path)
-    line = "the answer 201 to A names no record at remediationRequestName: check answers.record"
+    line = (
+        "the answer 201 to A names no record at remediationRequestName: check answers.record; "
+        "null says that answers name none"
+    )
     assert (said.code, result["verdict"], result["faults"]) == (2, "inconclusive", [line])
     assert events == ["A start", "A 201", "B start", "B 201"]
-    assert said.lines[0] == f"inconclusive: two-at-once on own: {line}"
+    assert f"inconclusive: two-at-once on own: {line}" in said.lines
+
+
+@pytest.mark.parametrize("more", ["", "answers: {record: null}\n"])
+def test_checks_that_need_names_are_left_out_where_no_answer_has_one(tmp_path: Path, more: str) -> None:
+    """Where the target does not say where a record is named, and no answer does, what can't be checked is listed."""
+    said = stress(tmp_path, *own_files(tmp_path, "no-record", more=more, program=always(tmp_path)))
+    result, _ = report(tmp_path)
+    assert (said.code, result["search"]["evidence"][0]["not_checked"]) == (0, ["one_created_answer", "same_answer"])
+    why = "no answer tells whether it created or counted; same_answer is checked instead"
+    assert f"not checked: one_created_answer ({why})" in said.out
+    assert "not checked: same_answer (not every answer names a record: see answers.record)" in said.out
 
 
 def test_answers_that_name_no_record_do_where_only_errors_count(tmp_path: Path) -> None:
@@ -468,6 +508,7 @@ def hang_up() -> None:
                 one.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("moves", "who", "steps"), [(1, "A", 4), (2, "A", 4), (4, "B", 3), (5, "B", 4)])
 async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, moves: int, who: str, steps: int) -> None:
@@ -496,11 +537,11 @@ async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, mo
     [
         ("SIGINT-1", "", ""),  # the first request of the warm-up
         ("SIGINT-2", "", ""),
-        ("SIGTERM-3", "", ""),  # the first of the order that is run before all others
-        ("SIGINT-5", "inconclusive", "A start"),
-        ("SIGTERM-8", "inconclusive", "A start, A GET, B start"),
-        ("SIGINT-13", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
-        ("SIGTERM-17", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
+        ("SIGTERM-3", "", ""),  # the first of the preflight
+        ("SIGINT-9", "inconclusive", "A start"),
+        ("SIGTERM-12", "inconclusive", "A start, A GET, B start"),
+        ("SIGINT-17", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
+        ("SIGTERM-21", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
     ],
 )
 def test_an_interrupted_search_keeps_what_it_has(
@@ -562,9 +603,10 @@ def cwd(link: Path) -> str:
         return ""
 
 
+@pytest.mark.unmeasured
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     """While the command waits for a Gateway that does not end, Ctrl-C again: 130, and the Gateway is gone with it."""
-    run = own_files(tmp_path, "SIGINT-5", arguments=["stubborn"])
+    run = own_files(tmp_path, "SIGINT-9", arguments=["stubborn"])
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         command(*run), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60, env=environment

@@ -116,9 +116,9 @@ def test_a_folder_can_be_named(tmp_path: Path) -> None:
     [
         (None, "order.txt:1:1: can't be read: No such file or directory (name an order file)"),
         (("gateway-stress order 1", "notes"), "order.txt:1:1: not an order file"),
-        (("---\nA", "---\nA\nA"), "order.txt:10:1: not a move: 'A'"),
+        (("---\nA", "---\nA\nA"), "order.txt:9:1: not a move: 'A'"),
         (("scenario: mine", "scenario: yours"), "order.txt:2:1: the order is of yours, and mine is what"),
-        (("--- scenario mine.yaml", "--- scenario gone.yaml"), "order.txt:18:1: there is no gone.yaml here (go to"),
+        (("--- scenario mine.yaml", "--- scenario gone.yaml"), "order.txt:17:1: there is no gone.yaml here (go to"),
         (("---\nA", "---\nexpiry expiry k\nA"), "order.txt:2:1: would never be tried: expiry moves 1 times in it"),
     ],
 )

@@ -94,8 +94,8 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
             (
                 "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: distinct_counts, "
                 "hits_equal_answers, lease_deleted_as_seen, lease_deleted_by_owner, lease_released, linearizable_hits, "
-                "no_phantom_count, no_server_error, one_active_record, one_created_answer, status_initialised, "
-                "test_t1_one_record, test_t2_hits_at_least_requests)"
+                "no_phantom_count, no_server_error, one_active_record, one_created_answer, same_answer, "
+                "status_initialised, test_t1_one_record, test_t2_hits_at_least_requests)"
             ),
         ),
         (HEAD + "expect: {x: {rase: []}}\n", "f.yaml:3:14: unknown key 'expect.x.rase' (did you mean 'race'?)"),
@@ -218,7 +218,43 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
         (START + "fingerprint: 5\n", "f.yaml:4:14: fingerprint: must be a mapping of keys to values, not 5"),
         (
             START + "answers: {count: a..b}\n",
-            "f.yaml:4:18: answers.count: must be words with a '.' between them, not 'a..b'",
+            (
+                "f.yaml:4:18: answers.count: must be words with a '.' between them, or '.' for the whole body, "
+                "not 'a..b'"
+            ),
+        ),
+        (START + "answers: {created: x}\n", "f.yaml:4:20: answers.created: must be a whole number, not 'x'"),
+        (START + "answers: {created: []}\n", "f.yaml:4:20: answers.created: must not be empty"),
+        (
+            START + "answers: {created: [200, x]}\n",
+            "f.yaml:4:26: answers.created.1: must be a whole number, not 'x'",
+        ),
+        (
+            START + "answers: {created: {status: 99}}\n",
+            "f.yaml:4:29: answers.created.status: must be at least 100, not 99",
+        ),
+        (
+            START + "answers: {created: {}}\n",
+            "f.yaml:4:20: answers.created: fits every answer (say its `status`, `body` or `headers`)",
+        ),
+        (
+            START + "answers: {created: {stats: 200}}\n",
+            "f.yaml:4:21: unknown key 'answers.created.stats' (did you mean 'status'?)",
+        ),
+        (
+            START + "answers: {duplicate: {body: {a: [1]}}}\n",
+            (
+                "f.yaml:4:33: answers.duplicate.body.a: must be a text, a number, true, false or null "
+                "(write one plain value)"
+            ),
+        ),
+        (
+            START + "answers: {duplicate: {headers: {'a b': 1}}}\n",
+            "f.yaml:4:33: answers.duplicate.headers.a b: may hold letters, digits and '-', not 'a b'",
+        ),
+        (
+            START + "answers: {created: 200, retry_later: [429, 200]}\n",
+            "f.yaml:4:38: answers.retry_later: 200 is `created` too (leave it out of one of them)",
         ),
         (
             START + "observe:\n  records: {redis: [GET, '{record}']}\n",
@@ -232,10 +268,33 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
             START + "observe: {hits: {rediz: []}}\n",
             "f.yaml:4:18: unknown key 'observe.hits.rediz' (did you mean 'redis'?)",
         ),
+        (
+            START + "stores: {kubernetes: {}}\nenvironment: {writer: {kubernetes: pods, sets: {a: {b: 1}}}}\n",
+            (
+                "f.yaml:5:52: environment.writer.sets.a: must be a text, a number, true, false or null "
+                "(write the path of one value as the key)"
+            ),
+        ),
+        (
+            START + "stores: {kubernetes: {}}\nenvironment: {writer: {kubernetes: pods, sets: {a: '{ocurrence}'}}}\n",
+            "f.yaml:5:52: environment.writer.sets.a: unknown placeholder {ocurrence} (did you mean {occurrence}?)",
+        ),
         (START + "environment: {cleanup: {redis: []}}\n", "f.yaml:4:32: environment.cleanup.redis: must not be empty"),
         (
             START + "request: {headers: {A: '{frsh}'}}\n",
             "f.yaml:4:24: request.headers.A: unknown placeholder {frsh} (did you mean {fresh}?)",
+        ),
+        (
+            START + "request: {method: get}\n",
+            "f.yaml:4:19: request.method: must be a method in capitals, such as POST, not 'get'",
+        ),
+        (
+            START + "request: {path: '/o/{frsh}'}\n",
+            "f.yaml:4:17: request.path: unknown placeholder {frsh} (did you mean {fresh}?)",
+        ),
+        (
+            START + "request: {query: {a: '{fingerprnt}'}}\n",
+            "f.yaml:4:22: request.query.a: unknown placeholder {fingerprnt} (did you mean {fingerprint}?)",
         ),
         (
             START + "request: {body: none.json}\n",
@@ -256,6 +315,18 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
         (
             START + "request: {body: typo.json}\n",
             "f.yaml:4:17: request.body: unknown placeholder {frsh} in the file (did you mean {fresh}?)",
+        ),
+        (
+            START + "stores: {kubernetes: {}}\neach_run: [{redis: [SET, k, 1]}]\n",
+            "f.yaml:5:12: each_run.0: the target has no redis (add `stores: {redis: {}}`)",
+        ),
+        (
+            START + "each_run: [{apiVersion: v1, kind: Pod, metadata: {name: x}}]\n",
+            "f.yaml:4:12: each_run.0: the target has no kubernetes (add `stores: {kubernetes: {}}`)",
+        ),
+        (
+            START + "each_run: [{redis: [SET, '{frsh}', 1]}]\n",
+            "f.yaml:4:26: each_run.0.redis.1: unknown placeholder {frsh} (did you mean {fresh}?)",
         ),
         (START + "correlation: 'a b'\n", "f.yaml:4:14: correlation: may hold letters, digits and '-', not 'a b'"),
         (START + "second: maters\n", "f.yaml:4:9: second: unknown value 'maters' (did you mean 'matters'?)"),
@@ -408,6 +479,23 @@ def test_numbers_are_words_of_a_command() -> None:
     assert target.observe.records.redis == ["LRANGE", "k", "0", "-1"]
 
 
+def test_a_target_names_the_resources_that_are_read_or_changed_past_the_gate() -> None:
+    """Those of observe and environment, each once; a target without Kubernetes has none."""
+    where = {"kubernetes": "configmaps", "where": {"data.over": True, "data.hits": 1}}
+    target = Target.model_validate(
+        {
+            "name": "t",
+            "protocol": "kube-status",
+            "stores": {"kubernetes": {}},
+            "observe": {"records": where},
+            "environment": {"expiry": {"kubernetes": "leases.coordination.k8s.io", "where": {}}, "cleanup": where},
+        }
+    )
+    assert target.watched_resources == ("configmaps", "leases.coordination.k8s.io")
+    assert target.environment.cleanup.where == {"data.over": "true", "data.hits": "1"}  # type: ignore[union-attr]
+    assert Target.model_validate({"name": "t", "protocol": "redis-atomic"}).watched_resources == ()
+
+
 KINDS = (("scenario", Scenario, ""), ("target", Target, "targets"))
 
 
@@ -457,7 +545,7 @@ def test_examples_of_the_guide_load(tmp_path: Path) -> None:
         path.write_text(text)
         loaded = kind.load(path)
         shown = shown | loaded.model_fields_set if kind is Target else loaded.model_fields_set
-        left_out = {"protocol", "url"} if text is examples[-1] else {"protocol", "url", "setup", "each_order"}
+        left_out = {"protocol", "url"} if text is examples[-1] else {"protocol", "url", "setup"}
         assert set(kind.model_fields) - shown == (left_out if kind is Target else set())
         for name in kind.model_fields:
             assert f"`{name}`" in guide or f"`{name}." in guide

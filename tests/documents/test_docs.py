@@ -176,6 +176,7 @@ def test_what_is_shown_for_a_program_that_is_not_here_is_understood(line: str) -
     assert [Target.load(find(one, "targets")).name for one in asked["targets"]] == list(asked["targets"])
 
 
+@pytest.mark.unmeasured
 def test_the_bundled_gateway_is_started_as_shown() -> None:
     """The command that is shown serves on its port, on a store that runs."""
     (line,) = [line for line in ONE_BY_ONE if line.startswith("stress-gateway gateway ")]
@@ -222,6 +223,7 @@ def test_the_target_that_is_shown_is_all_it_takes(tmp_path: Path) -> None:
     assert (done.code, one["target"], one["verdict"], one["notes"]) == (0, "my-gateway", "holds", [])
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("line", [line for line in ONE_BY_ONE if line.startswith("pytest ")])
 def test_what_is_shown_for_pytest_passes(line: str, tmp_path: Path) -> None:
     """A scenario file is a test, and so is the README's own, which stands beside it; the Gateway is right."""

@@ -67,7 +67,7 @@ def unsure(**changes: Any) -> Result:  # noqa: ANN401 - any field
         (unsure(missing=("hits_equal_answers",)), 2),
         (unsure(faults=()), 2),
         (unsure(faults=(), missing=("hits_equal_answers",)), 3),
-        (unsure(unavailable=True), 69),
+        (unsure(stopped=69), 69),
         (unsure(faults=("interrupted",)), 130),
         (result(RACE, as_expected=False, unexpected=("distinct_counts",), faults=("interrupted",)), 130),
     ],
@@ -155,7 +155,7 @@ def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None
     jobs = [Job(one, target_of(name), Path()) for one in scenarios for name in one.expect]
     names = [(one.scenario.name, one.target.name) for one in jobs]
     shards = [
-        [names.index((j.scenario.name, j.target.name)) for j in part_of(jobs, Shard(i + 1, of))] for i in range(of)
+        [names.index((j.scenario.name, j.target.name)) for j in part_of(jobs, Shard(i + 1, of), {})] for i in range(of)
     ]
     assert sorted(at for shard in shards for at in shard) == list(range(len(jobs)))
     assert all(shard == sorted(shard) for shard in shards)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from conftest import scenario_of, target_of
 
 from stress.config.scenario import Scenario
+from stress.config.target import Target
 from stress.engine.campaign import code_of
 from stress.engine.case import Pair
 from stress.engine.search import INTERRUPTED, Limits, Search
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld
+from stress.report.explain.race import race
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.starts import Starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.config.target import Target
     from stress.core.step import Move
     from stress.core.trace import Trace
     from stress.report.events import Result
@@ -272,6 +275,53 @@ async def test_a_violation_in_a_run_that_crossed_a_second_is_run_again(case: str
     assert covered.fault == ""
     assert [finding.order.actors for finding in covered.found.values()] == [actors]
     assert tuple(note[: len(notes[0])] for note in covered.notes) == notes
+
+
+MEMORY = Path(__file__).parents[1] / "cases" / "in-process-memory"
+MODE = 'MODE = os.environ["MODE"]\n'
+ONCE = """WARM_AFTER = 0 if os.path.exists("ran") else 8
+open("ran", "w").close()
+"""
+"""Only the first process of all creates records that are not atomic at first."""
+
+
+@pytest.mark.asyncio
+async def test_a_race_of_a_new_process_alone_is_confirmed_in_new_processes() -> None:
+    """With other values it passes in the process that has served many: its own value is kept, and that it matters."""
+    scenario, target = Scenario.load(MEMORY / "scenario.yaml"), Target.load(MEMORY / "cold.yaml")
+    async with WireWorld(scenario, target) as wire:
+        first = wire.replicas[1].process
+        result = await Pair(None, wire, Limits(5.0, 12)).result()
+        last = wire.replicas[1].process
+    assert str(result.verdict.ruling) == "race"
+    (finding,) = result.findings
+    fresh = finding.trace.fresh
+    assert (finding.order.head.fresh, finding.replays, finding.nearest) == (fresh, (3, 3), None)
+    assert f"\nfresh: {fresh}\n" in finding.order.text()
+    told = " ".join(line.strip() for line in race(finding, ""))
+    words = f"it fails where {{fresh}} is {fresh}, in a new process, and not each time with other values"
+    assert f"the value matters: {words}" in told
+    assert first is not None
+    assert last is not None
+    assert first.pid != last.pid
+
+
+@pytest.mark.asyncio
+async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) -> None:
+    """The first process alone was racy: neither new values nor the old one in new processes fail, and both are told."""
+    for name in ("scenario.yaml", "cold.yaml", "service.py"):
+        shutil.copy(MEMORY / name, tmp_path)
+    text = (tmp_path / "service.py").read_text()
+    (tmp_path / "service.py").write_text(text.replace('MODE, WARM_AFTER = os.environ["MODE"], 8\n', MODE + ONCE))
+    text = (tmp_path / "cold.yaml").read_text()
+    (tmp_path / "cold.yaml").write_text(text.replace("PYTHONPATH: ..", f"PYTHONPATH: {MEMORY.parent}"))
+    scenario, target = Scenario.load(tmp_path / "scenario.yaml"), Target.load(tmp_path / "cold.yaml")
+    async with WireWorld(scenario, target) as wire:
+        result = await Pair(None, wire, Limits(5.0, 12)).result()
+    assert (str(result.verdict.ruling), result.verdict.reason) == (
+        "inconclusive",
+        "a failing order failed in 0 of 3 replays with new values, in 0 of 3 with its own in a new process",
+    )
 
 
 @pytest.mark.asyncio

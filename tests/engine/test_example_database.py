@@ -244,7 +244,7 @@ def test_a_broken_regression_ends_the_run_before_it_begins(tmp_path: Path) -> No
     assert (said.code, said.out) == (64, "")
     told = said.err.splitlines()
     assert told[0] == "regressions/bytes.txt:1:1: can't be read: it is not UTF-8 (name an order file)"
-    assert [line.split(" (")[0] for line in told[1:]] == ["regressions/lost.txt:10:1: not a move: '<<<<<<<'"]
+    assert [line.split(" (")[0] for line in told[1:]] == ["regressions/lost.txt:9:1: not a move: '<<<<<<<'"]
 
 
 def test_what_is_tried_first_is_tried_once() -> None:

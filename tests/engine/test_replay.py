@@ -14,12 +14,15 @@ from stress.core.schedule import Head, Order, parse
 from stress.core.step import Move
 from stress.engine import replay as again
 from stress.engine.campaign import Job, Where
+from stress.engine.running import follow as follow_alone
 from stress.executors.live.executor import WireWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
+    from stress.core.trace import Trace
+    from stress.engine.running import World
     from stress.executors.live.drive import Drive
 
 REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
@@ -71,6 +74,7 @@ def follow(folder: Path, moves: str) -> None:
     (folder / "order.txt").write_text(head + "---\n" + moves.replace(", ", "\n") + "\n" + attached)
 
 
+LOST = "A start, A GET hits:{id:1}, B start, B GET hits:{id:1}, A SET hits:{id:1}, B SET hits:{id:1}"
 ONE_AFTER_ANOTHER = "A start, A GET hits:{id:1}, A SET hits:{id:1}, B start, B GET hits:{id:1}, B SET hits:{id:1}"
 
 # --- the same Gateway --------------------------------------------------------------------------------
@@ -84,32 +88,72 @@ def test_a_race_still_fails_in_each_replay_and_an_order_that_passes_is_fixed(her
     assert not (here / "reports").exists()
 
 
-def test_an_order_that_the_same_gateway_can_not_follow_diverges(here: Path) -> None:
-    """The first step that is not as the file says is told with what came instead; the trace until then is kept."""
+def test_an_order_that_the_same_gateway_can_not_follow_is_searched(here: Path) -> None:
+    """A step is not as the file says although no file has changed: what its search finds is said (exit 1)."""
     follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
-    line = "DIVERGED at step 5: expected B HGET hits:{id:1}, saw B GET hits:{id:1}"
-    assert replay(here) == (2, f"{line} (REPORT/trace.ndjson)")
-    folder = next((here / "reports").iterdir())
-    result = json.loads((folder / "result.json").read_text())
-    assert (result["verdict"], result["faults"]) == ("inconclusive", [line])
-    events = [json.loads(told).get("event", {}) for told in (folder / "trace.ndjson").read_text().splitlines()]
-    assert [event["command"] for event in events if event] == ["start", "GET", "SET", "201", "start"]
+    assert replay(here) == (1, "STILL FAILING by another order: REPORT/order.txt")
 
 
 @pytest.mark.parametrize(
-    ("mode", "line"),
+    ("mode", "moves", "code", "lines"),
     [
-        ("moody", "inconclusive: failed 2 of 4"),
-        ("forgetful", "inconclusive: 4 replays gave 4 different traces"),
+        (
+            "moody",
+            "",
+            2,
+            [
+                "inconclusive: failed 2 of 4 (REPORT/trace.ndjson)",
+                "2 traces that differ, the first two in: A 201 / A 500",
+            ],
+        ),
+        ("forgetful", LOST, 1, ["STILL FAILING 4/4"]),
+        ("forgetful", "", 0, ["FIXED 4/4"]),
     ],
 )
-def test_replays_that_differ_are_inconclusive(here: Path, mode: str, line: str) -> None:
-    """A Gateway that fails in every second order, or answers other counts each time: exit 2, with the counts."""
-    follow(here, ONE_AFTER_ANOTHER)
+def test_what_differs_between_replays_is_told_below_the_count(
+    here: Path, mode: str, moves: str, code: int, lines: list[str]
+) -> None:
+    """A Gateway that fails in every second order is inconclusive; one whose counts alone differ fails or passes."""
+    follow(here, moves or ONE_AFTER_ANOTHER)
     change(here / "own.yaml", '"well"', f'"{mode}"')
-    assert replay(here, "--times", "4") == (2, f"{line} (REPORT/trace.ndjson)")
+    said, told = replay(here, "--times", "4")
+    assert (said, told.splitlines()) == (code, lines)
 
 
+def test_a_replay_that_fails_by_another_invariant_names_both(here: Path) -> None:
+    """What was broken when the order was found holds, and something else does not: exit 1, and which is which."""
+    change(here / "order.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
+    lines = ["STILL FAILING 2/2 by another invariant", "holds now: no_server_error", "fails now: one_created_answer"]
+    assert replay(here, "--times", "2") == (1, "\n".join(lines))
+
+
+@pytest.mark.parametrize("status", [500, 400])
+def test_a_replay_in_which_no_request_is_accepted_concludes_nothing(here: Path, status: int) -> None:
+    """Whether its answers break an invariant or not, it is neither a race nor FIXED: status and body are told."""
+    follow(here, "A start, B start")
+    change(here / "gateway.py", "said(500", f"said({status}")
+    change(here / "own.yaml", '"well"', '"500"')
+    body = f'{status} {{"title": "Internal Server Error"}}'
+    line = f"inconclusive: no request was accepted: A was answered {body}; B was answered {body} (REPORT/trace.ndjson)"
+    assert replay(here) == (2, line)
+
+
+def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(here: Path) -> None:
+    """No request of the replays is accepted, but those sent one after another are: the order does it (exit 1)."""
+    change(here / "own.yaml", '"well"', '"moody"')
+    change(here / "gateway.py", "order % 2:", "order == 4:")
+    change(here / "order.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
+    assert replay(here) == (1, "STILL FAILING 1/1")
+
+
+def test_an_order_that_fails_before_it_can_not_be_followed_is_not_searched(here: Path) -> None:
+    """Two replays fail, then the Gateway takes another step: a search that finds nothing would not make that FIXED."""
+    change(here / "gateway.py", '"GET", f"hits:', """"GET", f"{'hits' if order < 6 else 'count'}:""")
+    told = "failed 2 of 2, then DIVERGED at step 2: expected A GET hits:{id:1}, saw A GET count:{id:1} or B start"
+    assert replay(here, "--times", "5") == (2, f"inconclusive: {told} (REPORT/trace.ndjson)")
+
+
+@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
@@ -117,33 +161,64 @@ def test_replays_that_differ_are_inconclusive(here: Path, mode: str, line: str) 
         (
             "no-json",
             2,
-            "inconclusive: the answer 201 to A names no record at remediationRequestName: check answers.record",
+            (
+                "inconclusive: the answer 201 to A names no record at remediationRequestName: check answers.record; "
+                "null says that answers name none"
+            ),
         ),
-        ("SIGINT-9", 130, "interrupted: failed 2 of 2"),
-        ("SIGTERM-5", 130, "interrupted: failed 0 of 0"),
+        ("SIGINT-13", 130, "interrupted: failed 2 of 2"),
+        ("SIGTERM-9", 130, "interrupted: failed 0 of 0"),
     ],
 )
 def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: int, line: str) -> None:
     """The Gateway dies, names no record, or Ctrl-C: how far it came is told, and the trace so far is kept."""
     if mode == "no-json":
         follow(here, "A start, B start")
+        change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nanswers: {record: remediationRequestName}\n")
+        change(here / "gateway.py", "\nWELL = 4\n", "\nWELL = 0\n")
     change(here / "own.yaml", '"well"', f'"{mode}"')
     assert replay(here, "--times", "5") == (code, f"{line} (REPORT/trace.ndjson)")
     trace = next((here / "reports").iterdir()) / "trace.ndjson"
     assert json.loads(trace.read_text().splitlines()[0])["event"]["command"] == "start"
 
 
+NUMBERED = """
+NUMBER = 0
+while True:
+    try:
+        os.mkdir(f"process-{NUMBER}")
+        break
+    except FileExistsError:
+        NUMBER += 1
+"""
+"""Lets a Gateway know how many of its processes were there before it."""
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[object]:
+    """Let each process know how many started before it, and fail where ``wrong`` holds; note each replay run alone."""
+    change(folder / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
+    change(folder / "gateway.py", 'MODE == "moody" and order % 2', wrong)
+    change(folder / "gateway.py", "\nWELL = 4\n", f"\nWELL = 4\n{NUMBERED}")
+    monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
+    alone: list[object] = []
+
+    def noted(order: Order, world: World) -> Coroutine[None, None, Trace]:
+        alone.append(order)
+        return follow_alone(order, world)
+
+    monkeypatch.setattr(again, "follow", noted)
+    return alone
+
+
+@pytest.mark.measured_once
 @pytest.mark.asyncio
-@pytest.mark.parametrize("wrong", ["False", "OTHERS"])
+@pytest.mark.parametrize("wrong", ["False", "NUMBER > 0"])
 async def test_replays_run_side_by_side_once_they_agree(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     """After three replays that agree the others run on four deployments; what ends otherwise there is run alone."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
-    change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
-    change(here / "gateway.py", 'MODE == "moody" and order % 2', wrong)
-    change(here / "gateway.py", "\nWELL = 2\n", "\nWELL = 2\nOTHERS = os.path.exists('it')\nopen('it', 'a').close()\n")
-    monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
+    alone = prepare(here, monkeypatch, wrong)
     used, begun = set(), WireWorld.begun
 
     def noted(world: WireWorld, drive: Drive) -> Drive:
@@ -154,6 +229,29 @@ async def test_replays_run_side_by_side_once_they_agree(
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", workers=4), tmp_path)
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
+    assert (len(alone) == 3) == (wrong == "False")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("workers", "wrong", "line", "alone"),
+    [
+        (4, "False", "FIXED 4/4", 0),
+        (4, "NUMBER == 1", "FIXED 4/4", 1),
+        (4, "NUMBER > 0", "inconclusive: failed 3 of 4", 1),
+        (1, "order == 4", "inconclusive: failed 1 of 4", 4),
+    ],
+)
+async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  # noqa: PLR0913, PLR0917 - columns
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, wrong: str, line: str, alone: int
+) -> None:
+    """One on each of four deployments; what differs from most is run alone and counts, as do all on one deployment."""
+    follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}").replace("B start", "clock clock, B start"))
+    ran_alone = prepare(here, monkeypatch, wrong)
+    job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
+    order = parse((here / "order.txt").read_text())
+    said = await again.replay(order, job, 4, Where("wire", workers=workers), tmp_path)
+    assert (said.line.partition(" (")[0], len(ran_alone)) == (line, alone)
 
 
 def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
@@ -197,7 +295,7 @@ def test_a_change_that_still_fails_names_the_new_order(here: Path) -> None:
     ("mode", "code", "line"),
     [
         ("silent", 2, "inconclusive: the Gateway hangs: A, B show neither a step nor an answer for 0.1 s"),
-        ("SIGINT-5", 130, "interrupted"),
+        ("SIGINT-9", 130, "interrupted"),
     ],
 )
 def test_a_search_instead_that_ends_early_keeps_its_trace(here: Path, mode: str, code: int, line: str) -> None:
@@ -213,17 +311,22 @@ def test_a_search_instead_that_ends_early_keeps_its_trace(here: Path, mode: str,
         .replace("import sys\n", "import sys\nfrom pathlib import Path\n")
     )
     change(here / "own.yaml", '"well"', f'"{mode}"')
-    assert replay(here) == (code, f"{line} (REPORT/trace.ndjson)")
+    said, told = replay(here)
+    assert (said, told.splitlines()[0]) == (code, f"{line} (REPORT/trace.ndjson)")
+    if code == 2:
+        why = "searched because the order can't be followed: DIVERGED at step 2: expected A GET hits:{id:1}, saw "
+        assert told.splitlines()[1:] == [f"{why}A GET count:{{id:1}} or B start"]
 
 
 def test_what_was_found_is_told_where_it_can_not_be_written(here: Path) -> None:
     """A file stands where the reports go: the line of the replay comes first, and 74 outweighs inconclusive."""
     (here / "reports").write_text("")
-    follow(here, "A start")
-    code, told = replay(here)
+    follow(here, ONE_AFTER_ANOTHER)
+    change(here / "own.yaml", '"well"', '"moody"')
+    code, told = replay(here, "--times", "2")
     lines = told.splitlines()
-    assert (code, len(lines)) == (74, 2)
-    assert lines[0].startswith("DIVERGED at step 2: expected the end of the order, saw A GET hits:{id:1} or B start")
+    assert (code, len(lines)) == (74, 3)
+    assert lines[0] == "inconclusive: failed 1 of 2"
     assert lines[1].startswith("the report can't be written: REPORT: File exists (a file stands where")
 
 
@@ -237,16 +340,16 @@ def test_an_order_file_alone_is_enough(here: Path, tmp_path_factory: pytest.Temp
     assert replay(elsewhere, "--times", "2") == (1, "STILL FAILING 2/2")
 
 
-@pytest.mark.parametrize("number", range(1, 25))
+@pytest.mark.parametrize("number", range(1, 24))
 def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: int) -> None:
     """Whichever line of the file is garbage, in the head, the moves or an attachment, its place is told (exit 64)."""
     lines = (found / "order.txt").read_text().splitlines()
-    assert len(lines) == 24
+    assert len(lines) == 23
     lines[number - 1] = "%%%"
     (tmp_path / "order.txt").write_text("\n".join(lines))
     said = stress(tmp_path, "replay", "order.txt")
     # A target that is not attached any more is missed where it is named.
-    place = r"3:1: own: no such file or bundled name" if number == 21 else rf"{number}:[12]: \S"
+    place = r"3:1: own: no such file or bundled name" if number == 20 else rf"{number}:[12]: \S"
     assert said.code == 64
     assert re.match(rf"order\.txt:{place}[^\n]*\n\Z", said.err), said.err
 
@@ -261,6 +364,29 @@ def test_names_that_lead_nowhere_are_told_by_their_line(tmp_path: Path) -> None:
     (tmp_path / "order.txt").write_text(order.text())
     said = stress(tmp_path, "replay", "order.txt", "--target", "mine.yaml")
     assert (said.code, said.err) == (64, "mine.yaml:1:1: can't be read: No such file or directory (check the path)\n")
+
+
+def test_another_service_is_refused(here: Path) -> None:
+    """A target of another name and command is neither FIXED nor failing, named or found by its path (exit 64)."""
+    text = (here / "own.yaml").read_text().replace("name: own", "name: other")
+    (here / "another.yaml").write_text(text)
+    assert replay(here, "--target", "another.yaml") == (1, "STILL FAILING 1/1")
+    (here / "another.yaml").write_text(text.replace('"well"', '"well", "twice"'))
+    said = stress(here, "replay", "order.txt", "--target", "another.yaml")
+    told = "other is another service than own, whose order this is: a replay on it tells nothing"
+    assert (said.code, said.out) == (64, "")
+    assert said.err == f"another.yaml:1:7: {told} (if it is the same service, give it the same name)\n"
+    shutil.copy(here / "another.yaml", here / "own.yaml")
+    said = stress(here, "replay", "order.txt")
+    assert (said.code, said.err.startswith(f"own.yaml:1:7: {told}")) == (64, True)
+
+
+def test_an_order_of_a_bundled_gateway_is_refused_by_one_with_another_store(tmp_path: Path) -> None:
+    """Over Redis and over the Kubernetes API the bundled Gateways are two services."""
+    order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="redis-atomic"))
+    (tmp_path / "order.txt").write_text(order.text())
+    said = stress(tmp_path, "replay", "order.txt", "--target", "kube-status")
+    assert (said.code, "kube-status is another service than redis-atomic" in said.err) == (64, True)
 
 
 def test_a_file_that_can_not_be_read_is_a_usage_error(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ async def walked(world: WireWorld, workers: int, schedules: int) -> list[Trace]:
     return found
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize("target", [target_of("redis-read-modify-write"), own_target("lock_gateway.py", "locked")])
 async def test_each_schedule_has_the_trace_that_it_has_alone(target: Target) -> None:
@@ -84,6 +85,7 @@ async def test_schedules_that_wait_for_the_clock_cross_one_second_together() -> 
     assert len(seconds) < 4
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("schedules", "deployments"), [(1, 1), (2, 2), (5, 3)])
 async def test_no_more_deployments_are_started_than_schedules_come(schedules: int, deployments: int) -> None:
@@ -139,6 +141,7 @@ async def test_a_slow_or_large_target_has_one_deployment(
         assert await site.beside(4) == [site]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize("dies", ["Gateway", "store"])
 async def test_every_schedule_from_then_on_says_who_died(dies: str) -> None:

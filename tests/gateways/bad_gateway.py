@@ -4,7 +4,7 @@
 
 A mode such as `SIGINT-3` sends that signal to the command that started it, when its third request comes; `careful-6379`
 looks first whether its store listens there, and answers 500 when it does not.
-Those that are served well are of the warm-up, which asks for two orders; every order has a fingerprint of its own.
+Those that are served well are of the warm-up and the preflight, four runs in all, each with its own fingerprint.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 STUBBORN = len(sys.argv) > 4
 """Whether it does not end when it is told to."""
-WELL = 2
+WELL = 4
 """How many fingerprints are served well."""
 LATE_SECONDS = 0.5
 REQUESTS: list[str] = []

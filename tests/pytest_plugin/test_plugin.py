@@ -246,6 +246,7 @@ def test_only_what_is_wrong_leaves_a_report(ran: Ran) -> None:
     assert [name.removesuffix("-2") for name in names] == ["absent-racy", "cut-locked", "hits-racy", "hits-racy"]
 
 
+@pytest.mark.unmeasured
 def test_targets_can_be_named_and_scenarios_deselected(project: Path) -> None:
     """With targets of the command line a scenario is a test on each; the marker tells scenarios from other tests."""
     targets = ("--stress-target", "scenarios/targets/locked.yaml", "--stress-target", "redis-atomic")

@@ -307,7 +307,7 @@ def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
         "inconclusive: atomic-hit-count on redis-atomic: Gateway 1 died",
     ]
     assert max(len(line) for line in text.splitlines() if "expected" not in line) <= 80
-    shown.handle(Finished(result(HOLDS, fault="no Gateway", unavailable=True)))
+    shown.handle(Finished(result(HOLDS, fault="no Gateway", stopped=69)))
     assert output.getvalue() == text
 
 

@@ -596,6 +596,7 @@ def outcomes(protocol: str, actors: str, explorer: Explorer) -> tuple[set[str], 
     return found, renamed
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize(("protocol", "actors", "orders", "classes", "renamed"), BUNDLED)
 def test_a_bundled_protocol_comes_to_the_same_in_fewer_orders(
     protocol: str, actors: str, orders: int, classes: int, renamed: int

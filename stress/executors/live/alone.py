@@ -180,8 +180,8 @@ class Alone(Drive):
     async def _before(self) -> None:
         """Send the requests that come before the concurrent ones, one after another, the gate open."""
         first = next(iter(self._requests.values()))
+        await self._world.site.state.prepare(self._values, self.written)
         if self._watched:
-            await self._world.site.state.prepare(self._values, self.written)
             await self._world.at_rest()
         self._gate.passing = self._passed
         try:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_command, mask_text
+from stress.core.patterns import Shown
 from stress.core.step import Move, Step
-from stress.core.symbols import Names
+from stress.core.symbols import RECORD, Names
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found
@@ -72,6 +73,11 @@ class Request:
             setattr(other, name, mine)
 
 
+def _key(effect: Effect, name: str) -> str:
+    """Call a key as objects are called."""
+    return f"db{effect.database}:{name}" if effect.database else name
+
+
 def _changes_session(command: str) -> bool:
     """Tell whether a command changes what its connection watches; a transaction has its commands in brackets."""
     return command.partition("(")[0].upper() in _SESSION
@@ -80,18 +86,21 @@ def _changes_session(command: str) -> bool:
 class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
-    ``written`` are the keys that the frames write, as the store knows them.
+    ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
+    commands and answers, where they are to be kept.
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
         """Begin a run in which nothing was shown yet."""
         self._world, self._fresh = world, fresh
-        self._names = Names(fingerprint, fresh, time.time(), seconds=world.target.second == "matters")
+        seconds, patterns = world.target.second == "matters", world.learned.patterns
+        self._names = Names(fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns)
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
         self._watching: dict[int, str] = {}
         self.written: set[Written] = set()
+        self.shown: dict[str, list[Shown]] | None = None
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
@@ -99,12 +108,25 @@ class Attribution:
         self._raw[name] = text
         return name
 
+    def record(self, text: str) -> str:
+        """Replace the made-up names in the name of a record."""
+        return self._names.record(text)
+
+    def told(self, actor: str, record: str) -> str:
+        """Replace the made-up names in the name of a record that an answer tells."""
+        if self.shown is not None:
+            told = Shown((RECORD, self._names.given(record)), frozenset({1}))
+            self.shown.setdefault(f"{actor} answer", []).append(told)
+        return self.record(record)
+
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
+        self._meet(frame)
         found = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(found.objects))
         if frame.actor:  # an event of a watch: nobody's but the watch's
             frame.step = self._step((frame.actor, frame.command, objects), found)
+            self._show(frame, found)
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
@@ -115,7 +137,23 @@ class Attribution:
         if self._shares_session(frame):
             found = found._replace(varies=True)
         frame.step = self._step((owner.actor, frame.command, objects), found)
+        self._show(frame, found)
         return ""
+
+    def _meet(self, frame: Frame) -> None:
+        """Recognise the names that the store made, and what was learned to be made up."""
+        for prefix, rest in frame.generated:
+            self._names.generated(prefix, rest)
+
+    def _show(self, frame: Frame, found: Found) -> None:
+        """Remember the words of a frame, so that what is made up in them can be learned."""
+        if self.shown is None:
+            return
+        for effect in frame.effects:
+            words = [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
+            places = [at for at, word in enumerate(words) if at and _key(effect, self.named(word)) in found.objects]
+            given = (words[0], *(self._names.given(word) for word in words[1:]))
+            self.shown.setdefault(frame.actor, []).append(Shown(given, frozenset(places)))
 
     def _shares_session(self, frame: Frame) -> bool:
         """Tell whether a command changes what its connection watches while another request has left it watching.
@@ -139,6 +177,8 @@ class Attribution:
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
     ) -> Found:
         """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
+        for effect in (*effects, *watched):
+            self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
         if effects and isinstance(effects[0], KubeEffect):
             effect = effects[0]
             if effect.verb in WRITES and effect.name:
@@ -155,6 +195,7 @@ class Attribution:
 
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
+        self._meet(frame)
         if path := made_by(frame):
             self.written.add(path)
         if frame.seen is not None:

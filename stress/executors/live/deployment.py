@@ -6,9 +6,11 @@ import asyncio
 import shutil
 import tempfile
 import time
-from functools import partial
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from redis.exceptions import ResponseError
 
@@ -26,7 +28,7 @@ from stress.processes.sink import Sink
 from stress.protocols.gate import Gate
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.proxy import KubeProxy
-from stress.protocols.kube.requests import KubeEffect, KubeRules
+from stress.protocols.kube.requests import KubeEffect, KubeRules, reads_of
 from stress.protocols.kube.tls import authority
 from stress.protocols.kube.watches import Watches
 from stress.protocols.redis.accesses import KeyFinder
@@ -64,7 +66,6 @@ class Site:
         if faults:
             raise UsageFault(faults)
         self.target = target
-        self.digest = identity(target, self.folder)
         self.gate = Gate()
         redis, kubernetes = target.stores.redis, target.stores.kubernetes
         self._redis = Store(redis) if redis is not None else None
@@ -91,10 +92,8 @@ class Site:
             await self._open_stores()
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
-            valkey = self._redis.valkey if self._redis is not None else None
-            for child in (valkey, *self.replicas.values()):
-                if child is not None and child.process is not None:
-                    self._ends.watch(child.process)
+            await self._remember()
+            self._watch_ends()
         except BaseException:
             await self.__aexit__()
             raise
@@ -105,10 +104,7 @@ class Site:
         """End everything that was started here."""
         await asyncio.gather(*(site.__aexit__() for site in self._others))
         self._ends.close()
-        # Each may take a while to drain: meanwhile the others end, and the next target runs.
-        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
-        for proxy in self._proxies:
-            await proxy.close()
+        await self._end_replicas()
         if self._scripts is not None:
             await self._scripts.close()
         if self._redis is not None:
@@ -119,6 +115,23 @@ class Site:
             await self._sink.close()
         if self._configs is not None:
             shutil.rmtree(self._configs, ignore_errors=True)
+
+    async def restart(self) -> None:
+        """End the Gateways and start them again, as new processes at the same stores.
+
+        Raises:
+            Unavailable: when one does not start.
+
+        """
+        self._ends.close()
+        self._ends = Ends(self.gate.signal.notify)
+        await self._end_replicas()
+        if self._redis is not None:
+            await self._redis.empty()
+        for number in range(1, self.target.replicas + 1):
+            await self._start_replica(number)
+        await self._remember()
+        self._watch_ends()
 
     async def beside(self, most: int) -> Sequence[Site]:
         """Give this deployment and others of the same target, at most so many together, started when first wanted.
@@ -136,6 +149,16 @@ class Site:
                         self.left_out = str(failed)
         return [self, *self._others][:most]
 
+    @cached_property
+    def digest(self) -> str:
+        """What tells its Gateway from another; asked for late, as that reads its files."""
+        return identity(self.target, self.folder)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether its Gateways were started here, and so can be started again."""
+        return self.target.url is None
+
     @property
     def single(self) -> str:
         """Say why no other deployment of the target is started beside this one; empty where others may be."""
@@ -146,7 +169,7 @@ class Site:
             return "its store was not started here"
         if stores.listens or (start is not None and "{port}" not in start.model_dump_json()):
             return "it needs fixed ports"
-        if self.seconds > _START_SECONDS:
+        if self.seconds > _START_SECONDS and self.target.protocol is None:  # a bundled one waited for the fork server
             return f"it takes {self.seconds:.1f} s to start"
         return f"it takes {self._bytes >> 20} MB" if self._bytes > _MOST_BYTES else ""
 
@@ -162,6 +185,17 @@ class Site:
         """The Redis of a target that has one."""
         assert self._redis is not None  # noqa: S101 - asked of such targets alone
         return self._redis
+
+    @property
+    def database(self) -> int:
+        """The number of the database in Redis that its state is read in."""
+        return self._redis.database if self._redis is not None else 0
+
+    @property
+    def ports(self) -> set[int]:
+        """Where the gate listens, and the Gateways themselves."""
+        own = {urlsplit(replica.url).port or 0 for replica in self.replicas.values()}
+        return own | {proxy.port for proxy in self._proxies}
 
     @property
     def hurt(self) -> bool:
@@ -229,11 +263,30 @@ class Site:
         if self.kube is not None:
             hits = self.target.observe.hits if self.target.observe is not None else None
             show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
-            kube_rules = KubeRules(self.target.background.kubernetes, show=show)
+            rules = (*reads_of(self.target.watched_resources), *self.target.background.kubernetes)
+            kube_rules = KubeRules(rules, show=show)
             proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
             port = await self._listen(proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)
         self.replicas[number] = await launch(self.target, self.folder, number, addresses)
+
+    async def _end_replicas(self) -> None:
+        # Each may take a while to drain: meanwhile the others end, and the next target runs.
+        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
+        for proxy in self._proxies:
+            await proxy.close()
+        self._proxies.clear()
+
+    async def _remember(self) -> None:
+        if self._redis is not None:
+            with suppress(ResponseError):
+                await self._redis.remember()
+
+    def _watch_ends(self) -> None:
+        valkey = self._redis.valkey if self._redis is not None else None
+        for child in (valkey, *self.replicas.values()):
+            if child is not None and child.process is not None:
+                self._ends.watch(child.process)
 
     async def _listen(self, proxy: RedisProxy | KubeProxy, store: str) -> int:
         """Let a proxy listen where the target wants it to; give the port."""

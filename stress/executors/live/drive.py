@@ -6,12 +6,14 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move, letters
-from stress.core.trace import Answer, Kind, Trace
+from stress.core.trace import Kind, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
+from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.record import Record, plain
@@ -314,29 +316,13 @@ class Drive(ABC):
             self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
         raw = request.task.result()
         ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
-        self._record.answers.append(answer := self._read(request, raw, ended))
+        reader = self._world.reader
+        self._fingerprint = reader.fingerprint(raw) or self._fingerprint
+        epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
+        hung_up = request.client.hung_up and not raw.status
+        flight = Flight(request.actor, request.started, ended, epochs, hung_up)
+        self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
         request.told = (answer.status, answer.record, answer.count)
-
-    def _read(self, request: Request, raw: Raw, ended: int) -> Answer:
-        answers = self._world.target.answers
-        record, count = raw.field(answers.record), raw.field(answers.count)
-        fingerprint = raw.field(self._world.fingerprint_field)
-        if isinstance(fingerprint, str):
-            self._fingerprint = fingerprint
-        return Answer(
-            actor=request.actor,
-            status=raw.status,
-            record=self._attribution.named(record) if isinstance(record, str) else None,
-            count=count if isinstance(count, int) else None,
-            started=request.started,
-            ended=ended,
-            created=raw.status == answers.created,
-            duplicate=raw.status == answers.duplicate,
-            incarnations=tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,),
-            body=raw.body.decode("utf-8", "replace"),
-            error=raw.error,
-            hung_up=request.client.hung_up and not raw.status,
-        )
 
     async def _act(self, move: Move) -> None:
         """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
@@ -353,7 +339,7 @@ class Drive(ABC):
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
-        if ends_incarnation(before, after, replies):
+        if ends_incarnation(before, after, move.actor, replies):
             self._record.snapshots.append(before)
         await state.at_rest()
         for replica in self._world.replicas.values():
@@ -365,7 +351,7 @@ class Drive(ABC):
 
     async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
-        return await self._world.site.state.observe(self._values, self._attribution.named, ended_by, forget)
+        return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
 
     async def _note_passed(self) -> None:
         """Remember what the requests wrote that came before."""
@@ -396,4 +382,6 @@ class Drive(ABC):
 
     def _trace(self) -> Trace:
         world, names = self._world, (self._fresh, self._fingerprint)
-        return self._record.trace(world.scenario, world.target, names, self._fault)
+        return self._record.trace(
+            world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
+        )

@@ -12,12 +12,16 @@ from stress.executors.asked import Asked, Crossed, Memory, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
+from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Raw
 from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
+from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.preflight import Learned, preflight
+from stress.executors.live.seen import Seen
+from stress.processes.child import connections
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.core.trace import Trace
     from stress.executors.live.drive import Drive
+    from stress.executors.live.judged import Stop
     from stress.executors.live.redis import Written
     from stress.schedulers.base import Explorer
 
@@ -41,6 +46,7 @@ _MEND_PATIENCES = 2
 _TOGETHER_SECONDS = 0.01
 _STORE_SECONDS = 5.0
 _SERVER_ERROR = 500
+_MOST_PRINTED, _MOST_ASKED = 3, 20
 
 
 class WireWorld:
@@ -49,7 +55,8 @@ class WireWorld:
     Raises:
         Unavailable: on entering, when the store or a Gateway does not start.
         UsageFault: when the target can't play the scenario (a missing ``environment`` entry), lacks a file, or has an
-            address that is neither loopback nor in ``allow``.
+            address that is neither loopback nor in ``allow``; on entering, when the preflight shows a fault in a file.
+        Untested: on entering, when the preflight shows that nothing can be concluded.
 
     """
 
@@ -62,11 +69,14 @@ class WireWorld:
         folder: Path | None = None,
         allow: Collection[str] = frozenset(),
         site: Site | None = None,
+        *,
+        judged: bool = True,
     ) -> None:
         """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
 
         ``allow`` are hosts other than this machine that a target may name. A ``site`` that is ready already is used
-        and left as it is; without one this world makes its own.
+        and left as it is; without one this world makes its own. Unless ``judged``, a target is entered also where the
+        preflight shows that it can't be tested as it is (`stop` says why).
         """
         faults = misfits(scenario, target)
         if faults:
@@ -74,16 +84,16 @@ class WireWorld:
         self.site = site or Site(target, folder, allow)
         self._own = self.site if site is None else None
         self.scenario, self.target = scenario, target
-        self.gate, self.replicas, self.digest = self.site.gate, self.site.replicas, self.site.digest
+        self.gate, self.replicas = self.site.gate, self.site.replicas
         self.patience = target.patience
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
-        self.blocked_seconds = self.waits.seconds
         self.marks = Marks(scenario.signal, target)
-        self.fingerprint_field = self.marks.field
+        self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self.learned = Learned()
+        self._judged = judged
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -96,6 +106,8 @@ class WireWorld:
             await self.site.make_namespace(self.scenario.signal.namespace)
             self.clients |= self._connect()
             await self._warm()
+            if self._judged and (fault := await self.stop()) is not None:
+                raise fault
         except BaseException:
             await self.__aexit__()
             raise
@@ -109,6 +121,35 @@ class WireWorld:
         if self._own is not None:
             await self._own.__aexit__()
 
+    async def stop(self) -> Stop | None:
+        """Say why the preflight shows that the target can't be tested as it is, or None."""
+        sent = self._form.fill(new_fresh(), "", "A")
+        seen = Seen(
+            self.scenario,
+            self.target,
+            self.learned.samples,
+            self.marks,
+            self.gate.heard,
+            f"{sent.method} {sent.path}",
+            printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
+            database=self.site.database,
+        )
+        return stop(seen._replace(connected=await self._connected()) if bypassed(seen) else seen)
+
+    async def _connected(self) -> list[str]:
+        """Give what the Gateways are connected to beside the gate while they are asked again, as far as that is seen."""
+        client, found, own = next(iter(self.clients.values())), set[tuple[str, int]](), self.site.ports
+        processes = [replica.process.pid for replica in self.replicas.values() if replica.process is not None]
+        for _ in range(_MOST_ASKED if processes else 0):
+            fresh = new_fresh()
+            asking = asyncio.ensure_future(self.send(client, fresh, self.marks.fingerprint(fresh), "A"))
+            while not asking.done():
+                found |= {one for pid in processes for one in connections(pid) if one[1] not in own}
+                await asyncio.sleep(0)
+            if found:
+                break
+        return [f"{host}:{port}" for host, port in sorted(found)]
+
     async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
 
@@ -117,6 +158,30 @@ class WireWorld:
         """
         memory = Memory(explorer)
         return await self.alone(Asked(memory, fresh or "", also), memory)
+
+    @property
+    def digest(self) -> str:
+        """What tells its Gateway from another."""
+        return self.site.digest
+
+    @property
+    def blocked_seconds(self) -> list[float]:
+        """How long it took to know each blocked request as blocked."""
+        return self.waits.seconds
+
+    async def restart(self) -> None:
+        """Run the next order in new processes of the Gateway, which know of no order before.
+
+        Raises:
+            Unavailable: when one does not start.
+
+        """
+        for client in self.clients.values():
+            await client.close()
+        await self.site.restart()
+        self.waits = Waits(self.patience)
+        self.clients |= self._connect()
+        await self._warm()
 
     def begun(self, drive: Begun) -> Begun:
         """Remember a run that is about to begin, for a user who interrupts it."""
@@ -140,7 +205,7 @@ class WireWorld:
         new = []
         for site in (await self.site.beside(most))[1:]:
             if site not in self._beside:
-                new.append(WireWorld(self.scenario, self.target, site.folder, site=site))
+                new.append(WireWorld(self.scenario, self.target, site.folder, site=site, judged=False))
                 self._beside[site] = new[-1]
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:
@@ -154,7 +219,7 @@ class WireWorld:
 
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
-        return await client.send(*self._form.fill(fresh, fingerprint, actor))
+        return await client.send(self._form.fill(fresh, fingerprint, actor))
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands in Redis, past the gate."""
@@ -209,7 +274,7 @@ class WireWorld:
         """Make one client for each request of an order."""
         places = self.scenario.replicas or [1] * self.scenario.concurrent
         return {
-            actor: Client(self.replicas[place], self._form.path, _ANSWER_SECONDS)
+            actor: Client(self.replicas[place], _ANSWER_SECONDS)
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
         }
 
@@ -224,18 +289,24 @@ class WireWorld:
         deadline = time.monotonic() + _MEND_PATIENCES * self.patience
         own = list(self.clients.items())
         answers = await self._send_to_warm(own)
-        while any(answer.status >= _SERVER_ERROR for answer in answers) and time.monotonic() < deadline:
+        while any(map(self._failed, answers)) and time.monotonic() < deadline:
             await asyncio.sleep(_TOGETHER_SECONDS)
             answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
-            if all(answer.status < _SERVER_ERROR for answer in answers):
+            if not any(map(self._failed, answers)):
                 await self._send_to_warm(own)
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
         # Sequential requests show what a request does next when it is alone (DESIGN section 4).
         self.learned = await preflight(self)
+        for sample in self.learned.samples:
+            if not sample.trace.fault:
+                self.reader.learn(sample.trace.answers)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
+
+    def _failed(self, answer: Raw) -> bool:
+        return answer.status >= _SERVER_ERROR and answer.status not in self.reader.normal
 
     async def _send_to_warm(self, clients: Sequence[tuple[str, Client]]) -> Sequence[Raw]:
         fresh = new_fresh()

@@ -147,9 +147,9 @@ class KubeStore:
 
     # --- objects of an order ----------------------------------------------------------------------------
 
-    async def prepare(self, values: Mapping[str, str]) -> list[str]:
-        """Make the objects that an order needs; give their paths."""
-        return [await self._apply(self._filled(one, values), kept=False) for one in self._target.each_order]
+    async def prepare(self, manifest: Json, values: Mapping[str, str]) -> str:
+        """Make an object that a run needs; give its path."""
+        return await self._apply(self._filled(manifest, values), kept=False)
 
     async def objects(self, resource: str) -> list[Json]:
         """Read all objects of a resource (``remediationrequests.kubernaut.ai``).
@@ -293,7 +293,7 @@ class KubeStore:
             self._made.append(path)
         if status >= _MULTIPLE:
             message = f"the API server refuses {manifest['kind']} {metadata.get('name', '')}: {_told(status, found)}"
-            raise Unavailable(message, "check `setup` and `each_order`, and what our user may do")
+            raise Unavailable(message, "check `setup` and `each_run`, and what our user may do")
         return path
 
     async def _kind(self, version: str, kind: str) -> _Served:

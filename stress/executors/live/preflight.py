@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
+from stress.core.patterns import Patterns, learn
 from stress.core.step import START, Move
 from stress.executors.asked import Asked, Crossed, new_fresh
 from stress.executors.live.alone import Alone
@@ -17,6 +18,9 @@ from stress.executors.live.record import plain
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stress.core.patterns import Shown
     from stress.core.trace import Snapshot, Trace
     from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
@@ -32,10 +36,16 @@ A connection that is opened after the answer takes a moment too, in which the pr
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequential run: its trace, and the state before the first request and after each."""
+    """One sequential run: its trace, and the state before the first request and after each.
+
+    ``before`` is whether a command came through the gate while the requests were sent that come before.
+    ``shown`` are the commands of each actor with their words as they were, but for what we chose.
+    """
 
     trace: Trace
     states: tuple[Snapshot, ...]
+    before: bool = False
+    shown: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +54,14 @@ class Learned:
 
     ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
-    its objects, that come while no request is under way.
+    its objects, that come while no request is under way. ``patterns`` say which values it makes up.
     """
 
     samples: tuple[Sample, ...] = ()
     settle: float = 0.0
     idle: frozenset[Signature] = frozenset()
     longest: float = 0.0
+    patterns: Patterns = field(default_factory=Patterns)
 
     def is_idle(self, move: Move) -> bool:
         """Tell whether a step is of a kind that comes while no request is under way."""
@@ -68,10 +79,17 @@ class Sequential(Alone):
         """Prepare a run with new values."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
+        self.before = False
         self.late: list[tuple[float, Signature]] = []
         self._watching = watching
+        self.shown = self._attribution.shown = {}
+
+    async def _note_passed(self) -> None:
+        self.before = self.before or bool(self._passed)
+        await super()._note_passed()
 
     async def _loop(self) -> None:
+        await self._note_passed()
         self.states.append(await self._observe())
         for request in self._requests.values():
             await self._go(Move(request.actor, START, ""))
@@ -160,7 +178,13 @@ class Idle(Alone):
 
 
 async def preflight(world: WireWorld) -> Learned:
-    """Send what the scenario would send, one request after another, and learn from it.
+    """Send what the scenario would send, one request after another, and learn from it."""
+    learned = await _learned(world)
+    return replace(learned, patterns=learn([sample.shown for sample in learned.samples], time.time()))
+
+
+async def _learned(world: WireWorld) -> Learned:
+    """Take the samples and see what comes after the answers.
 
     A bundled Gateway is known: it is asked once, and not watched. One that goes on after its last answer is asked once
     more, with time enough for what is late to be seen as the step of its request.
@@ -201,7 +225,7 @@ async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequenti
     for _ in range(CROSSINGS):
         drive = world.begun(Sequential(world, watching=watching))
         try:
-            return drive, Sample(await drive.run(), tuple(drive.states))
+            return drive, Sample(await drive.run(), tuple(drive.states), drive.before, drive.shown)
         except Crossed:
             continue
         finally:

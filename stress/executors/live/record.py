@@ -74,7 +74,9 @@ class Record:
         """Note that another second began unasked before or during the last move; the first time counts."""
         self.crossed = self.crossed if self.crossed is not None else len(self.moves) - 1
 
-    def trace(self, scenario: Scenario, target: Target, names: tuple[str, str], fault: str) -> Trace:
+    def trace(
+        self, scenario: Scenario, target: Target, names: tuple[str, str], untold: frozenset[str], fault: str
+    ) -> Trace:
         """Give the trace of a run with these ``names``: the fresh value and the fingerprint."""
         states = tuple(self.snapshots) or (Snapshot(None, None),)
         told = Details(tuple(self.answers), states, tuple(self.events))
@@ -89,4 +91,5 @@ class Record:
             seconds=time.perf_counter() - self._begun,
             crossed_second=self.crossed,
             shared_connection=self.shared_connection,
+            untold=untold,
         )

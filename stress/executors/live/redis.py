@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from stress.config.target_parts import RedisStore
 
 _USUAL_PORT = 6379
+_LASTS = -1
+"""What PTTL answers of a key that does not run out."""
 
-Command = tuple[str, ...]
+Command = tuple[str | bytes, ...]
 Key = tuple[int, str]
 """A key in Redis: the number of the database, and its name."""
 Written = Key | str
@@ -45,8 +48,10 @@ class Store:
         """Take the part of the target file; nothing is started or connected yet."""
         self.valkey: Valkey | None = None
         self.embedded = store.url is None
+        self.scratch = store.scratch
         self._wanted = store.url
         self._links: dict[int, _Link] = {}
+        self._first: dict[Key, bytes | None] = {}
 
     async def open(self) -> None:
         """Start the server where none is named, and connect to it.
@@ -116,15 +121,35 @@ class Store:
             Unavailable: when it refuses to delete.
 
         """
-        here = {name for at, name in keys if at == self.database}
+        here = {name for at, name in keys if at == self.database and (at, name) not in self._first}
         replies = await self._run([*commands, *_deleting(here)], self.database)
         found = _checked(replies[: len(commands)])
         _deleted(replies[len(commands) :])
-        await self.forget([key for key in keys if key[0] != self.database])
+        await self.forget([key for key in keys if key[0] != self.database or key in self._first])
         return found
 
+    async def remember(self) -> None:
+        """Keep what is in a server that was started here: what its Gateway has written as it started.
+
+        A key that runs out by itself, such as a lease, is left alone from now on, unless a run writes it.
+        """
+        self._first.clear()
+        for database in await self._databases() if self.valkey is not None else ():
+            names = await self._names(database)
+            kept = await self.ask([one for name in names for one in (("DUMP", name), ("PTTL", name))], database)
+            for name, value, left in zip(names, kept[::2], kept[1::2], strict=True):
+                self._first[database, name] = value if left == _LASTS and isinstance(value, bytes) else None
+
+    async def empty(self) -> None:
+        """Delete everything in a server that was started here."""
+        self._first.clear()
+        if self.valkey is not None:
+            await self.ask([("FLUSHALL",)])
+
     async def forget(self, keys: Collection[Key]) -> None:
-        """Delete keys. A store that is lost keeps them: that it is lost is told elsewhere.
+        """Delete keys, but those that were there when the Gateway had started: they hold again what they held.
+
+        A store that is lost keeps them: that it is lost is told elsewhere.
 
         Raises:
             Unavailable: when it refuses.
@@ -132,14 +157,31 @@ class Store:
         """
         with suppress(StoreLost):
             for database in sorted({database for database, _ in keys}):
-                _deleted(await self._run(_deleting({name for at, name in keys if at == database}), database))
+                names = {name for at, name in keys if at == database}
+                kept = {name: value for name in names if (value := self._first.get((database, name))) is not None}
+                held = await self._run([("DUMP", name) for name in kept], database) if kept else []
+                changed = [one for one, now in zip(kept.items(), held, strict=True) if one[1] != now]
+                back: list[Command] = [("RESTORE", name, "0", value, "REPLACE") for name, value in changed]
+                _deleted(await self._run([*_deleting(names - kept.keys()), *back], database))
 
     async def clear(self, keys: Collection[Key]) -> None:
-        """Delete everything if the server was started here, else these keys."""
+        """Bring a server that was started here to where its Gateway had started; else delete these keys."""
         if self.valkey is None:
             await self.forget(keys)
-        else:
+        elif not self._first:
             await self.ask([("FLUSHALL",)])
+        else:
+            there = [(at, name) for at in await self._databases() for name in await self._names(at)]
+            lasting = {key for key, value in self._first.items() if value is not None}
+            await self.forget(lasting.union(key for key in there if key not in self._first))
+
+    async def _databases(self) -> list[int]:
+        (told,) = await self.ask([("INFO", "keyspace")])
+        return [int(number) for number in re.findall(r"(?m)^db(\d+):", str(told, "ascii"))]  # type: ignore[call-overload]
+
+    async def _names(self, database: int) -> list[str]:
+        (names,) = await self.ask([("KEYS", "*")], database)
+        return [name.decode("utf-8", "backslashreplace") for name in names]  # type: ignore[attr-defined]
 
     async def close(self) -> None:
         """Disconnect, and end the server if it was started here."""
@@ -198,7 +240,8 @@ class _Link:
 
 
 def _deleting(names: Collection[str]) -> list[Command]:
-    return [("DEL", *sorted(names))] if names else []
+    """Delete each key by itself: the nodes of a cluster take no command for keys of several slots."""
+    return [("DEL", name) for name in sorted(names)]
 
 
 def _checked(replies: list[object]) -> list[object]:

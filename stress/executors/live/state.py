@@ -5,13 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from redis.exceptions import ResponseError
+
 from stress.config.kube_keys import KubeCleanup, KubeExpiry, KubeRecords, KubeWriter
 from stress.config.placeholders import fill
-from stress.config.target_parts import Hits
+from stress.config.target_parts import Hits, Put
+from stress.core.errors import Fault, UsageFault
 from stress.core.trace import Snapshot
 from stress.executors.environment import commands
 from stress.executors.live.redis import StoreLost
-from stress.executors.observe import at_once, number, snapshot
+from stress.executors.observe import at_once, snapshot, stored, texts
 from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
 from stress.protocols.kube.requests import KubeEffect, touches_of
 
@@ -44,9 +47,33 @@ class State:
             await self._kube.probe()
 
     async def prepare(self, values: Mapping[str, str], written: set[Written]) -> None:
-        """Make what an order needs to be there, and note it as written."""
-        if self._kube is not None and self._target.each_order:
-            written.update(await self._kube.prepare(values))
+        """Make what a run needs to be there, and note it as written.
+
+        Raises:
+            UsageFault: when Redis refuses a command, or one names a key that is there in a Redis of the user's own.
+
+        """
+        for at, one in enumerate(self._target.each_run):
+            if isinstance(one, Put):
+                written.update(await self._put(at, fill(one.redis, **values)))
+            else:
+                assert self._kube is not None  # noqa: S101 - a target with such a part has it
+                written.add(await self._kube.prepare(one, values))
+
+    async def _put(self, at: int, words: tuple[str, ...]) -> set[Written]:
+        """Run one command in Redis; give the keys that it names."""
+        assert self._redis is not None  # noqa: S101 - a target with such a part has it
+        place = self._target.place("each_run", at)
+        try:
+            keys = texts((await self._redis.ask([("COMMAND", "GETKEYS", *words)]))[0])
+            if not (self._redis.embedded or self._redis.scratch) and (await self._redis.ask([("EXISTS", *keys)]))[0]:
+                hint = "let its key hold {fresh}, or say `scratch: true` of the store"
+                raise UsageFault([Fault(place, f"each_run: {' '.join(words)}: its key is there already", hint)])
+            await self._redis.ask([words])
+        except ResponseError as error:
+            hint = "write a command that names its keys, such as [SET, key, value]"
+            raise UsageFault([Fault(place, f"each_run: {' '.join(words)}: {error}", hint)]) from None
+        return {(self._redis.database, key) for key in keys}
 
     async def observe(
         self,
@@ -99,11 +126,11 @@ class State:
             return found
         asked = [fill(hits.redis, **values, record=raw[name]) for name in found.records]
         replies = await self._redis.ask(asked)
-        counts = {name: number(reply) for name, reply in zip(found.records, replies, strict=True)}
+        counts = {name: stored(hits.redis, reply) for name, reply in zip(found.records, replies, strict=True)}
         return Snapshot(found.records, counts, ended_by)
 
     async def act(
-        self, actor: str, sets: Mapping[str, str] | None, occurrence: int, values: Mapping[str, str]
+        self, actor: str, sets: Mapping[str, object] | None, occurrence: int, values: Mapping[str, str]
     ) -> Sequence[object]:
         """Let the environment act: ``sets`` is what a writer writes if not what the target says; give what came of it.
 

@@ -242,7 +242,7 @@ class KubeModel:
             changes = change(self._sets.get(move.actor) or part.sets, values)
             for key in keys:
                 memory.patch(key, changes)
-        return before if ends_incarnation(before, self.observe(memory, str), keys) else None
+        return before if ends_incarnation(before, self.observe(memory, str), move.actor, keys) else None
 
     def observe(self, memory: KubeMemory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
         """Read the state as the target says."""

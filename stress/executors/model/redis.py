@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stress.config.placeholders import fill
+from stress.config.target_parts import Put
+from stress.core.errors import Fault, UsageFault
 from stress.executors.environment import commands, ends_incarnation
 from stress.executors.model.redis_memory import Memory
 from stress.executors.model.tree import ModelStore
@@ -23,10 +26,25 @@ class RedisModel:
     watches = cancels = False
 
     def __init__(self, target: Target, values: Mapping[str, str], now: float) -> None:
-        """Begin empty; ``values`` are fingerprint and fresh value."""
+        """Begin with what the target puts there before each run; ``values`` are fingerprint and fresh value.
+
+        Raises:
+            UsageFault: when the store in memory does not take it.
+
+        """
         self._target, self._values = target, values
         self.store = ModelStore(now)
         self.rest = Memory(now, self.store.scripts)
+        for at, one in enumerate(target.each_run):
+            if isinstance(one, Put):
+                self._put(at, fill(one.redis, **values))
+
+    def _put(self, at: int, words: tuple[str, ...]) -> None:
+        try:
+            self.rest.execute(*words)
+        except (ValueError, TypeError) as error:
+            place, message = self._target.place("each_run", at), f"each_run: {' '.join(words)}: {error}"
+            raise UsageFault([Fault(place, message, "search it with --world wire")]) from None
 
     def event(self, replica: int, news: Any, naming: Callable[[str], str]) -> tuple[Move, str]:  # noqa: ANN401 - none
         """Give the move of an event: there are none.
@@ -49,7 +67,7 @@ class RedisModel:
         before = self.observe(memory, str, move.actor)
         asked = commands(self._target, move.actor, self._values["fingerprint"], self._values["fresh"])
         replies = [memory.execute(*command) for command in asked]
-        return before if ends_incarnation(before, self.observe(memory, str), replies) else None
+        return before if ends_incarnation(before, self.observe(memory, str), move.actor, replies) else None
 
     def observe(self, memory: Memory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
         """Read the state as the target says."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stress.protocols.gate import Frame
+from stress.protocols.kube.replies import generated
 from stress.protocols.kube.requests import KubeEffect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stress.protocols.kube.http import Headers
     from stress.protocols.kube.replies import Document
     from stress.protocols.kube.watches import EventParser, Watch
@@ -31,6 +34,11 @@ class KubeFrame(Frame):
     told_to_go_on: bool = False
     answer: Document | None = None
     status: int = 0
+
+    @property
+    def generated(self) -> Sequence[tuple[str, str]]:
+        """The names of which the store says that it made a part: what it was given, and what it made."""
+        return () if self.answer is None else generated(self.answer)
 
 
 @dataclass(frozen=True, slots=True)

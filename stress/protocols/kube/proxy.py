@@ -97,8 +97,8 @@ class KubeProxy:
         if tls is not None:
             tls.set_alpn_protocols(["http/1.1"])
         self._listener = await loop.create_server(lambda: KubeChannel(self), "127.0.0.1", port, ssl=tls)
-        listening: int = self._listener.sockets[0].getsockname()[1]
-        return listening
+        self.port: int = self._listener.sockets[0].getsockname()[1]
+        return self.port
 
     async def close(self) -> None:
         """Stop listening and end every connection."""

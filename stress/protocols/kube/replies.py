@@ -91,6 +91,21 @@ def uid_of(read: Document) -> str:
     return str(meta(read).get("uid") or _part(read, "details").get("uid") or "")
 
 
+def generated(read: Document) -> list[tuple[str, str]]:
+    """Give the names that the server made of a ``generateName``, oldest object first: that prefix, and the rest."""
+    items = read.get("items")
+    several = [meta(one) for one in items if isinstance(one, dict)] if isinstance(items, list) else [meta(read)]
+    found = [(str(one.get("generateName") or ""), str(one.get("name") or ""), version_of(one)) for one in several]
+    found.sort(key=lambda one: one[2])
+    return [(prefix, name[len(prefix) :]) for prefix, name, _ in found if prefix and name.startswith(prefix)]
+
+
+def version_of(about: Document) -> int:
+    """Give the resourceVersion in the metadata of an object as a number; versions of one resource grow."""
+    text = str(about.get("resourceVersion") or "")
+    return int(text) if text.isdecimal() else 0
+
+
 def _shown(item: Document, show: Sequence[str]) -> str:
     words = [str(meta(item).get("name", ""))]
     for path in show:

@@ -234,6 +234,11 @@ class KubeRules:
         return found
 
 
+def reads_of(resources: Sequence[str]) -> tuple[str, ...]:
+    """Give the rules by which reads of resources are steps in any group, but for the lists that fill a cache."""
+    return tuple(rule for name in resources for rule in (f"!get,list,event {name}", f"list {name} resourceVersion=0"))
+
+
 _Rule = tuple[bool, frozenset[str], re.Pattern[str], str, str]
 
 

@@ -20,7 +20,7 @@ from stress.protocols.kube.watches import Event, EventParser, Watch
 if TYPE_CHECKING:
     from stress.protocols.kube.session import KubeChannel
 
-_CONTINUE, _OK, _MULTIPLE, _GONE = 100, 200, 300, 410
+_CONTINUE, _OK, _MULTIPLE, _REFUSED, _NOT_FOUND, _GONE = 100, 200, 300, 400, 404, 410
 
 
 class Return:
@@ -195,6 +195,8 @@ class Return:
             read = document(kind, coding, b"".join(flight.body))
         if self._announced(flight):
             self._proxy.watches.wrote(flight.effect, read)
+        if flight.status >= _REFUSED and (flight.status != _NOT_FOUND or flight.effect.verb == "create"):
+            self._proxy.gate.heard.error(flight.frame.command, told(flight.status, read))
         if flight.waited:
             self._answer(flight, read)
 

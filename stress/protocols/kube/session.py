@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 HELD_BYTES = 4 * 1024 * 1024
 """So much of a watch is held at most before no more of it is read; of requests, before no more are taken."""
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_WEBSOCKET = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+"""The answer to a watch over a WebSocket, which the gate does not read: clients fall back to a plain one."""
 
 
 class KubeChannel(asyncio.Protocol):
@@ -148,6 +150,9 @@ class KubeChannel(asyncio.Protocol):
             self.gate.fail(f"a request of the Gateway could not be read: {fault}")
             self.abort()
             return
+        if any(header(request.headers, b"upgrade").lower() == b"websocket" for request in requests):
+            self._refuse_websocket()
+            return
         frames = [self._frame(request) for request in requests]
         if frames and self._going_on:
             frames[0].told_to_go_on, self._going_on = True, False
@@ -158,6 +163,12 @@ class KubeChannel(asyncio.Protocol):
             self._client.write(_GO_ON)
         if frames:
             self._arrived(frames)
+
+    def _refuse_websocket(self) -> None:
+        """Answer that there is none; it is the first request of its connection, as no other can follow it."""
+        if self._client is not None:
+            self._client.write(_NO_WEBSOCKET)
+            self._client.close()
 
     def _arrived(self, frames: list[KubeFrame]) -> None:
         self._fresh += frames

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.kube.http import MAX_BODY, Data
-from stress.protocols.kube.replies import PROTOBUF, Document, meta, uid_of, watched
+from stress.protocols.kube.replies import PROTOBUF, Document, meta, uid_of, version_of, watched
 
 if TYPE_CHECKING:
     from stress.protocols.gate import Gate
@@ -154,14 +154,14 @@ class Watch:
         self.effect = effect
         self.initial = effect.parameter("sendInitialEvents") == "true"
         self.paused = False
-        self.seen = _number(effect.parameter("resourceVersion"))
+        self.seen = version_of({"resourceVersion": effect.parameter("resourceVersion")})
         self._gone: dict[str, None] = {}
 
     def take_in(self, event: Event) -> bool:
         """Note an event; tell whether it passes because it is a bookmark, or of the initial list."""
         passes = self.initial or event.type == BOOKMARK
         self.initial = self.initial and not event.ends_initial
-        self.seen = max(self.seen, _number(meta(event.object).get("resourceVersion")))
+        self.seen = max(self.seen, version_of(meta(event.object)))
         if event.type == DELETED:
             self._gone[uid_of(event.object)] = None
             if len(self._gone) > _GONE:
@@ -235,7 +235,7 @@ class Watches:
                 named = effect.of(name)
             waits = bool(meta(one).get("finalizers"))  # it is only marked as deleted
             deleted = one.get("kind") == "Status" or (effect.verb == "deletecollection" and not waits)
-            write = Written(named, uid, 0 if deleted else _number(meta(one).get("resourceVersion")))
+            write = Written(named, uid, 0 if deleted else version_of(meta(one)))
             if len(self._awaited) > _GONE:  # nobody has waited for long
                 self._prune()
             if uid:
@@ -256,9 +256,3 @@ class Watches:
     def _prune(self) -> bool:
         self._awaited = [(watch, write) for watch, write in self._awaited if watch in self._open and watch.lacks(write)]
         return bool(self._awaited)
-
-
-def _number(version: object) -> int:
-    """Give a resourceVersion as a number; versions of one resource grow."""
-    text = str(version or "")
-    return int(text) if text.isdecimal() else 0

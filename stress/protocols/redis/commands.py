@@ -20,8 +20,9 @@ _SUBSCRIBE = {b"SUBSCRIBE": b"", b"PSUBSCRIBE": b"p", b"SSUBSCRIBE": b"s"}
 _UNSUBSCRIBE = {b"UNSUBSCRIBE": b"", b"PUNSUBSCRIBE": b"p", b"SUNSUBSCRIBE": b"s"}
 _CONFIRMED = frozenset([*_SUBSCRIBE, *_UNSUBSCRIBE])
 _PUSHED = frozenset(b"message pmessage smessage invalidate".split())
-_CHANGES = frozenset(b"SELECT EXEC HELLO RESET MONITOR SHUTDOWN".split())
+_CHANGES = frozenset(b"AUTH SELECT EXEC HELLO RESET MONITOR SHUTDOWN".split())
 """Commands whose reply tells whether they changed the connection."""
+_FINDS_NODES = frozenset(b"CLUSTER SENTINEL".split())
 _READS_ALL = frozenset(b"KEYS SCAN RANDOMKEY DBSIZE".split())
 _WRITES_ALL = frozenset(b"FLUSHALL FLUSHDB SWAPDB MOVE".split())
 _SCRIPTS = frozenset(b"EVAL EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO".split())
@@ -68,6 +69,11 @@ class Command:
     awaited: Awaited | None = None
     effects: tuple[Effect, ...] = ()
     watched: tuple[Effect, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called, in capitals."""
+        return verb(self.request.args).decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,12 @@ def is_blocking(args: Sequence[bytes]) -> bool:
         return name in _BLOCKING
     words = [arg.upper() for arg in args]
     return b"BLOCK" in words[: words.index(b"STREAMS") if b"STREAMS" in words else None]
+
+
+def finds_nodes(requests: Iterable[Request]) -> list[str]:
+    """Name those requests that ask for the addresses of nodes, which lead past the gate: of CLUSTER and SENTINEL."""
+    asked = [request.args for request in requests if verb(request.args) in _FINDS_NODES]
+    return [b" ".join(args[:2]).decode("latin-1").upper() for args in asked]
 
 
 def is_script(args: Sequence[bytes]) -> bool:

@@ -35,6 +35,11 @@ class Owed:
     awaited: Awaited
     command: Command | None = None
 
+    @property
+    def name(self) -> str:
+        """What the command is called, as far as it is known."""
+        return self.frame.command if self.frame is not None else self.awaited.name.decode("latin-1")
+
 
 class Debts:
     """All that is owed, the next reply first."""

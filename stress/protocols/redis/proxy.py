@@ -56,8 +56,8 @@ class RedisProxy:
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: RedisChannel(self), "127.0.0.1", port)
-        listening: int = self._listener.sockets[0].getsockname()[1]
-        return listening
+        self.port: int = self._listener.sockets[0].getsockname()[1]
+        return self.port
 
     async def catch_up(self) -> None:
         """Wait until the server has served what it was sent before, and its replies are here."""

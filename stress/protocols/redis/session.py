@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from stress.protocols.acknowledge import acknowledge
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
-from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, pushed
+from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, finds_nodes, pushed
 from stress.protocols.redis.debts import Debts, RedisFrame
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
 from stress.protocols.redis.requests import Request, RequestParser
@@ -168,6 +168,7 @@ class RedisChannel(asyncio.Protocol):
             return
         if self._requests.partial:
             acknowledge(self._client)
+        self.gate.heard.discoveries |= dict.fromkeys(finds_nodes(requests))
         if self.gate.open and not self._fresh:
             self._through(requests)
             return
@@ -195,6 +196,7 @@ class RedisChannel(asyncio.Protocol):
     def _pass(self, commands: Sequence[Command]) -> None:
         for command in commands:
             self._owed.passed(command)
+            self.gate.heard.passed[command.name] += 1
         self._write(b"".join([command.request.raw for command in commands]))
 
     def _transmit(self, frame: RedisFrame) -> None:
@@ -273,6 +275,8 @@ class RedisChannel(asyncio.Protocol):
             count = owed.left if isinstance(reply.value, ReplyError) else 1  # an error ends a SUBSCRIBE of many
         self._owed.paid(count)
         frame = owed.frame
+        if isinstance(reply.value, ReplyError):
+            self.gate.heard.error(owed.name, str(reply.value))
         if frame is None:
             return self._announce(reply, owed.command.effects[0]) if owed.command is not None else None
         frame.replies.append(reply.value)

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.core.masking import clean
-from stress.core.outcomes import Row
+from stress.core.outcome_map import Row
 from stress.core.schedule import Order
 from stress.core.verdict import counted
 from stress.report.explain.words import listed
@@ -17,7 +17,7 @@ from stress.report.explain.words import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.core.outcomes import Left, Told
+    from stress.core.outcome_map import Left, Told
     from stress.core.step import Move
     from stress.core.verdict import Evidence
     from stress.report.events import Result

@@ -46,6 +46,8 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
     lines.append(
         f"{switches} context {'switch' if switches == 1 else 'switches'}; failed again in {good} of {of} replays"
     )
+    if finding.value_matters:
+        lines += wrap(clean(finding.value_matters), max(width, _NARROWEST), subsequent_indent="  ")
     if not finding.confirmed:
         lines.append(clean(f"seen in the {finding.world} world only, not confirmed on the wire"))
     if order_file:

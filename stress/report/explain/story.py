@@ -111,6 +111,8 @@ def _answer(trace: Trace, actor: str) -> Answer | None:
 
 def _effects(trace: Trace, violation: Violation) -> list[str]:
     """Say what came of it; for the bundled checks in words, for any other with what it says itself."""
+    if violation.observed in (one.without_record for one in trace.answers if one.nameless):
+        return [violation.observed]
     if violation.invariant in _WORDS:
         return _WORDS[violation.invariant](trace, violation)
     if violation.invariant.startswith(ASSERTION):
@@ -164,6 +166,11 @@ def _errors(trace: Trace, violation: Violation) -> list[str]:
     return [f"{answer.actor} was answered {_status(answer)}" for answer in told]
 
 
+def _results(trace: Trace, violation: Violation) -> list[str]:
+    told = [answer for answer in trace.answers if answer.actor in violation.answers and answer.record]
+    return [listed([f"{answer.actor} was told {answer.record}" for answer in told])]
+
+
 _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {
     "no_server_error": _errors,
     "one_active_record": _records,
@@ -171,6 +178,7 @@ _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {
     "hits_equal_answers": _hits,
     "distinct_counts": _counts,
     "linearizable_hits": _order,
+    "same_answer": _results,
 }
 
 

@@ -143,6 +143,7 @@ class _Page:
             "cause": CAUSES[finding.cause],
             "replay": replay_command(f"{self._folder}/{order_name(number)}"),
             "replays": finding.replays,
+            "value_matters": finding.value_matters,
             "switches": finding.order.switches(),
             "world": finding.world,
             "confirmed": finding.confirmed,

@@ -121,6 +121,7 @@ async def test_an_event_that_is_let_through_is_known_to_the_next_request() -> No
     assert told == {"A A B B": [("A", 201), ("B", 500)], "A A watch:1 B B": [("A", 201), ("B", 202)]}
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_replays_with_events_of_a_watch_give_the_same_trace() -> None:
     """An order that lets an event through in its midst is followed ten times, to the same trace."""
@@ -176,7 +177,7 @@ async def test_objects_of_an_order_are_there_before_it_and_gone_after(tmp_path: 
         .replace("second: matters", "second: ignored")  # a run that crosses one would be repeated
     )
     pod = '{apiVersion: v1, kind: Pod, metadata: {name: "p-{fresh}", namespace: "{namespace}"}}'
-    (tmp_path / "target.yaml").write_text(f"{text}each_order: [{pod}]\n")
+    (tmp_path / "target.yaml").write_text(f"{text}each_run: [{pod}]\n")
     seen: list[str] = []
 
     class Looking(Follow):
@@ -210,6 +211,7 @@ async def test_a_resource_that_is_not_served_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_leases_replay_the_same_on_several_pods() -> None:
     """L3 with two pods: B deletes the lease that C has just made, in each of five replays."""

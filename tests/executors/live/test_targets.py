@@ -471,6 +471,10 @@ def test_what_a_target_lacks_for_a_scenario_is_told_at_its_place(tmp_path: Path)
         WireWorld(needs, Target.load(path))
     assert [str(fault).replace(f"{tmp_path}/", "") for fault in caught.value.faults] == [
         "t.yaml:5:3: environment.cleanup is missing (scenario own needs it)",
+        (
+            "t.yaml:1:1: observe.records is missing: whether a record ends when something runs out can't be told "
+            "(scenario own has the actor expiry; say how records are read)"
+        ),
         "t.yaml:6:11: has 1 replica (scenario own sends to replica 2)",
         (
             "t.yaml:3:14: the signal has no labels.node (scenario own has adapter, alertname, kind, labels.pod, name, "
@@ -479,12 +483,20 @@ def test_what_a_target_lacks_for_a_scenario_is_told_at_its_place(tmp_path: Path)
     ]
 
 
-def test_an_incarnation_ends_when_a_record_goes_or_where_none_is_seen_a_key() -> None:
-    """A cleanup that finds nothing to delete ends none."""
+def test_an_incarnation_ends_when_a_record_goes_or_where_none_is_seen_a_cleanup_finds_one() -> None:
+    """A cleanup that finds nothing to delete ends none, and neither does a key that runs out, such as a lock."""
     none, one = Snapshot((), {}), Snapshot(("r",), {"r": 1})
     unseen = Snapshot(None, None)
-    assert [ends_incarnation(one, none, [1]), ends_incarnation(one, one, [1])] == [True, False]
-    assert [ends_incarnation(unseen, unseen, [0, 1]), ends_incarnation(unseen, unseen, [0])] == [True, False]
+    for actor in ("cleanup", "expiry"):
+        assert [ends_incarnation(one, none, actor, [1]), ends_incarnation(one, one, actor, [1])] == [True, False]
+    assert [ends_incarnation(unseen, unseen, "cleanup", found) for found in ([0, 1], [0])] == [True, False]
+    assert not ends_incarnation(unseen, unseen, "expiry", [1])
+
+
+def test_an_expiry_needs_no_records_where_nothing_is_counted_by_epoch() -> None:
+    """A scenario that asks for answers below 500 alone may let a key run out of which nothing more is known."""
+    needs = scenario(actors={"expiry": {}}, invariants=["no_server_error"])
+    WireWorld(needs, target(protocol="redis-atomic", environment={"expiry": {"redis": ["k"]}}))
 
 
 @pytest.mark.asyncio

@@ -122,6 +122,7 @@ def replied(draw: st.DrawFn) -> tuple[bytes, str, int, bytes]:
     return head + written, method, status, body
 
 
+@pytest.mark.unmeasured
 @given(st.lists(asked(), max_size=4), st.lists(st.integers(0, 10_000), max_size=12))
 def test_requests_are_the_same_in_any_chunking(sent: list[tuple[bytes, str, bytes]], cuts: list[int]) -> None:
     """Requests cut anywhere come out with their own bytes, method and body, one by one."""
@@ -130,6 +131,7 @@ def test_requests_are_the_same_in_any_chunking(sent: list[tuple[bytes, str, byte
     assert {one.target for one in found} <= {"/apis/kubernaut.ai/v1?a=%3D"}
 
 
+@pytest.mark.unmeasured
 @given(st.lists(replied(), max_size=4), st.lists(st.integers(0, 10_000), max_size=12))
 def test_replies_are_the_same_in_any_chunking(sent: list[tuple[bytes, str, int, bytes]], cuts: list[int]) -> None:
     """Replies cut anywhere give the same parts, whose bytes are the bytes that came and whose bodies h11 reads too."""
@@ -148,6 +150,7 @@ def test_replies_are_the_same_in_any_chunking(sent: list[tuple[bytes, str, int, 
     assert sum(isinstance(part, End) for part in parts) == len(sent)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("name", RECORDINGS)
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False))
@@ -161,6 +164,7 @@ def test_recordings_pass_in_any_chunking(name: str, random: object) -> None:
         assert b"".join(part.raw for part in parts) == answered
 
 
+@pytest.mark.unmeasured
 def test_recordings_byte_by_byte() -> None:
     """A recorded connection that is fed one byte at a time gives the frames that it gives as a whole."""
     sent, answered = recorded("gateway-2026-01")[3]

@@ -101,6 +101,16 @@ async def test_replies_come_in_the_order_of_the_requests(api: Api, wire: Wire) -
 
 
 @pytest.mark.asyncio
+async def test_a_watch_over_a_websocket_is_refused(api: Api, wire: Wire) -> None:
+    """A client that asks for a WebSocket is answered 403 and its connection closed, so that it watches plainly."""
+    reader, writer = await wire.connect()
+    asks = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA==\r\n"
+    writer.write(f"GET {RRS}?watch=true HTTP/1.1\r\nHost: x\r\n{asks}\r\n".encode())
+    assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
+    assert (api.seen, wire.gate.fault) == ([], "")
+
+
+@pytest.mark.asyncio
 async def test_background_passes_at_once(api: Api, wire: Wire) -> None:
     """Discovery, readiness, filling a cache, reads of the core group and reviews are never parked."""
     asked = [
@@ -546,6 +556,7 @@ async def test_tls_on_both_sides(tmp_path: Path) -> None:
 # --- the open gate -----------------------------------------------------------------------------------
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["gateway-2026-01", "gateway-newest"])

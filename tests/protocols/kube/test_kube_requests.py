@@ -10,7 +10,7 @@ from kubewire import LEASES, RRS, WATCH, event, framed, record, recorded
 from stress.core.step import Move, Step
 from stress.protocols.kube.http import Data, Head, header
 from stress.protocols.kube.replies import document, told
-from stress.protocols.kube.requests import EVENT, KubeEffect, KubeRules, described, effect_of, touches_of
+from stress.protocols.kube.requests import EVENT, KubeEffect, KubeRules, described, effect_of, reads_of, touches_of
 from stress.protocols.kube.watches import EventParser
 
 PROTOBUF = b"application/vnd.kubernetes.protobuf;stream=watch"
@@ -203,3 +203,16 @@ def test_several_events_in_one_chunk_are_cut_apart(cuts: list[int], protobuf: bo
     alone = b"".join(raw for group in groups for raw in (group.cut() if group.events else [group.raw]))
     again = framed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + alone + b"0\r\n\r\n", 1)
     assert b"".join(part.payload for part in again if isinstance(part, Data)) == body
+
+
+MAPS, LISTED = "/api/v1/namespaces/prod/configmaps", "?resourceVersion=0"
+
+
+def test_reads_of_a_resource_that_a_target_names_are_steps_in_the_core_group_too() -> None:
+    """A get, a list and an event of it are parked, a list that fills a cache is not, nor is any other resource's."""
+    event = KubeEffect(EVENT, "core", "configmaps", "prod", "a", told="ADDED")
+    asked = [effect_of("GET", f"{MAPS}/a"), effect_of("GET", MAPS), event, effect_of("GET", MAPS + LISTED)]
+    others = [effect_of("GET", "/api/v1/namespaces/prod/pods/a"), effect_of("GET", "/api/v1/namespaces/prod/pods")]
+    usual, rules = KubeRules(), KubeRules(reads_of(["configmaps"]))
+    assert [usual.background(one) for one in (*asked, *others)] == [True] * 6
+    assert [rules.background(one) for one in (*asked, *others)] == [False, False, False, True, True, True]

@@ -76,6 +76,7 @@ def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
 cuts = st.lists(st.integers(0, 1000), max_size=8)
 
 
+@pytest.mark.unmeasured
 @given(st.lists(st.lists(arguments, min_size=1, max_size=5), max_size=6), cuts)
 def test_requests_come_out_whole_under_any_chunking(sent: list[list[bytes]], places: list[int]) -> None:
     """Any commands in any chunks come out as they went in, byte for byte."""
@@ -87,6 +88,7 @@ def test_requests_come_out_whole_under_any_chunking(sent: list[list[bytes]], pla
     assert parser.partial == 0
 
 
+@pytest.mark.unmeasured
 @given(st.lists(inline | st.lists(arguments, max_size=3).map(encode), max_size=6), cuts)
 def test_inline_commands_mix_with_arrays_under_any_chunking(sent: list[bytes], places: list[int]) -> None:
     """Typed lines, empty ones and empty arrays between arrays are the same frames in any chunks as alone."""
@@ -96,6 +98,7 @@ def test_inline_commands_mix_with_arrays_under_any_chunking(sent: list[bytes], p
     assert found == [request for one in sent for request in RequestParser().feed(one)]
 
 
+@pytest.mark.measured_once
 @given(st.lists(values, max_size=5), st.integers(0, 11), cuts)
 def test_replies_come_out_whole_under_any_chunking(sent: list[object], form: int, places: list[int]) -> None:
     """Any replies in any form and chunks come out with their values, byte for byte."""
@@ -107,6 +110,7 @@ def test_replies_come_out_whole_under_any_chunking(sent: list[object], form: int
     assert parser.partial == 0
 
 
+@pytest.mark.unmeasured
 @given(st.binary(max_size=60) | st.from_regex(rb"([*$:+;|%>_.-]|-?[0-9?]|\r\n|ab){1,20}", fullmatch=True), cuts)
 def test_garbage_is_the_same_in_any_chunking(data: bytes, places: list[int]) -> None:
     """What is no frame is never taken for one because of where it was cut, and no byte before it is lost."""

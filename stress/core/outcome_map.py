@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.schedule import Order
 
 if TYPE_CHECKING:
     from stress.core.step import Move
-    from stress.core.trace import Trace
+    from stress.core.trace import Ended, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     to 1 (None: nothing was drawn). ``example`` is the order with the fewest switches that led here, the first of these.
     """
 
-    outcome: tuple[object, ...]
+    outcome: Ended
     orders: int
     sampled: int
     share: float | None
@@ -46,12 +46,12 @@ class Row(NamedTuple):
     @property
     def answers(self) -> tuple[Told, ...]:
         """What each client was told, by name of the request."""
-        return tuple(Told(*one) for one in cast("tuple[tuple[str, int, str | None, int | None], ...]", self.outcome[0]))
+        return tuple(Told(*one) for one in self.outcome[0])
 
     @property
     def left(self) -> tuple[Left, ...]:
         """What each incarnation left, the last being the final state."""
-        return tuple(Left(*one) for one in cast("tuple[Left, ...]", self.outcome[1]))
+        return tuple(Left(*one) for one in self.outcome[1])
 
 
 class Outcomes:
@@ -59,9 +59,9 @@ class Outcomes:
 
     def __init__(self) -> None:
         """Begin with no order."""
-        self._orders: dict[tuple[object, ...], int] = {}
-        self._sampled: dict[tuple[object, ...], int] = {}
-        self._examples: dict[tuple[object, ...], tuple[int, tuple[Move, ...]]] = {}
+        self._orders: dict[Ended, int] = {}
+        self._sampled: dict[Ended, int] = {}
+        self._examples: dict[Ended, tuple[int, tuple[Move, ...]]] = {}
 
     def add(self, trace: Trace, *, sampled: bool = False) -> None:
         """Take in one order; ``sampled`` tells that the uniform walk drew it, so that it counts for the shares."""

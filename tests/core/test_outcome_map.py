@@ -10,10 +10,10 @@ from conftest import scenario_of, target_of
 from known import NAME, counted_row, ended, moves, searched
 from made import answer, hand_made
 
-from stress.core.outcomes import Left, Outcomes, Row, Told
+from stress.core.outcome_map import Left, Outcomes, Row, Told
 from stress.core.schedule import Order
 from stress.core.step import START, Move
-from stress.core.trace import Details, Snapshot, Trace
+from stress.core.trace import Details, Event, Kind, Snapshot, Trace
 from stress.executors.model.executor import ModelWorld
 from stress.report.explain.endings import endings, lines_of, percent, told_below
 from stress.schedulers.exhaustive import Exhaustive
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def left(actors: str, record: str, fault: str = "") -> Trace:
-    """Make a trace of starts that left one record."""
+def left(actors: str, records: str, fault: str = "") -> Trace:
+    """Make a trace of starts that left these records."""
     moves = tuple(Move(actor, START, "", actors[: at + 1].count(actor)) for at, actor in enumerate(actors))
-    return Trace("test", "", "", 0, moves, lambda: Details((), (Snapshot((record,), None),)), fault)
+    return Trace("test", "", "", 0, moves, lambda: Details((), (Snapshot(tuple(records.split()), None),)), fault)
 
 
 def summary(outcomes: Outcomes) -> Sequence[tuple[int, int, float | None, str]]:
@@ -40,11 +40,11 @@ def test_each_outcome_has_its_orders_its_share_and_its_simplest_example() -> Non
     assert outcomes.rows == []
     outcomes.add(left("AB", "one"))
     assert summary(outcomes) == [(1, 0, None, "A B")]
-    for actors, record in (("ABAB", "two"), ("AABB", "two"), ("BBAA", "two"), ("AB", "one")):
-        outcomes.add(left(actors, record), sampled=record == "two" or actors == "AB")
+    for actors, records in (("ABAB", "one two"), ("AABB", "one two"), ("BBAA", "one two"), ("AB", "another")):
+        outcomes.add(left(actors, records), sampled=records == "one two" or actors == "AB")
     assert summary(outcomes) == [(3, 3, 0.75, "A A B B"), (2, 1, 0.25, "A B")]
     assert (outcomes.orders, outcomes.sampled) == (5, 4)
-    assert [row.outcome for row in outcomes.rows] == [left("", "two").outcome, left("", "one").outcome]
+    assert [row.outcome for row in outcomes.rows] == [left("", "one two").outcome, left("", "one").outcome]
 
 
 def test_a_run_with_a_fault_has_no_outcome() -> None:
@@ -206,3 +206,33 @@ def test_nothing_stands_below_where_there_is_no_race() -> None:
         "   1 record, 3 hits; A 202 count 2, B 202 count 3                   14       -",
         ">  1 record, 2 hits; A 202 count 2, B 202 count 2                    6       -",
     ]
+
+
+def test_a_record_is_called_by_its_place_in_the_answers() -> None:
+    """What a record is called makes no difference; which answers and states speak of the same one does."""
+
+    def ended_with(first: str, second: str, *states: Snapshot) -> object:
+        return hand_made([], [answer("A", record=first), answer("B", record=second)], states).outcome
+
+    same = (("A", 201, "record 1", None), ("B", 201, "record 1", None))
+    both = (("A", 201, "record 1", None), ("B", 201, "record 2", None))
+    assert ended_with("x", "x", Snapshot(("x", "x"), None)) == (same, ((("record 1", "record 1"), None),))
+    for first, second in (("x", "y"), ("y", "x")):
+        left_of = Snapshot(("x", "y"), {first: 1, second: None})
+        hits = (("record 1", 1), ("record 2", None))
+        assert ended_with(first, second, left_of) == (both, ((("record 1", "record 2"), hits),))
+    for high, low in (("p", "q"), ("q", "p")):
+        untold = Snapshot(("p", "q", "x"), {high: 9, low: 2, "x": 1})
+        hits = (("record 1", 1), ("record 2", 2), ("record 3", 9))
+        assert ended_with("x", "x", untold) == (same, ((("record 1", "record 2", "record 3"), hits),))
+
+
+def test_two_runs_are_the_same_whatever_values_they_show() -> None:
+    """Texts, replies, times and told counts are no part of a signature; actors, commands, objects and records are."""
+
+    def run_of(obj: str, text: str, reply: str, count: int, replied: float) -> object:
+        event = Event(0, Kind.STEP, "A", "SET", obj, text, reply, replied=replied)
+        return hand_made([event], [answer("A", record=reply, count=count)], [Snapshot((reply,), {reply: 1})]).signature
+
+    assert run_of("k", "SET k 1 PX 59993", "r", 1, 0.5) == run_of("k", "SET k 1 PX 59990", "s", 7, 0.7)
+    assert run_of("k", "SET k 1", "r", 1, 0.5) != run_of("l", "SET k 1", "r", 1, 0.5)

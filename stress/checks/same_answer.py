@@ -1,0 +1,35 @@
+"""All who were accepted are told the same result, as idempotent services answer: who comes later gets the first's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.checks._declare import Reads, invariant
+from stress.checks._incarnations import judge_each, names
+from stress.core.verdict import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.core.trace import Answer, Snapshot, Trace
+
+
+@invariant(
+    "same_answer",
+    demands="All accepted answers name the same result.",
+    reads={Reads.ANSWERS},
+    needs={Reads.NAMES},
+    names=True,
+    each_incarnation=True,
+)
+def check(trace: Trace) -> list[Violation]:
+    """Compare the records that accepted answers name."""
+    return judge_each(trace, _judge)
+
+
+def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
+    del snapshot
+    told = sorted({answer.record for answer in answers if answer.record})
+    if len(told) <= 1:
+        return []
+    return [Violation("same_answer", "the same result in all answers", ", ".join(told), names(answers), (), number)]

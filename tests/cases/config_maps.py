@@ -1,0 +1,71 @@
+"""What the services in Python have in common that keep objects in Kubernetes: HTTP in, the API server behind.
+
+Standard library alone, a thread for each request. A service gives `serve` a function that is called with the pod of an
+alert and gives the status, the name of the record, and the count or None.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+
+SECONDS = 30
+
+
+def api(method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
+    """Ask the API server on a connection of its own; ``path`` is below the service's namespace in the core group."""
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    connection = HTTPConnection(urlsplit(os.environ["KUBE_URL"]).netloc, timeout=SECONDS)
+    whole = f"/api/v1/namespaces/{os.environ['NAMESPACE']}/{path}"
+    connection.request(method, whole, None if body is None else json.dumps(body), {"Content-Type": kind})
+    answer = connection.getresponse()
+    found = json.loads(answer.read() or b"{}")
+    connection.close()
+    return answer.status, found
+
+
+def config_map(pod: str, data: dict[str, str], **metadata: object) -> Json:
+    """Make the ConfigMap of an alert."""
+    metadata = {"name": f"alert-{pod}", "labels": {"pod": pod}, **metadata}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def serve(handle: Callable[[str], tuple[int, str, int | None]]) -> None:
+    """Answer alerts on PORT."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one write for head and body
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self._answer(200, {})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            pod = body["alerts"][0]["labels"]["pod"]
+            status, record, count = handle(pod)
+            told = {"fingerprint": pod, "remediationRequestName": record}
+            self._answer(status, told if count is None else told | {"metadata": {"count": count}})
+
+        def _answer(self, status: int, told: Json) -> None:
+            text = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            """Write no log."""
+
+    ThreadingHTTPServer.daemon_threads = True
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
