@@ -7,10 +7,15 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.outcomes import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from stress.core.step import Move, Touch
+
+
+_OK = Outcome()
 
 
 class Kind(StrEnum):
@@ -48,11 +53,12 @@ class Event:
     released: float | None = None
     replied: float | None = None
     varies: bool = False
+    outcome: Outcome = _OK
 
     @property
     def signature(self) -> tuple[str, ...]:
-        """What must be equal in a replay: who did what to which object; never a raw value, a reply's text or a time."""
-        return (self.kind, self.actor, self.command, self.object, str(self.incarnation))
+        """What must be equal in a replay: who did what to which object, and how that ended; never a value or a time."""
+        return (self.kind, self.actor, self.command, self.object, str(self.incarnation), *self.outcome.kinds)
 
     def __str__(self) -> str:
         """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""

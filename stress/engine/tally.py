@@ -41,11 +41,11 @@ class Tally:
         self.shared_connection = ""
         self.pipelines: set[str] = set()
         self.ran = 0
+        self.accepted = any(trace.accepted_any for trace in sequential(world))
         self.behaviour = Behaviour(
             dict(zip(letters(world.scenario.concurrent), world.scenario.replicas or (), strict=False))
         )
         self._shows_all = shows_all(world)
-        self.accepted = any(trace.accepted_any for trace in sequential(world))
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""

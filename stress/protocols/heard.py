@@ -1,4 +1,4 @@
-"""What a store said to a Gateway that no step shows: errors, what passed the gate, and who asked where its nodes are."""
+"""What went between a Gateway and its store and is no step: errors, what passed, and questions for other nodes."""
 
 from __future__ import annotations
 

@@ -65,6 +65,11 @@ def _encoded(words: tuple[str, ...]) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
+async def connect() -> Connection:
+    """Connect to the store at REDIS_PORT."""
+    return Connection(*await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT")))
+
+
 def _told(pod: str, status: int, record: str | None, count: Reply) -> Answer:
     told: dict[str, object] = {"fingerprint": pod, "remediationRequestName": record}
     return Answer(status, told if count is None else told | {"metadata": {"count": count}})
@@ -76,7 +81,7 @@ def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, R
 
     async def answer(path: str, body: bytes) -> Answer:
         pod = json.loads(body)["alerts"][0]["labels"]["pod"] if body else path.rpartition("/")[2]
-        store = idle.pop() if idle else Connection(*await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT")))
+        store = idle.pop() if idle else await connect()
         given = await handle(store, pod)
         idle.append(store)
         return given if isinstance(given, Answer) else _told(pod, *given)

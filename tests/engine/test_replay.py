@@ -141,7 +141,7 @@ def test_a_replay_in_which_no_request_is_accepted_concludes_nothing(here: Path, 
 def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(here: Path) -> None:
     """No request of the replays is accepted, but those sent one after another are: the order does it (exit 1)."""
     change(here / "own.yaml", '"well"', '"moody"')
-    change(here / "gateway.py", "order % 2:", "order == 4:")
+    change(here / "gateway.py", "order % 2 and order > 3:", "order == 4:")
     change(here / "order.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
     assert replay(here) == (1, "STILL FAILING 1/1")
 
@@ -158,24 +158,12 @@ def test_an_order_that_fails_before_it_can_not_be_followed_is_not_searched(here:
     ("mode", "code", "line"),
     [
         ("die-after-a-step", 2, "inconclusive: Gateway 1 died (killed by signal 6)"),
-        (
-            "no-json",
-            2,
-            (
-                "inconclusive: the answer 201 to A names no record at remediationRequestName: check answers.record; "
-                "null says that answers name none"
-            ),
-        ),
         ("SIGINT-13", 130, "interrupted: failed 2 of 2"),
         ("SIGTERM-9", 130, "interrupted: failed 0 of 0"),
     ],
 )
 def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: int, line: str) -> None:
-    """The Gateway dies, names no record, or Ctrl-C: how far it came is told, and the trace so far is kept."""
-    if mode == "no-json":
-        follow(here, "A start, B start")
-        change(here / "own.yaml", "patience: 0.1\n", "patience: 0.1\nanswers: {record: remediationRequestName}\n")
-        change(here / "gateway.py", "\nWELL = 4\n", "\nWELL = 0\n")
+    """The Gateway dies, or Ctrl-C: how far it came is told, and the trace so far is kept."""
     change(here / "own.yaml", '"well"', f'"{mode}"')
     assert replay(here, "--times", "5") == (code, f"{line} (REPORT/trace.ndjson)")
     trace = next((here / "reports").iterdir()) / "trace.ndjson"

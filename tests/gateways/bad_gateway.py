@@ -80,7 +80,7 @@ async def deduplicate(fingerprint: str, *, bad: bool) -> bytes:
         await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))
     finally:
         writer.close()
-    if MODE == "moody" and order % 2:
+    if MODE == "moody" and order % 2 and order > 3:  # those before come one after another
         return ANSWERS["500"]
     told = {
         "fingerprint": fingerprint,

@@ -52,6 +52,8 @@ _MOST_PRINTED, _MOST_ASKED = 3, 20
 class WireWorld:
     """One scenario on one target, on the wire. Use it as an async context manager.
 
+    Unless ``judged`` it is entered also where the preflight shows that the target can't be tested (`stop` says why).
+
     Raises:
         Unavailable: on entering, when the store or a Gateway does not start.
         UsageFault: when the target can't play the scenario (a missing ``environment`` entry), lacks a file, or has an
@@ -69,14 +71,11 @@ class WireWorld:
         folder: Path | None = None,
         allow: Collection[str] = frozenset(),
         site: Site | None = None,
-        *,
-        judged: bool = True,
     ) -> None:
         """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
 
         ``allow`` are hosts other than this machine that a target may name. A ``site`` that is ready already is used
-        and left as it is; without one this world makes its own. Unless ``judged``, a target is entered also where the
-        preflight shows that it can't be tested as it is (`stop` says why).
+        and left as it is; without one this world makes its own.
         """
         faults = misfits(scenario, target)
         if faults:
@@ -93,7 +92,7 @@ class WireWorld:
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
         self.learned = Learned()
-        self._judged = judged
+        self.judged = True
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -106,8 +105,7 @@ class WireWorld:
             await self.site.make_namespace(self.scenario.signal.namespace)
             self.clients |= self._connect()
             await self._warm()
-            if self._judged and (fault := await self.stop()) is not None:
-                raise fault
+            await self._judge()
         except BaseException:
             await self.__aexit__()
             raise
@@ -132,12 +130,17 @@ class WireWorld:
             self.gate.heard,
             f"{sent.method} {sent.path}",
             printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
+            watching=self.site.kube is not None and bool(self.site.kube.watches),
             database=self.site.database,
         )
         return stop(seen._replace(connected=await self._connected()) if bypassed(seen) else seen)
 
+    async def _judge(self) -> None:
+        if self.judged and (fault := await self.stop()) is not None:
+            raise fault
+
     async def _connected(self) -> list[str]:
-        """Give what the Gateways are connected to beside the gate while they are asked again, as far as that is seen."""
+        """Give what the Gateways are connected to beside the gate while they are asked again, as far as it is seen."""
         client, found, own = next(iter(self.clients.values())), set[tuple[str, int]](), self.site.ports
         processes = [replica.process.pid for replica in self.replicas.values() if replica.process is not None]
         for _ in range(_MOST_ASKED if processes else 0):
@@ -205,8 +208,9 @@ class WireWorld:
         new = []
         for site in (await self.site.beside(most))[1:]:
             if site not in self._beside:
-                new.append(WireWorld(self.scenario, self.target, site.folder, site=site, judged=False))
-                self._beside[site] = new[-1]
+                self._beside[site] = beside = WireWorld(self.scenario, self.target, site.folder, site=site)
+                beside.judged = False  # this one was
+                new.append(beside)
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:
                 del self._beside[world.site]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from stress.checks import Reads, check_named
 from stress.config.target_parts import FromAnswer, Hits, Records
 from stress.core.errors import Fault, UsageFault
 from stress.core.masking import clean
@@ -38,7 +39,13 @@ def hits_alone(seen: Seen) -> UsageFault | None:
 
 
 def names_differ(seen: Seen) -> UsageFault | None:
-    """See whether the records that are observed and those that answers name have nothing in common."""
+    """See whether the records that are observed and those that answers name have nothing in common.
+
+    That matters to checks that compare the two.
+    """
+    checks = map(check_named, seen.scenario.invariants)
+    if not any(one.names and one.reads & {Reads.RECORDS, Reads.HITS} and not one.needs_one for one in checks):
+        return None  # a check that needs one of several things takes what is observed
     observed: dict[str, None] = {}
     named: dict[str, None] = {}
     for sample in seen.samples:

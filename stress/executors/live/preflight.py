@@ -104,6 +104,7 @@ class Sequential(Alone):
                     await self._go(move)
                 elif not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+            await self._until_quiescent()
             if self._faulty():
                 return
             self.states.append(await self._observe())
@@ -111,6 +112,12 @@ class Sequential(Alone):
             await self._watch()
         while not self._faulty() and not await self._settled():
             pass
+
+    async def _until_quiescent(self) -> None:
+        """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
+        until = time.perf_counter() + self._world.patience
+        while not self._faulty() and time.perf_counter() < until and (move := self._kindest()) is not None:
+            await self._go(move)
 
     async def _go(self, move: Move) -> None:
         await self._apply(move)

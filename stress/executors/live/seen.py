@@ -20,7 +20,8 @@ class Seen(NamedTuple):
 
     ``sent`` is what was asked (``POST /signals``), ``heard`` what went through the gate and is no step, ``printed`` the
     last lines of the service, ``connected`` other addresses that it is connected to, ``database`` the number of the one
-    in which state is read.
+    in which state is read. While ``watching`` the service has a cache, which may know of a write later than its reply
+    says.
     """
 
     scenario: Scenario
@@ -31,6 +32,7 @@ class Seen(NamedTuple):
     sent: str
     printed: Sequence[str] = ()
     connected: Sequence[str] = ()
+    watching: bool = False
     database: int = 0
 
     @property

@@ -85,6 +85,7 @@ class KubeProxy:
         self.channels: set[KubeChannel] = set()
         self.outdated: set[tuple[str, tuple[str, ...]]] = set()
         self._listener: asyncio.Server | None = None
+        self.port = 0
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> int:
         """Listen on 127.0.0.1; give the port. With ``tls`` the Gateway must speak it, and HTTP/1.1 is agreed on.
@@ -97,8 +98,9 @@ class KubeProxy:
         if tls is not None:
             tls.set_alpn_protocols(["http/1.1"])
         self._listener = await loop.create_server(lambda: KubeChannel(self), "127.0.0.1", port, ssl=tls)
-        self.port: int = self._listener.sockets[0].getsockname()[1]
-        return self.port
+        listening: int = self._listener.sockets[0].getsockname()[1]
+        self.port = listening
+        return listening
 
     async def close(self) -> None:
         """Stop listening and end every connection."""

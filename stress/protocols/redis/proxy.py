@@ -46,6 +46,7 @@ class RedisProxy:
         self._ask = ask
         self.channels: set[RedisChannel] = set()
         self._listener: asyncio.Server | None = None
+        self.port = 0
 
     async def start(self, port: int = 0) -> int:
         """Listen on 127.0.0.1; give the port.
@@ -56,8 +57,9 @@ class RedisProxy:
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: RedisChannel(self), "127.0.0.1", port)
-        self.port: int = self._listener.sockets[0].getsockname()[1]
-        return self.port
+        listening: int = self._listener.sockets[0].getsockname()[1]
+        self.port = listening
+        return listening
 
     async def catch_up(self) -> None:
         """Wait until the server has served what it was sent before, and its replies are here."""

@@ -75,6 +75,7 @@ async def test_a_new_connection_that_waits_for_its_greeting_is_not_blocked() -> 
                 "name": "slow",
                 "start": {"command": words, "ready": {"path": "/ready"}},
                 "stores": {"redis": {"url": url}},
+                "answers": {"created": 200},
             }
         )
         signal = {"labels": {"pod": "{fresh}", "program": program}}

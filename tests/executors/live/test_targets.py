@@ -121,6 +121,12 @@ async def recorder(
         await runner.cleanup()
 
 
+def unjudged(world: WireWorld) -> WireWorld:
+    """Let a world be entered whose Gateway uses no store."""
+    world.judged = False
+    return world
+
+
 def known_to(url: str) -> dict[str, object]:
     """Give the keys of a target that runs already."""
     return {"url": url, "stores": {"redis": {"listen": free_port()}}, "patience": 0.2}
@@ -323,10 +329,12 @@ async def test_a_body_file_and_headers_are_sent_filled(tmp_path: Path) -> None:
     seen: list[tuple[dict[str, str], str, str]] = []
     async with (
         recorder(seen) as url,
-        WireWorld(
-            scenario(signal={"alertname": "Hot-{fresh}", "namespace": "n"}, invariants=["no_server_error"]),
-            target(request=request, fingerprint="{alertname}/{namespace}/{fresh}", **known_to(url)),
-            tmp_path,
+        unjudged(
+            WireWorld(
+                scenario(signal={"alertname": "Hot-{fresh}", "namespace": "n"}, invariants=["no_server_error"]),
+                target(request=request, fingerprint="{alertname}/{namespace}/{fresh}", **known_to(url)),
+                tmp_path,
+            )
         ) as world,
     ):
         seen.clear()
@@ -346,7 +354,7 @@ async def test_a_body_file_and_headers_are_sent_filled(tmp_path: Path) -> None:
 async def test_a_gateway_that_finds_its_store_late_is_waited_for() -> None:
     """Server errors before the first order are asked again, so that they are no false alarm."""
     seen: list[tuple[dict[str, str], str, str]] = []
-    async with recorder(seen, failures=5) as url, WireWorld(scenario(), target(**known_to(url))) as world:
+    async with recorder(seen, failures=5) as url, unjudged(WireWorld(scenario(), target(**known_to(url)))) as world:
         trace = await world.run(Walk(1))
     assert [answer.status for answer in trace.answers] == [201, 201]
     rounds = {"with a failure": 3, "alone": 1, "together": 1, "one after the other": 3, "the order": 1}
@@ -357,7 +365,7 @@ async def test_a_gateway_that_finds_its_store_late_is_waited_for() -> None:
 async def test_a_gateway_that_fails_requests_that_come_together_is_not_waited_for() -> None:
     """Each is answered where it comes alone: what the others get is for the search to judge."""
     seen: list[tuple[dict[str, str], str, str]] = []
-    async with recorder(seen, together=False) as url, WireWorld(scenario(), target(**known_to(url))) as world:
+    async with recorder(seen, together=False) as url, unjudged(WireWorld(scenario(), target(**known_to(url)))) as world:
         trace = await world.run(Walk(1))
     assert [answer.status for answer in trace.answers] == [201, 500]
     rounds = {"with a failure": 1, "alone": 1, "together": 1, "one after the other": 3, "the order": 1}
@@ -435,9 +443,10 @@ async def test_a_fingerprint_may_be_a_hash_over_the_signal() -> None:
     hashed = target(
         start=own_start("racy"),
         fingerprint={"sha256": "{labels.pod}"},
+        answers={"record": None},
         observe={"records": {"redis": ["KEYS", "hits:{fingerprint}"]}},
     )
-    async with WireWorld(scenario(), hashed) as world:
+    async with WireWorld(scenario(invariants=["no_server_error"]), hashed) as world:
         trace = await world.run(Walk(1))
     assert {event.object for event in trace.events if event.kind == "step"} == {"hits:{fingerprint}"}
     assert trace.final.records == ("hits:{fingerprint}",)
