@@ -3,7 +3,7 @@
 A request that shares only the store with others is a function of its own commands and replies, with names that were
 made up renumbered from its own side. Where the same observations are followed by different steps, requests share more:
 a cache, a counter, a queue in the process. What the wire does not show ends the observations of a request: that it was
-blocked, tried the same again, had several commands under way at once, or went on after its answer.
+blocked, tried the same again, read a time, had several commands under way at once, or went on after its answer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stress.core.trace import Event, Trace
 
 _SYMBOL = re.compile(r"\{(?!fingerprint)(\w+):(\d+)\}|\{fresh\}-([A-Z])\b")
+_LEFT_OUT = re.compile(r"\{(?:number|time)\}|\*\*\*")
+"""What stands for values that are not told apart: times, numbers that were made up, secrets."""
 _PUSHED = ("MESSAGE", "PMESSAGE", "SMESSAGE", "INVALIDATE")
 _BLOCKING = re.compile(r"\b(?:B[LRZ]\w*(?:POP|MOVE|PUSH)\w*|WAIT|WAITAOF|XREAD|XREADGROUP)\b")
 
@@ -159,6 +161,8 @@ def _observed(actor: str, trace: Trace) -> Iterator[tuple[str, Event | None]]:
                 return  # it was there before: several are under way at once
             last, answered = event.replied or 0.0, event.kind is Kind.ANSWER
             yield f"{event.text} -> {event.reply}", event
+            if _LEFT_OUT.search(event.reply):
+                return
 
 
 def _after_answer(actor: str, events: Sequence[Event]) -> Sequence[Event]:

@@ -110,6 +110,8 @@ def test_what_the_wire_does_not_show_ends_the_observations() -> None:
         run(starts("A"), Line("A", "BLPOP", "q", "x"), READ, answered("A", 503)),
     ):
         assert differs(plain, odd) == ""
+    timed = READ._replace(reply="{time}")
+    assert differs(run(starts("A"), timed, other, answered("A")), run(starts("A"), timed, answered("A"))) == ""
     again = run(starts("A"), READ, READ, READ, answered("A", 503))
     assert differs(again, run(starts("A"), READ, READ, answered("A"))) == ""
 
