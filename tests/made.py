@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,14 @@ from stress.checks import cause, run_checks
 from stress.config.formats import find
 from stress.config.scenario import Scenario
 from stress.config.target import Target
+from stress.core.outcomes import Outcome, together
 from stress.core.schedule import Head, Order
 from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.core.verdict import Evidence, Violation, judge
 from stress.executors.model.executor import ModelWorld
+from stress.protocols.kube.outcomes import outcome_of as of_request
+from stress.protocols.redis.outcomes import of_command, of_transaction, value_of
+from stress.protocols.redis.replies import ReplyError
 from stress.report.events import Finding, Result
 from stress.schedulers.exhaustive import Exhaustive
 
@@ -108,3 +113,30 @@ def hostile(text: str) -> Result:
         missing=(text,),
         unexpected=(text,),
     )
+
+
+def came_to(command: str, text: str, reply: str) -> Outcome:
+    """Give what a step came to whose reply is written as it is printed: ``nil``, ``[a b]``, ``200 [rr-1]``."""
+    if command[:1].islower():
+        status, _, told = reply.partition(" ")
+        names = [{"metadata": {"name": name}} for name in told[1:-1].split(", ") if name]
+        listed = {"items": names} if told.startswith("[") else {"metadata": {"name": told}}
+        return of_request(int(status or 200), listed)
+    names = command.removeprefix("EXEC(").removesuffix(")").split("+")
+    parsed = _parsed(reply)
+    several = [(name.encode(),) for name in names]
+    if command.startswith("EXEC("):
+        return of_transaction(several, parsed)
+    if len(names) == 1:
+        return of_command([word.encode() for word in text.split(" ")] or several[0], parsed)
+    if not isinstance(parsed, list) or len(parsed) != len(names):
+        return Outcome(value=value_of(parsed, str))
+    return together([of_command(args, one) for args, one in zip(several, parsed, strict=True)])
+
+
+def _parsed(reply: str) -> object:
+    if reply.startswith("["):
+        return [_parsed(one) for one in reply[1:-1].split(" ") if one]
+    if re.match("[A-Z]{3,} [a-z A-Z]", reply):
+        return ReplyError(*reply.split(" ", 1))
+    return None if reply == "nil" else int(reply) if reply.isdecimal() else reply.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
+from stress.core.outcomes import How
 from stress.core.trace import Kind
 from stress.core.verdict import Violation
 
@@ -25,7 +26,7 @@ def check(trace: Trace) -> list[Violation]:
     seen: dict[str, set[str]] = {}
     found = []
     for event in trace.events:
-        if event.kind is not Kind.STEP or not event.object.startswith(_LEASES) or not event.reply.startswith("2"):
+        if event.kind is not Kind.STEP or not event.object.startswith(_LEASES) or event.outcome.how is not How.OK:
             continue
         if event.command in ("create", "update", "patch"):
             made[event.object], seen[event.object] = event, {event.actor}

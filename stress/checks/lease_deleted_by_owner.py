@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
+from stress.core.outcomes import How
 from stress.core.trace import Kind
 from stress.core.verdict import Violation
 
@@ -24,7 +25,7 @@ def check(trace: Trace) -> list[Violation]:
     holders: dict[str, Event] = {}
     found = []
     for event in trace.events:
-        if event.kind is not Kind.STEP or not event.object.startswith(_LEASES) or not event.reply.startswith("2"):
+        if event.kind is not Kind.STEP or not event.object.startswith(_LEASES) or event.outcome.how is not How.OK:
             continue
         holder = holders.get(event.object)
         if event.command in ("create", "update", "patch"):

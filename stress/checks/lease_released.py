@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
+from stress.core.outcomes import How
 from stress.core.trace import Kind
 from stress.core.verdict import Violation
 
@@ -23,7 +24,7 @@ def check(trace: Trace) -> list[Violation]:
     """Follow each lease from its making to its deletion."""
     held: dict[str, Event] = {}
     for event in trace.events:
-        if event.kind is Kind.STEP and event.object.startswith(_LEASES) and event.reply.startswith("2"):
+        if event.kind is Kind.STEP and event.object.startswith(_LEASES) and event.outcome.how is How.OK:
             if event.command in ("create", "update", "patch"):
                 held[event.object] = event
             elif event.command == "delete":

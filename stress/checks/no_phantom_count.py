@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import last_step
 from stress.checks._declare import Reads, invariant
+from stress.core.outcomes import How
 from stress.core.trace import Kind
 from stress.core.verdict import Violation
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 _READS = ("get", "list")
-_STORED = re.compile(r"^2\d\d (\S+) .*?(\w+)=(\d+)")
+_STORED = re.compile(r"(\S+) .*?(\w+)=(\d+)")
 
 
 @invariant(
@@ -29,7 +30,10 @@ def check(trace: Trace) -> list[Violation]:
     stored: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     shown = False
     for event in trace.events:
-        if event.kind is Kind.STEP and (seen := _STORED.match(event.reply)):
+        told = event.outcome
+        if event.kind is not Kind.STEP or event.actor.startswith("watch:") or told.how is not How.OK:
+            continue
+        if isinstance(told.value, str) and (seen := _STORED.match(told.value)):
             shown = True
             if not event.command.startswith(_READS):
                 stored[event.actor, seen[1]].add(int(seen[3]))

@@ -200,7 +200,7 @@ class EmptyKey(Part):
 
 
 Settle = Annotated[
-    Annotated[float, Field(gt=0, le=60), Tag("<seconds>")] | Annotated[EmptyKey, Tag("<key>")],
+    Annotated[float, Field(ge=0, le=60), Tag("<seconds>")] | Annotated[EmptyKey, Tag("<key>")],
     Discriminator(lambda value: "<key>" if isinstance(value, dict | EmptyKey) else "<seconds>"),
 ]
 """How long a service works on after its answers, or what shows that it has ended."""

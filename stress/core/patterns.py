@@ -7,13 +7,17 @@ is data, whatever its shape. Where they differ, prefix and suffix common to all 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
+
+from stress.core.masking import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+RECORD = "record"
+"""The command that stands for naming a record, in an answer or in the state."""
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
 SECOND = r"(?<![\da-fA-F.])\d{10}(?![\da-fA-F])"
@@ -50,6 +54,24 @@ class Unsure(NamedTuple):
     place: int
     values: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Say so for people."""
+        what = "answers named the record" if self.command == RECORD else f"{self.command} was sent with"
+        told = ", ".join(mask_text(value) for value in self.values)
+        return f"nondeterministic input: in sequential runs {what} {told}"
+
+
+class Made(NamedTuple):
+    """A generated value: where it first stood, and what it was in each sample.
+
+    ``scope`` is what it is equal within: ``request``, ``run``, or the names of the actors that share it.
+    """
+
+    command: str
+    place: int
+    values: tuple[str, ...]
+    scope: str
+
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
@@ -58,7 +80,7 @@ class Patterns:
     ``words`` are the patterns at each position; their groups are the symbols. ``objects`` are those of objects that are
     more than a symbol, and so are known with other commands too. ``data`` are the words that were equal in all samples,
     never symbols, and ``kept`` the parts of them that only look made up. ``unsure`` are words that name objects and
-    were sometimes equal.
+    were sometimes equal. ``made`` are the generated values, for people.
     """
 
     words: Mapping[Position, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
@@ -66,6 +88,7 @@ class Patterns:
     data: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     unsure: tuple[Unsure, ...] = ()
+    made: tuple[Made, ...] = ()
 
     def match(self, position: Position, word: str) -> re.Match[str] | None:
         """Match a word at a place; None where no pattern fits, or where the word is data."""
@@ -106,7 +129,29 @@ def learn(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Patte
     unsure = [one for one in differing if one.names_object and len(set(one.words)) < len(samples)]
     kept = frozenset(part for word in data for part in _LOOKS_MADE_UP.findall(word) if not _of_now(part, now))
     named = tuple(dict.fromkeys(Unsure(one.command, one.place, one.words) for one in unsure))
-    return Patterns({**objects, **values}, keys.objects, data, kept, named)
+    found = Patterns({**objects, **values}, keys.objects, data, kept, named)
+    return replace(found, made=tuple(_made(differing, found, {_name(actor) for actor in samples[0]}, now)))
+
+
+def _name(actor: str) -> str:
+    """Give the name of the request that showed something, in a command or in its answer."""
+    return actor.partition(" ")[0]
+
+
+def _made(columns: Sequence[_Column], patterns: Patterns, actors: set[str], now: float) -> Iterator[Made]:
+    """Say what was generated, each value once, and who shares it."""
+    shared: dict[tuple[str, ...], tuple[_Column, set[str]]] = {}
+    for one in columns:
+        called = "" if one.names_object else patterns.called(one.command, one.first, now)
+        matches = [patterns.match((one.command, called, one.place), word) for word in one.words]
+        for values in zip(*(match.groups() for match in matches if match is not None), strict=False):
+            if len(values) == len(one.words):
+                shared.setdefault(values, (one, set()))[1].add(_name(one.actor))
+    requests = {actor for actor in actors if ":" not in actor}
+    for values, (one, by) in shared.items():
+        among = by & requests
+        scope = "request" if len(among) == 1 else "run" if among == requests else " and ".join(sorted(among or by))
+        yield Made(one.command, one.place, values, scope)
 
 
 def _of_now(part: str, now: float) -> bool:
@@ -122,6 +167,7 @@ class _Column(NamedTuple):
     words: tuple[str, ...]
     first: str
     names_object: bool
+    actor: str
 
 
 def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Iterator[_Column]:
@@ -131,7 +177,7 @@ def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> It
                 break  # from here on the request went another way
             for place in range(1, len(shown[0].words)):
                 words = tuple(shaped(one.words[place], now) for one in shown)
-                yield _Column(shown[0].words[0], place, words, shown[0].words[1], place in shown[0].objects)
+                yield _Column(shown[0].words[0], place, words, shown[0].words[1], place in shown[0].objects, actor)
 
 
 def shaped(word: str, now: float) -> str:

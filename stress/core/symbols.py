@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from stress.core.patterns import Patterns
+from stress.core.patterns import RECORD, Patterns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,6 @@ _DAY = 86_400
 _SHORTEST_PREFIX = 12
 _SHORTEST_PART = 4
 """So long is a symbol at least that is recognised inside of other words."""
-RECORD = "record"
-"""The command that stands for naming a record, in an answer or in the state, where words are learned."""
 _UNCOUNTED = "{number}"
 _NOTHING = Patterns()
 _FINE = re.compile(r"(?<![\da-fA-F.])\d{13}(?:\d{3}|\d{6})?(?![\da-fA-F])")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.outcomes import Outcome
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from stress.core.step import Move, Touch
+
+
+_OK = Outcome()
 
 
 class Kind(StrEnum):
@@ -48,11 +54,12 @@ class Event:
     released: float | None = None
     replied: float | None = None
     varies: bool = False
+    outcome: Outcome = _OK
 
     @property
     def signature(self) -> tuple[str, ...]:
-        """What must be equal in a replay: who did what to which object; never a raw value, a reply's text or a time."""
-        return (self.kind, self.actor, self.command, self.object, str(self.incarnation))
+        """What must be equal in a replay: who did what to which object, and how that ended; never a value or a time."""
+        return (self.kind, self.actor, self.command, self.object, str(self.incarnation), *self.outcome.kinds)
 
     def __str__(self) -> str:
         """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""
@@ -205,26 +212,34 @@ class Trace:
     def outcome(self) -> Ended:
         """What a user can tell apart from outside: answers by actor, and records and hits per incarnation.
 
-        What records are called says nothing; which answers and states speak of the same record does. So each is called
-        ``record 1``, ``record 2``, … by its first place in the answers, and those that no answer names by what is left
-        of them.
+        What records are called says nothing; which answers and states speak of the same one does. So each is called
+        ``record 1``, ``record 2``, … by its first place in the answers, which are put in an order that does not depend
+        on the names of requests where anything else tells them apart; then come those that no answer names.
         """
+        left, named = self._left(), Counter(answer.record for answer in self.answers)
+
+        def place(answer: Answer) -> tuple[object, ...]:
+            record = answer.record or ""
+            count = -1 if answer.count is None else answer.count
+            return answer.status, count, -named[answer.record], left.get(record, []), answer.actor
+
+        told = dict.fromkeys(one.record for one in sorted(self.answers, key=place) if one.record is not None)
+        untold = sorted((name for name in left if name not in told), key=lambda name: (left[name], name))
+        names = {name: f"record {number}" for number, name in enumerate([*told, *untold], start=1)}
         answers = sorted(self.answers, key=lambda answer: answer.actor)
-        told = dict.fromkeys(answer.record for answer in answers if answer.record is not None)
-        names = {name: f"record {number}" for number, name in enumerate([*told, *self._untold(told)], start=1)}
         return (
             tuple((a.actor, a.status, None if a.record is None else names[a.record], a.count) for a in answers),
             tuple(_renamed(state, names) for state in self.incarnations),
         )
 
-    def _untold(self, told: Collection[str]) -> list[str]:
-        """Give the records that no answer names; two of which the same is left may change places."""
+    def _left(self) -> dict[str, list[str]]:
+        """Give for each record what is left of it: in which states it is, with what hits."""
         left: dict[str, list[str]] = {}
         for number, state in enumerate(self.incarnations):
             for name in (*(state.records or ()), *(state.hits or ())):
                 hits = (state.hits or {}).get(name)
-                left.setdefault(name, []).append(f"{number} {-1 if hits is None else hits:020}")
-        return sorted((name for name in left if name not in told), key=lambda name: (left[name], name))
+                left.setdefault(name, []).append(f"{number} {'~' if hits is None else f'{hits:020}'}")
+        return left
 
     def steps_of(self, actor: str) -> list[Event]:
         """All store steps of one actor, in order."""

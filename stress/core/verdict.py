@@ -86,10 +86,12 @@ class Evidence:
     ``stopped`` tells that the search ended with a race, long before it had covered anything. ``shared_only`` marks an
     assumption: requests share only the store.
     ``renamed`` tells that classes are counted up to the names of identical requests. ``draws`` tells what each sampler
-    drew. ``beside`` is a schedule, by its actors, that broke what no schedule of a search did that had run them all:
-    then requests share more than the store.
+    drew. ``beside`` is a schedule, by its actors, that broke what no schedule of a search did that had run them all,
+    ``differs`` says in which two schedules requests went on differently after equal observations: of either follows
+    that requests share more than the store.
     ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none did). Then
-    ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own order.
+    ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own order, or that
+    differs in what the store shows where requests share more.
     ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
     on the server was not explored.
     """
@@ -115,6 +117,7 @@ class Evidence:
     renamed: bool = False
     draws: tuple[Sampled, ...] = ()
     beside: str = ""
+    differs: str = ""
     shared_connection: str = ""
     in_order: bool = False
     pipelines: tuple[str, ...] = ()
@@ -133,8 +136,10 @@ class Evidence:
     @property
     def covered(self) -> str:
         """Say in words how much was covered."""
-        if self.beside:
-            return f"bounded: requests share more than the store (found beside the search: {self.beside})"
+        if self.beside or self.differs:
+            shown = f"found beside the search: {self.beside}" if self.beside else self.differs
+            so_far = "" if self.beside else f"; {self._counted}"
+            return f"bounded: requests share more than the store ({shown}){so_far}"
         if self.stopped and not self.exhausted:
             ran = self.orders + self.sampled
             told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []

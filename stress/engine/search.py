@@ -149,6 +149,8 @@ class Search:
                 self._tally.notes.append(
                     f"each run waits {world.learned.settle:.2g} s after an answer for what is late"
                 )
+            if isinstance(world, WireWorld):
+                self._tally.notes += map(str, world.learned.patterns.unsure)
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
@@ -245,7 +247,8 @@ class Search:
         auto = explorer if isinstance(explorer, Auto) else None
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
         beside, shared = self._beside(explorer), self._tally.shared_connection
-        exhausted = explorer.exhausted and not beside and not shared
+        differs = self._tally.behaviour.contradiction
+        exhausted = explorer.exhausted and not beside and not differs and not shared
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
@@ -253,9 +256,10 @@ class Search:
             seconds=time.monotonic() - self._begun,
             exhausted=exhausted,
             beside=beside,
+            differs=differs,
             shared_connection=shared,
             pipelines=tuple(sorted(self._tally.pipelines)),
-            in_order=explorer.exhausted and bool(shared) and not beside,
+            in_order=explorer.exhausted and bool(shared or differs) and not beside,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,

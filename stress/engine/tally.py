@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from stress.checks import cause, run_checks
 from stress.core.outcome_map import Outcomes
-from stress.core.step import Move
+from stress.core.step import Move, letters
+from stress.engine.behaviour import Behaviour
 from stress.engine.running import doubt, follow, none_accepted, order_of, sequential
+from stress.executors.live.executor import WireWorld
 from stress.report.events import Finding
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ class Tally:
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
     is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
-    ``pipelines`` are the commands that went out together and were released as one step. ``fault`` says why nothing
-    more may be concluded, ``notes`` are for the user. ``accepted`` is whether a request of any run was accepted, or one
-    before the search.
+    ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
+    did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
+    ``notes`` are for the user. ``accepted`` is whether a request of any run was accepted, or one before the search.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -40,6 +42,10 @@ class Tally:
         self.pipelines: set[str] = set()
         self.ran = 0
         self.accepted = any(trace.accepted_any for trace in sequential(world))
+        self.behaviour = Behaviour(
+            dict(zip(letters(world.scenario.concurrent), world.scenario.replicas or (), strict=False))
+        )
+        self._shows_all = shows_all(world)
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
@@ -52,6 +58,8 @@ class Tally:
             return ()
         self.accepted = self.accepted or trace.accepted_any
         self.outcomes.add(trace, sampled=drawn)
+        if self._shows_all:
+            self.behaviour.take(trace)
         violations = tuple(run_checks(self._world.scenario.invariants, trace))
         if news and any(violation.invariant not in self.found for violation in violations):
             await self._note(trace, violations)
@@ -92,3 +100,15 @@ class Tally:
             "an order failed in a run that crossed a second, and not again, with or without a move of the clock"
         )
         return None
+
+
+def shows_all(world: World) -> bool:
+    """Tell whether a trace has all that a request observes: every reply in full, and no command that is another's.
+
+    Replies of Kubernetes are shown in short. A service that works on after its answers, or without any, may have
+    commands that are taken for a request's.
+    """
+    if not isinstance(world, WireWorld) or world.target.stores.kubernetes is not None:
+        return False
+    learned = world.learned
+    return not learned.settle and not learned.idle and (world.target.correlation or "").lower() != "traceparent"

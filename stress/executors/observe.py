@@ -69,8 +69,10 @@ def with_told_hits(target: Target, details: Details) -> Details:
         count = answer.count if path == target.answers.count else number(field(answer.body, path))
         count = 1 if count is None and answer.created else count
         hits = told[answer.incarnations[-1]]
-        if count is not None and answer.record in hits:
-            hits[answer.record] = max(count, hits[answer.record] or 0)
+        # An answer that names no record can only mean the one that there is.
+        record = next(iter(hits)) if answer.record is None and len(hits) == 1 else answer.record
+        if count is not None and record in hits:
+            hits[record] = max(count, hits[record] or 0)
     states = [
         state if state.records is None else Snapshot(state.records, hits, state.ended_by)
         for state, hits in zip(details.incarnations, told, strict=True)

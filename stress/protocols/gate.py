@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stress.core.outcomes import Outcome
 from stress.protocols.heard import Heard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from stress.core.step import Step, Touch
 
@@ -56,6 +57,11 @@ class Frame:
     def generated(self) -> Sequence[tuple[str, str]]:
         """The names of which the store says that it made a part: what it was given, and what it made."""
         return ()
+
+    def outcome(self, naming: Callable[[str], str]) -> Outcome:
+        """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""
+        del naming
+        return Outcome()
 
 
 class Effect(Protocol):

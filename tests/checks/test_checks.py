@@ -10,6 +10,7 @@ import pytest
 from conftest import scenario_of, target_of
 from hypothesis import example, given
 from hypothesis import strategies as st
+from made import came_to
 
 import stress.checks
 from stress.checks import any_checked, cause, not_checked, run_checks, why_not_checked
@@ -257,7 +258,8 @@ def did(*lines: str) -> tuple[Event, ...]:
     for index, line in enumerate(lines):
         words, _, reply = line.partition(" -> ")
         actor, command, *names = words.split()
-        events.append(Event(index, Kind.STEP, actor, command, " ".join(names), words, reply))
+        came = came_to(command, words, reply)
+        events.append(Event(index, Kind.STEP, actor, command, " ".join(names), words, reply, outcome=came))
     return tuple(events)
 
 

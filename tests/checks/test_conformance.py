@@ -111,7 +111,9 @@ def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
             status, record, count = run.told[move.actor]
             events.append(Event(len(events), Kind.ANSWER, move.actor, str(status)))
             times, of = (started[move.actor], events[-1].index), tuple(dict.fromkeys(places.get(move.actor, [epoch])))
-            answers.append(Answer(move.actor, status, record, count, *times, status == 201, status == 202, of))
+            nameless = record is None and status in (201, 202)
+            kinds = (status == 201, status == 202, of)
+            answers.append(Answer(move.actor, status, record, count, *times, *kinds, nameless=nameless))
     details = Details(answers, run.states, events)
     return Trace("test", "", "", len(run.told), [one.move for one in effects], lambda: details)
 

@@ -536,7 +536,8 @@ def test_examples_of_the_guide_load(tmp_path: Path) -> None:
     guide = (bundled("") / "README.md").read_text()
     examples = [block.split("```")[0] for block in guide.split("```yaml\n")[1:]]
     assert len(examples) == 3
-    (tmp_path / "my-gateway").mkdir()
+    (tmp_path / "my-gateway" / "src").mkdir(parents=True)
+    (tmp_path / "my-gateway" / "src" / "server.js").write_text("")
     (tmp_path / "my-body.json").write_text("{}")
     (tmp_path / "crd.yaml").write_text("")
     shown: set[str] = set()

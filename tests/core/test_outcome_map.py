@@ -22,6 +22,8 @@ from stress.schedulers.random_walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stress.core.trace import Answer
+
 
 def left(actors: str, records: str, fault: str = "") -> Trace:
     """Make a trace of starts that left these records."""
@@ -236,3 +238,18 @@ def test_two_runs_are_the_same_whatever_values_they_show() -> None:
 
     assert run_of("k", "SET k 1 PX 59993", "r", 1, 0.5) == run_of("k", "SET k 1 PX 59990", "s", 7, 0.7)
     assert run_of("k", "SET k 1", "r", 1, 0.5) != run_of("l", "SET k 1", "r", 1, 0.5)
+
+
+def test_what_records_are_called_does_not_depend_on_the_names_of_requests() -> None:
+    """Two requests that change places lead to the same outcome up to their names."""
+
+    def told(first: Answer, second: Answer) -> object:
+        answers, states = hand_made([], [first, second], [Snapshot(("x",), {"x": 2})]).outcome
+        return sorted(repr(one[1:]) for one in answers), states
+
+    assert told(answer("A", record="x"), answer("B", 202, record="y", count=1)) == told(
+        answer("A", 202, record="y", count=1), answer("B", record="x")
+    )
+    assert told(answer("A", record="x"), answer("B", record="y")) == told(
+        answer("A", record="y"), answer("B", record="x")
+    )

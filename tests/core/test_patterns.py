@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stress.core.patterns import Patterns, Shown, Unsure, learn
+from stress.core.patterns import Made, Patterns, Shown, Unsure, learn
 from stress.core.symbols import Names
 
 if TYPE_CHECKING:
@@ -200,6 +200,11 @@ def test_what_is_sometimes_equal_is_named() -> None:
     """An object whose name two of three samples have in common is a nondeterministic input."""
     patterns = learned("job:1041", "job:1041", "job:1042")
     assert patterns.unsure == (Unsure("GET", 1, ("job:1041", "job:1041", "job:1042")),)
+    assert str(patterns.unsure[0]) == (
+        "nondeterministic input: in sequential runs GET was sent with job:1041, job:1041, job:1042"
+    )
+    records = learn([sample(("record", word)) for word in ("a1", "a1", "a2")], NOW).unsure
+    assert str(records[0]) == "nondeterministic input: in sequential runs answers named the record a1, a1, a2"
     assert learned("job:1041", "job:1042", "job:1043").unsure == ()
 
 
@@ -222,3 +227,18 @@ def test_seconds_are_called_times_whether_or_not_the_samples_crossed_one() -> No
         names.meet(("GET", f"at:{NOW + 9}-7"))
         assert names.replace(f"at:{NOW + 9}-7") == "at:{time}-{id:1}"
     assert symbols(learned("k:1234567890", "k:1234567891", "k:1234567892"), "k:7") == ("7",)
+
+
+def test_a_generated_value_is_told_with_what_it_is_equal_within() -> None:
+    """A value that all requests of a run share is the run's; one that a single request shows is that request's."""
+    each = []
+    for number in (1041, 1051, 1061):
+        one = sample(("GET", f"run:{number}"), ("SET", f"job:{number + 1}", str(number + 2)))
+        other = sample(("GET", f"run:{number}"), ("DEL", f"job:{number + 3}"), actor="B")
+        each.append(one | other | sample(("record", f"rr-{number + 1}"), actor="A answer"))
+    assert learn(each, NOW).made == (
+        Made("GET", 1, ("1041", "1051", "1061"), "run"),
+        Made("SET", 1, ("1042", "1052", "1062"), "request"),
+        Made("SET", 2, ("1043", "1053", "1063"), "request"),
+        Made("DEL", 1, ("1044", "1054", "1064"), "request"),
+    )

@@ -18,7 +18,7 @@ from stress.engine.case import Pair
 from stress.engine.search import INTERRUPTED, Limits, Search
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld
-from stress.report.explain.race import race
+from stress.report.explain.race import race, title
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.starts import Starts
 
@@ -322,6 +322,8 @@ async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) ->
         "inconclusive",
         "a failing order failed in 0 of 3 replays with new values, in 0 of 3 with its own in a new process",
     )
+    told = title(result, result.findings[0])
+    assert told == "NOT CONFIRMED one_created_answer: in-process-memory on cold"
 
 
 @pytest.mark.asyncio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made import hand_made
+from made import came_to, hand_made
 from test_pattern import trace_of
 
 from stress.core.step import WHOLE, Access, Touch
@@ -21,7 +21,8 @@ def held(*steps: str) -> list[str]:
         command = text.split(" ")[0]
         text = text.removeprefix(command) if "+" in command or "(" in command else text
         text = f"{command.removeprefix('EXEC(').split('+')[0]}{text}" if text.startswith(" ") else text
-        events.append(Event(index, Kind.STEP, "A", command, "k", text, reply, (Touch("k", kinds[access]),)))
+        touches, came = (Touch("k", kinds[access]),), came_to(command, text, reply)
+        events.append(Event(index, Kind.STEP, "A", command, "k", text, reply, touches, outcome=came))
     return [after["k"] for after in course(hand_made(events)).after.values()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made import CLEANUP, RACE, TWO_RACES, found, hand_made
+from made import CLEANUP, RACE, TWO_RACES, came_to, found, hand_made
 from made import answer as answer_of
 
 from stress.core.step import Access, Touch
@@ -42,11 +42,15 @@ def _step(index: int, actor: str, command: str, rest: list[str]) -> Event:
         resource, namespace, one = name.split("/")
         subresource = command.partition("/")[2]
         effect = KubeEffect(verb, "g", resource, namespace, one.replace("*", ""), subresource)
-        return Event(index, Kind.STEP, actor, command, name, f"{command} {name}", " ".join(words), touches_of(effect))
+        text, reply = f"{command} {name}", " ".join(words)
+        came = came_to(command, text, reply)
+        return Event(index, Kind.STEP, actor, command, name, text, reply, touches_of(effect), outcome=came)
     if command.isupper() and actor.startswith("watch"):
         return Event(index, Kind.STEP, actor, command, name, command, command)
     touch = Touch(name, Access(words[0]))
-    return Event(index, Kind.STEP, actor, command, name, f"{command} {name}", " ".join(words[1:]), (touch,))
+    text, reply = f"{command} {name}", " ".join(words[1:])
+    came = came_to(command, text, reply)
+    return Event(index, Kind.STEP, actor, command, name, text, reply, (touch,), outcome=came)
 
 
 HITS = (Violation("hits_equal_answers", "2 hits", "1", ("A", "B")),)

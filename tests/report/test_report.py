@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from known import NAME, hostile_search, nearest_of_race, searched
-from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, found, hand_made, hostile, result, trace_of
+from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, came_to, found, hand_made, hostile, result, trace_of
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -89,7 +89,8 @@ def test_each_bundled_race_is_told_in_one_sentence(scenario: str, target: str, n
 
 def step(index: int, actor: str, command: str, reply: str = "", access: Access = Access.READ) -> Event:
     """Make a step on the key k."""
-    return Event(index, Kind.STEP, actor, command, "k", f"{command} k", reply, (Touch("k", access),))
+    touches, came = (Touch("k", access),), came_to(command, f"{command} k", reply)
+    return Event(index, Kind.STEP, actor, command, "k", f"{command} k", reply, touches, outcome=came)
 
 
 def test_the_story_prefers_a_read_whose_actor_then_writes() -> None:

@@ -75,11 +75,13 @@ class Alone(Drive):
             await self._until_late(request)
 
     def _shows(self, request: Request) -> bool:
-        """Tell whether a step of a request is there; a message that it caused says nothing of what it does next."""
+        """Tell whether a step of a request is there; a message that it caused says nothing of what it does next.
+
+        Nor does a command that waits in the store, or comes at any time, once the request has been answered.
+        """
         own = [one for one in self._frames if one.actor == request.actor and not one.pushed]
-        return any(
-            not request.answered or one.step is None or not self._world.learned.is_idle(one.step.move) for one in own
-        )
+        is_idle = self._world.learned.is_idle
+        return any(not request.answered or not (one.waiting or is_idle(one.step.move)) for one in own if one.step)
 
     async def _until_late(self, request: Request) -> None:
         """Wait up to the settle time for the next step of a request that was answered; without one it is over."""
@@ -116,7 +118,8 @@ class Alone(Drive):
         """Note that an answered request showed no more: where no other had work left, that is how it ends."""
         expected = self._world.expected.setdefault(tuple(request.history), Counter())
         others = [one for one in self._requests.values() if one is not request]
-        if not self._frames and all(one.answered or one.task is None for one in others):
+        parked = any(not frame.waiting for frame in self._frames)
+        if not parked and all(one.answered or one.task is None for one in others):
             expected[END] = 1
         else:
             request.owes = expected.keys() != {END}

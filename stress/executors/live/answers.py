@@ -72,13 +72,14 @@ class Reader:
     def learn(self, answers: Iterable[Answer]) -> None:
         """Take in how identical requests were answered one after another.
 
-        That is, whether accepted answers name their record, by status. Where each says created, it tells nothing: whom
-        there was a record for is answered as if there was none.
+        That is, whether accepted answers name their record, by status. Where each says that it created the same record,
+        that tells nothing: whom there was a record for is answered as if there was none.
         """
         accepted = [one for one in answers if one.accepted]
         for one in accepted:
-            self._names[one.status] = one.record is not None and self._names.get(one.status, True)
-        if len(accepted) > 1 and all(one.created for one in accepted):
+            self._names[one.status] = bool(one.record) and self._names.get(one.status, True)
+        records = {one.record for one in accepted}
+        if len(accepted) > 1 and all(one.created for one in accepted) and len(records) == 1:
             self._alike = True
 
     def fingerprint(self, raw: Raw) -> str | None:
@@ -109,7 +110,7 @@ class Reader:
             either=created and duplicate and not refused,
             refused=refused,
             normal=raw.status in self.normal,
-            nameless=accepted and record is None and self._name(raw.status),
+            nameless=accepted and not record and self._name(raw.status),
         )
 
     def _name(self, status: int) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_command, mask_text
-from stress.core.patterns import Shown
+from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
-from stress.core.symbols import RECORD, Names
+from stress.core.symbols import Names
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from stress.checks import Reads, check_named
+from stress.config.placeholders import fill
 from stress.config.target_parts import FromAnswer, Hits, Records
 from stress.core.errors import Fault, UsageFault
 from stress.core.masking import clean
@@ -14,6 +16,7 @@ from stress.core.trace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from stress.config.kube_keys import KubeRecords
     from stress.core.trace import Snapshot
     from stress.executors.live.preflight import Sample
     from stress.executors.live.seen import Seen
@@ -38,7 +41,13 @@ def hits_alone(seen: Seen) -> UsageFault | None:
 
 
 def names_differ(seen: Seen) -> UsageFault | None:
-    """See whether the records that are observed and those that answers name have nothing in common."""
+    """See whether the records that are observed and those that answers name have nothing in common.
+
+    That matters to checks that compare the two.
+    """
+    checks = map(check_named, seen.scenario.invariants)
+    if not any(one.names and one.reads & {Reads.RECORDS, Reads.HITS} and not one.needs_one for one in checks):
+        return None  # a check that needs one of several things takes what is observed
     observed: dict[str, None] = {}
     named: dict[str, None] = {}
     for sample in seen.samples:
@@ -60,7 +69,7 @@ def unchanged(seen: Seen) -> UsageFault | None:
     observe = seen.target.observe
     if observe is None or observe.records is None or not seen.accepted:
         return None
-    if not any(map(_records_live, seen.samples)):
+    if not any(map(_records_live, seen.samples)) and not any(_moves_on(observe.records, one) for one in seen.samples):
         some = next((state.records for sample in seen.samples for state in _states(sample) if state.records), ())
         told = f"always named {some[0]}" if some else "named nothing"
         how = " ".join(observe.records.redis) if isinstance(observe.records, Records) else observe.records.kubernetes
@@ -83,6 +92,17 @@ def _records_live(sample: Sample) -> bool:
     names = [state.records for state in _states(sample) if state.records is not None]
     said = {one.record for one in sample.trace.answers}
     return len(set(names)) > 1 or any(said & set(one) for one in names)
+
+
+def _moves_on(records: Records | KubeRecords, sample: Sample) -> bool:
+    """Tell whether requests write what records are read from, and leave it as it was, as those who borrow do."""
+    if not isinstance(records, Records) or not any(state.records for state in _states(sample)):
+        return False
+    trace = sample.trace
+    read = fill(records.redis, fingerprint=trace.fingerprint, fresh=trace.fresh)
+    return not set(changed([sample])).isdisjoint(
+        word.replace(trace.fresh, "{fresh}").replace(trace.fingerprint, "{fingerprint}") for word in read
+    )
 
 
 def _hits_live(sample: Sample) -> bool:

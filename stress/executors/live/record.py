@@ -7,6 +7,7 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from stress.core.outcomes import BLOCKED, Outcome
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
 from stress.executors.observe import shown, with_told_hits
 
@@ -60,6 +61,7 @@ class Record:
             object=step.move.object if step else "",
             text=step.text if step else command,
             reply=shown(frame.replies, self._naming) if frame else "",
+            outcome=frame.outcome(self._naming) if frame else BLOCKED if kind is Kind.BLOCKED else Outcome(),
             touches=touches,
             incarnation=self.incarnation,
             parked=frame.parked_at - self._begun if frame else None,

@@ -61,7 +61,7 @@ class Store:
 
         """
         if self._wanted is None:
-            self.valkey = Valkey()
+            self.valkey = await Valkey.beside_others()
         self._url = self._wanted or self.valkey.url  # type: ignore[union-attr]
         parts = urlsplit(self._url)
         self.address = (parts.hostname or "", parts.port or _USUAL_PORT)

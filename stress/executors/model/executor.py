@@ -202,7 +202,10 @@ class ModelWorld:
                 places.setdefault(actor, []).append(now)
                 told = self.state.told(command, result, names.replace)
                 touches = what.touches if isinstance(what, Node) else ()
-                events.append(Event(index, Kind.STEP, actor, command, objects, what.text, told, touches, now))
+                came = self.state.outcome(what, result, names.replace)
+                events.append(
+                    Event(index, Kind.STEP, actor, command, objects, what.text, told, touches, now, outcome=came)
+                )
         states = (*ended, self.state.observe(run.memory, names.replace))
         return with_told_hits(self.target, Details(answers, states, events))
 

@@ -49,6 +49,7 @@ def answer_of(end: End, names: Names, between: tuple[int, int], places: tuple[in
         duplicate=status == _DUPLICATE,
         incarnations=places,
         error="" if outcome is not None else str(end.result),
+        nameless=outcome is not None and not outcome.record,
     )
 
 

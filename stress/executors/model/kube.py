@@ -15,6 +15,7 @@ from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
 from stress.gateways.kubeapi import RECORDS, ApiError
 from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
+from stress.protocols.kube.outcomes import outcome_of
 from stress.protocols.kube.replies import told
 from stress.protocols.kube.requests import EVENT, KubeEffect, described, effect_of
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from stress.config.kube_keys import KubeExpiry, KubeWriter
     from stress.config.scenario import Scenario
     from stress.config.target import Target
+    from stress.core.outcomes import Outcome
     from stress.core.symbols import Names
     from stress.core.trace import Snapshot
     from stress.executors.model.kube_memory import Reply
@@ -219,6 +221,12 @@ class KubeModel:
         if isinstance(result, News):
             return naming(told(result.type, result.stored.document, self._show))
         return naming(told(result.status, result.document, self._show))
+
+    def outcome(self, _node: object, result: Reply | News, naming: Callable[[str], str]) -> Outcome:
+        """Give what a step came to, or what an event tells."""
+        if isinstance(result, News):
+            return outcome_of(0, result.stored.document, self._show, naming)
+        return outcome_of(result.status, result.document, self._show, naming)
 
     def event(self, replica: int, news: News, naming: Callable[[str], str]) -> tuple[Move, str]:
         """Give the move that lets a replica know of an event, the first of its kind, and its text."""

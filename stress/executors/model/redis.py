@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 from stress.config.placeholders import fill
 from stress.config.target_parts import Put
 from stress.core.errors import Fault, UsageFault
+from stress.core.outcomes import together
 from stress.executors.environment import commands, ends_incarnation
 from stress.executors.model.redis_memory import Memory
-from stress.executors.model.tree import ModelStore
+from stress.executors.model.tree import ModelStore, Node
 from stress.executors.observe import shown, snapshot
+from stress.protocols.redis.outcomes import of_command, of_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stress.config.target import Target
+    from stress.core.outcomes import Outcome
     from stress.core.step import Move
     from stress.core.trace import Snapshot
+    from stress.executors.model.happened import Told
 
 
 class RedisModel:
@@ -62,6 +66,17 @@ class RedisModel:
         """Write what a command was replied; a pipeline has several replies on a connection, EXEC one."""
         return shown(result if "+" in command and not command.startswith("EXEC") else [result], naming)
 
+    def outcome(self, node: Node | Told, result: Any, naming: Callable[[str], str]) -> Outcome:  # noqa: ANN401 - a reply
+        """Give what a step came to."""
+        assert isinstance(node, Node)  # noqa: S101 - Redis has no events
+        command, arguments = node.move.command, node.arguments
+        if command.startswith("EXEC("):
+            return of_transaction([_encoded(*one) for one in arguments[1]], result, naming)
+        if isinstance(arguments[0], tuple):
+            several = zip(arguments[0], result, strict=True)
+            return together([of_command(_encoded(*one), reply, naming) for one, reply in several])
+        return of_command(_encoded(command, *arguments), result, naming)
+
     def act(self, move: Move, memory: Memory) -> Snapshot | None:
         """Let the environment act; give the incarnation that ended with it, if one did."""
         before = self.observe(memory, str, move.actor)
@@ -79,3 +94,7 @@ class RedisModel:
         except StopIteration as stop:
             found: Snapshot = stop.value
             return found
+
+
+def _encoded(*words: str) -> tuple[bytes, ...]:
+    return tuple(word.encode() for word in words)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stress.protocols.gate import Frame
+from stress.protocols.kube.outcomes import outcome_of
 from stress.protocols.kube.replies import generated
 from stress.protocols.kube.requests import KubeEffect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from stress.core.outcomes import Outcome
     from stress.protocols.kube.http import Headers
     from stress.protocols.kube.replies import Document
     from stress.protocols.kube.watches import EventParser, Watch
@@ -24,7 +26,8 @@ class KubeFrame(Frame):
     """A request, or an event of a watch.
 
     ``effect`` is what it does; ``answer`` what the server answered, or the object that an event tells of, as far as it
-    could be read; ``status`` the status of the reply, 0 for an event. ``told_to_go_on``: the gate itself told the
+    could be read; ``status`` the status of the reply, 0 for an event. ``show`` are the fields of objects that are told
+    besides the name. ``told_to_go_on``: the gate itself told the
     Gateway to send the body.
     """
 
@@ -34,11 +37,16 @@ class KubeFrame(Frame):
     told_to_go_on: bool = False
     answer: Document | None = None
     status: int = 0
+    show: Sequence[str] = ()
 
     @property
     def generated(self) -> Sequence[tuple[str, str]]:
         """The names of which the store says that it made a part: what it was given, and what it made."""
         return () if self.answer is None else generated(self.answer)
+
+    def outcome(self, naming: Callable[[str], str]) -> Outcome:
+        """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""
+        return outcome_of(self.status, self.answer, self.show, naming)
 
 
 @dataclass(frozen=True, slots=True)

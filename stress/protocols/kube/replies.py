@@ -62,23 +62,28 @@ def watched(content_type: bytes, event: bytes) -> tuple[str, Document]:
     return read["type"], read["object"]
 
 
-def told(status: object, read: Document | None, show: Sequence[str] = ()) -> str:
-    """Say in a few words what was answered: the status, the reason of a refusal, the name, and the fields to show.
+def words_of(read: Document | None, show: Sequence[str] = ()) -> str | tuple[str, ...]:
+    """Say in a few words what a body tells: the reason of a refusal, the name, and the fields to show.
 
-    A list gives the names of its items in its order. ``show`` are paths (``status.phase``) that are named with their
-    values where an object has them.
+    A list gives its items, in its order. ``show`` are paths (``status.phase``) that are named with their values where
+    an object has them.
     """
     if read is None:
-        return str(status)
+        return ""
     items = read.get("items")
     if isinstance(items, list):
         names = [_shown(item, show) for item in items[:_LISTED] if isinstance(item, dict)]
-        more = [f"{len(items) - _LISTED} more"] if len(items) > _LISTED else []
-        return f"{status} [{', '.join([*names, *more])}]"
+        return (*names, *([f"{len(items) - _LISTED} more"] if len(items) > _LISTED else []))
     if read.get("kind") == "Status":
         words = [str(read.get("reason", "")), str(_part(read, "details").get("name", ""))]
-        return " ".join([str(status), *(word for word in words if word)])
-    return f"{status} {_shown(read, show)}".rstrip()
+        return " ".join(word for word in words if word)
+    return _shown(read, show)
+
+
+def told(status: object, read: Document | None, show: Sequence[str] = ()) -> str:
+    """Say in a few words what was answered: the status, and what `words_of` the body says."""
+    words = words_of(read, show)
+    return f"{status} [{', '.join(words)}]" if isinstance(words, tuple) else f"{status} {words}".rstrip()
 
 
 def meta(read: Document | None) -> Document:

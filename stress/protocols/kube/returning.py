@@ -170,7 +170,7 @@ class Return:
         """Make an event a step."""
         effect = _told_by(flight.effect, event)
         frame = KubeFrame(self._channel, event.type, raw, (effect,), pushed=True, effect=effect, answer=event.object)
-        frame.actor = f"watch:{self._proxy.replica}"
+        frame.actor, frame.show = f"watch:{self._proxy.replica}", self._proxy.rules.show
         frame.replies.append(told(event.type, event.object, self._proxy.rules.show))
         frame.replied_at, frame.replies_left = frame.parked_at, 0
         self.held.append(frame)

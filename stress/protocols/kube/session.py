@@ -185,7 +185,7 @@ class KubeChannel(asyncio.Protocol):
             name = meta(document(kind, coding, request.body)).get("name")
             effect = effect.of(str(name)) if name else effect
         frame = KubeFrame(self, effect.command, with_headers(request, self.proxy.server.headers), (effect,))
-        frame.effect, frame.method = effect, request.method
+        frame.effect, frame.method, frame.show = effect, request.method, self.proxy.rules.show
         anew = effect.verb == "list" and (effect.path, effect.selectors) in self.proxy.outdated
         frame.background = anew or self.proxy.rules.background(effect)
         return frame

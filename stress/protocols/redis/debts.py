@@ -6,10 +6,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stress.core.outcomes import Outcome, together
 from stress.protocols.gate import Frame
-from stress.protocols.redis.commands import Awaited, Unit
+from stress.protocols.redis.commands import Awaited, Unit, verb
+from stress.protocols.redis.outcomes import of_command, of_transaction, value_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stress.protocols.redis.commands import Command
 
 _NO_UNIT = Unit((), parked=True)
@@ -21,6 +25,20 @@ class RedisFrame(Frame):
     """A frame of commands or a message; ``unit`` is what the commands are (none for a message)."""
 
     unit: Unit = _NO_UNIT
+
+    def outcome(self, naming: Callable[[str], str]) -> Outcome:
+        """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""
+        commands = [command for command in self.unit.commands if command.awaited is not None]
+        if not commands or len(commands) != len(self.replies):
+            return Outcome(value=value_of(self.replies, naming))
+        parts = [
+            of_transaction([effect.args for effect in command.effects], reply, naming)
+            if verb(command.request.args) == b"EXEC"
+            else of_command(command.request.args, reply, naming)
+            for command, reply in zip(commands, self.replies, strict=True)
+            if not command.passes
+        ]
+        return together(parts) if parts else Outcome()
 
 
 @dataclass(slots=True)

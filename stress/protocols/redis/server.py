@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import time
 from shutil import which
+from typing import TYPE_CHECKING, Self
 
 from stress.core.errors import Unavailable
 from stress.processes.child import accepts, free_port, listens, spawn
 
-_START_SECONDS = 10.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START_SECONDS, _PAUSE_SECONDS = 10.0, 0.005
 _TRIES = 3
 _OPTIONS = (
     "--bind",
@@ -50,32 +55,48 @@ def server_binary() -> str:
 class Valkey:
     """One embedded server, ended by `close`."""
 
+    process: subprocess.Popen[bytes]
+    port: int
+
     def __init__(self) -> None:
         """Start it and wait until it accepts connections.
-
-        A port that was free a moment ago may be taken by somebody else's server, which accepts just as well: only
-        our own child counts, and another port is tried.
 
         Raises:
             Unavailable: when it does not start.
 
         """
+        for _ in self._starting():
+            time.sleep(_PAUSE_SECONDS)
+
+    @classmethod
+    async def beside_others(cls) -> Self:
+        """Do the same while the event loop goes on, so that several start at once."""
+        server = cls.__new__(cls)
+        try:
+            for _ in server._starting():  # noqa: SLF001 - of this class
+                await asyncio.sleep(_PAUSE_SECONDS)
+        except asyncio.CancelledError:
+            server.close()
+            raise
+        return server
+
+    def _starting(self) -> Iterator[None]:
+        """Pause as long as it is not there.
+
+        A port that was free a moment ago may be taken by somebody else's server, which accepts just as well: only
+        our own child counts, and another port is tried.
+        """
         for _ in range(_TRIES):
             self.port = free_port()
             self.process = spawn([server_binary(), "--port", str(self.port), *_OPTIONS], log=subprocess.DEVNULL)
-            if self._starts():
-                return
+            deadline = time.monotonic() + _START_SECONDS
+            while self.process.poll() is None and time.monotonic() < deadline:
+                yield
+                if accepts("127.0.0.1", self.port) and listens(self.process.pid, self.port):
+                    return
             self.close()
         message = f"the embedded Valkey did not start (exit code {self.process.returncode})"
         raise Unavailable(message, "run it by hand to see why: " + server_binary())
-
-    def _starts(self) -> bool:
-        deadline = time.monotonic() + _START_SECONDS
-        while self.process.poll() is None and time.monotonic() < deadline:
-            if accepts("127.0.0.1", self.port) and listens(self.process.pid, self.port):
-                return True
-            time.sleep(0.005)
-        return False
 
     @property
     def url(self) -> str:

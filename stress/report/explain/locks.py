@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.outcomes import How
 from stress.core.step import Access
-from stress.report.explain.steps import COLLECTION, refused, saw_nothing
+from stress.report.explain.steps import COLLECTION, saw_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +39,8 @@ def takes(event: Event, name: str) -> bool:
 
 
 def refuses(event: Event) -> bool:
-    """Tell whether a step changed nothing; a creation in Redis, or a deletion, says so by 0 too."""
-    counts = any(touch.access in (Access.CREATE, Access.DELETE) for touch in event.touches)
-    return refused(event) or (counts and event.reply == "0")
+    """Tell whether a step changed nothing."""
+    return event.outcome.how in (How.ABSENT, How.REFUSED)
 
 
 def changes(event: Event) -> bool:

@@ -138,7 +138,7 @@ def _unknown(write: Event, after: Event) -> str:
     what = f"{write.actor}'s {write.command} of {write.object}"
     if after.kind is Kind.ANSWER:
         return f"{write.actor} was answered before the cache knew of its own {write.command} of {write.object}"
-    refusal = f", which was refused ({after.reply.split(' ')[0]})," if refused(after) else ""
+    refusal = f", which was refused ({str(after.outcome.value).split(' ')[0]})," if refused(after) else ""
     return f"{what} was not known to the cache when {after.actor}'s {after.command}{refusal} came"
 
 

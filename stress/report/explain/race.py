@@ -6,7 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from stress.core.masking import clean
-from stress.core.verdict import Cause
+from stress.core.verdict import Cause, Ruling
 from stress.report.explain.beside import comparison
 from stress.report.explain.columns import WIDTH, columns
 from stress.report.explain.story import ASSERTION, told
@@ -24,8 +24,9 @@ CAUSES = {
 
 
 def title(result: Result, finding: Finding) -> str:
-    """Name the race."""
-    return clean(f"RACE {', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
+    """Name the race, or what failed in a run and not in each of its replays."""
+    what = "RACE" if result.verdict.ruling is Ruling.RACE else "NOT CONFIRMED"
+    return clean(f"{what} {', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
 
 
 def race(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:

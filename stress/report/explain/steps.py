@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.outcomes import How
 from stress.core.step import WHOLE, Access
 from stress.core.trace import Kind
 from stress.report.explain.words import short
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from stress.core.trace import Event, Trace
     from stress.core.verdict import Violation
 
-_NOTHING = ("", "nil", "[]", "0")
-_REFUSED = ("nil", "[]")
 _BEFORE = "before"
 COLLECTION = "/*"
 """How the name of a collection of the Kubernetes API ends."""
@@ -73,16 +72,13 @@ def of_kubernetes(event: Event) -> bool:
 
 def refused(event: Event) -> bool:
     """Tell whether a step changed nothing although it could have: a transaction, a creation, a request that failed."""
-    if of_kubernetes(event):
-        return event.reply[:1] in ("4", "5")
-    return event.reply in _REFUSED
+    came = event.outcome
+    return came.error or (came.how in (How.ABSENT, How.REFUSED) and came.value in (None, ()))
 
 
 def saw_nothing(event: Event) -> bool:
-    """Tell whether a step was told that nothing is there."""
-    if of_kubernetes(event):
-        return event.reply.startswith("404") or event.reply.endswith(" []")
-    return event.reply in _NOTHING
+    """Tell whether a step was told that nothing is there, or that nothing was done."""
+    return event.outcome.how in (How.ABSENT, How.REFUSED)
 
 
 def common(first: Event, second: Event) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.outcomes import How, Outcome
 from stress.core.step import WHOLE, Access
 from stress.core.trace import Kind
 from stress.report.explain.steps import COLLECTION, of_kubernetes, shown
@@ -18,6 +19,7 @@ from stress.report.explain.steps import COLLECTION, of_kubernetes, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from stress.core.outcomes import Value as Told
     from stress.core.step import Touch
     from stress.core.trace import Event, Trace
 
@@ -30,7 +32,8 @@ _HARMLESS = ("clock", "client")
 """Actors of the environment that change nothing in a store."""
 _OPTIONS = re.compile(r"( (?:EX|PX|EXAT|PXAT) \d+| NX| XX| GET| KEEPTTL)*$", re.IGNORECASE)
 _FIELD = re.compile(r"[\w.:{}-]+")
-_SUCCESS = "2"
+_UNTOLD = Outcome()
+"""Of a command of several whose replies can't be told apart."""
 
 
 class Value(NamedTuple):
@@ -114,90 +117,86 @@ def _step(event: Event, touch: Touch, state: dict[str, Value]) -> Seen:
 def _after(event: Event, touch: Touch, before: Value) -> Value:
     if of_kubernetes(event):
         return _after_request(event, touch, before)
-    name, rest, reply = event.command, "", event.reply
+    name, rest, came = event.command, "", event.outcome
     if "(" in name or "+" in name:
-        if reply == "nil":
+        if came.how is How.REFUSED:
             return before
         # The text is that of the first command.
         name, *others = name.removeprefix("EXEC(").removesuffix(")").split("+")
         rest = "+".join(one for one in others if one not in _PAUSES)
-        replies = _listed(reply)
-        reply = replies[0] if len(replies) == len(others) + 1 else UNKNOWN
+        parts = came.parts or (came,)
+        came = parts[0] if len(parts) == len(others) + 1 else _UNTOLD
     words = event.text.split(" ")[2:]
     read = _COMMANDS.get(name)
     alone = len(event.touches) == 1 or name in ("DEL", "UNLINK")
-    if read is None or rest or not alone or reply == UNKNOWN or _is_error(reply):
-        unchanged = touch.access is Access.READ or name in _PAUSES or _is_error(reply)
+    if read is None or rest or not alone or came is _UNTOLD or came.error:
+        unchanged = touch.access is Access.READ or name in _PAUSES or came.error
         return before if unchanged else _UNKNOWN
-    return read(before, words, reply)
+    return read(before, words, came.value)
 
 
 def _after_request(event: Event, touch: Touch, before: Value) -> Value:
-    status, _, told = event.reply.partition(" ")
-    done = status.startswith(_SUCCESS)
+    came = event.outcome
+    done, told = not came.error, came.value
     if touch.object.endswith(COLLECTION):
         if event.command == "list" and done:
-            return Value(told.removeprefix("[").removesuffix("]"))
+            return Value(", ".join(_listed(told)))
         return _UNKNOWN if done and touch.access is not Access.READ else before
-    if status == "404" or (done and event.command == "delete"):
+    if (came.error and came.how is How.ABSENT) or (done and event.command == "delete"):
         return _ABSENT
     if not done or event.command == "list":
         return before
-    return Value(told) if told else _THERE
+    return Value(_text(told)) if told else _THERE
 
 
-def _is_error(reply: str) -> bool:
-    return re.match(r"[A-Z]{3,} [a-z A-Z]", reply) is not None and reply != "OK"
+# --- Redis commands: the value before, the words after the key, the value told; gives the value after --------
 
 
-# --- Redis commands: the value before, the words after the key, the reply; gives the value after --------
-
-
-def _get(before: Value, words: Sequence[str], reply: str) -> Value:
+def _get(before: Value, words: Sequence[str], reply: Told) -> Value:
     del before, words
-    return _ABSENT if reply == "nil" else Value(reply)
+    return _ABSENT if reply is None else Value(_text(reply))
 
 
-def _set(before: Value, words: Sequence[str], reply: str) -> Value:
+def _set(before: Value, words: Sequence[str], reply: Told) -> Value:
     told = " ".join(words)
     value = _OPTIONS.sub("", told)
     options = told[len(value) :].upper().split()
     if "GET" in options:
         return _UNKNOWN if "NX" in options or "XX" in options else Value(value)
-    if reply == "nil":
+    if reply is None:
         return _ABSENT if "XX" in options else before if before.known else _THERE
     return Value(value)
 
 
-def _setnx(before: Value, words: Sequence[str], reply: str) -> Value:
+def _setnx(before: Value, words: Sequence[str], reply: Told) -> Value:
     if reply == "1":
         return Value(" ".join(words))
     return before if before.known else _THERE
 
 
-def _exists(before: Value, words: Sequence[str], reply: str) -> Value:
+def _exists(before: Value, words: Sequence[str], reply: Told) -> Value:
     del words
     if reply == "0":
         return _ABSENT
     return before if before.known else _THERE
 
 
-def _count(before: Value, words: Sequence[str], reply: str) -> Value:
+def _count(before: Value, words: Sequence[str], reply: Told) -> Value:
     del before, words
-    return Value(reply)
+    return Value(_text(reply))
 
 
-def _gone(before: Value, words: Sequence[str], reply: str) -> Value:
+def _gone(before: Value, words: Sequence[str], reply: Told) -> Value:
     del before, words, reply
     return _ABSENT
 
 
-def _hget(before: Value, words: Sequence[str], reply: str) -> Value:
-    return _without(before, words[:1]) if reply == "nil" else _with(before, [(words[0], reply)])
+def _hget(before: Value, words: Sequence[str], reply: Told) -> Value:
+    return _without(before, words[:1]) if reply is None else _with(before, [(words[0], _text(reply))])
 
 
-def _hmget(before: Value, words: Sequence[str], reply: str) -> Value:
-    values = _listed(reply)
+def _hmget(before: Value, words: Sequence[str], reply: Told) -> Value:
+    values = reply if isinstance(reply, tuple) else (reply,)
     if len(values) != len(words):
         return before if before.known else _THERE
     for name, value in zip(words, values, strict=True):
@@ -205,48 +204,48 @@ def _hmget(before: Value, words: Sequence[str], reply: str) -> Value:
     return before
 
 
-def _hgetall(before: Value, words: Sequence[str], reply: str) -> Value:
+def _hgetall(before: Value, words: Sequence[str], reply: Told) -> Value:
     del words
-    if reply == "[]":
+    if not reply:
         return _ABSENT
     pairs = _pairs(_listed(reply))
     return (before if before.known else _THERE) if pairs is None else Value(fields=pairs)
 
 
-def _hset(before: Value, words: Sequence[str], reply: str) -> Value:
+def _hset(before: Value, words: Sequence[str], reply: Told) -> Value:
     del reply
     pairs = _pairs(words)
     return _with(before, pairs) if pairs is not None else _THERE
 
 
-def _hsetnx(before: Value, words: Sequence[str], reply: str) -> Value:
+def _hsetnx(before: Value, words: Sequence[str], reply: Told) -> Value:
     if reply == "1":
         return _with(before, [(words[0], " ".join(words[1:]))])
     return before if before.known else _THERE
 
 
-def _hincrby(before: Value, words: Sequence[str], reply: str) -> Value:
-    return _with(before, [(words[0], reply)])
+def _hincrby(before: Value, words: Sequence[str], reply: Told) -> Value:
+    return _with(before, [(words[0], _text(reply))])
 
 
-def _hdel(before: Value, words: Sequence[str], reply: str) -> Value:
+def _hdel(before: Value, words: Sequence[str], reply: Told) -> Value:
     del reply
     return _without(before, words)
 
 
-def _smembers(before: Value, words: Sequence[str], reply: str) -> Value:
+def _smembers(before: Value, words: Sequence[str], reply: Told) -> Value:
     del before, words
-    return _ABSENT if reply == "[]" else Value(reply.removeprefix("[").removesuffix("]"))
+    return Value(_text(reply)) if reply else _ABSENT
 
 
-def _sadd(before: Value, words: Sequence[str], reply: str) -> Value:
+def _sadd(before: Value, words: Sequence[str], reply: Told) -> Value:
     del reply
     if not before.known or before.fields or not before.whole:
         return _UNKNOWN
     return Value(" ".join(dict.fromkeys([*before.text.split(), *words])))
 
 
-def _srem(before: Value, words: Sequence[str], reply: str) -> Value:
+def _srem(before: Value, words: Sequence[str], reply: Told) -> Value:
     del reply
     if not before.known or before.fields or not before.whole:
         return _UNKNOWN
@@ -266,9 +265,15 @@ def _without(before: Value, names: Sequence[str]) -> Value:
     return Value(fields=left, whole=before.whole)
 
 
-def _listed(reply: str) -> list[str]:
-    """Give the words of a list; a list of one is written without brackets."""
-    return reply.removeprefix("[").removesuffix("]").split(" ")
+def _listed(told: Told) -> list[str]:
+    """Give the texts of a value, in their order."""
+    if isinstance(told, tuple):
+        return [text for one in told for text in _listed(one)]
+    return [_text(told)]
+
+
+def _text(told: Told) -> str:
+    return " ".join(_listed(told)) if isinstance(told, tuple) else "nil" if told is None else told
 
 
 def _pairs(words: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
@@ -278,7 +283,7 @@ def _pairs(words: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
     return tuple(zip(names, words[1::2], strict=True))
 
 
-_COMMANDS: Mapping[str, Callable[[Value, Sequence[str], str], Value]] = {
+_COMMANDS: Mapping[str, Callable[[Value, Sequence[str], Told], Value]] = {
     **dict.fromkeys(("GET", "GETEX"), _get),
     **dict.fromkeys(("INCR", "DECR", "INCRBY", "DECRBY", "INCRBYFLOAT"), _count),
     **dict.fromkeys(("DEL", "UNLINK", "GETDEL"), _gone),

@@ -88,7 +88,8 @@ def meaning(answer: Answer) -> str:
     """Say what a client was told besides the status: ``duplicate, count 2``."""
     if answer.error:
         return answer.error
-    word = "created" if answer.created else "duplicate" if answer.duplicate else ""
+    kinds = (("created", answer.created), ("duplicate", answer.duplicate), ("to be sent again", answer.refused))
+    word = next((word for word, so in kinds if so), "")
     told = [word, *([f"count {answer.count}"] if answer.count is not None else []), answer.record or ""]
     return ", ".join(part for part in told if part)
 

@@ -109,7 +109,7 @@ def learned(by: Reader, *answers: tuple[int, object]) -> Reader:
     return by
 
 
-NAMED, NAMELESS = {"remediationRequestName": "r"}, {"ok": True}
+NAMED, OTHER, NAMELESS = {"remediationRequestName": "r"}, {"remediationRequestName": "s"}, {"ok": True}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,8 @@ NAMED, NAMELESS = {"remediationRequestName": "r"}, {"ok": True}
         ([(201, NAMELESS), (202, NAMELESS)], ["names"], []),
         ([(201, NAMED), (201, NAMED)], ["created"], [200, 201, 202]),
         ([(202, NAMED), (202, NAMED)], [], [200, 201, 202]),
+        ([(201, NAMED), (201, OTHER)], [], [200, 201, 202]),
+        ([(201, NAMELESS), (201, NAMELESS)], ["created", "names"], []),
         ([(429, NAMELESS), (500, NAMELESS)], [], []),
     ],
 )
@@ -131,6 +133,13 @@ def test_what_answers_tell_is_learned_from_requests_one_after_another(
     by = learned(reader(), *answers)
     assert sorted(by.untold([])) == untold
     assert [status for status in (200, 201, 202, 409) if read(by, status, NAMELESS).nameless] == nameless
+
+
+def test_an_empty_name_is_none() -> None:
+    """As of a field that was never set; where that is usual it is no fault."""
+    empty = {"remediationRequestName": ""}
+    assert read(learned(reader(), (201, NAMED), (202, NAMED)), 202, empty).nameless
+    assert not read(learned(reader(), (201, NAMED), (202, empty)), 202, empty).nameless
 
 
 def test_answers_that_say_both_tell_neither() -> None:

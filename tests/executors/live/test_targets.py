@@ -427,12 +427,17 @@ def test_hits_told_under_another_path_and_records_that_no_answer_names() -> None
     ]
     details = with_told_hits(told, Details(answers, (Snapshot(("r", "s", "t"), None),)))
     assert details.incarnations == (Snapshot(("r", "s", "t"), {"r": 2, "s": None, "t": None}),)
+    nameless = [told_answer(None, '{"seen": {"times": 2}}', created=False)]
+    only = with_told_hits(told, Details(nameless, (Snapshot(("r",), None),)))
+    assert only.incarnations == (Snapshot(("r",), {"r": 2}),)
+    several = with_told_hits(told, Details(nameless, (Snapshot(("r", "s"), None),)))
+    assert several.incarnations == (Snapshot(("r", "s"), {"r": None, "s": None}),)
     unseen = Details(answers, (Snapshot(None, None),))
     assert with_told_hits(told, unseen) == unseen
     assert with_told_hits(target(protocol="redis-atomic"), details) is details
 
 
-def told_answer(record: str, body: str, *, created: bool) -> Answer:
+def told_answer(record: str | None, body: str, *, created: bool) -> Answer:
     """Make one answer."""
     return Answer("A", 201, record, 7, 0, 1, created=created, duplicate=not created, body=body)
 

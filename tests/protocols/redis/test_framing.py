@@ -98,7 +98,7 @@ def test_inline_commands_mix_with_arrays_under_any_chunking(sent: list[bytes], p
     assert found == [request for one in sent for request in RequestParser().feed(one)]
 
 
-@pytest.mark.measured_once
+@pytest.mark.unmeasured
 @given(st.lists(values, max_size=5), st.integers(0, 11), cuts)
 def test_replies_come_out_whole_under_any_chunking(sent: list[object], form: int, places: list[int]) -> None:
     """Any replies in any form and chunks come out with their values, byte for byte."""
