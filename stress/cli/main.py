@@ -25,6 +25,7 @@ LATER: dict[str, str] = {
     "run": "stress.cli.run",
     "schema": "stress.cli.schema",
     "triage": "stress.cli.triage",
+    "try": "stress.cli.try_",
 }
 """The modules of the commands, imported when asked for: each defines ``command``."""
 

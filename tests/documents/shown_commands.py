@@ -32,7 +32,7 @@ THERE = {"docs/doctor.md": "diagnose/test_doctor.py", "docs/triage.md": "diagnos
 PROGRAMS = "stress-gateway|make|pytest|go|git|pip|python3?|docker|podman|kubectl|npm|curl|psql|export"
 FILES = ("yaml", "python", "text")
 """Languages of blocks that are files."""
-NAMED = {f"stress-gateway {name}" for name in ("overhead", "promote", "replay", "triage")}
+NAMED = {f"stress-gateway {name}" for name in ("overhead", "promote", "replay", "triage", "try")}
 """Not calls: commands that need more are only named so."""
 
 GATEWAY = ROOT / "tests" / "gateways" / "lock_gateway.py"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 from click.testing import CliRunner
-from commands import own_files, stress
+from commands import BAD, own_files, report, stress
 from conftest import scenario_of, target_of
 from made import RACE, TWO_RACES, result
 
@@ -215,3 +215,30 @@ def test_an_unforeseen_error_is_our_own_bug(tmp_path: Path, monkeypatch: pytest.
     where = f"please report it with {files[0]}" if files else "and no room to write down where"
     assert (done.exit_code, done.output) == (70, f"a bug of gateway-stress: no such thing ({where})\n")
     assert [" in broken\n" in file.read_text() for file in files] == [True] * room
+
+
+# --- what a target shows before its search -----------------------------------------------------------
+
+
+def test_a_pair_that_ends_before_its_search_does_not_end_others(tmp_path: Path) -> None:
+    """A fault that only requests show ends its own pair with 64; the other is searched, and its report written."""
+    run = own_files(tmp_path, "well")
+    (tmp_path / "wrong.yaml").write_text(
+        (tmp_path / "own.yaml").read_text().replace("name: own", "name: wrong") + "answers: {created: 299}\n"
+    )
+    said = stress(tmp_path, *run, "--target", "wrong.yaml")
+    assert said.code == 1
+    assert said.err.startswith("wrong.yaml:4:20: answers.created: POST /api/v1/signals/prometheus was answered 201 [")
+    results = json.loads((tmp_path / "reports" / "latest" / "results.json").read_text())
+    assert [(one["target"], one["verdict"]) for one in results] == [("own", "race"), ("wrong", "inconclusive")]
+    assert stress(tmp_path, "run", "two.yaml", "--target", "wrong.yaml").code == 64
+
+
+def test_a_search_in_which_nothing_is_accepted_concludes_nothing(tmp_path: Path) -> None:
+    """Every request is answered 429, also one alone: neither race nor holds, and status and body are told (exit 2)."""
+    gateway = tmp_path / "gateway.py"
+    gateway.write_text(BAD.read_text().replace("said(201 if count == 1 else 202", "said(429"))
+    said = stress(tmp_path, *own_files(tmp_path, "well", program=gateway))
+    result, _ = report(tmp_path)
+    assert (said.code, result["verdict"], result["findings"]) == (2, "inconclusive", [])
+    assert result["reason"].startswith('no request of any run was accepted: A was answered 429 [{"fingerprint": ')

@@ -29,7 +29,7 @@ def early(seen: Seen) -> UsageFault | None:
     if scenario.before or not acting or not isinstance(target.fingerprint, FromAnswer):
         return None
     for sample in seen.samples:
-        guess, told = seen.marks.fingerprint(sample.trace.fresh), _told(sample.trace.answers, seen.marks.field)
+        guess, told = seen.marks.fingerprint(sample.trace.fresh), fingerprint_in(sample.trace.answers, seen.marks.field)
         if told == guess or (told is None and _uses(sample)):
             continue
         known = f"answers {told!r}" if told is not None else "never answers it"
@@ -37,7 +37,8 @@ def early(seen: Seen) -> UsageFault | None:
             f"fingerprint: `{acting[0]}` of the scenario acts before an answer tells the fingerprint, and it can't be "
             f"guessed: the service {known}, not {guess!r}"
         )
-        ways = f"`fingerprint: {_way(seen, sample.trace.fresh, told)}` in the target, or `before: 1` in the scenario"
+        way = way_of(seen, sample.trace.fresh, told) or '"a text over the signal, as {labels.pod}"'
+        ways = f"`fingerprint: {way}` in the target, or `before: 1` in the scenario"
         return UsageFault([Fault(target.place("fingerprint"), clean(message), f"say one of: {ways}")])
     return None
 
@@ -52,7 +53,7 @@ def _asks(target: Target, actor: str) -> bool:
     return "{fingerprint}" in part.model_dump_json() + (records.model_dump_json() if usual and records else "")
 
 
-def _told(answers: Sequence[Answer], path: str | None) -> str | None:
+def fingerprint_in(answers: Sequence[Answer], path: str | None) -> str | None:
     """Give the fingerprint that an answer tells, or None."""
     return next((told for one in answers if (told := text_of(field(one.body, path))) is not None), None)
 
@@ -62,8 +63,8 @@ def _uses(sample: Sample) -> bool:
     return any("{fingerprint}" in name for name in changed([sample]))
 
 
-def _way(seen: Seen, fresh: str, told: str | None) -> str:
-    """Write the fingerprint as a value that is sent, or the hash of one, where one is what was answered."""
+def way_of(seen: Seen, fresh: str, told: str | None) -> str:
+    """Write the fingerprint as a value that is sent, or its hash, where that is what was answered; else nothing."""
     signal = seen.scenario.signal
     sent_first = sorted(of_signal(signal).items(), key=lambda one: signal.adapter == "prometheus" and "." not in one[0])
     for name, value in sent_first:
@@ -72,4 +73,4 @@ def _way(seen: Seen, fresh: str, told: str | None) -> str:
             return f'"{{{name}}}"'
         if hashlib.sha256(sent.encode()).hexdigest() == told:
             return f'{{sha256: "{{{name}}}"}}'
-    return '"a text over the signal, as {labels.pod}"'
+    return ""

@@ -121,8 +121,14 @@ class WireWorld:
 
     async def stop(self) -> Stop | None:
         """Say why the preflight shows that the target can't be tested as it is, or None."""
+        seen = self.seen
+        return stop(seen._replace(connected=await self._connected()) if bypassed(seen) else seen)
+
+    @property
+    def seen(self) -> Seen:
+        """What the preflight showed."""
         sent = self._form.fill(new_fresh(), "", "A")
-        seen = Seen(
+        return Seen(
             self.scenario,
             self.target,
             self.learned.samples,
@@ -133,7 +139,6 @@ class WireWorld:
             watching=self.site.kube is not None and bool(self.site.kube.watches),
             database=self.site.database,
         )
-        return stop(seen._replace(connected=await self._connected()) if bypassed(seen) else seen)
 
     async def _judge(self) -> None:
         if self.judged and (fault := await self.stop()) is not None:

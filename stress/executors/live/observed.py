@@ -14,7 +14,7 @@ from stress.core.step import WHOLE, Access
 from stress.core.trace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from stress.config.kube_keys import KubeRecords
     from stress.core.trace import Snapshot
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_KEYS = 10
 
 
-def changed(samples: list[Sample]) -> list[str]:
+def changed(samples: Sequence[Sample]) -> list[str]:
     """Name the keys and objects that requests wrote, each once: ``jobs:{fingerprint}``, ``db3:lock``."""
     steps = (one for sample in samples for one in sample.trace.events if one.kind is Kind.STEP)
     written = (touch.object for step in steps for touch in step.touches if touch.access is not Access.READ)
@@ -117,7 +117,7 @@ def _hits_live(sample: Sample) -> bool:
 
 def _fault(seen: Seen, where: tuple[str, ...], message: str, hint: str, how: str = "") -> UsageFault:
     """Say what is wrong, and what the requests did change."""
-    names = changed(list(seen.samples))
+    names = changed(seen.samples)
     shown = ", ".join(names[:_MOST_KEYS]) + (" …" if len(names) > _MOST_KEYS else "")
     message += f"; requests changed {shown}" if names else "; requests changed nothing that is known by name"
     if any(one.startswith("db") for one in names) or seen.database:

@@ -74,8 +74,8 @@ class RedisChannel(asyncio.Protocol):
 
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time, as units; a unit with no effect of its own passes when its turn is."""
-        fresh, self._fresh = self._fresh, []
-        news, self._news = self._news, []
+        fresh, news = self._fresh, self._news
+        self._fresh, self._news = [], []
         for unit in self._state.units(fresh, self.proxy.background):
             if not self.parked and (self.gate.open or not unit.parked):
                 self._pass(unit.commands)
@@ -252,8 +252,7 @@ class RedisChannel(asyncio.Protocol):
             return
         back: list[bytes] = []
         for reply in replies:
-            step = self._step_of(reply)
-            if step is not None:
+            if (step := self._step_of(reply)) is not None:
                 self.held.append(step)
             elif self.held:
                 self.held.append(reply.raw)
