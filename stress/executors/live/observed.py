@@ -15,6 +15,7 @@ from stress.core.trace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stress.config.kube_keys import KubeRecords
     from stress.core.trace import Snapshot
     from stress.executors.live.preflight import Sample
     from stress.executors.live.seen import Seen
@@ -63,11 +64,14 @@ def names_differ(seen: Seen) -> UsageFault | None:
 
 
 def unchanged(seen: Seen) -> UsageFault | None:
-    """See whether what is observed never changed, although requests were accepted."""
+    """See whether what is observed never changed, although requests were accepted.
+
+    Records that are the same after every request are fine where requests change the key that they are read from.
+    """
     observe = seen.target.observe
     if observe is None or observe.records is None or not seen.accepted:
         return None
-    if not any(map(_records_live, seen.samples)):
+    if not any(map(_records_live, seen.samples)) and not _written(seen, observe.records):
         some = next((state.records for sample in seen.samples for state in _states(sample) if state.records), ())
         told = f"always named {some[0]}" if some else "named nothing"
         how = " ".join(observe.records.redis) if isinstance(observe.records, Records) else observe.records.kubernetes
@@ -90,6 +94,14 @@ def _records_live(sample: Sample) -> bool:
     names = [state.records for state in _states(sample) if state.records is not None]
     said = {one.record for one in sample.trace.answers}
     return len(set(names)) > 1 or any(said & set(one) for one in names)
+
+
+def _written(seen: Seen, records: Records | KubeRecords) -> bool:
+    """Tell whether requests changed a key that records are read from, as a queue out of which one takes and puts."""
+    names = changed(list(seen.samples))
+    alike = any(sample.trace.fingerprint == sample.trace.fresh for sample in seen.samples)
+    words = records.redis if isinstance(records, Records) else ()
+    return any(word in names or (alike and word.replace("{fingerprint}", "{fresh}") in names) for word in words)
 
 
 def _hits_live(sample: Sample) -> bool:
