@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from stress.checks._incarnations import undecided
 from stress.core.registry import CHECKS
@@ -46,7 +46,7 @@ class Check(NamedTuple):
     reads: frozenset[Reads]
     needs: frozenset[Reads]
     needs_one: frozenset[Reads]
-    names: bool
+    names: frozenset[str]
     environment: bool
     each_incarnation: bool
     default: bool
@@ -65,7 +65,7 @@ class Check(NamedTuple):
     def nameless(self, trace: Trace) -> Iterator[Answer]:
         """Give the answers that name no record although such answers do, where this check goes by names in answers."""
         if self.names and not (Reads.RECORDS in self.needs_one and trace.final.records is not None):
-            yield from (answer for answer in trace.answers if answer.nameless)
+            yield from (one for one in trace.answers if one.nameless and any(getattr(one, kind) for kind in self.names))
 
 
 def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declares
@@ -75,7 +75,7 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
     reads: Collection[Reads] = frozenset(Reads),
     needs: Collection[Reads] = (),
     needs_one: Collection[Reads] = (),
-    names: bool = False,
+    names: Collection[Literal["accepted", "created"]] = (),
     environment: bool = False,
     each_incarnation: bool = False,
     default: bool = False,
@@ -85,10 +85,10 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
     ``demands`` is the invariant in one sentence, for reports. ``reads`` is all that the check reads: by default
     everything, so that no order it may see is left out; the less it is, the fewer schedules a search needs. It is left
     out where a target does not observe what it ``needs`` (records, hits) or its answers do not tell it (names,
-    created), or where nothing is there of what it ``needs_one`` of. ``names`` is set when it goes by the records that
-    answers name: an answer that names none, although such answers do, breaks it. ``environment`` is set when it judges
-    what a test asserts, ``each_incarnation`` when it counts answers per incarnation, and ``default`` when it judges
-    scenarios that list no invariants.
+    created), or where nothing is there of what it ``needs_one`` of. ``names`` says of which answers it takes the
+    record that they name: one of these that names none, although such answers do, breaks it. ``environment`` is set
+    when it judges what a test asserts, ``each_incarnation`` when it counts answers per incarnation, and ``default``
+    when it judges scenarios that list no invariants.
 
     Raises:
         ValueError: when the name is taken.
@@ -97,7 +97,8 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
 
     def register(check: Judge) -> Judge:
         declared = (frozenset(reads), frozenset(needs), frozenset(needs_one))
-        CHECKS.register(name, Check(check, demands, *declared, names, environment, each_incarnation, default))
+        taken = frozenset[str](names)
+        CHECKS.register(name, Check(check, demands, *declared, taken, environment, each_incarnation, default))
         return check
 
     return register

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     demands="No two duplicates are told the same count, and none is left out.",
     reads={Reads.ANSWERS},
     needs={Reads.NAMES, Reads.CREATED},
-    names=True,
+    names={"accepted"},
     each_incarnation=True,
     default=True,
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     demands="The stored count of a record equals the number of hits that clients were told are accepted.",
     reads={Reads.HITS, Reads.ANSWERS},
     needs={Reads.HITS},
-    names=True,
+    names={"accepted"},
     each_incarnation=True,
     default=True,
 )

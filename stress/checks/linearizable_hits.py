@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     demands="The hits behave as one counter: some order of the answers explains every count told.",
     reads={Reads.ANSWERS, Reads.PRECEDENCE},
     needs={Reads.NAMES, Reads.CREATED},
-    names=True,
+    names={"accepted"},
     each_incarnation=True,
     default=True,
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     demands="A signal that was accepted has exactly one active record.",
     reads={Reads.RECORDS, Reads.ANSWERS},
     needs_one={Reads.RECORDS, Reads.NAMES},
-    names=True,
+    names={"accepted"},
     each_incarnation=True,
     default=True,
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     demands="Exactly one client is told that it created each record.",
     reads={Reads.RECORDS, Reads.ANSWERS},
     needs={Reads.CREATED},
-    names=True,
+    names={"created"},
     each_incarnation=True,
     default=True,
 )

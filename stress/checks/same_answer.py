@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     demands="All accepted answers name the same result.",
     reads={Reads.ANSWERS},
     needs={Reads.NAMES},
-    names=True,
+    names={"accepted"},
     each_incarnation=True,
 )
 def check(trace: Trace) -> list[Violation]:

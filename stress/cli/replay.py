@@ -11,6 +11,7 @@ import click
 
 from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
 from stress.core.errors import Fault, Place, UsageFault
+from stress.core.masking import mask_text
 from stress.core.schedule import Order, parse
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.argument("order_file", type=click.Path(path_type=Path))
 @click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
+@click.option("--trust", is_flag=True, help="Start the target that is attached to the file, whoever wrote it.")
 @WORLD
 @ALLOW
 @WORKERS
@@ -38,6 +40,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     order_file: Path,
     target: str | None,
     times: int,
+    trust: bool,  # noqa: FBT001 - an option of the command line
     world: str | None,
     hosts: tuple[str, ...],
     workers: int | None,
@@ -54,6 +57,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{order_file} can't be read: {error}") from None
     order = parse(text, str(order_file))
+    if target is None and not trust:
+        _refuse_unread(order, str(order_file), text.splitlines())
     job = _job_of(order, target, str(order_file), text.splitlines())
     return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts), workers), reports))
 
@@ -97,6 +102,25 @@ def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -
             raise UsageFault([_moved(one, file, begins) for one in fault.faults]) from None
         _refuse_another(job.target, order.head.target, attached.get("target", ("", ""))[1], Path(folder))
         return job if job.folder != Path(folder) else job._replace(folder=Path.cwd())
+
+
+def _refuse_unread(order: Order, file: str, lines: Sequence[str]) -> None:
+    """Refuse to start the target that is attached to an order, unless it is a file that is here as it is there.
+
+    Raises:
+        UsageFault: where it is another, or not here at all.
+
+    """
+    for name, text in order.attachments:
+        kind, _, path = name.partition(" ")
+        if kind != "target":
+            continue
+        with suppress(OSError, ValueError):
+            if Path(path).is_file() and mask_text(Path(path).read_text()).rstrip("\n") == text.rstrip("\n"):
+                continue
+        message = f"this file brings its own target, {path}, which may start any program"
+        hint = "read it there, then say --trust; or name a target of your own with --target"
+        raise UsageFault([Fault(Place(file, _line(lines, f"--- {name}") + 1, 1), message, hint)])
 
 
 def _refuse_another(target: Target, name: str, text: str, folder: Path) -> None:

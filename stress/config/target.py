@@ -121,6 +121,14 @@ class Target(File):
     observe: Observe | None = Field(default=None, description="how the final state is read, past the gate")
     environment: Environment = Field(default=Environment(), description="how environment actors act on it")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_former_name(cls, value: object) -> object:
+        """Take `each_order` of older files for `each_run`."""
+        if not isinstance(value, dict) or "each_order" not in value or "each_run" in value:
+            return value
+        return {"each_run" if key == "each_order" else key: one for key, one in value.items()}
+
     @model_validator(mode="after")
     def _one_way_to_reach_it(self) -> Self:
         ways = [way for way in ("protocol", "start", "url") if getattr(self, way) is not None]

@@ -29,8 +29,8 @@ _TOKENS = re.compile(rf"({_NAMED}|(?:(?!{_NAMED})[^0-9A-Za-z_-])+)")
 _SOFT = re.compile(r"[-_]")
 _LOOKS_MADE_UP = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,15}(?![0-9A-Za-z])")
 """What has the shape of a random suffix, and is short enough for a constant to have it too."""
-_LITERAL = re.compile(r"\w|.*\)\W*\w")
-"""A pattern that has a letter or a digit before its first symbol or after one."""
+_NOT_LITERAL = re.compile(r"\([^()]*\)|\[[^]]*\](?:\{\d+\})?|\\d(?:\{\d+\})?")
+"""What of a pattern stands for something."""
 _DIGITS, _HEX = frozenset("0123456789"), frozenset("0123456789abcdef")
 _DAY = 86_400
 _ENOUGH = 16
@@ -120,7 +120,7 @@ def learn(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Patte
     data = frozenset(column.words[0] for column in columns if len(set(column.words)) == 1)
     differing = [column for column in columns if len(set(column.words)) > 1]
     objects = _patterns(((one.command, "", one.place), one.words) for one in differing if one.names_object)
-    literal = [one for several in objects.values() for one in several if _LITERAL.match(one.pattern)]
+    literal = [one for several in objects.values() for one in several if _literal(one.pattern)]
     keys = Patterns(objects, tuple(dict.fromkeys(literal)), data)
     others = [one for one in differing if not one.names_object]
     values = _patterns(
@@ -152,6 +152,11 @@ def _made(columns: Sequence[_Column], patterns: Patterns, actors: set[str], now:
         among = by & requests
         scope = "request" if len(among) == 1 else "run" if among == requests else " and ".join(sorted(among or by))
         yield Made(one.command, one.place, values, scope)
+
+
+def _literal(pattern: str) -> bool:
+    """Tell whether a pattern holds a letter or a digit that stands for itself."""
+    return any(letter.isalnum() for letter in _NOT_LITERAL.sub("", pattern))
 
 
 def _of_now(part: str, now: float) -> bool:

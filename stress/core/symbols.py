@@ -18,6 +18,9 @@ _SHORTEST_PART = 4
 """So long is a symbol at least that is recognised inside of other words."""
 _UNCOUNTED = "{number}"
 _NOTHING = Patterns()
+_BETWEEN = re.compile(r"([ ,\[\]]+)")
+_ANY_OBJECT = ("", "", 0)
+"""The position of a word of which only the shape of known objects tells what it is."""
 _FINE = re.compile(r"(?<![\da-fA-F.])\d{13}(?:\d{3}|\d{6})?(?![\da-fA-F])")
 """A time finer than a second."""
 _MADE_UP = re.compile(
@@ -76,7 +79,8 @@ class Names:
         """Give the text with its made-up names replaced: ``rr-{fingerprint:12}-{time:1}``."""
         known = self._replaced.get(text)
         if known is None:
-            known = self._replaced[text] = self._put(self.given(text))
+            known = self._words(text) if self._patterns.objects and " " in text else self._put(self.given(text))
+            self._replaced[text] = known
         return known
 
     def meet(self, words: Sequence[str]) -> None:
@@ -101,35 +105,43 @@ class Names:
         """Replace the made-up names in the name of a record: two that differ in milliseconds stay two."""
         known = self._records.get(text)
         if known is None:
-            self.meet((RECORD, text))
-            for moment in _FINE.findall(text):
-                self._symbol(moment, numbered=True)
-            known = self._records[text] = self._put(self.given(text))
+            if not self._recognise((RECORD, "", 1), self.given(text), text):
+                for moment in _FINE.findall(text):
+                    self._symbol(moment, numbered=True)
+                self._replaced[text] = self._put(self.given(text))
+            known = self._records[text] = self._replaced[text]
         return known
 
-    def _recognise(self, position: tuple[str, str, int], word: str, text: str) -> None:
+    def _words(self, text: str) -> str:
+        """Replace the words of a longer text one by one, as each is called by itself."""
+        parts = _BETWEEN.split(text)
+        for part in parts[::2]:
+            self._recognise(_ANY_OBJECT, self.given(part), part)
+        return "".join(self._replaced.get(part) or self._put(self.given(part)) for part in parts)
+
+    def _recognise(self, position: tuple[str, str, int], word: str, text: str) -> bool:
         match = self._patterns.match(position, word)
         if match is None:
-            return
+            return False
         named, at = "", 0
         for group in range(1, match.re.groups + 1):
             symbol = self._symbol(match[group], numbered=not position[1])
             named, at = named + self._put(word[at : match.start(group)]) + symbol, match.end(group)
         self._replaced.setdefault(text, named + self._put(word[at:]))
+        return True
 
     def _symbol(self, word: str, *, numbered: bool) -> str:
         """Name a symbol. Numbers that name no object are not counted: whether two are equal may be chance."""
-        if word not in self._symbols or (numbered and self._symbols[word] == _UNCOUNTED):
-            counted = numbered or not word.isdecimal()
-            self._symbols[word] = f"{{id:{self._number('id', word)}}}" if counted else _UNCOUNTED
+        if word not in self._symbols:
+            if not numbered and word.isdecimal():
+                return _UNCOUNTED
+            self._symbols[word] = f"{{id:{self._number('id', word)}}}"
             self._anywhere = None
         return self._symbols[word]
 
     def _put(self, text: str) -> str:
         """Replace the made-up names in a text in which what we chose is named."""
         if self._symbols and text not in self._patterns.data:
-            if text in self._symbols:
-                return self._symbols[text]
             if self._anywhere is None:
                 long = sorted((word for word in self._symbols if len(word) >= _SHORTEST_PART), key=len, reverse=True)
                 words = "|".join(map(re.escape, long)) or "(?!)"

@@ -519,8 +519,12 @@ def test_an_answer_without_a_record_breaks_the_checks_that_go_by_names() -> None
     line = "expected a record named to B; observed B was answered 202 without a record"
     trace = trace_of(told, (("r",), {"r": 2}))
     assert [str(one) for one in run_checks(PROMISES, trace)] == [
-        f"{name}: {line}"
-        for name in ("one_created_answer", "hits_equal_answers", "distinct_counts", "linearizable_hits")
+        f"{name}: {line}" for name in ("hits_equal_answers", "distinct_counts", "linearizable_hits")
+    ]
+    created = replace(answer("A", 201, None), nameless=True)
+    assert [str(one) for one in run_checks(["one_created_answer"], trace_of([created], (("r",), {})))] == [
+        "one_created_answer: expected 1 answer says created r; observed 0 of 0",
+        "one_created_answer: expected a record named to A; observed A was answered 201 without a record",
     ]
     assert run_checks(["one_active_record"], trace) == []
     assert [str(one) for one in run_checks(["one_active_record"], untold(told))] == [f"one_active_record: {line}"]

@@ -466,6 +466,15 @@ def test_placeholders_are_filled_once_and_foreign_braces_stay() -> None:
     )
 
 
+def test_the_former_name_of_each_run_is_read(tmp_path: Path) -> None:
+    """A target of an older release says `each_order`, and means the same."""
+    loaded = []
+    for key in ("each_run", "each_order"):
+        (tmp_path / "t.yaml").write_text(START + f"{key}: [{{redis: [SET, 'k:{{fresh}}', 1]}}]\n")
+        loaded.append(Target.load(tmp_path / "t.yaml").each_run)
+    assert loaded[0] == loaded[1] != []
+
+
 def test_numbers_are_words_of_a_command() -> None:
     """`[LRANGE, key, 0, -1]` and `PORT: 8080` need no quotes."""
     start = {"command": ["x", 5], "env": {"PORT": 8080}}

@@ -242,3 +242,23 @@ def test_a_generated_value_is_told_with_what_it_is_equal_within() -> None:
         Made("SET", 2, ("1043", "1053", "1063"), "request"),
         Made("DEL", 1, ("1044", "1054", "1064"), "request"),
     )
+
+
+def test_a_record_is_called_alike_in_answers_texts_and_state() -> None:
+    """A check that looks in a reply for the record of an answer finds it, however short its number is."""
+    each = [sample(("record", f"rr-{number}")) for number in (1, 2, 3)]
+    names = Names("", "", NOW, seconds=True, patterns=learn(each, NOW))
+    told = names.replace("rr-7 count=3 [rr-8, rr-7]")
+    assert told == "rr-{id:1} count=3 [rr-{id:2}, rr-{id:1}]"
+    assert [names.record("rr-7"), names.record("rr-9")] == ["rr-{id:1}", "rr-{id:3}"]
+    assert names.replace("rr-8") == "rr-{id:2}"
+
+
+def test_numbers_that_name_no_object_do_not_make_records_alike() -> None:
+    """Two values that are left out of the count are no reason to call two records by one name."""
+    each = [sample(("SET", "left", number), objects=(1,)) for number in ("1041", "1042", "1043")]
+    names = Names("", "", NOW, seconds=True, patterns=learn(each, NOW))
+    for number in ("2041", "2042"):
+        names.meet(("SET", "left", number))
+        assert names.replace(number) == "{number}"
+    assert [names.record(f"rr-{number}") for number in ("2041", "2042")] == ["rr-2041", "rr-2042"]

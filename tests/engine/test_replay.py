@@ -54,8 +54,8 @@ def here(found: Path) -> Iterator[Path]:
 
 
 def replay(folder: Path, *words: str) -> tuple[int, str]:
-    """Replay the order; give the code and what was said, times in names of folders left out."""
-    said = stress(folder, "replay", "order.txt", *words)
+    """Replay the order, whatever its target is now; give the code and what was said, without times in names."""
+    said = stress(folder, "replay", "order.txt", "--trust", *words)
     assert said.err == ""
     return said.code, REPLACED.sub("REPORT", said.out).strip()
 
@@ -328,6 +328,45 @@ def test_an_order_file_alone_is_enough(here: Path, tmp_path_factory: pytest.Temp
     assert replay(elsewhere, "--times", "2") == (1, "STILL FAILING 2/2")
 
 
+EVIL = """gateway-stress order 1
+scenario: evil
+target: evil
+world: wire
+outcome: race one_created_answer
+---
+A start
+--- scenario evil-s.yaml
+name: evil
+story: x
+concurrent: 2
+--- target evil-t.yaml
+name: evil
+start: {command: [sh, -c, "id > ./pwned; sleep 5"], ready: {within: 1}}
+requires:
+  - {command: [sh, -c, "id > ./pwned-by-requires"], mend: none}
+"""
+
+
+@pytest.mark.parametrize("beside", ["", "name: mine\nstart: {command: [true]}\n"])
+def test_a_target_that_a_file_brings_along_is_not_started_unasked(tmp_path: Path, beside: str) -> None:
+    """Where no file of its path is here, or another one, a replay asks for --trust, and nothing runs (exit 64)."""
+    (tmp_path / "order.txt").write_text(EVIL)
+    if beside:
+        (tmp_path / "evil-t.yaml").write_text(beside)
+    before = sorted(tmp_path.iterdir())
+    said = stress(tmp_path, "replay", "order.txt")
+    hint = "read it there, then say --trust; or name a target of your own with --target"
+    line = f"order.txt:12:1: this file brings its own target, evil-t.yaml, which may start any program ({hint})\n"
+    assert (said.code, said.out, said.err) == (64, "", line)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_target_that_is_here_as_it_is_in_the_file_needs_no_trust(here: Path) -> None:
+    """The file at the path of the attached target is equal to it: it is started as it is."""
+    said = stress(here, "replay", "order.txt")
+    assert (said.code, said.out.strip()) == (1, "STILL FAILING 1/1")
+
+
 @pytest.mark.parametrize("number", range(1, 24))
 def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: int) -> None:
     """Whichever line of the file is garbage, in the head, the moves or an attachment, its place is told (exit 64)."""
@@ -335,7 +374,7 @@ def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: i
     assert len(lines) == 23
     lines[number - 1] = "%%%"
     (tmp_path / "order.txt").write_text("\n".join(lines))
-    said = stress(tmp_path, "replay", "order.txt")
+    said = stress(tmp_path, "replay", "order.txt", "--trust")
     # A target that is not attached any more is missed where it is named.
     place = r"3:1: own: no such file or bundled name" if number == 20 else rf"{number}:[12]: \S"
     assert said.code == 64
@@ -365,7 +404,7 @@ def test_another_service_is_refused(here: Path) -> None:
     assert (said.code, said.out) == (64, "")
     assert said.err == f"another.yaml:1:7: {told} (if it is the same service, give it the same name)\n"
     shutil.copy(here / "another.yaml", here / "own.yaml")
-    said = stress(here, "replay", "order.txt")
+    said = stress(here, "replay", "order.txt", "--trust")
     assert (said.code, said.err.startswith(f"own.yaml:1:7: {told}")) == (64, True)
 
 

@@ -144,7 +144,7 @@ NEAREST = [
     ("atomic-hit-count", "redis-read-modify-write", HITS, "AAABBABB", f"B HGET {HASH} before A HSET {HASH}"),
     ("concurrent-duplicates", "redis-named-by-second", RECORD, "AAcBABB", f"B SMEMBERS {LISTED} before A EVAL"),
     ("concurrent-duplicates", "redis-named-by-second", CREATED, "ABBBAA", f"A SMEMBERS {LISTED} before B EVAL"),
-    ("expiry", "redis-store-overwrite", CREATED, "AAAeAAAABBBBBBB", "expiry before A SET gw:rr:{fingerprint}"),
+    ("expiry", "redis-store-overwrite", CREATED, "AAAAAAABBBBBBB", "expiry at any time"),
     ("pseudo-lock", "redis-pseudo-lock", RECORD, "AAAcBBABB", f"B SMEMBERS {LISTED} before A EVAL"),
     ("pseudo-lock", "redis-pseudo-lock", CREATED, "AABBBBAA", f"A SMEMBERS {LISTED} before B EVAL"),
     ("store-overwrite", "redis-store-overwrite", LINEAR, "ABBBBAAAAAA", f"A EXISTS {ERA} before B HSET+EXPIRE {ERA}"),

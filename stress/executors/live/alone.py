@@ -56,6 +56,7 @@ class Alone(Drive):
                 await self._take_in(replica)
                 request = self._requests[actor]
                 if self._shows(request):
+                    self._worked(request, time.perf_counter() - begun)
                     return
                 if request.answered:
                     break
@@ -107,12 +108,17 @@ class Alone(Drive):
 
     def _came_late(self, request: Request, waited: float) -> None:
         """Take in how long a step after the answer was waited for: who was seen to take longer is given longer."""
+        self._worked(request, waited)
         learned = self._world.learned
-        request.late += waited
-        if request.late > MOST_SETTLES * learned.settle:
-            self._fault = still_working(request.actor, request.late)
         longest = max(learned.longest, waited)
         self._world.learned = replace(learned, settle=max(learned.settle, 2 * longest), longest=longest)
+
+    def _worked(self, request: Request, seconds: float) -> None:
+        """Count for how long a request has worked on after its answer: it has to come to an end."""
+        settle = self._world.learned.settle
+        request.late += seconds if request.answered else 0.0
+        if settle and request.late > MOST_SETTLES * settle:
+            self._fault = self._fault or still_working(request.actor, request.late)
 
     def _over(self, request: Request) -> None:
         """Note that an answered request showed no more: where no other had work left, that is how it ends."""

@@ -311,6 +311,8 @@ class WireWorld:
         for sample in self.learned.samples:
             if not sample.trace.fault:
                 self.reader.learn(sample.trace.answers)
+        for sample in self.learned.samples:  # they are judged by what is known now
+            sample.trace.untold = self.reader.untold(sample.trace.answers)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
 

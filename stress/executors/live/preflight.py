@@ -217,7 +217,10 @@ async def _learned(world: WireWorld) -> Learned:
 
 
 async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
-    return tuple([(await _sample(world))[1] for _ in range(number)])
+    samples: list[Sample] = []
+    while len(samples) < number and not any(sample.trace.fault for sample in samples):
+        samples.append((await _sample(world))[1])
+    return tuple(samples)
 
 
 async def _idle(world: WireWorld) -> frozenset[Signature]:

@@ -1,8 +1,8 @@
 """Answers first and counts later: MODE is what is sent, SLEEP and JITTER are how many ms it sleeps before.
 
 ``incr`` counts by an atomic INCR, ``copy`` reads the count and writes the next one. HOW says who works: a ``task`` of
-the event loop for each request, a ``thread`` for each request, ``buffer``: one task for all hits that have gathered, or
-``queue``: a task that takes its job from a list in the store once it is done.
+the event loop for each request, a ``thread`` for each request, ``buffer``: one task for all hits that have gathered,
+``queue``: a task that takes its job from a list in the store once it is done, or ``endless``: a task that never ends.
 """
 
 from __future__ import annotations
@@ -59,6 +59,13 @@ async def work(pod: str) -> None:
     writer.close()
 
 
+async def beat(pod: str) -> None:
+    """Count one hit, and write for ever."""
+    await later(pod)
+    while True:
+        await later(f"beat:{pod}")
+
+
 async def flush(pod: str) -> None:
     """Count all hits that have gathered by now."""
     await asyncio.sleep(delay())
@@ -91,6 +98,8 @@ async def deduplicate(store: Connection, pod: str) -> tuple[int, str, Reply]:
         threading.Thread(target=thread, args=(pod,)).start()
     elif HOW == "task":
         begin(later(pod))
+    elif HOW == "endless":
+        begin(beat(pod))
     elif HOW == "queue":
         await store("RPUSH", f"queue:{pod}", "1")
         begin(work(pod))

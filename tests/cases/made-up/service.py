@@ -39,7 +39,7 @@ MADE = {
     "nanoid": lambda: _random(ALL + "-_", 21),
     "url": lambda: _random(ALL, 7) + "-" + _random(ALL, 6) + "_" + _random(ALL, 7),
     "base36": lambda: _random(LOWER, 6),
-    "seconds": lambda: f"{time.time():.0f}",
+    "seconds": lambda: f"{time.time():.0f}-{next(_shared)}",
     "ms": lambda: str(time.time_ns() // 1_000_000),
     "ns": lambda: str(time.time_ns()),
     "shared": lambda: str(next(_shared)),
