@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +12,7 @@ from stress.checks import cause, run_checks
 from stress.config.formats import find
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.core.errors import Unavailable, UsageFault
+from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.verdict import Evidence, judge
 from stress.engine.running import order_of
 from stress.executors.live.deployment import Site
@@ -95,9 +95,10 @@ class Drawn:
         if not isinstance(scenario, Scenario):
             with _one_line():
                 scenario = Scenario.load(_path(self._request, str(scenario), ""))
-        with _one_line():
-            entered = WireWorld(scenario, self._gateway.target, site=self._gateway.site)
-        async with entered as world:
+        async with AsyncExitStack() as stack:
+            with _one_line():
+                made = WireWorld(scenario, self._gateway.target, site=self._gateway.site)
+                world = await stack.enter_async_context(made)
             draw, begun = Draw(world, scenario.invariants, seed), time.monotonic()
             trace = await draw.run(examples, begun + seconds)
             ran = Evidence(world.name, "hypothesis", 0, time.monotonic() - begun, sampled=draw.ran)
@@ -134,8 +135,9 @@ def _one_line() -> Iterator[None]:
         yield
     except UsageFault as fault:
         raise pytest.fail.Exception(str(fault), pytrace=False) from None
-    except Unavailable as error:
-        raise pytest.fail.Exception(f"unavailable: {error}", pytrace=False) from None
+    except (Unavailable, Untested) as error:
+        kind = "unavailable" if isinstance(error, Unavailable) else "inconclusive"
+        raise pytest.fail.Exception(f"{kind}: {error}", pytrace=False) from None
 
 
 def _path(request: pytest.FixtureRequest, word: str, kind: str) -> Path:
