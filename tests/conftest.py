@@ -27,6 +27,7 @@ collect_ignore_glob = ["cases/*/scenario.yaml"]
 
 MEASURES = "COVERAGE_PROCESS_CONFIG"
 """What lets coverage measure a child that is Python."""
+MARKS = ("unmeasured", "measured_once")
 
 # What the first child compiles the others read: without this each compiles aiohttp anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -38,7 +39,7 @@ settings.load_profile("steady")
 def pytest_configure(config: pytest.Config) -> None:
     """Name our own marks."""
     config.addinivalue_line("markers", "unmeasured: run without the tracer of coverage, at two to three times the pace")
-    config.addinivalue_line("markers", "measured_once: the first case with the tracer, the others without")
+    config.addinivalue_line("markers", "measured_once: a test, or its first case, with the tracer, the others without")
 
 
 def pytest_collection_finish() -> None:
@@ -79,10 +80,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def _unmeasured(item: pytest.Item) -> bool:
-    if item.get_closest_marker("measured_once") is not None:
+    """Tell whether the mark that is closest says so: that of a test before that of its file."""
+    closest = next((mark.name for mark in item.iter_markers() if mark.name in MARKS), "")
+    if closest == "measured_once":
         assert isinstance(item, pytest.Function)
-        return any(item.callspec.indices.values())
-    return item.get_closest_marker("unmeasured") is not None
+        return hasattr(item, "callspec") and any(item.callspec.indices.values())
+    return closest == "unmeasured"
 
 
 @contextlib.contextmanager

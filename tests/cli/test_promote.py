@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from commands import stress
-from test_example_database import FAILS, HOME, SCENARIO, order, ran
+from test_example_database import HOME, SCENARIO, lost_hit, order, ran
 
 from stress.config import formats
 from stress.config.formats import bundled
@@ -17,16 +17,15 @@ from stress.core.schedule import parse
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.unmeasured
-
 DIGEST = "094a249f5cd2"
 
 
 def found(folder: Path) -> Path:
-    """Find the lost hit of a scenario of one's own; give its order file, as it would be downloaded."""
+    """Put a scenario of one's own in a folder; give the order file of its lost hit, as it would be downloaded."""
     (folder / "mine.yaml").write_text(SCENARIO)
-    stress(folder, *FAILS, "--no-examples")
-    return shutil.copyfile(folder / "reports" / "latest" / "order.txt", folder / "order.txt")
+    path = folder / "order.txt"
+    path.write_text(lost_hit())
+    return path
 
 
 def names(folder: Path) -> list[str]:
@@ -92,6 +91,7 @@ def test_an_order_of_a_bundled_pair_goes_to_the_bundled_scenarios(
     assert path.name.startswith(f"{HOME}-")
 
 
+@pytest.mark.unmeasured
 def test_of_a_bundled_scenario_on_a_target_of_one_s_own_it_goes_beside_that(tmp_path: Path) -> None:
     """The regression stays in the project that it is about, not in the installed package."""
     (tmp_path / "targets").mkdir()

@@ -10,8 +10,6 @@ from commands import stress
 
 CASES = Path(__file__).parent.parent / "cases"
 
-pytestmark = pytest.mark.unmeasured
-
 
 def tried(folder: Path, case: str, target: str) -> tuple[int, list[str]]:
     """Try a target of a case in a folder of its own; give the exit code and the lines."""
@@ -60,6 +58,7 @@ def test_what_would_fit_the_file_is_proposed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.unmeasured
 @pytest.mark.cases
 @pytest.mark.parametrize(
     ("case", "target", "code", "told"),

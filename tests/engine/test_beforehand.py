@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from stress.core.verdict import Evidence, Violation
 
-pytestmark = pytest.mark.unmeasured
-
 A, B = Move("A", START, ""), Move("B", START, "")
 
 
@@ -50,6 +48,7 @@ async def searched(world: WireWorld, workers: int) -> tuple[list[tuple[object, .
     return search.signatures, covered.evidence
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "target", "explorer", "orders"),

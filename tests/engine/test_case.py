@@ -111,6 +111,7 @@ class Odd(ModelWorld):
         return trace
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("every", "ruling", "drawn", "notes"),
@@ -165,6 +166,7 @@ class OneSchedule(Exhaustive):
         return self.orders > 0
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 async def test_a_race_beside_a_finished_search_makes_its_coverage_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search says that it ran every schedule, a random one fails: that is a race, and the claim is withdrawn."""
@@ -194,6 +196,7 @@ async def test_one_order_of_each_class_is_proof_in_both_worlds() -> None:
     assert result.verdict.evidence[0].covered == "exhausted 6 of 6 classes (6 orders)"
 
 
+@pytest.mark.measured_once
 def test_a_cut_off_search_by_classes_is_no_proof() -> None:
     """Three of six classes are inconclusive, and the report says how many were run."""
     world = ModelWorld(with_explorer("atomic-hit-count", "dpor"), target_of("redis-optimistic"))
@@ -202,6 +205,7 @@ def test_a_cut_off_search_by_classes_is_no_proof() -> None:
     assert result.verdict.evidence[0].covered == "3 classes of orders, not all"
 
 
+@pytest.mark.measured_once
 def test_hypothesis_finds_nothing_in_a_twin() -> None:
     """A hundred drawn orders of the twin break nothing; a sample is no proof, so the verdict stays open."""
     scenario = with_explorer("atomic-hit-count", "hypothesis")
@@ -256,6 +260,7 @@ CROSSED = {
 }
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("case", CROSSED)
 async def test_a_violation_in_a_run_that_crossed_a_second_is_run_again(case: str) -> None:
@@ -306,6 +311,7 @@ async def test_a_race_of_a_new_process_alone_is_confirmed_in_new_processes() -> 
     assert first.pid != last.pid
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) -> None:
     """The first process alone was racy: neither new values nor the old one in new processes fail, and both are told."""

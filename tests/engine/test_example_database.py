@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +21,6 @@ from stress.engine.example_database import Earlier, Folder, Nothing, Regression
 
 if TYPE_CHECKING:
     from stress.engine.example_database import Examples
-
-pytestmark = pytest.mark.unmeasured
 
 PAIR = Job(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"), Path())
 OTHER = PAIR._replace(target=target_of("redis-atomic"))
@@ -121,6 +121,7 @@ def test_a_disk_that_refuses_leaves_no_part_of_a_file(tmp_path: Path, monkeypatc
 RUN = ("run", "atomic-hit-count", "--world", "model")
 
 
+@pytest.mark.unmeasured
 def test_a_run_keeps_the_orders_that_failed(tmp_path: Path) -> None:
     """Of the racy Gateway one order is kept, which is the one of the report; of its twin none."""
     assert stress(tmp_path, *RUN, "--examples", "kept").code == 0
@@ -132,6 +133,7 @@ def test_a_run_keeps_the_orders_that_failed(tmp_path: Path) -> None:
     assert (said.code, said.out) == (1, "STILL FAILING 1/1\n")
 
 
+@pytest.mark.unmeasured
 def test_without_examples_no_folder_is_made(tmp_path: Path) -> None:
     """Nothing is kept when that is asked for; by default there is a folder."""
     stress(tmp_path, *RUN, "--no-examples")
@@ -163,13 +165,22 @@ expect: {redis-read-modify-write: {race: [hits_equal_answers, distinct_counts]}}
 FAILS = ("run", "mine.yaml", "--world", "model", "--json")
 
 
+@cache
+def lost_hit() -> str:
+    """Find the lost hit of the scenario; give the text of its order file."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "mine.yaml").write_text(SCENARIO)
+        stress(folder, *FAILS, "--no-examples")
+        return (folder / "reports" / "latest" / "order.txt").read_text()
+
+
 def regression(folder: Path, name: str, change: tuple[str, str] = ("", "")) -> Path:
-    """Find the lost hit of a scenario in a folder, and put its order there as a regression, changed."""
+    """Put the scenario in a folder, and the order of its lost hit there as a regression, changed."""
     (folder / "mine.yaml").write_text(SCENARIO)
-    stress(folder, *FAILS, "--no-examples")
     path = folder / "regressions" / name
     path.parent.mkdir(exist_ok=True)
-    text = (folder / "reports" / "latest" / "order.txt").read_text()
+    text = lost_hit()
     assert change[0] in text
     path.write_text(text.replace(*change))
     return path
@@ -182,6 +193,7 @@ def ran(folder: Path, *more: str) -> dict[str, Any]:
     return {**result, "code": said.code}
 
 
+@pytest.mark.unmeasured
 def test_a_regression_that_fails_is_a_race_like_any_other(tmp_path: Path) -> None:
     """It is tried before everything else, and the run ends with it: nothing else was run."""
     path = regression(tmp_path, "lost.txt")
@@ -219,6 +231,7 @@ def test_a_regression_that_passes_is_no_news(tmp_path: Path) -> None:
     assert path.exists()
 
 
+@pytest.mark.unmeasured
 def test_a_regression_of_another_target_is_not_tried(tmp_path: Path) -> None:
     """An order is about the target that it was found on."""
     regression(tmp_path, "other.txt", ("target: redis-read-modify-write", "target: redis-atomic"))

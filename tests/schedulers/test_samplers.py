@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from stress.schedulers.base import Explorer
 
-pytestmark = pytest.mark.unmeasured
-
 CLOCK = Move("clock", "clock", "")
 CLEANUP = Move("cleanup", "cleanup", "")
 SET, GET = Access.WRITE, Access.READ
@@ -75,6 +73,7 @@ def actors(order: Sequence[Move]) -> str:
     return "".join(move.actor for move in order)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("first", "second", "critical"), [(2, 2, 43.82), (1, 5, 55.48)])
 def test_the_weighted_walk_draws_each_order_equally_often(first: int, second: int, critical: float) -> None:
     """URW is even by chi-square at 1 in 1000, where the plain walk is not."""
@@ -86,6 +85,7 @@ def test_the_weighted_walk_draws_each_order_equally_often(first: int, second: in
     assert unevenness(plain, possible) > 10 * critical
 
 
+@pytest.mark.unmeasured
 def test_the_selective_walk_draws_each_order_of_conflicts_equally_often() -> None:
     """SURW makes the writes of a shared object even, and not the private steps before, where URW does not."""
     a = [("a", SET)] * 3 + [("shown", GET)] + [("k", SET)] * 2

@@ -238,6 +238,7 @@ async def test_requests_that_go_on_together_keep_their_names(language: str, worl
         assert shown[::2] == shown[1::2]
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("language", ["go", "node"], indirect=True)
 async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_of: Callable[..., WireWorld]) -> None:

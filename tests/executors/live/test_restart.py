@@ -15,8 +15,6 @@ from stress.schedulers.interleaving import Interleaving
 if TYPE_CHECKING:
     from stress.config.target import Target
 
-pytestmark = pytest.mark.unmeasured
-
 
 def with_listener(target: Target) -> Target:
     """Give a target of two replicas whose gate must listen on fixed ports."""

@@ -255,6 +255,7 @@ def test_a_hash_that_runs_out_under_a_hit_becomes_a_ghost() -> None:
     assert [answer.nameless for answer in trace.answers] == [False, True]
 
 
+@pytest.mark.measured_once
 def test_a_protocol_that_fails_is_a_server_error() -> None:
     """What a protocol raises in the model is the 500 that it would be on the wire."""
     target = target_of("redis-atomic").model_copy(update={"observe": None})
@@ -332,6 +333,7 @@ def test_a_search_is_the_same_without_words(protocol: str, alike: Sequence[str])
     assert orders(effects_of) == orders(effects)
 
 
+@pytest.mark.measured_once
 def test_a_trace_of_the_wire_has_to_be_read_by_its_events() -> None:
     """Only the model tells what a move did without words."""
     with pytest.raises(TypeError, match="a trace of the model was expected, not one of wire"):
@@ -346,6 +348,7 @@ async def test_the_model_tells_the_same_trace_as_the_wire(protocol: str) -> None
     await agree(situation(before=before), target_of(protocol))
 
 
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("protocol", "actor"), [("redis-optimistic", "cleanup"), ("redis-store-overwrite", "expiry")])
 async def test_both_worlds_agree_on_what_the_environment_does(protocol: str, actor: str) -> None:

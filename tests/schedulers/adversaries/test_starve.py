@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from stress.gateways.store import Store
     from stress.schedulers.base import Explorer
 
-pytestmark = pytest.mark.unmeasured
-
 
 def bounded(attempts: int) -> Deduplicate:
     """Make a loop that counts a hit under WATCH, and after so many lost attempts says that it did (race R6)."""
@@ -77,6 +75,7 @@ def test_retry_exhaustion_is_met_in_the_first_order_with_a_victim() -> None:
     assert (starve.orders, starve.more()) == (6, False)
 
 
+@pytest.mark.unmeasured
 def test_what_random_orders_do_not_meet_is_met_with_the_first_victim() -> None:
     """Eight attempts and nine writers: none of 500 random orders loses a hit, every order with a victim does."""
     assert not any(searched(world_of(9, bounded(8)), Walk(1, 500))[1])
