@@ -353,12 +353,11 @@ def test_a_target_that_a_file_brings_along_is_not_started_unasked(tmp_path: Path
     (tmp_path / "order.txt").write_text(EVIL)
     if beside:
         (tmp_path / "evil-t.yaml").write_text(beside)
-    before = sorted(tmp_path.iterdir())
     said = stress(tmp_path, "replay", "order.txt")
     hint = "read it there, then say --trust; or name a target of your own with --target"
     line = f"order.txt:12:1: this file brings its own target, evil-t.yaml, which may start any program ({hint})\n"
     assert (said.code, said.out, said.err) == (64, "", line)
-    assert sorted(tmp_path.iterdir()) == before
+    assert list(tmp_path.glob("pwned*")) == []
 
 
 def test_a_target_that_is_here_as_it_is_in_the_file_needs_no_trust(here: Path) -> None:

@@ -91,7 +91,7 @@ RACES = [
     ("concurrent-duplicates", "redis-named-by-second", CREATED, "AABBBAA", 11),
     ("expiry", "redis-store-overwrite", CREATED, "eAAAAABBBBBBB", 7),
     ("expiry", "redis-store-overwrite", HITS, "eAAAAABBBBBBB", 5),
-    ("expiry", "redis-store-overwrite", LINEAR, "eAAAAABBBBBBB", 7),
+    ("expiry", "redis-store-overwrite", LINEAR, "eAAAAABBBBBBB", 9),
     ("pseudo-lock", "redis-pseudo-lock", RECORD, "AAAcBBBBA", 16),
     ("pseudo-lock", "redis-pseudo-lock", CREATED, "AAABBBBAA", 13),
     ("pseudo-lock", "redis-pseudo-lock", LINEAR, "AAABBBBAA", 13),
@@ -159,14 +159,14 @@ NEAREST = [
 def test_each_race_has_one_pair_of_steps_that_makes_it(
     scenario: str, target: str, invariant: str, passing: str, pair: str
 ) -> None:
-    """One step moved makes the smallest failing order pass, within 16 runs, and the pair that it exchanges is named."""
+    """One step moved makes the smallest failing order pass, within 21 runs, and the pair that it exchanges is named."""
     world = world_of(scenario, target)
     smallest, _ = driven(minimise(next(failing(world, invariant, 1)), frozenset({invariant})), world)
     found, runs = driven(nearest(smallest), world)
     assert isinstance(found, Nearest)
     assert (found.moved, actors(found.moves)) == (1, passing)
     assert str(found).startswith(pair)
-    assert runs <= 16
+    assert runs <= 21
 
 
 def distance(some: Sequence[Move], others: Sequence[Move]) -> int:

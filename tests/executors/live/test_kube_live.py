@@ -107,7 +107,7 @@ async def test_a_client_that_hangs_up_leaves_a_lease() -> None:
     assert (twin.verdict.ruling, twin.faults) == ("holds", ())
     assert [(one.world, one.orders, one.exhausted) for one in twin.verdict.evidence] == [
         ("model", 8, True),
-        ("wire", 8, True),
+        ("wire", 12, True),
     ]
 
 

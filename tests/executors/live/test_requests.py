@@ -56,8 +56,10 @@ async def sent(request: dict[str, object]) -> Seen:
         }
     )
     scenario = Scenario.model_validate({"name": "own", "story": "One.", "concurrent": 1})
+    world = WireWorld(scenario, target)
+    world.judged = False  # it has no store
     try:
-        async with WireWorld(scenario, target) as world:
+        async with world:
             trace = await world.run(Walk(1), "5eed")
     finally:
         await runner.cleanup()

@@ -51,11 +51,14 @@ async def test_a_lock_kept_in_the_store_is_waited_for_there() -> None:
 
 @pytest.mark.asyncio
 async def test_a_message_that_comes_late_is_an_order_of_its_own() -> None:
-    """A Gateway that learns of a record by a message creates it twice where the message is delivered after a look."""
+    """A Gateway that learns of a record by a message creates it twice where the message is delivered after a look.
+
+    Of the 70 interleavings of two times four steps 50 deliver the messages in the order in which they were published.
+    """
     assert await every_order("told") == (
-        118,
+        50,
         {
             (1, 2): "A:start A:SET A:PUBLISH A:MESSAGE B:start B:INCR",
-            (1, 1): "A:start B:start B:SET B:PUBLISH B:MESSAGE A:SET A:PUBLISH",
+            (1, 1): "A:start B:start B:SET B:PUBLISH B:MESSAGE A:SET A:PUBLISH A:MESSAGE",
         },
     )
