@@ -59,6 +59,22 @@ def test_what_would_fit_the_file_is_proposed(tmp_path: Path) -> None:
 
 
 @pytest.mark.unmeasured
+def test_what_comes_after_an_answer_is_shown_below_it(tmp_path: Path) -> None:
+    """It is a step of its request, over before the next one is sent, and how long such steps take is learned."""
+    code, lines = tried(tmp_path, "answers-first-py", "sleeps-5")
+    begin, end = lines.index("B POST /api/v1/signals/prometheus"), lines.index("learned:")
+    assert lines[begin - 1] == "state: record:{fresh} with 1 hits"
+    assert [line.partition(" [")[0] for line in lines[begin + 1 : end]] == [
+        "  SET record:{fresh} 1 NX -> nil   accesses record:{fresh} (create-if-absent)",
+        "  answered 202",
+        "  INCRBY hits:{fresh} 1 -> 2   accesses hits:{fresh} (write)",
+        "state: record:{fresh} with 2 hits",
+    ]
+    (settle,) = [line for line in lines if line.startswith("  settle time: ")]
+    assert float(settle.removeprefix("  settle time: ").removesuffix(" s")) > 0
+    assert code == 0
+
+
 @pytest.mark.cases
 @pytest.mark.parametrize(
     ("case", "target", "code", "told"),
