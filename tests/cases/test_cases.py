@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 LONG_SECONDS = 3.0
 """Cases that take longer run in `make test-cases` alone."""
 _LINE = re.compile(
-    r"(?P<case>[^/]+)/(?P<target>\S+) (?P<codes>[\d,]+) (?P<seconds>[\d.]+)s( replay=(?P<times>\d+))?( !(?P<never>.+))?"
+    r"(?P<case>[^/]+)/(?P<target>\S+) (?P<codes>[\d,]+) (?P<seconds>[\d.]+)s"
+    r"( budget=(?P<budget>\d+))?( replay=(?P<times>\d+))?( !(?P<never>.+))?"
 )
 
 pytestmark = pytest.mark.unmeasured
@@ -27,11 +28,16 @@ pytestmark = pytest.mark.unmeasured
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One line of EXPECTED; ``times`` is 0 where nothing is replayed, ``never`` empty where any text may be printed."""
+    """One line of EXPECTED.
+
+    ``budget`` is empty where the quick profile's seconds are enough, ``times`` is 0 where nothing is replayed, ``never``
+    empty where any text may be printed.
+    """
 
     case: str
     target: str
     codes: tuple[int, ...]
+    budget: str
     times: int
     never: str
 
@@ -45,7 +51,8 @@ def _read() -> Iterator[object]:
         parts = _LINE.fullmatch(line)
         assert parts is not None, f"EXPECTED can't be read: {line}"
         codes = tuple(map(int, parts["codes"].split(",")))
-        expected = Expected(parts["case"], parts["target"], codes, int(parts["times"] or 0), parts["never"] or "")
+        rest = (parts["budget"] or "", int(parts["times"] or 0), parts["never"] or "")
+        expected = Expected(parts["case"], parts["target"], codes, *rest)
         marks = [pytest.mark.cases] if float(parts["seconds"]) > LONG_SECONDS else []
         yield pytest.param(expected, id=f"{expected.case}/{expected.target}", marks=marks)
 
@@ -77,7 +84,8 @@ def test_a_case_is_judged_as_expected(expected: Expected, folder_of: Callable[[s
     """A search exits with the right code, prints nothing wrong, and what it finds fails in each replay."""
     folder = folder_of(expected.case)
     target = f"{expected.target}.yaml"
-    code, told = _stress(folder, "run", "scenario.yaml", "--target", target, "--no-examples", "--reports", tmp_path)
+    words = ["--no-examples", "--reports", tmp_path, *(["--seconds", expected.budget] if expected.budget else [])]
+    code, told = _stress(folder, "run", "scenario.yaml", "--target", target, *words)
     assert code in expected.codes, told
     assert not expected.never or expected.never not in told, told
     found = sorted(tmp_path.glob("[0-9]*/order*.txt"))
