@@ -30,7 +30,7 @@ pytestmark = pytest.mark.unmeasured
 class Expected:
     """One line of EXPECTED.
 
-    ``budget`` is empty where the quick profile's seconds are enough, ``times`` is 0 where nothing is replayed, ``never``
+    ``budget`` is empty where the quick profile is enough, ``times`` is 0 where nothing is replayed, ``never``
     empty where any text may be printed.
     """
 
