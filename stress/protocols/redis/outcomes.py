@@ -25,6 +25,8 @@ _COUNTING = frozenset(
 """They answer 0 where nothing of what they ask for is there."""
 _REMAINING = frozenset(b"TTL PTTL EXPIRETIME PEXPIRETIME".split())
 _NOT_THERE = -2
+_DEEPEST = 32
+"""How deep a value is nested at most: a script may nest its reply for as long as it likes."""
 _REPLACING = frozenset([b"GETSET"])
 """They answer nil where nothing was there before, and have set it."""
 
@@ -58,10 +60,10 @@ def of_transaction(effects: Sequence[Sequence[bytes]], reply: object, naming: Na
     return together([of_command(args, one, naming) for args, one in zip(effects, replies, strict=False)])
 
 
-def value_of(reply: object, naming: Naming) -> Value:
-    """Give a reply as a value."""
+def value_of(reply: object, naming: Naming, depth: int = _DEEPEST) -> Value:
+    """Give a reply as a value; what is nested deeper than ``depth`` is cut."""
     if isinstance(reply, list | tuple):
-        return tuple(value_of(one, naming) for one in reply)
+        return tuple(value_of(one, naming, depth - 1) for one in reply) if depth else "[...]"
     if reply is None:
         return None
     return naming(reply.decode("utf-8", "backslashreplace") if isinstance(reply, bytes) else str(reply))

@@ -118,6 +118,19 @@ CAME_TO: dict[str, tuple[How, object]] = {
 }
 
 
+def test_a_reply_nested_deep_is_a_value_that_is_cut() -> None:
+    """A value is nested 32 deep at most, whatever the reply is; one that is flat is kept whole."""
+    deep: object = 1
+    for _ in range(50_000):
+        deep = [deep]
+    value: object = of_command([b"EVAL", b"return 1", b"0"], deep).value
+    depth = 0
+    while isinstance(value, tuple):
+        (value,), depth = value, depth + 1
+    assert (value, depth) == ("[...]", 32)
+    assert of_command([b"MGET", b"a", b"b"], [b"1", None]).value == ("1", None)
+
+
 @pytest.mark.parametrize("line", CAME_TO)
 def test_a_command_is_ok_refused_or_finds_nothing(link: Link, line: str) -> None:
     """It is told by the command, its options and the parsed reply; the value is what was seen or left."""
