@@ -58,7 +58,6 @@ def test_what_would_fit_the_file_is_proposed(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.unmeasured
 def test_what_comes_after_an_answer_is_shown_below_it(tmp_path: Path) -> None:
     """It is a step of its request, over before the next one is sent, and how long such steps take is learned."""
     code, lines = tried(tmp_path, "answers-first-py", "sleeps-5")
@@ -75,6 +74,7 @@ def test_what_comes_after_an_answer_is_shown_below_it(tmp_path: Path) -> None:
     assert code == 0
 
 
+@pytest.mark.unmeasured
 @pytest.mark.cases
 @pytest.mark.parametrize(
     ("case", "target", "code", "told"),

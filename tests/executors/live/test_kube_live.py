@@ -49,17 +49,17 @@ async def ran(scenario: str, target: str, actors: str) -> Trace:
     return trace
 
 
-@pytest.mark.unmeasured
+@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("scenario", "target", "actors"),
     [
+        ("r8-phase-flip", "kube-status", "writer A A A A A A"),
         ("r2-same-second-losers", "kube-status", "A A B B B B B A A A A"),
         ("r4-loser-without-cache", "kube-status-cached", "A A B B"),
         ("r5-stale-list", "kube-status-cached", "A A clock B B"),
         ("r6-retry-exhaustion", "kube-status", "A A A B B B B A A C C C C A A D D D D A A E E E E A"),
         ("r7-stale-cache-conflict", "kube-status-cached", "A A B B B B B"),
-        ("r8-phase-flip", "kube-status", "writer A A A A A A"),
         ("r9-delete-under-foot", "kube-status", "A A cleanup A"),
         ("l1-reentrant-lock", "kube-lease", "A A A A B B B B B B B B A A A A"),
         ("l6-unrenewed-lease", "kube-lease", "A A A A expiry B B B B B B B B B A A A A"),
