@@ -105,6 +105,8 @@ class Sequential(Alone):
                 elif not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
             await self._until_quiescent()
+            while not self._faulty() and not await self._settled():
+                await self._until_quiescent()
             if self._faulty():
                 return
             self.states.append(await self._observe())
