@@ -92,21 +92,7 @@ class Sequential(Alone):
         await self._note_passed()
         self.states.append(await self._observe())
         for request in self._requests.values():
-            await self._go(Move(request.actor, START, ""))
-            answered = time.perf_counter()
-            while not self._done_with(request) and not self._faulty():
-                answered = answered if request.answered else time.perf_counter()
-                if self._watching and time.perf_counter() > answered + self._world.patience:
-                    break  # it goes on for ever: the watch after the last answer sees it too
-                if (move := self._kindest()) is not None:
-                    if request.answered:
-                        self._note_late(move, answered)
-                    await self._go(move)
-                elif not await self._wake():
-                    self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
-            await self._until_quiescent()
-            while not self._faulty() and not await self._settled():
-                await self._until_quiescent()
+            await self._alone(request)
             if self._faulty():
                 return
             self.states.append(await self._observe())
@@ -114,6 +100,24 @@ class Sequential(Alone):
             await self._watch()
         while not self._faulty() and not await self._settled():
             pass
+
+    async def _alone(self, request: Request) -> None:
+        """Send one request and follow it until the target has no work left."""
+        await self._go(Move(request.actor, START, ""))
+        answered = time.perf_counter()
+        while not self._done_with(request) and not self._faulty():
+            answered = answered if request.answered else time.perf_counter()
+            if self._watching and time.perf_counter() > answered + self._world.patience:
+                break  # it goes on for ever: the watch after the last answer sees it too
+            if (move := self._kindest()) is not None:
+                if request.answered:
+                    self._note_late(move, answered)
+                await self._go(move)
+            elif not await self._wake():
+                self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+        await self._until_quiescent()
+        while not self._faulty() and not await self._settled():
+            await self._until_quiescent()
 
     async def _until_quiescent(self) -> None:
         """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
