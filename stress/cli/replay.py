@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.argument("order_file", type=click.Path(path_type=Path))
 @click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
-@click.option("--trust", is_flag=True, help="Start the target that is attached to the file, whoever wrote it.")
+@click.option("--trust", is_flag=True, help="Start the target that is attached to the file.")
 @WORLD
 @ALLOW
 @WORKERS

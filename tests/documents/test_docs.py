@@ -51,7 +51,6 @@ from stress.protocols.redis.server import Valkey
 
 KUBERNAUT = "needs a build of Kubernaut's Gateway; what it names is tested, and its scenarios run on bundled Gateways"
 NOT_RUN = {
-    "go build -o ~/bin/kubernaut-gateway-head ./cmd/gateway": "needs a checkout of Kubernaut",
     "stress-gateway run r1-across-a-second r2-same-second-losers --target kubernaut-2026-01": KUBERNAUT,
     "stress-gateway run l1-reentrant-lock --target kubernaut-head": KUBERNAUT,
     "stress-gateway run r6-retry-exhaustion --target kubernaut-head": KUBERNAUT,
