@@ -1,6 +1,6 @@
-"""What the services in Python have in common that keep objects in Kubernetes: HTTP in, the API server behind.
+"""What the services in Python have in common that keep ConfigMaps: HTTP in as `objects`, the API server behind.
 
-Standard library alone, a thread for each request. A service gives `serve` a function that is called with the pod of an
+Standard library alone. A service gives `serve` a function that is called with the pod of an
 alert and gives the status, the name of the record, and the count or None.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,31 +42,4 @@ def config_map(pod: str, data: dict[str, str], **metadata: object) -> Json:
 
 def serve(handle: Callable[[str], tuple[int, str, int | None]]) -> None:
     """Answer alerts on PORT."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one write for head and body
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            self._answer(200, {})
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            pod = body["alerts"][0]["labels"]["pod"]
-            status, record, count = handle(pod)
-            told = {"fingerprint": pod, "remediationRequestName": record}
-            self._answer(status, told if count is None else told | {"metadata": {"count": count}})
-
-        def _answer(self, status: int, told: Json) -> None:
-            text = json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Write no log."""
-
-    ThreadingHTTPServer.daemon_threads = True
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    objects.serve(lambda pod, _: handle(pod))

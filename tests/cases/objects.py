@@ -63,6 +63,8 @@ def serve(handle: Callable[[str, str], tuple[int, str, int | None]]) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one write for head and body
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._answer(200, {})
