@@ -40,7 +40,7 @@ def command(
 ) -> int:
     """Look for faults around a run, so that none is taken for a race.
 
-    One line each, with the mend. Exit code 0 when all is well, 69 when something is not. It only looks; whether a
+    One line each, with the remedy. Exit code 0 when all is well, 69 when something is not. It only looks; whether a
     target file fits its service is seen by what requests do: stress-gateway try TARGET.
     """
     from stress.diagnose.doctor.machine import machine, valkey

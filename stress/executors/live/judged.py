@@ -25,7 +25,7 @@ _KEYS = {
     **dict.fromkeys((401, 403, 415), ("request", "headers")),
     **dict.fromkeys((400, 422), ("request", "body")),
 }
-"""The key to look at, by the status of an answer that a change of the files mends."""
+"""The key to look at, by the status of an answer that a change of the files fixes."""
 _SUCCESS, _ERRORS, _SERVER_ERRORS = 200, 400, 500
 _MOST_SHOWN = 3
 
@@ -79,7 +79,7 @@ def _refused(seen: Seen) -> Stop | None:
 
 
 def _not_taken(seen: Seen) -> Stop | None:
-    """See whether the first answer is none that the target lists, and a change of the files mends it."""
+    """See whether the first answer is none that the target lists, and a change of the files fixes it."""
     first = seen.answers[0]
     if first.created or first.duplicate or first.either or first.refused:
         return None

@@ -1,4 +1,4 @@
-"""A semaphore of one token in a list. A loan stands in a hash; one that lasts too long is ended by who comes next.
+"""A semaphore of one token in a list. A loan is a field of a hash; one that lasts too long is ended by who comes next.
 
 GIVE_BACK=racy looks into the hash, then removes and pushes: who came in between has given the token back already.
 GIVE_BACK=removed: who has removed it from the hash pushes it.
