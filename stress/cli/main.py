@@ -14,6 +14,7 @@ import click
 
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
+from stress.core.masking import clean, clean_lines, masked_lines
 
 LATER: dict[str, str] = {
     "doctor": "stress.cli.doctor",
@@ -49,22 +50,24 @@ class Commands(click.Group):
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.UsageError as error:
-            error.show()
+            click.UsageError(clean_lines(error.format_message()), error.ctx).show()
             code = USAGE
         except (click.Abort, KeyboardInterrupt, CancelledError):
             click.echo("interrupted", err=True)
             code = INTERRUPT
         except UsageFault as fault:
-            click.echo(str(fault), err=True)
+            click.echo(clean_lines(str(fault)), err=True)
             code = USAGE
         except Untested as error:
-            click.echo(f"inconclusive: {error}", err=True)
+            click.echo(clean_lines(f"inconclusive: {error}"), err=True)
             code = INCONCLUSIVE
         except Unavailable as error:
-            click.echo(f"unavailable: {error}", err=True)
+            click.echo(clean_lines(f"unavailable: {error}"), err=True)
             code = UNAVAILABLE
         except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
-            click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)
+            click.echo(
+                clean(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})"), err=True
+            )
             code = OWN_BUG
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -79,7 +82,7 @@ class Commands(click.Group):
 
 def _saved(error: Exception) -> str:
     """Keep what a bug report needs, out of the user's sight; say where."""
-    told = "".join(traceback.format_exception(error))
+    told = masked_lines("".join(traceback.format_exception(error)))
     try:
         with NamedTemporaryFile("w", prefix="gateway-stress-bug-", suffix=".txt", delete=False) as file:
             file.write(told)
