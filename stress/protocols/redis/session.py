@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from stress.protocols.acknowledge import acknowledge
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
-from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, finds_nodes, pushed
+from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, finds_nodes, listens_in_background, pushed
 from stress.protocols.redis.debts import Debts, RedisFrame
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
 from stress.protocols.redis.requests import Request, RequestParser
@@ -277,7 +277,8 @@ class RedisChannel(asyncio.Protocol):
         if isinstance(reply.value, ReplyError):
             self.gate.heard.error(owed.name, str(reply.value))
         if frame is None:
-            return self._announce(reply, owed.command.effects[0]) if owed.command is not None else None
+            late = owed.command.effects if owed.command is not None else ()  # none of a command that is background
+            return self._announce(reply, late[0]) if late else None
         frame.replies.append(reply.value)
         frame.replies_left -= count
         if frame.waiting:
@@ -288,7 +289,8 @@ class RedisChannel(asyncio.Protocol):
 
     def _announce(self, reply: Reply, effect: Effect) -> RedisFrame | None:
         """Make a message, or the late reply of a command that passed, a step; None if it passes."""
-        if self.gate.open or background(effect.args, self.proxy.background):
+        rules = self.proxy.background
+        if self.gate.open or background(effect.args, rules) or listens_in_background(effect.args, rules):
             return None
         name = effect.args[0].decode("latin-1").upper()
         frame = RedisFrame(self, name, reply.raw, (effect,), pushed=True)
