@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, cast
 from stress.protocols.acknowledge import acknowledge
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
-from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, finds_nodes, listens_in_background, pushed
+from stress.protocols.redis.commands import (
+    Command,
+    ConnectionState,
+    Effect,
+    background,
+    finds_nodes,
+    listens_in_background,
+    pushed,
+)
 from stress.protocols.redis.debts import Debts, RedisFrame
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
 from stress.protocols.redis.requests import Request, RequestParser
