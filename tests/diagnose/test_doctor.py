@@ -303,6 +303,17 @@ def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path) -> N
         assert findings(tmp_path, text) == found
 
 
+def test_a_program_in_the_folder_where_we_are_is_found(tmp_path: Path) -> None:
+    """A target that is named without a folder: `./gateway` is the file beside it, not one of that name on PATH."""
+    (tmp_path / "gateway").write_text("#!/bin/sh\n")
+    (tmp_path / "gateway").chmod(0o755)
+    target(tmp_path, "start: {command: [./gateway]}\nrequires: [{program: ./gateway}]")
+    said = stress(tmp_path, "doctor", "--target", "mine.yaml")
+    assert [line for line in said.lines if "./gateway" in line] == ["ok     mine: program: ./gateway is there"]
+    (tmp_path / "gateway").rename(tmp_path / "other")
+    assert "no such program: ./gateway" in stress(tmp_path, "doctor", "--target", "mine.yaml").out
+
+
 def test_a_run_says_what_to_build(tmp_path: Path) -> None:
     """A Gateway that is not built ends the run with 69 and the line of the target that tells how."""
     target(tmp_path, "start: {command: [./gateway]}\nrequires: [{program: ./gateway, mend: 'go build -o gateway .'}]")

@@ -81,7 +81,7 @@ def _program(target: Target, folder: Path) -> Iterator[Probe]:
         return
     told = {one.what for one in target.requires if one.kind in ("file", "program")}
     if not told & {begin.command[0], str(Path(begin.folder) / begin.command[0])}:
-        yield Probe("program", target.name, partial(_starts, begin, folder / begin.folder))
+        yield Probe("program", target.name, partial(_starts, begin, (folder / begin.folder).absolute()))
 
 
 def _starts(begin: Start, home: Path) -> str:

@@ -278,7 +278,7 @@ class KubeStore:
                 continue
             try:
                 documents = list(yaml.safe_load_all((self._folder / name).read_text()))
-            except (OSError, ValueError, yaml.YAMLError) as error:
+            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
                 raise self._unread(at, name, str(error).splitlines()[0]) from None
             for one in documents:
                 if one is not None and not (isinstance(one, dict) and "kind" in one and "apiVersion" in one):
@@ -341,7 +341,7 @@ class KubeStore:
 def _document(body: bytes) -> Json | None:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -37,7 +37,7 @@ def fields_of(body: str) -> list[str]:
 
     try:
         return list(paths(json.loads(body), ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
 
 
