@@ -224,6 +224,8 @@ class Target(File):
         named: list[tuple[Location, object]] = [(("setup", at), one) for at, one in enumerate(self.setup)]
         if self.stores.kubernetes is not None:
             named.append((("stores", "kubernetes", "kubeconfig"), self.stores.kubernetes.kubeconfig))
+        if self.stores.redis is not None:
+            named.append((("stores", "redis", "ca"), self.stores.redis.ca))
         hint = "it is relative to this file"
         return [
             Fault(self.place(*where), f"{'.'.join(map(str, where))}: no such file: {name}", hint)

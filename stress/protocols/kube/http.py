@@ -11,7 +11,7 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from stress.protocols.fault import ProtocolFault
+from stress.protocols.fault import ProtocolFault, refuse_tls
 
 MAX_HEAD = 256 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -120,6 +120,8 @@ class RequestParser:
         self._rest += data
         found: list[Request] = []
         try:
+            if not self._begun:
+                refuse_tls(self._rest)
             while (request := self._take()) is not None:
                 found.append(request)
         except ProtocolFault as fault:

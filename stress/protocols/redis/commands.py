@@ -182,9 +182,9 @@ def background(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
     return seconds is None or (len(args) > 1 and bool(seconds) and args[1].upper() in seconds)
 
 
-def listens_in_background(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
-    """Tell whether a message comes of a subscription that is never gated."""
-    return args[0] in _SUBSCRIPTIONS and background((_SUBSCRIPTIONS[args[0]],), rules)
+def comes_unseen(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
+    """Tell whether what the server says late or unasked is never gated: by its name, or that of its subscription."""
+    return background(args, rules) or background((_SUBSCRIPTIONS.get(args[0], args[0]),), rules)
 
 
 @lru_cache(maxsize=64)
