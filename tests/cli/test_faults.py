@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -642,6 +643,28 @@ def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path) -> None:
     result, _ = report(tmp_path)
     assert result["faults"] == ["interrupted"]
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_what_a_connection_of_ours_raises_is_a_bug_and_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its bytes were not followed, so no result is given: the work ends, and what was raised comes out."""
+
+    class Broken(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            raise IndexError(data)
+
+    async def work() -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Broken, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"x")
+        await reader.read()
+        writer.close()
+        server.close()
+        return 0
+
+    with pytest.raises(IndexError, match="b'x'"):
+        await_it(work())
+    assert capfd.readouterr() == ("", "")
 
 
 def cwd(link: Path) -> str:
