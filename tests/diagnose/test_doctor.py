@@ -138,9 +138,9 @@ def test_a_replay_on_the_wire_ends_with_the_fault_too(tmp_path: Path) -> None:
     order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="mine.yaml"))
     (tmp_path / "order.txt").write_text(order.text())
     target(tmp_path, "protocol: redis-atomic\nrequires: [{file: gone, mend: put it there}]")
-    said = stress(tmp_path, "replay", "order.txt", "--world", "wire")
+    said = stress(tmp_path, "replay", "order.txt", "--trust", "--world", "wire")
     assert (said.code, said.out, said.err) == (69, "", "unavailable: no such file: gone (put it there)\n")
-    assert stress(tmp_path, "replay", "order.txt", "--world", "model").code == 0
+    assert stress(tmp_path, "replay", "order.txt", "--trust", "--world", "model").code == 0
 
 
 def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
