@@ -154,7 +154,7 @@ class Alone(Drive):
             self._world.replicas[request.replica],
             (tuple(self._record.moves), tuple(request.done)),
         )
-        if request.client.answering or self._gate.owed(replica.number):
+        if request.client.answering or self._gate.busy(replica.number):
             return False  # it is about to be woken
         return self._world.waits.asleep(replica, until, before, *so_far)
 
