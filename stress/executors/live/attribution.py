@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import WireWorld
     from stress.executors.live.redis import Written
-    from stress.protocols.gate import Effect, Frame
+    from stress.protocols.gate import Channel, Effect, Frame
 
 Signature = tuple[str, str]
 """A command and the objects that it touches."""
+Place = tuple[Signature, ...] | tuple[str, ...]
+"""Where in its code a request is, as far as its steps tell."""
 END = ("", "answer")
+_REMEDY = (
+    "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
+    "service write into its commands what it is sent as `correlation`"
+)
 _SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
 """Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
@@ -65,6 +71,11 @@ class Request:
         """Begin under the name that it is sent as."""
         self.sent_as = self.actor
 
+    @property
+    def places(self) -> tuple[Place, Place]:
+        """Where in its code it is: what it did with what it was replied, and what it did alone."""
+        return tuple(self.done), tuple(self.history)
+
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
         for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):
@@ -87,7 +98,8 @@ class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
     ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
-    commands and answers, where they are to be kept.
+    commands and answers, where they are to be kept. ``shared`` names two requests that overlap and share the only
+    connection that requests have (``A and B``; empty: none were seen).
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
@@ -99,7 +111,9 @@ class Attribution:
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
         self._watching: dict[int, str] = {}
+        self._carried: dict[Channel, str] = {}
         self.written: set[Written] = set()
+        self.shared = ""
         self.shown: dict[str, list[Shown]] | None = None
 
     def named(self, text: str) -> str:
@@ -130,7 +144,10 @@ class Attribution:
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
-            return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+            told = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+            return f"{told}: {_REMEDY}"
+        self._carried[frame.channel] = owner.actor
+        self._world.carriers.add(frame.channel)
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
@@ -212,24 +229,38 @@ class Attribution:
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
         expected = self._world.expected
         if len(able) == 1:
-            only, history = able[0], tuple(able[0].history)
-            seen = expected.get(history)
-            if seen is None:
-                seen = expected[history] = Counter()
-            shown = only.showing.get(signature, 0) + 1
-            if seen.get(signature, 0) < shown:
-                seen[signature] = shown
+            (only,) = able
+            self._note_mixing(frame, only, requests)
+            for place in only.places:
+                seen = expected.setdefault(place, Counter())
+                seen[signature] = max(seen[signature], only.showing[signature] + 1)
             return only
+        return self._of_several(frame, signature, able, requests)
+
+    def _of_several(
+        self, frame: Frame, signature: Signature, able: Sequence[Request], requests: Iterable[Request]
+    ) -> Request | None:
+        """Give whose command it is of several who can go on: by what it carries, by what each does next, by connection.
+
+        What a request does next is known best after the same replies, else after the same commands.
+        """
         carried = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
         if len(carried) == 1:
             return carried[0]
-        fitting = [
-            one for one in able if one.showing[signature] < expected.get(tuple(one.history), Counter())[signature]
-        ]
-        known = all(tuple(one.history) in expected for one in able)
-        if known and len(fitting) == 1:
-            return fitting[0]
-        if not (known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)):
+        expected, known, fitting = self._world.expected, False, able
+        for at in (0, 1):
+            known = all(one.places[at] in expected for one in able)
+            fitting = [
+                one for one in able if one.showing[signature] < expected.get(one.places[at], Counter())[signature]
+            ]
+            if known and len(fitting) == 1:
+                self._note_mixing(frame, fitting[0], requests)
+                return fitting[0]
+        if (bound := self._bound_to(frame, able)) is not None:
+            return bound
+        alike = known and all(one.history == fitting[0].history for one in fitting)
+        waiting = all(one.blocked for one in fitting)
+        if not (alike and fitting and (waiting or all(one.done == fitting[0].done for one in fitting))):
             return None
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
@@ -257,6 +288,21 @@ class Attribution:
         if any(one.history != fitting[0].history for one in fitting):
             return None
         return min(fitting, key=lambda one: one.started, default=None)
+
+    def _note_mixing(self, frame: Frame, owner: Request, requests: Iterable[Request]) -> None:
+        """See whether a connection carries a command of a request while another is under way whose it carried last."""
+        last = self._carried.get(frame.channel, owner.actor)
+        under_way = [one.actor for one in requests if one.task is not None and not one.task.done()]
+        if last == owner.actor or last not in under_way:
+            return
+        self._world.mixes = True
+        if all(one is frame.channel or one.replica != owner.replica for one in self._world.carriers):
+            self.shared = " and ".join(sorted((last, owner.actor)))
+
+    def _bound_to(self, frame: Frame, able: Sequence[Request]) -> Request | None:
+        """Give whose commands the connection carried last, unless requests that overlap were seen to share any."""
+        last = None if self._world.mixes else self._carried.get(frame.channel)
+        return next((one for one in able if one.actor == last), None)
 
     def alike(self, one: Request, other: Request) -> bool:
         """Tell whether two requests were given each their frame when nothing told them apart."""
