@@ -13,7 +13,7 @@ from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
 from stress.executors.live.state import made_by
-from stress.protocols.kube.requests import WRITES, KubeEffect, described
+from stress.protocols.kube.requests import KubeEffect, described
 from stress.protocols.redis.accesses import Found
 
 if TYPE_CHECKING:
@@ -133,6 +133,14 @@ class Attribution:
             self.shown.setdefault(f"{actor} answer", []).append(told)
         return self.record(record)
 
+    async def passes(self, frame: Frame) -> bool:
+        """Tell whether a frame is no request's and conflicts with none, so that it is no step."""
+        learned = self._world.learned
+        if frame.actor or all(frame.command != command for command, _ in learned.passing):
+            return False
+        found = await self.found(frame.effects, frame.watched)
+        return learned.passes(frame.command, mask_text(" ".join(found.objects)))
+
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
         self._meet(frame)
@@ -194,14 +202,11 @@ class Attribution:
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
     ) -> Found:
         """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
-        for effect in (*effects, *watched):
-            self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
+        found = await self.found(effects, watched, seen)
         if effects and isinstance(effects[0], KubeEffect):
-            effect = effects[0]
-            if effect.verb in WRITES and effect.name:
-                self.written.add(effect.path)
-            return Found(*described(effect, self.named))
-        found = await self._world.site.keys.touches(effects, watched, self.named, seen)
+            if effects[0].verb == "create" and effects[0].name:
+                self.written.add(effects[0].path)
+            return found
         for touch in found.touches:
             database, name = 0, touch.object
             if name not in self._raw and (where := _IN_DATABASE.match(name)):
@@ -209,6 +214,16 @@ class Attribution:
             if touch.access != "read" and name in self._raw:
                 self.written.add((database, self._raw[name]))
         return found
+
+    async def found(
+        self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
+    ) -> Found:
+        """Give what commands touch."""
+        for effect in (*effects, *watched):
+            self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
+        if effects and isinstance(effects[0], KubeEffect):
+            return Found(*described(effects[0], self.named))
+        return await self._world.site.keys.touches(effects, watched, self.named, seen)
 
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
@@ -256,12 +271,10 @@ class Attribution:
             if known and len(fitting) == 1:
                 self._note_mixing(frame, fitting[0], requests)
                 return fitting[0]
-        if (bound := self._bound_to(frame, able)) is not None:
-            return bound
         alike = known and all(one.history == fitting[0].history for one in fitting)
         waiting = all(one.blocked for one in fitting)
         if not (alike and fitting and (waiting or all(one.done == fitting[0].done for one in fitting))):
-            return None
+            return self._bound_to(frame, able)
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
 
@@ -300,8 +313,12 @@ class Attribution:
             self.shared = " and ".join(sorted((last, owner.actor)))
 
     def _bound_to(self, frame: Frame, able: Sequence[Request]) -> Request | None:
-        """Give whose commands the connection carried last, unless requests that overlap were seen to share any."""
-        last = None if self._world.mixes else self._carried.get(frame.channel)
+        """Give whose commands the connection carried last, unless requests that overlap were seen to share any.
+
+        Commands that were written together may be of several: each is asked for by itself first.
+        """
+        together = "+" in frame.command.partition("(")[0]
+        last = None if self._world.mixes or together else self._carried.get(frame.channel)
         return next((one for one in able if one.actor == last), None)
 
     def alike(self, one: Request, other: Request) -> bool:

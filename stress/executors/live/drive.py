@@ -273,6 +273,9 @@ class Drive(ABC):
         """Let everything through and wait for the answers, so that nothing of this run comes later."""
 
     async def _own(self, frame: Frame) -> None:
+        if await self._attribution.passes(frame):
+            await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+            return
         fault = await self._attribution.own(frame, self._requests.values(), self._running)
         if not fault:
             self._note_sharing(frame)

@@ -9,24 +9,26 @@ from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
 from stress.core.patterns import Patterns, learn
-from stress.core.step import START, Move
+from stress.core.step import START, Move, Step
+from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, new_fresh
 from stress.executors.live.alone import Alone
-from stress.executors.live.attribution import Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
 from stress.executors.live.record import plain
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from stress.core.patterns import Shown
+    from stress.core.step import Touch
     from stress.core.trace import Snapshot, Trace
-    from stress.executors.live.attribution import Request
+    from stress.executors.live.attribution import Request, Signature
     from stress.executors.live.executor import WireWorld
 
 _SAMPLES = 3
 """How many sequential runs a target that is not bundled has: what is common to three samples is no accident."""
+_NO_MOVE = Move("", "", "")
 _LEAST, _GENEROUS = 0.02, 0.1
 """The shortest settle time, and the shortest while it is being learned, in seconds: a sleep may vary.
 
@@ -54,18 +56,24 @@ class Learned:
 
     ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
-    its objects, that come while no request is under way. ``patterns`` say which values it makes up.
+    its objects, that come while no request is under way; those are ``passing`` that conflict with nothing that requests
+    do. ``patterns`` say which values it makes up.
     """
 
     samples: tuple[Sample, ...] = ()
     settle: float = 0.0
     idle: frozenset[Signature] = frozenset()
     longest: float = 0.0
+    passing: frozenset[Signature] = frozenset()
     patterns: Patterns = field(default_factory=Patterns)
 
     def is_idle(self, move: Move) -> bool:
         """Tell whether a step is of a kind that comes while no request is under way."""
         return (move.command, plain(move.object)) in self.idle
+
+    def passes(self, command: str, objects: str) -> bool:
+        """Tell whether a command is no request's, and changes and sees nothing that requests see and change."""
+        return (command, plain(objects)) in self.passing
 
 
 class Sequential(Alone):
@@ -172,7 +180,7 @@ class Idle(Alone):
     def __init__(self, world: WireWorld) -> None:
         """Prepare to watch."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
-        self.seen: set[Signature] = set()
+        self.seen: dict[Signature, set[Touch]] = {}
 
     async def _before(self) -> None:
         """Send nothing."""
@@ -184,8 +192,9 @@ class Idle(Alone):
             so_far = self._signal.count
             for number in self._world.replicas:
                 for frame in self._gate.settle(number):
-                    found = await self._attribution.note(frame.effects, frame.watched)
-                    self.seen.add((frame.command, plain(mask_text(" ".join(found.objects)))))
+                    found = await self._attribution.found(frame.effects, frame.watched)
+                    signature = frame.command, plain(mask_text(" ".join(found.objects)))
+                    self.seen.setdefault(signature, set()).update(found.touches)
             for head in list(self._gate.heads()):
                 await self._world.site.let(head, self._attribution.named, STORE_SECONDS)
             await self._signal.wait(so_far, until - time.perf_counter())
@@ -211,15 +220,26 @@ async def _learned(world: WireWorld) -> Learned:
     drive, first = await _sample(world, watching=True)
     if not drive.late:
         return Learned((first, *await _samples(world, _SAMPLES - 1)))
-    idle = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else frozenset[Signature]()
+    seen = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else {}
+    idle, passing = frozenset(seen), frozenset(_apart(seen, first.trace))
     delays = [delay for delay, signature in drive.late if signature not in idle]
     if not delays:
-        world.learned = Learned(idle=idle)
+        world.learned = Learned(idle=idle, passing=passing)
         return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
     world.expected.clear()  # it may be wrong about whose the late commands were
-    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle)
+    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle, passing=passing)
     samples = await _samples(world, _SAMPLES)
-    return Learned(samples, max(2 * world.learned.longest, 2 * max(delays), _LEAST), idle)
+    settle = max(2 * world.learned.longest, 2 * max(delays), _LEAST)
+    return replace(world.learned, samples=samples, settle=settle, longest=0.0)
+
+
+def _apart(idle: Mapping[Signature, Collection[Touch]], trace: Trace) -> Iterator[Signature]:
+    """Give what comes while no request is under way and conflicts with nothing that the requests of a run do."""
+    steps = [one for one in trace.events if one.kind is Kind.STEP]
+    own = [Step(_NO_MOVE, one.touches) for one in steps if (one.command, plain(one.object)) not in idle]
+    for signature, touches in idle.items():
+        if not any(Step(_NO_MOVE, tuple(touches)).conflicts(one) for one in own):
+            yield signature
 
 
 async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
@@ -229,13 +249,13 @@ async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-async def _idle(world: WireWorld) -> frozenset[Signature]:
+async def _idle(world: WireWorld) -> Mapping[Signature, Collection[Touch]]:
     drive = world.begun(Idle(world))
     try:
         await drive.run()
     finally:
         await world.forget(drive.written)
-    return frozenset(drive.seen)
+    return drive.seen
 
 
 async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:
