@@ -83,8 +83,11 @@ def _told(pod: str, status: int, record: str | None, count: Reply) -> Answer:
     return Answer(status, told if count is None else told | {"metadata": {"count": count}})
 
 
-def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, Reply] | Answer]]) -> None:
-    """Answer alerts on PORT, each with a connection of a pool that grows as needed."""
+def serve(
+    handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, Reply] | Answer]],
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer alerts on PORT, each with a connection of a pool that grows as needed; ``begin`` is called before."""
     idle: list[Connection] = []
 
     async def answer(path: str, body: bytes) -> Answer:
@@ -109,6 +112,7 @@ def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, R
         writer.close()
 
     async def listen() -> None:
+        begin()
         async with await asyncio.start_server(client, "127.0.0.1", _number("PORT")) as server:
             await server.serve_forever()
 

@@ -134,9 +134,11 @@ class Attribution:
         return self.record(record)
 
     async def passes(self, frame: Frame) -> bool:
-        """Tell whether a frame is no request's and conflicts with none, so that it is no step."""
+        """Tell whether a frame is no request's, so that it is no step; what waits in the store is one."""
         learned = self._world.learned
-        if frame.actor or all(frame.command != command for command, _ in learned.passing):
+        if frame.actor or frame.waiting or frame.pushed:
+            return False
+        if all(frame.command != command for command, _ in learned.passing):
             return False
         found = await self.found(frame.effects, frame.watched)
         return learned.passes(frame.command, mask_text(" ".join(found.objects)))

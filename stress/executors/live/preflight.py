@@ -13,6 +13,7 @@ from stress.core.step import START, Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, new_fresh
 from stress.executors.live.alone import Alone
+from stress.executors.live.attribution import Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
 from stress.executors.live.record import plain
 from stress.schedulers.interleaving import Interleaving
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from stress.core.patterns import Shown
     from stress.core.step import Touch
     from stress.core.trace import Snapshot, Trace
-    from stress.executors.live.attribution import Request, Signature
+    from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
 
 _SAMPLES = 3
@@ -56,8 +57,8 @@ class Learned:
 
     ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
-    its objects, that come while no request is under way; those are ``passing`` that conflict with nothing that requests
-    do. ``patterns`` say which values it makes up.
+    its objects, that come while no request is under way; those are ``passing`` that are no request's, and of them
+    ``unsteered`` that conflict with what requests do. ``patterns`` say which values it makes up.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -65,6 +66,7 @@ class Learned:
     idle: frozenset[Signature] = frozenset()
     longest: float = 0.0
     passing: frozenset[Signature] = frozenset()
+    unsteered: frozenset[Signature] = frozenset()
     patterns: Patterns = field(default_factory=Patterns)
 
     def is_idle(self, move: Move) -> bool:
@@ -72,7 +74,7 @@ class Learned:
         return (move.command, plain(move.object)) in self.idle
 
     def passes(self, command: str, objects: str) -> bool:
-        """Tell whether a command is no request's, and changes and sees nothing that requests see and change."""
+        """Tell whether a command is no request's."""
         return (command, plain(objects)) in self.passing
 
 
@@ -175,12 +177,16 @@ class Sequential(Alone):
 
 
 class Idle(Alone):
-    """No request at all, for two patiences: ``seen`` are the commands that come all the same."""
+    """No request at all, for two patiences: ``seen`` are the commands that come all the same.
+
+    Those of them are in ``waits`` whose replies wait for another client.
+    """
 
     def __init__(self, world: WireWorld) -> None:
         """Prepare to watch."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.seen: dict[Signature, set[Touch]] = {}
+        self.waits: set[Signature] = set()
 
     async def _before(self) -> None:
         """Send nothing."""
@@ -195,6 +201,8 @@ class Idle(Alone):
                     found = await self._attribution.found(frame.effects, frame.watched)
                     signature = frame.command, plain(mask_text(" ".join(found.objects)))
                     self.seen.setdefault(signature, set()).update(found.touches)
+                    if frame.waiting:
+                        self.waits.add(signature)
             for head in list(self._gate.heads()):
                 await self._world.site.let(head, self._attribution.named, STORE_SECONDS)
             await self._signal.wait(so_far, until - time.perf_counter())
@@ -220,17 +228,34 @@ async def _learned(world: WireWorld) -> Learned:
     drive, first = await _sample(world, watching=True)
     if not drive.late:
         return Learned((first, *await _samples(world, _SAMPLES - 1)))
-    seen = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else {}
-    idle, passing = frozenset(seen), frozenset(_apart(seen, first.trace))
+    seen, waits = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else ({}, set[Signature]())
+    world.learned = Learned(idle=frozenset(seen))
+    own, left = _own(first.trace) & seen.keys(), _SAMPLES - 1
+    while own and left:  # what comes at any time comes during a request by chance; what is a request's, in each run
+        own &= _own((await _sample(world))[1].trace)
+        left -= 1
+    idle, passing = frozenset(seen), frozenset(seen.keys() - own - waits)
+    unsteered = passing - frozenset(_apart({one: seen[one] for one in passing}, first.trace))
     delays = [delay for delay, signature in drive.late if signature not in idle]
     if not delays:
-        world.learned = Learned(idle=idle, passing=passing)
+        world.learned = Learned(idle=idle, passing=passing, unsteered=unsteered)
         return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
     world.expected.clear()  # it may be wrong about whose the late commands were
-    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle, passing=passing)
+    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle, passing=passing, unsteered=unsteered)
     samples = await _samples(world, _SAMPLES)
     settle = max(2 * world.learned.longest, 2 * max(delays), _LEAST)
     return replace(world.learned, samples=samples, settle=settle, longest=0.0)
+
+
+def _own(trace: Trace) -> frozenset[Signature]:
+    """Give what requests did before they were answered."""
+    found, answered = set[Signature](), set[str]()
+    for event in trace.events:
+        if event.kind is Kind.ANSWER:
+            answered.add(event.actor)
+        elif event.kind is Kind.STEP and event.actor not in answered:
+            found.add((event.command, plain(event.object)))
+    return frozenset(found)
 
 
 def _apart(idle: Mapping[Signature, Collection[Touch]], trace: Trace) -> Iterator[Signature]:
@@ -249,13 +274,13 @@ async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-async def _idle(world: WireWorld) -> Mapping[Signature, Collection[Touch]]:
+async def _idle(world: WireWorld) -> tuple[Mapping[Signature, Collection[Touch]], set[Signature]]:
     drive = world.begun(Idle(world))
     try:
         await drive.run()
     finally:
         await world.forget(drive.written)
-    return drive.seen
+    return drive.seen, drive.waits
 
 
 async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:
