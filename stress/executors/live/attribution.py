@@ -12,6 +12,7 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
+from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import KubeEffect, described
 from stress.protocols.redis.accesses import Found
@@ -99,7 +100,7 @@ class Attribution:
 
     ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
     commands and answers, where they are to be kept. ``shared`` names two requests that overlap and share the only
-    connection that requests have (``A and B``; empty: none were seen).
+    connection that requests have (``A and B``; empty: none were seen). ``carried`` are the commands of each connection.
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
@@ -114,6 +115,7 @@ class Attribution:
         self._carried: dict[Channel, str] = {}
         self.written: set[Written] = set()
         self.shared = ""
+        self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
 
     def named(self, text: str) -> str:
@@ -158,6 +160,7 @@ class Attribution:
             return f"{told}: {_REMEDY}"
         self._carried[frame.channel] = owner.actor
         self._world.carriers.add(frame.channel)
+        self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor

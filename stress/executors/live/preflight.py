@@ -20,6 +20,7 @@ from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from stress.core.patterns import Shown
     from stress.core.step import Touch
@@ -169,6 +170,11 @@ class Sequential(Alone):
             if self._kindest() is None:
                 await self._signal.wait(seen, until - time.perf_counter())
 
+    def mixed(self, idle: AbstractSet[Signature]) -> AbstractSet[Signature]:
+        """Give the commands that went down connections on which others went too than those of no request."""
+        ways = self._attribution.carried.values()
+        return {one for way in ways if not way <= idle for one in way}
+
     def _note_late(self, move: Move, answered: float) -> None:
         """Note a command that came after an answer."""
         if not move.actor.startswith("watch:"):
@@ -230,7 +236,7 @@ async def _learned(world: WireWorld) -> Learned:
         return Learned((first, *await _samples(world, _SAMPLES - 1)))
     seen, waits = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else ({}, set[Signature]())
     world.learned = Learned(idle=frozenset(seen))
-    own, left = _own(first.trace) & seen.keys(), _SAMPLES - 1
+    own, left = _own(first.trace) & seen.keys() & drive.mixed(seen.keys()), _SAMPLES - 1
     while own and left:  # what comes at any time comes during a request by chance; what is a request's, in each run
         own &= _own((await _sample(world))[1].trace)
         left -= 1
