@@ -151,6 +151,8 @@ class Search:
                 )
             if isinstance(world, WireWorld):
                 self._tally.notes += map(str, world.learned.patterns.unsure)
+                idle = ", ".join(" ".join(one) for one in sorted(world.learned.passing))
+                self._tally.notes += [f"passed as work of no request: {idle}; `try` proposes the rule"] if idle else []
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
