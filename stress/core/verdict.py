@@ -94,6 +94,7 @@ class Evidence:
     differs in what the store shows where requests share more.
     ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
     on the server was not explored.
+    ``skipped`` counts orders from whose runs nothing follows: without them nothing is exhausted.
     """
 
     world: str
@@ -121,6 +122,7 @@ class Evidence:
     shared_connection: str = ""
     in_order: bool = False
     pipelines: tuple[str, ...] = ()
+    skipped: int = 0
 
     @property
     def remedy(self) -> str:
@@ -149,6 +151,8 @@ class Evidence:
         words = self._all if self.exhausted else self._some
         if self.sampled and self.orders:
             words += f", {self.sampled} more sampled"
+        if self.skipped:
+            words += f", {self.skipped} skipped"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
         if self.shared_connection:

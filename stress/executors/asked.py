@@ -55,7 +55,7 @@ class Memory:
         """Remember nothing yet of an explorer that is about to choose."""
         self.name = explorer.name
         self._explorer = explorer
-        self._chosen: list[Move | Diverged | None] = []
+        self._chosen: list[Move | None] = []
         self._at = 0
 
     def again(self) -> None:
@@ -77,14 +77,9 @@ class Memory:
 
         """
         if self._at == len(self._chosen):
-            try:
-                self._chosen.append(self._explorer.choose(moves, done=done))
-            except Diverged as divergence:
-                self._chosen.append(divergence)
+            self._chosen.append(self._explorer.choose(moves, done=done))
         self._at += 1
         chosen = self._chosen[self._at - 1]
-        if isinstance(chosen, Diverged):
-            raise chosen
         if chosen is not None and chosen not in moves:
             raise Diverged(self._at, str(chosen), moves)
         return chosen

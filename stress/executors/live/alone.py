@@ -160,6 +160,7 @@ class Alone(Drive):
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
+        self.taken.blocked(waited, request.actor)
         self._world.waits.blocked(waited, tuple(self._record.moves), tuple(request.done))
         self._record.event(Kind.BLOCKED, request.actor, "blocked")
 
@@ -216,7 +217,13 @@ class Alone(Drive):
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
-        deadline = time.perf_counter() + self._world.patience
+        begun = time.perf_counter()
+        try:
+            return await self._woken(begun + self._world.patience)
+        finally:
+            self.taken.blocked(time.perf_counter() - begun)
+
+    async def _woken(self, deadline: float) -> bool:
         self._running = None
         while time.perf_counter() < deadline and not self._faulty():
             seen = self._signal.count

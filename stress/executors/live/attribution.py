@@ -12,6 +12,7 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
+from stress.core.trace import Odd
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found
@@ -130,7 +131,7 @@ class Attribution:
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
-            return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+            return Odd(f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one")
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
