@@ -287,7 +287,7 @@ async def test_a_violation_in_a_run_that_crossed_a_second_is_run_again(case: str
         }
     )
     async with WireWorld(scenario, target) as wire:
-        covered = await Search(Late(wire, step, {"fails only across a second": 4}.get(case, 1)), LIMITS).run()
+        covered = await Search(Late(wire, step, 1 if case == "fails all the same" else 4), LIMITS).run()
     assert covered.fault == ""
     assert [finding.order.actors for finding in covered.found.values()] == actors
     assert tuple(covered.notes) == notes
