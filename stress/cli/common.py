@@ -40,14 +40,15 @@ def examples(*lines: str) -> str:
 
 
 def await_it(work: Coroutine[object, object, int]) -> int:
-    """Run a command's work; Ctrl-C and SIGTERM cancel it, so that it cleans up."""
+    """Run a command's work; Ctrl-C, SIGTERM and a terminal that is closed (SIGHUP) cancel it, so that it cleans up."""
     import asyncio
     import signal
 
     async def cancellable() -> int:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs has one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await work
 
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:

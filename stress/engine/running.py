@@ -67,7 +67,7 @@ class World(Protocol):
 
     @property
     def broken(self) -> bool:
-        """Whether a process of it has ended, so that nothing can be run any more."""
+        """Whether a process of it has ended or its store does not reply, so that nothing can be run any more."""
 
     @property
     def apart(self) -> float:

@@ -189,8 +189,8 @@ class WireWorld:
 
     @property
     def broken(self) -> bool:
-        """Whether a Gateway or the store has ended."""
-        return self.site.broken
+        """Whether a Gateway or the store has ended, or does not reply."""
+        return self.site.broken or self.site.state.suspected
 
     @property
     def apart(self) -> float:

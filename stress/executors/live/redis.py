@@ -206,6 +206,11 @@ class Store:
         self._seconds = _REPLY_SECONDS
         return replies
 
+    @property
+    def suspected(self) -> bool:
+        """Whether it was seen not to reply, and has not replied since."""
+        return self._seconds < _REPLY_SECONDS
+
     def suspect(self) -> None:
         """Wait no more than a moment for replies until there is one: it was seen not to reply."""
         self._seconds = _AGAIN_SECONDS
