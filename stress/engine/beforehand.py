@@ -52,8 +52,8 @@ class Beforehand:
             ahead = planning.ahead(min(most, _AHEAD * workers - 1)) if workers > 1 else []
             new = [one for one in ahead if one.begin not in self._ran and one.begin != plan.begin]
             faulty = await self._run([plan, *new], workers)
-            if world.broken and faulty:
-                return faulty[0]  # it can't be run for the explorer any more
+            if faulty and (world.broken or (workers == 1 and not faulty[0].odd)):
+                return faulty[0]  # it can't be run for the explorer any more, or would end so again
         ran = self._ran.pop(plan.begin, None)
         if ran is None:  # once more, alone, and asked at each step
             return await run_with(explorer, world, again=False)

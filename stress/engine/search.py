@@ -44,7 +44,7 @@ _OWN_RANDOM_SCHEDULES = 300
 """How many a search of a target that is not bundled has."""
 _RANDOM_SHARE = 0.1
 """The part of the seconds of a search that is kept for random schedules."""
-_STARTS = 10
+_STARTS = 3
 """How many starts of a deployment a search must be as long as for more of them to be started."""
 CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
@@ -112,7 +112,7 @@ class Search:
     ) -> None:
         """Take the world, which must have been entered, and the budget."""
         if isinstance(world, WireWorld) and limits.seconds < _STARTS * world.site.seconds:
-            limits = limits._replace(workers=Workers())  # to start more would take the time of the search
+            limits = limits._replace(workers=Workers())  # to start more would take its user's time
         self._world, self._limits, self._tell, self._baseline = world, limits, tell, baseline
         self._expected = expected_of(world)
         self._tally = Tally(world, limits.seed)

@@ -73,7 +73,7 @@ class Alone(Drive):
                     self._block(request, waited)
                 return
         if not self._shows(request):
-            await self._until_late(request)
+            await self._until_late(request, before)
 
     def _shows(self, request: Request) -> bool:
         """Tell whether a step of a request is there; a message that it caused says nothing of what it does next.
@@ -84,11 +84,17 @@ class Alone(Drive):
         is_idle = self._world.learned.is_idle
         return any(not request.answered or not (one.waiting or is_idle(one.step.move)) for one in own if one.step)
 
-    async def _until_late(self, request: Request) -> None:
-        """Wait up to the settle time for the next step of a request that was answered; without one it is over."""
+    async def _until_late(self, request: Request, before: Sleep | None) -> None:
+        """Wait up to the settle time for the next step of a request that was answered; without one it is over.
+
+        One that did and observed the same before, and was over then, is waited for until its process sleeps without a
+        timer of its own, where the settle time was learned: such a step comes from elsewhere, or late, but not anew.
+        """
         if not (settle := self._world.learned.settle) or self._faulty():
             return
         actor, replica, begun, calm = request.actor, self._world.replicas[request.replica], time.perf_counter(), False
+        story, ended, looks = request.story, self._world.ended, 0
+        known = story in ended and self._world.target.settle is None
         while not self._faulty():
             seen, waited = self._signal.count, time.perf_counter() - begun
             if self._finished or self._gate.unsettled(replica.number):
@@ -97,12 +103,18 @@ class Alone(Drive):
                 if self._shows(self._requests[actor]):
                     self._came_late(request, waited)
                     return
+            elif known and looks >= LOOKS:
+                self._over(request)
+                return
             elif waited < settle:
-                await self._signal.wait(seen, settle - waited)
+                rested = not await self._signal.wait(seen, GLANCE_SECONDS if known else settle - waited)
+                asleep = known and rested and self._asleep(request, begun + settle, before)
+                looks = looks + 1 if asleep else 0
             elif not calm:  # a machine that is busy may let a timer end late
                 await self._world.waits.calm(replica, self._signal)
                 calm = True
             else:
+                ended.add(story)
                 self._over(request)
                 return
 

@@ -66,6 +66,11 @@ class Request:
         """Begin under the name that it is sent as."""
         self.sent_as = self.actor
 
+    @property
+    def story(self) -> tuple[str, ...]:
+        """What it did, was replied and was answered, by which its end is known again."""
+        return (*self.done, str(self.told[0] if self.told else ""))
+
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
         for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):

@@ -92,6 +92,7 @@ class WireWorld:
         self.patience = target.patience
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
+        self.ended: set[tuple[str, ...]] = set()
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
@@ -244,7 +245,7 @@ class WireWorld:
             if site not in self._beside:
                 self._beside[site] = beside = WireWorld(self.scenario, self.target, site.folder, site=site)
                 beside.learned, beside.reader, beside.expected = self.learned, self.reader, self.expected
-                beside.pace, beside.judged = self.pace, False  # this one was
+                beside.pace, beside.ended, beside.judged = self.pace, self.ended, False  # this one was
                 new.append(beside)
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:
