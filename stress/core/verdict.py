@@ -94,7 +94,8 @@ class Evidence:
     differs in what the store shows where requests share more.
     ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
     on the server was not explored.
-    ``skipped`` counts orders from whose runs nothing follows: without them nothing is exhausted.
+    ``skipped`` counts orders from whose runs nothing follows: without them, and those that they would have led to, the
+    search is neither exhausted nor has run a class of each.
     """
 
     world: str
@@ -152,7 +153,7 @@ class Evidence:
         if self.sampled and self.orders:
             words += f", {self.sampled} more sampled"
         if self.skipped:
-            words += f", {self.skipped} skipped"
+            words += f", but for those that begin as {self.skipped} skipped"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
         if self.shared_connection:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 _MOST, _SHARE = 20, 0.05
-"""How many runs of a search may be skipped, and which part of all."""
+"""How many runs of a search may be skipped, and which part of all of them."""
 _KIND = re.compile(r"[\d:].*", re.DOTALL)
 """What in a reason tells it from others of its kind: all that comes after a number or a colon."""
 _REMEDY = (

@@ -196,7 +196,9 @@ class Search:
         return frozenset({"clock"}) if self._world.name == "wire" else frozenset()
 
     async def _run_random_schedules(self) -> None:
-        """Run random schedules: how likely is what was found, and do they show what was not?"""
+        """Run random schedules, if there is time: how likely is what was found, and do they show what was not?"""
+        if self._tally.ran and self._spent():
+            return
         most = _RANDOM_SCHEDULES[self._world.name] // (2 if self._limits.proof else 1)
         if self._world.target.protocol is None:
             most = _OWN_RANDOM_SCHEDULES
@@ -246,7 +248,7 @@ class Search:
             differs=differs,
             shared_connection=shared,
             pipelines=tuple(sorted(self._tally.pipelines)),
-            in_order=explorer.exhausted and bool(shared or differs or skipped) and not beside,
+            in_order=explorer.exhausted and bool(shared or differs) and not beside and not skipped,
             skipped=skipped,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
@@ -257,7 +259,7 @@ class Search:
             stopped=bool(self._tally.found),
             outcomes=len(self._tally.outcomes.rows),
             clock_orders=explorer.clock_orders,
-            clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut,
+            clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut and not skipped,
             shared_only=True,
             not_checked=not_checked(world.scenario.invariants, self._tally.last) if self._tally.last else (),
             renamed=auto is not None and auto.renamed,
