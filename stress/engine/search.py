@@ -117,10 +117,9 @@ class Search:
         self._expected = expected_of(world)
         self._tally = Tally(world, limits.seed)
         self._draws: list[Sampled] = []
-        self._drawn = self._tried = 0
+        self._drawn = self._tried = self._left_out = 0
         self._stale: list[Order] = []
         self._explored: set[str] = set()
-        self._left_out = 0
         self._watch, self._told = Stopwatch(world), time.monotonic()
 
     async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
@@ -138,18 +137,18 @@ class Search:
                 replayed += 1
             await self._try(examples)
             known = set(self._tally.found)
+            self._end_runs(self._searching - self._watch.seconds)
             await self._search(covering)
             if self._baseline and not self._tally.fault:
                 await self._run_random_schedules()
+            self._end_runs(math.inf)
             self._tally.conclude()
             await self._minimise(frozenset(self._tally.found.keys() - known))
-            if isinstance(world, WireWorld) and world.site.left_out:
-                self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")
-            if isinstance(world, WireWorld) and world.learned.settle:
-                self._tally.notes.append(
-                    f"each run waits {world.learned.settle:.2g} s after an answer for what is late"
-                )
             if isinstance(world, WireWorld):
+                out, settle = world.site.left_out, world.learned.settle
+                self._tally.notes += [f"fewer deployments side by side: {out}"] if out else []
+                late = f"each run waits up to {settle:.2g} s after an answer for what is late"
+                self._tally.notes += [late] if settle else []
                 self._tally.notes += map(str, world.learned.patterns.unsure)
             self._tally.notes += [self._tally.odd.note] if self._tally.odd else []
         except asyncio.CancelledError:
@@ -218,7 +217,7 @@ class Search:
         orders = takewhile(lambda _: not self._spoilt and time.monotonic() < until, walks)
         async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
             async for trace in traces:
-                if not self._tally.skips(trace, beside=True):
+                if not self._skips(trace, beside=True):
                     drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
         if drawn.orders:
             self._draws.append(drawn.by(Walk(0)))
@@ -266,6 +265,17 @@ class Search:
             draws=tuple(self._draws),
         )
 
+    def _end_runs(self, seconds: float) -> None:
+        """Let no run go on for long after so many seconds from now."""
+        if isinstance(self._world, WireWorld):
+            self._world.pace.end(seconds)
+
+    def _skips(self, trace: Trace, *, beside: bool = False) -> bool:
+        """Tell whether to go on without a run; one that was ended with the search is not counted beside others."""
+        if trace.odd and self._tally.ran and self._spent():
+            return True
+        return self._tally.skips(trace, beside=beside)
+
     def _late(self) -> bool:
         return self._limits.timed and self._spent(_CLOCK_SHARE)
 
@@ -298,7 +308,7 @@ class Search:
         while not self._enough() and not self._untimed(explorer.scheduler) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
             trace = await beforehand.run(explorer, explorer.scheduler, left)
-            if self._tally.skips(trace):
+            if self._skips(trace):
                 self._left_out += 1
                 explorer.skip()
                 continue
@@ -319,7 +329,7 @@ class Search:
 
         while not over() and sampler.more():
             trace = await run_with(sampler, self._world)
-            if self._tally.skips(trace, beside=beside):
+            if self._skips(trace, beside=beside):
                 continue
             drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
             if not self._tally.fault:

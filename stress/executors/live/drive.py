@@ -16,7 +16,7 @@ from stress.executors.environment import ends_incarnation
 from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
-from stress.executors.live.pace import Taken
+from stress.executors.live.pace import Taken, about
 from stress.executors.live.record import Record, plain
 from stress.executors.live.redis import StoreLost
 from stress.schedulers.base import Diverged
@@ -65,8 +65,7 @@ class Drive(ABC):
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
-        self._second = int(time.time())
-        self.taken = Taken(world.patience)
+        self._second, self.taken = int(time.time()), Taken(world.patience)
 
     async def run(self) -> Trace:
         """Follow the explorer until every request is answered and it wants no more.
@@ -379,8 +378,8 @@ class Drive(ABC):
     def _faulty(self) -> bool:
         if not self._fault and (self._gate.fault or self._world.site.hurt):
             self._fault = self._death() or self._gate.fault
-        if not self._fault and self.taken.seconds > self._world.pace.limit:
-            self._fault = Odd(self._world.pace.endless(self._record.moves, self._waiting))
+        if not self._fault and (why := self._world.pace.over(self.taken)):
+            self._fault = Odd(f"the run was ended after {why}: {about(self._record.moves, self._waiting)}")
         return bool(self._fault)
 
     def _death(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.step import letters
 from stress.core.trace import Odd
+from stress.core.verdict import counted
 from stress.executors.asked import Asked, Crossed, Memory, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
@@ -50,7 +51,7 @@ _TOGETHER_SECONDS = 0.01
 _STORE_SECONDS = 5.0
 _SERVER_ERROR = 500
 _MOST_PRINTED, _MOST_ASKED = 3, 20
-_TOO_SLOW = "requests one after another, before the search, take longer than the {:g} s that it may take with them"
+_TOO_SLOW = "requests one after another, before the search, take longer than the {:g} s of both"
 
 
 class WireWorld:
@@ -120,7 +121,7 @@ class WireWorld:
             except TimeoutError:
                 if not limit.expired():
                     raise
-                raise Untested(_TOO_SLOW.format(self.most_seconds), "let the search have more: --seconds") from None
+                raise self._too_slow() from None
             self.preflight_seconds = time.monotonic() - begun
         except BaseException:
             await self.__aexit__()
@@ -134,6 +135,14 @@ class WireWorld:
             await client.close()
         if self._own is not None:
             await self._own.__aexit__()
+
+    def _too_slow(self) -> Untested:
+        """Say that the time of the preflight was over, and what it was about."""
+        begun = self.abandoned("")
+        moves = begun.moves if begun is not None else ()
+        told = f", the last of {counted(len(moves), 'step')}: {moves[-1]}" if moves else ""
+        remedy = "name what is no request's under `background`, or let the search have more: --seconds"
+        return Untested(_TOO_SLOW.format(self.most_seconds) + told, remedy)
 
     async def stop(self) -> Stop | None:
         """Say why the preflight shows that the target can't be tested as it is, or None."""

@@ -17,31 +17,42 @@ if TYPE_CHECKING:
 
 _LEAST_SECONDS, _TIMES = 2.0, 20
 """A run may take this many times the median of those before it, and so many seconds at least."""
+_CLOCK_SECONDS = 1.0
+"""How long a run may wait for the clock."""
 
 
 class Pace:
     """The durations of runs, in seconds, without what they waited for the clock and for blocked requests.
 
-    ``limit`` is for how many seconds the next run may go on: without end while none is known.
+    ``limit`` is for how many seconds the next run may go on: without end while none is known. ``until`` is when any has
+    to end (`time.perf_counter`).
     """
 
     def __init__(self) -> None:
         """Know of no run yet."""
         self._taken: list[float] = []
-        self.limit = math.inf
+        self.limit = self.until = math.inf
 
     def took(self, seconds: float) -> None:
         """Take in how long a run took that came to its end."""
         insort(self._taken, seconds)
         self.limit = max(_LEAST_SECONDS, _TIMES * self._taken[len(self._taken) // 2])
 
-    def endless(self, moves: Sequence[Move], unanswered: Collection[str]) -> str:
-        """Say that a run was ended for its length, and what it was about."""
-        left = f"{', '.join(unanswered)} without an answer" if unanswered else "all requests answered"
-        return (
-            f"the run was ended after {self.limit:.3g} s, {_TIMES} times what others took or {_LEAST_SECONDS:g} s: "
-            f"{left} after {counted(len(moves), 'step')}, the last {moves[-1] if moves else 'none'}"
-        )
+    def over(self, taken: Taken) -> str:
+        """Say for how long a run may go on that has taken too long, and why; nothing while it may."""
+        if taken.seconds > self.limit:
+            return f"{self.limit:.3g} s, {_TIMES} times what others took or {_LEAST_SECONDS:g} s"
+        return f"{taken.seconds:.3g} s, as the search was over" if time.perf_counter() > self.until else ""
+
+    def end(self, seconds: float) -> None:
+        """Let no run go on for longer than a run may at least after so many ``seconds`` from now."""
+        self.until = time.perf_counter() + seconds + _LEAST_SECONDS + _CLOCK_SECONDS
+
+
+def about(moves: Sequence[Move], unanswered: Collection[str]) -> str:
+    """Say what a run was about that was ended."""
+    left = f"{', '.join(unanswered)} without an answer" if unanswered else "all requests answered"
+    return f"{left} after {counted(len(moves), 'step')}, the last {moves[-1] if moves else 'none'}"
 
 
 class Taken:
