@@ -217,7 +217,7 @@ class Search:
         orders = takewhile(lambda _: not self._spoilt and time.monotonic() < until, walks)
         async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
             async for trace in traces:
-                if not self._skips(trace, beside=True):
+                if not self._tally.skips(trace, beside=True):
                     drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
         if drawn.orders:
             self._draws.append(drawn.by(Walk(0)))
@@ -270,12 +270,6 @@ class Search:
         if isinstance(self._world, WireWorld):
             self._world.pace.end(seconds)
 
-    def _skips(self, trace: Trace, *, beside: bool = False) -> bool:
-        """Tell whether to go on without a run; one that was ended with the search is not counted beside others."""
-        if trace.odd and self._tally.ran and self._spent():
-            return True
-        return self._tally.skips(trace, beside=beside)
-
     def _late(self) -> bool:
         return self._limits.timed and self._spent(_CLOCK_SHARE)
 
@@ -308,7 +302,7 @@ class Search:
         while not self._enough() and not self._untimed(explorer.scheduler) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
             trace = await beforehand.run(explorer, explorer.scheduler, left)
-            if self._skips(trace):
+            if self._tally.skips(trace):
                 self._left_out += 1
                 explorer.skip()
                 continue
@@ -329,7 +323,7 @@ class Search:
 
         while not over() and sampler.more():
             trace = await run_with(sampler, self._world)
-            if self._skips(trace, beside=beside):
+            if self._tally.skips(trace, beside=beside):
                 continue
             drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
             if not self._tally.fault:

@@ -246,6 +246,7 @@ async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_
     async with world_of("shared") as world:
         result = await Pair(None, world, Limits(20, 500)).result()
     assert str(result.verdict.ruling) == "inconclusive"
-    assert result.faults == (
-        "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one",
+    why = "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one"
+    assert re.fullmatch(
+        rf"unstable: \d+ of \d+ orders skipped, most often \(\d+\) as: {re.escape(why)} \(.*", *result.faults
     )
