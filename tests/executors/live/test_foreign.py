@@ -247,6 +247,5 @@ async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_
         result = await Pair(None, world, Limits(20, 500)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     why = "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one"
-    assert re.fullmatch(
-        rf"unstable: \d+ of \d+ orders skipped, most often \(\d+\) as: {re.escape(why)} \(.*", *result.faults
-    )
+    (fault,) = result.faults
+    assert (fault[:10], fault.partition(" as: ")[2].startswith(f"{why} (")) == ("unstable: ", True)
