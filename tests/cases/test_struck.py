@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,8 +68,15 @@ def test_a_fault_at_any_moment_ends_a_run_well(tmp_path: Path, who: str, fault: 
     temporary.mkdir()
     words = [*words[:4], "--seconds", SECONDS, "--workers", 1, "--no-examples"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    done = subprocess.run(
-        command(*words), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120, env=environment
+    done = subprocess.run(  # noqa: PLW1509 - one call, no locks taken
+        command(*words),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=environment,
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),  # nohup may have had it ignored
     )
     told = done.stdout + done.stderr
     assert (tmp_path / "struck").exists(), told
