@@ -68,7 +68,7 @@ def test_a_fault_at_any_moment_ends_a_run_well(tmp_path: Path, who: str, fault: 
     temporary.mkdir()
     words = [*words[:4], "--seconds", SECONDS, "--workers", 1, "--no-examples"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    done = subprocess.run(  # noqa: PLW1509 - one call, no locks taken
+    done = subprocess.run(
         command(*words),
         cwd=tmp_path,
         capture_output=True,
