@@ -67,6 +67,12 @@ class Event:
         return f"{self.actor} {self.text or self.command}{arrow}"
 
 
+class Odd(str):
+    """A fault that says something of one run alone, such as a divergence: the same schedule is worth another try."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the Gateway told one client.
@@ -195,6 +201,16 @@ class Trace:
     def final(self) -> Snapshot:
         """The state that the run left behind."""
         return self.incarnations[-1]
+
+    @property
+    def odd(self) -> bool:
+        """Whether its fault says nothing of any other run."""
+        return isinstance(self.fault, Odd)
+
+    @property
+    def worth_another(self) -> bool:
+        """Whether the schedule is tried once more: it is odd, or a client lost its connection, which may be chance."""
+        return self.odd or (not self.fault and any(not one.status and not one.hung_up for one in self.answers))
 
     @property
     def accepted_any(self) -> bool:

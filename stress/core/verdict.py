@@ -96,6 +96,8 @@ class Evidence:
     on the server was not explored.
     ``unsteered`` are commands of no request that conflict with what requests do and came when they came: then too
     ``exhausted`` is never said, but ``in_order``.
+    ``skipped`` counts orders from whose runs nothing follows: without them, and those that they would have led to, the
+    search is neither exhausted nor has run a class of each.
     """
 
     world: str
@@ -124,6 +126,7 @@ class Evidence:
     in_order: bool = False
     pipelines: tuple[str, ...] = ()
     unsteered: tuple[str, ...] = ()
+    skipped: int = 0
 
     @property
     def remedy(self) -> str:
@@ -152,6 +155,8 @@ class Evidence:
         words = self._all if self.exhausted else self._some
         if self.sampled and self.orders:
             words += f", {self.sampled} more sampled"
+        if self.skipped:
+            words += f", but for those that begin as {self.skipped} skipped"
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
         if self.shared_connection:

@@ -55,14 +55,12 @@ class Memory:
         """Remember nothing yet of an explorer that is about to choose."""
         self.name = explorer.name
         self._explorer = explorer
-        self._chosen: list[Move | Diverged | None] = []
+        self._chosen: list[Move | None] = []
         self._at = 0
 
     def again(self) -> None:
         """Begin from the first choice; one that was not possible is asked for again."""
         self._at = 0
-        if self._chosen and isinstance(self._chosen[-1], Diverged):
-            self._chosen.pop()
         if isinstance(self._explorer, Planned):
             self._explorer.restart()
             self._chosen.clear()
@@ -79,14 +77,9 @@ class Memory:
 
         """
         if self._at == len(self._chosen):
-            try:
-                self._chosen.append(self._explorer.choose(moves, done=done))
-            except Diverged as divergence:
-                self._chosen.append(divergence)
+            self._chosen.append(self._explorer.choose(moves, done=done))
         self._at += 1
         chosen = self._chosen[self._at - 1]
-        if isinstance(chosen, Diverged):
-            raise chosen
         if chosen is not None and chosen not in moves:
             raise Diverged(self._at, str(chosen), moves)
         return chosen

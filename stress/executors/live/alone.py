@@ -75,7 +75,7 @@ class Alone(Drive):
                     self._block(request, waited)
                 return
         if not self._shows(request):
-            await self._until_late(request)
+            await self._until_late(request, before)
 
     def _shows(self, request: Request) -> bool:
         """Tell whether a step of a request is there; a message that it caused says nothing of what it does next.
@@ -86,11 +86,17 @@ class Alone(Drive):
         is_idle = self._world.learned.is_idle
         return any(not request.answered or not (one.waiting or is_idle(one.step.move)) for one in own if one.step)
 
-    async def _until_late(self, request: Request) -> None:
-        """Wait up to the settle time for the next step of a request that was answered; without one it is over."""
+    async def _until_late(self, request: Request, before: Sleep | None) -> None:
+        """Wait up to the settle time for the next step of a request that was answered; without one it is over.
+
+        One that did and observed the same before, and was over then, is waited for until its process sleeps without a
+        timer of its own, where the settle time was learned: such a step comes from elsewhere, or late, but not anew.
+        """
         if not (settle := self._world.learned.settle) or self._faulty():
             return
         actor, replica, begun, calm = request.actor, self._world.replicas[request.replica], time.perf_counter(), False
+        story, ended, looks = request.story, self._world.ended, 0
+        known = story in ended and self._world.target.settle is None
         while not self._faulty():
             seen, waited = self._signal.count, time.perf_counter() - begun
             if self._finished or self._gate.unsettled(replica.number):
@@ -99,12 +105,18 @@ class Alone(Drive):
                 if self._shows(self._requests[actor]):
                     self._came_late(request, waited)
                     return
+            elif known and looks >= LOOKS:
+                self._over(request)
+                return
             elif waited < settle:
-                await self._signal.wait(seen, settle - waited)
+                rested = not await self._signal.wait(seen, GLANCE_SECONDS if known else settle - waited)
+                asleep = known and rested and self._asleep(request, begun + settle, before)
+                looks = looks + 1 if asleep else 0
             elif not calm:  # a machine that is busy may let a timer end late
                 await self._world.waits.calm(replica, self._signal)
                 calm = True
             else:
+                ended.add(story)
                 self._over(request)
                 return
 
@@ -163,6 +175,7 @@ class Alone(Drive):
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
+        self.taken.blocked(waited, request.actor)
         self._world.waits.blocked(waited, tuple(self._record.moves), tuple(request.done))
         self._record.event(Kind.BLOCKED, request.actor, "blocked")
 
@@ -219,9 +232,14 @@ class Alone(Drive):
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
-        now, waits = time.perf_counter(), self._world.waits
+        begun, waits = time.perf_counter(), self._world.waits
         timers = [waits.timer(one) + LOOKS * GLANCE_SECONDS for one in self._world.replicas.values()]
-        deadline = max(now + self._world.patience, min(now + _TIMER_SECONDS, max(timers)))
+        try:
+            return await self._woken(max(begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))))
+        finally:
+            self.taken.blocked(time.perf_counter() - begun)
+
+    async def _woken(self, deadline: float) -> bool:
         self._running = None
         while time.perf_counter() < deadline and not self._faulty():
             seen = self._signal.count

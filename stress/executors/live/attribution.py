@@ -12,6 +12,7 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
+from stress.core.trace import Odd
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import KubeEffect, described
@@ -76,6 +77,11 @@ class Request:
     def places(self) -> tuple[Place, Place]:
         """Where in its code it is: what it did with what it was replied, and what it did alone."""
         return tuple(self.done), tuple(self.history)
+
+    @property
+    def story(self) -> tuple[str, ...]:
+        """What it did, was replied and was answered, by which its end is known again."""
+        return (*self.done, str(self.told[0] if self.told else ""))
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
@@ -157,7 +163,7 @@ class Attribution:
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             told = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-            return f"{told}: {_REMEDY}"
+            return Odd(f"{told}: {_REMEDY}")
         self._carried[frame.channel] = owner.actor
         self._world.carriers.add(frame.channel)
         self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))

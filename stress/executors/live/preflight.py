@@ -151,8 +151,13 @@ class Sequential(Alone):
         return [one for one in super().moves() if one.command != START and one.actor.partition(":")[0] in requests]
 
     def _kindest(self) -> Move | None:
-        """Choose what is there, events of watches first; None where nothing is."""
-        return min(self.moves(), key=lambda move: not move.actor.startswith("watch:"), default=None)
+        """Choose what is there, events of watches first, and last who was answered; None where nothing is."""
+
+        def late(move: Move) -> tuple[bool, bool]:
+            request = self._requests.get(move.actor)
+            return request is not None, request is not None and request.answered
+
+        return min(self.moves(), key=late, default=None)
 
     async def _watch(self) -> None:
         """See whether commands come after the last answer, and let them through."""
