@@ -248,7 +248,8 @@ class Search:
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
         beside, shared = self._beside(explorer), self._tally.shared_connection
         differs = self._tally.behaviour.contradiction
-        exhausted = explorer.exhausted and not beside and not differs and not shared
+        less = bool(shared or differs or self._tally.polling)
+        exhausted = explorer.exhausted and not beside and not less
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
@@ -259,7 +260,8 @@ class Search:
             differs=differs,
             shared_connection=shared,
             pipelines=tuple(sorted(self._tally.pipelines)),
-            in_order=explorer.exhausted and bool(shared or differs) and not beside,
+            polling=self._tally.polling,
+            in_order=explorer.exhausted and less and not beside,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from stress.core.errors import Unavailable, UsageFault
 from stress.core.step import letters
-from stress.executors.asked import Asked, Crossed, Memory, new_fresh
+from stress.executors.asked import Asked, Crossed, Memory, Probed, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
+    from stress.executors.live.polling import Ends, Key
     from stress.executors.live.redis import Written
     from stress.schedulers.base import Explorer
 
@@ -88,6 +89,7 @@ class WireWorld:
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
         self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
+        self.loops: dict[Key, Ends] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
@@ -198,11 +200,13 @@ class WireWorld:
 
     async def alone(self, asked: Asked, memory: Memory) -> Trace:
         """Run one order, chosen by a ``memory``, while no other runs; see `run`."""
-        for _ in range(CROSSINGS):
+        crossed = 0
+        while crossed < CROSSINGS:
             drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
                 return await drive.run()
-            except Crossed:
+            except (Crossed, Probed) as again:
+                crossed += isinstance(again, Crossed)
                 memory.again()
             finally:
                 await self.forget(drive.written)
@@ -215,6 +219,7 @@ class WireWorld:
             if site not in self._beside:
                 self._beside[site] = beside = WireWorld(self.scenario, self.target, site.folder, site=site)
                 beside.judged = False  # this one was
+                beside.loops = self.loops
                 new.append(beside)
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:
