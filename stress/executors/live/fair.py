@@ -64,10 +64,10 @@ class Fair(Drive):
         begun = time.perf_counter()
         await super()._release(self._requests[frame.actor], frame.step.move)
         times, more = await self._again(frame.actor, loop, POLL_SECONDS)
-        late = more or time.perf_counter() > begun + POLL_SECONDS
+        seconds = time.perf_counter() - begun
         changed = not same(loop.at(times - 1), self._requests[frame.actor].tries[-1].frame)
         if not self._faulty():
-            self._polling.learn(loop, ending(times, loop, late=late, changed=changed))
+            self._polling.learn(loop, ending(times, seconds, len(loop.tries), more=more, changed=changed))
             raise Probed
 
     async def _release(self, request: Request, move: Move) -> None:

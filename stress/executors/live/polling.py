@@ -31,6 +31,8 @@ _LONGEST = 8
 """How many commands a request repeats at most."""
 _STEPS = 3
 """Who gives up after so many more repetitions is no loop but a few lines: then each of them is a step as any other."""
+_QUICK_SECONDS = 0.008
+"""How long a step takes at most of who does not sleep before it."""
 _SCRIPTS = ("EVAL", "FCALL")
 """They may have written although their reply is that of a refusal."""
 
@@ -100,11 +102,16 @@ def loop_of(tries: Sequence[Try], shown: Frame) -> Loop | None:
     return None
 
 
-def ending(times: int, loop: Loop, *, late: bool, changed: bool) -> Ends:
-    """Tell how a loop ends that took so many steps more, alone; ``changed`` where it saw a change all the same."""
-    if late:
+def ending(times: int, seconds: float, length: int, *, more: bool, changed: bool) -> Ends:
+    """Tell how a loop of so many steps ends that took ``times`` of them, alone, and so many seconds.
+
+    ``more`` says that it asks the same still, ``changed`` that it saw a change all the same. How often one asks that
+    sleeps between may be a question of time, so that its steps are not counted.
+    """
+    if more or seconds > POLL_SECONDS:
         return Ends.LATE
-    return Ends.SOON if changed or times > _STEPS * len(loop.tries) else Ends.STEPS
+    few = times <= _STEPS * length and seconds < _QUICK_SECONDS * times
+    return Ends.STEPS if few and not changed else Ends.SOON
 
 
 class Polling:

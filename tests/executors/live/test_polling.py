@@ -11,7 +11,7 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.step import Move
 from stress.executors.live.executor import WireWorld
-from stress.executors.live.polling import Ends
+from stress.executors.live.polling import Ends, ending
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.replay import Replay
 
@@ -109,15 +109,21 @@ async def test_giving_up_soon_is_one_step_however_often_it_asks() -> None:
     assert traces[0].signature == traces[1].signature
 
 
-@pytest.mark.asyncio
-async def test_a_few_tries_are_a_step_each() -> None:
-    """Of five tries the last one may come after the lock was given back."""
-    async with polling("set", tries=5) as world:
-        tries = [f"B SET {LOCK} #{number}" for number in (3, 4)]
-        trace = await world.run(order(*HELD, *tries, f"A GET {HITS}", f"A SET {HITS}", f"A DEL {LOCK}"))
-        assert (trace.fault, told(trace)) == ("", [("A", 201), ("B", 202)])
-        assert f"SET {LOCK} 1 EX 60 NX -> OK" == steps(trace, "B")[4]
-        assert list(world.loops.values()) == [Ends.STEPS]
+@pytest.mark.parametrize(
+    ("times", "seconds", "saw", "ends"),
+    [
+        (3, 0.01, "", Ends.STEPS),
+        (4, 0.01, "", Ends.SOON),
+        (3, 0.06, "", Ends.SOON),
+        (3, 0.01, "changed", Ends.SOON),
+        (90, 0.99, "", Ends.SOON),
+        (90, 1.01, "", Ends.LATE),
+        (3, 0.01, "more", Ends.LATE),
+    ],
+)
+def test_few_tries_without_a_sleep_are_steps(times: int, seconds: float, saw: str, ends: Ends) -> None:
+    """Up to three more repetitions are a step each, unless the request sleeps between; after 1 s it is late."""
+    assert ending(times, seconds, 1, more=saw == "more", changed=saw == "changed") is ends
 
 
 @pytest.mark.asyncio
