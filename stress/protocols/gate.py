@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stress.core.outcomes import Outcome
+from stress.protocols.fault import SPEAKS_TLS
 from stress.protocols.heard import Heard
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ class Gate:
     def fail(self, reason: str) -> None:
         """Note that the traffic can't be trusted any more; the first reason stays."""
         self.fault = self.fault or reason
+        self.heard.speaks_tls = self.heard.speaks_tls or SPEAKS_TLS in reason
         self.signal.notify()
 
     def close(self) -> None:
