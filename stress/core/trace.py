@@ -162,8 +162,9 @@ class Trace:
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
-    B``; empty: there were none). ``untold`` is what the answers of this target do not tell: ``names`` (which record),
-    ``created`` (whether it was created or was there).
+    B``; empty: there were none). ``polling`` names a request that asked the same again and again and was not let go
+    until it gives up, as that takes too long (empty: none did). ``untold`` is what the answers of this target do not
+    tell: ``names`` (which record), ``created`` (whether it was created or was there).
     """
 
     world: str
@@ -176,6 +177,7 @@ class Trace:
     seconds: float = 0.0
     crossed_second: int | None = None
     shared_connection: str = ""
+    polling: str = ""
     untold: frozenset[str] = frozenset()
 
     @cached_property

@@ -240,7 +240,7 @@ class Search:
         idle = world.learned.unsteered if isinstance(world, WireWorld) else ()
         unsteered = tuple(" ".join(one) for one in sorted(idle))
         skipped = self._left_out
-        other = differs or shared or unsteered
+        other = differs or shared or unsteered or self._tally.polling
         exhausted = explorer.exhausted and not beside and not other and not skipped
         return Evidence(
             world=world.name,
@@ -255,6 +255,7 @@ class Search:
             pipelines=tuple(sorted(self._tally.pipelines)),
             in_order=explorer.exhausted and bool(other) and not beside and not skipped,
             skipped=skipped,
+            polling=self._tally.polling,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from stress.core.verdict import Violation
     from stress.engine.running import World
 
+_AS_IT_WAS = 3
+"""How often a failing run that crossed a second is repeated as it was."""
+
 
 class Tally:
     """What the runs of one search came to.
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
-    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
+    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run,
+    ``polling`` one that polls for too long for its giving up to be explored.
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
     ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was
@@ -41,7 +45,7 @@ class Tally:
         self.odd = OddRuns()
         self.notes: list[str] = []
         self.last: Trace | None = None
-        self.shared_connection = ""
+        self.shared_connection = self.polling = ""
         self.pipelines: set[str] = set()
         self.ran = 0
         self.accepted = any(trace.accepted_any for trace in sequential(world))
@@ -55,6 +59,7 @@ class Tally:
         self.ran += 1
         self.last = trace
         self.shared_connection = self.shared_connection or trace.shared_connection
+        self.polling = self.polling or trace.polling
         self.pipelines |= {move.command for move in trace.moves if "+" in move.command.partition("(")[0]}
         self.fault = self.fault or trace.fault or doubt(trace, self._world)
         if self.fault:
@@ -106,18 +111,19 @@ class Tally:
     async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
         """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place.
 
-        The clock moves only in scenarios that have one.
+        The clock moves only in scenarios that have one. One that crosses each time, as it waits for so long, and fails
+        each time needs no luck.
         """
         clock = Move("clock", "clock", "")
         # The second began before the move in which it was noticed, or while that move was under way.
         places = (index, index + 1) if "clock" in self._world.scenario.actors else ()
         timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in places]
         crossed = 0
-        for moves in (order.moves, *timed):
+        for number, moves in enumerate((*[order.moves] * _AS_IT_WAS, *timed), start=1):
             trace = await follow(replace(order, moves=moves), self._world)
             violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
             crossed += moves is order.moves and trace.crossed_second is not None
-            if violations and (trace.crossed_second is None or moves is not order.moves):
+            if violations and (trace.crossed_second is None or number >= _AS_IT_WAS):
                 if moves is not order.moves:
                     self.notes.append("fails only where the clock goes into another second during the run")
                 return order_of(trace, self._world, self._seed, violations), trace, violations

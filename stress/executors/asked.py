@@ -34,6 +34,10 @@ class Crossed(Exception):
     """The wall clock went into another second unasked, on a target whose names depend on the second."""
 
 
+class Probed(Exception):
+    """A run was spent on finding out how a request ends that asks the same again and again; it begins again."""
+
+
 class Asked(NamedTuple):
     """An order to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
 

@@ -15,7 +15,8 @@ from stress.core.step import START
 from stress.core.trace import Kind
 from stress.executors.live.attribution import END, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
-from stress.executors.live.drive import LOOKS, STORE_SECONDS, Drive
+from stress.executors.live.drive import LOOKS, STORE_SECONDS
+from stress.executors.live.fair import Fair
 
 if TYPE_CHECKING:
     from stress.executors.asked import Asked
@@ -37,7 +38,7 @@ def still_working(what: str, seconds: float) -> str:
     )
 
 
-class Alone(Drive):
+class Alone(Fair):
     """A run beside which nothing else happens on its world, which is at rest before and after."""
 
     def __init__(self, world: WireWorld, asked: Asked) -> None:
@@ -268,6 +269,10 @@ class Alone(Drive):
             if not lost:
                 await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
             _, late = await answers
+            names = ", ".join(one.actor for one in self._requests.values() if one.task in late)
+            self._fault = self._fault or (
+                f"the Gateway hangs: {names} had no answer when all were let go" if late else ""
+            )
             for task in late:
                 task.cancel()
                 with suppress(asyncio.CancelledError):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stress.core.step import Touch
     from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import WireWorld
+    from stress.executors.live.record import Try
     from stress.executors.live.redis import Written
     from stress.protocols.gate import Channel, Effect, Frame
 
@@ -50,7 +51,7 @@ class Request:
     it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
     actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
     answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
-    waited for, in seconds.
+    waited for, in seconds. ``tries`` are its steps with what each was replied; of those asked again and again the last.
     """
 
     actor: str
@@ -68,6 +69,7 @@ class Request:
     sent_as: str = ""
     owes: bool = False
     late: float = 0.0
+    tries: list[Try] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin under the name that it is sent as."""
@@ -85,7 +87,7 @@ class Request:
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):
+        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "tries"):
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)
             setattr(other, name, mine)
@@ -208,6 +210,11 @@ class Attribution:
     def _step(self, key: tuple[str, str, str], found: Found) -> Step:
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
         return Step(Move(*key, occurrence), found.touches, " ".join(mask_command(found.words)), found.varies)
+
+    def again(self, frame: Frame) -> None:
+        """Take a step for the one before it of the same actor, which asked for the same."""
+        if frame.step is not None:
+            self._shown[frame.step.move[:3]] -= 1
 
     async def note(
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None

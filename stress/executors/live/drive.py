@@ -17,7 +17,8 @@ from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.pace import Taken, about
-from stress.executors.live.record import Record, plain
+from stress.executors.live.polling import Polling
+from stress.executors.live.record import Record, Try, plain
 from stress.executors.live.redis import StoreLost
 from stress.schedulers.base import Diverged
 
@@ -60,6 +61,8 @@ class Drive(ABC):
         self._frames: list[Frame] = []
         self._passed: list[Passed] = []
         self._record = Record(self._attribution.named)
+        # A bundled Gateway is known: none of them polls without end.
+        self._polling = Polling(world.loops if world.target.protocol is None else None, self._record)
         self._sent: list[asyncio.Task[Raw]] = []
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
@@ -132,6 +135,10 @@ class Drive(ABC):
         return self._trace()
 
     def moves(self) -> list[Move]:
+        """List what may be chosen now."""
+        return self.possible()
+
+    def possible(self) -> list[Move]:
         """List what is possible now: requests by name, then events of watches, then the environment."""
         found = []
         steps = [frame for frame in self._frames if any(head is frame for head in frame.channel.heads())]
@@ -233,26 +240,32 @@ class Drive(ABC):
 
     async def _release(self, request: Request, move: Move) -> None:
         frame = self._frame_of(move)
-        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
-        await self._attribution.done(frame)
-        if not released or frame.replied_at is None:
-            self._fault = self._fault or self._death() or self._gate.fault or await self._lost(frame, move)
+        await self._let(frame)
         assert frame.step is not None  # noqa: S101 - it was found by its step
         request.history.append((move.command, move.object))
         request.showing.clear()
         request.incarnations.append(self._record.incarnation)
         event = self._record.events[self._record.event(Kind.STEP, move.actor, move.command, frame)]
+        request.tries.append(Try(frame, event.index))
         request.done.append(plain(f"{event.text} -> {event.reply}"))
         self._fault = self._fault or endless(request.actor, len(request.done))
         await self._until_shown(request)
 
-    async def _lost(self, frame: Frame, move: Move) -> str:
+    async def _let(self, frame: Frame) -> None:
+        """Let a parked command take effect, and take in what it was replied."""
+        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+        await self._attribution.done(frame)
+        if not released or frame.replied_at is None:
+            self._fault = self._fault or self._death() or self._gate.fault or await self._lost(frame)
+
+    async def _lost(self, frame: Frame) -> str:
         """Say whose fault it is that no reply came: a connection may be lost without its store.
 
         Raises:
             StoreLost: when the store is.
 
         """
+        move = frame.step and frame.step.move
         if frame.released_at is not None and frame.released_at + STORE_SECONDS < time.perf_counter():
             self._world.site.state.suspect()
             return f"store lost: no reply to {move}"

@@ -12,7 +12,7 @@ from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.step import letters
 from stress.core.trace import Odd
 from stress.core.verdict import counted
-from stress.executors.asked import Asked, Crossed, Memory, new_fresh
+from stress.executors.asked import Asked, Crossed, Memory, Probed, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stress.executors.live.attribution import Place, Signature
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
+    from stress.executors.live.polling import Ends, Key
     from stress.executors.live.redis import Written
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
@@ -102,6 +103,7 @@ class WireWorld:
         self.expected: dict[Place, Counter[Signature]] = {}
         self.mixes = False  # whether requests that overlap were seen to share a connection to the store
         self.carriers: WeakSet[Channel] = WeakSet()  # the connections that carried commands of requests
+        self.loops: dict[Key, Ends] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
@@ -249,8 +251,8 @@ class WireWorld:
             drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
                 trace = await drive.run()
-            except Crossed:
-                crossed += 1
+            except (Crossed, Probed) as again:
+                crossed += isinstance(again, Crossed)
                 memory.again()
                 continue
             finally:
@@ -272,6 +274,7 @@ class WireWorld:
                 self._beside[site] = beside = WireWorld(self.scenario, self.target, site.folder, site=site)
                 beside.learned, beside.reader, beside.expected = self.learned, self.reader, self.expected
                 beside.pace, beside.ended, beside.judged = self.pace, self.ended, False  # this one was
+                beside.loops = self.loops
                 new.append(beside)
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:
