@@ -17,10 +17,13 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.processes import forkserver, replicas
 from stress.processes.child import spawn
+from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Generator, Mapping, Sequence
+
+    from brute_force import BruteForce
 
 collect_ignore_glob = ["cases/*/scenario.yaml"]
 """The scenarios that the command line runs, so that the plug-in does not collect them too."""
@@ -111,6 +114,18 @@ def _gateways() -> Generator[None, None, None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replicas, "spawn", start)
         yield
+
+
+@pytest.fixture
+def brute_force() -> Generator[BruteForce, None, None]:
+    """Give what runs every interleaving of a program, on a store of its own."""
+    from brute_force import BruteForce  # noqa: PLC0415 - beside the tests that use it
+
+    store = Valkey()
+    force = BruteForce(store.port)
+    yield force
+    force.close()
+    store.close()
 
 
 @pytest.fixture

@@ -240,12 +240,22 @@ async def test_requests_that_go_on_together_keep_their_names(language: str, worl
 
 @pytest.mark.measured_once
 @pytest.mark.asyncio
-@pytest.mark.parametrize("language", ["go", "node"], indirect=True)
+@pytest.mark.parametrize("language", ["node"], indirect=True)
 async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_of: Callable[..., WireWorld]) -> None:
-    """Two requests that go on from different places with the same command, unmarked, make the run inconclusive."""
+    """Two requests that go on from different places, unmarked, on one connection, make the search inconclusive."""
     async with world_of("shared") as world:
         result = await Pair(None, world, Limits(20, 500)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     told = "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one: let each "
     (fault,) = result.faults
     assert (fault[:10], fault.partition(" as: ")[2].startswith(told)) == ("unstable: ", True)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("language", ["go"], indirect=True)
+async def test_a_command_is_of_the_request_whose_connection_it_comes_by(world_of: Callable[..., WireWorld]) -> None:
+    """Two requests of a pool that go on from different places with the same command are told apart, in every run."""
+    async with world_of("shared") as world:
+        result = await Pair(None, world, Limits(20, 500)).result()
+    evidence = result.verdict.evidence[0]
+    assert (str(result.verdict.ruling), evidence.exhausted, evidence.total, evidence.skipped) == ("holds", True, 12, 0)
