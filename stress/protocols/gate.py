@@ -182,8 +182,8 @@ class Gate:
     """Parks the frames of all proxies of one target.
 
     While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
-    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``heard`` is what no
-    step shows.
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``refusal`` is raised
+    by who drives a run: a command came that must not reach a store which is lent. ``heard`` is what no step shows.
     """
 
     def __init__(self) -> None:
@@ -192,6 +192,7 @@ class Gate:
         self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
+        self.refusal: Exception | None = None
         self.heard = Heard()
         self._channels: dict[Channel, None] = {}  # in the order of their coming
 
@@ -208,6 +209,16 @@ class Gate:
         """Note that the traffic can't be trusted any more; the first reason stays."""
         self.fault = self.fault or reason
         self.signal.notify()
+
+    def refuse(self, why: Exception) -> None:
+        """Note that a command must not go on, whatever is run; the first reason stays."""
+        self.refusal = self.refusal or why
+        self.fail(str(why))
+
+    def check(self) -> None:
+        """Raise why a command must not go on, if one came."""
+        if self.refusal is not None:
+            raise self.refusal
 
     def close(self) -> None:
         """Park from now on. A fault of an earlier run is forgotten."""

@@ -17,8 +17,7 @@ import aiohttp
 import yaml
 
 from stress.config.placeholders import filled
-from stress.core.errors import Fault, Unavailable, UsageFault
-from stress.executors.live.redis import StoreLost
+from stress.core.errors import Fault, StoreLost, Unavailable, UsageFault
 from stress.protocols.kube.assets import KubeAssets
 from stress.protocols.kube.kubeconfig import upstream
 from stress.protocols.kube.proxy import ApiServer

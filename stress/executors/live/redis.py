@@ -15,16 +15,20 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoReply
 
-from stress.core.errors import Unavailable
+from stress.core.errors import StoreLost, Unavailable
+from stress.executors.live.lent import Lent
 from stress.processes.child import ending
+from stress.protocols.redis.commands import Effect
 from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from redis.asyncio.connection import AbstractConnection
 
     from stress.config.target_parts import RedisStore
+    from stress.core.errors import Place
+    from stress.protocols.redis.scripts import ScriptWatch
 
 _USUAL_PORT = 6379
 _LASTS = -1
@@ -37,18 +41,16 @@ Written = Key | str
 """What a Gateway wrote: a key, or an object of the Kubernetes API by its path."""
 
 
-class StoreLost(Unavailable):
-    """The store does not take our own connection, or no longer."""
-
-
 class Store:
-    """One Redis or Valkey. A server that was not started here is never flushed: only what was written is deleted."""
+    """One Redis or Valkey. What one held that was not started here, and is no scratch, it holds again (`Lent`)."""
 
     def __init__(self, store: RedisStore) -> None:
         """Take the part of the target file; nothing is started or connected yet."""
         self.valkey: Valkey | None = None
         self.embedded = store.url is None
         self.scratch = store.scratch
+        self.lent: Lent | None = None
+        self.notes: list[str] = []
         self._wanted = store.url
         self._links: dict[int, _Link] = {}
         self._first: dict[Key, bytes | None] = {}
@@ -70,6 +72,18 @@ class Store:
             await self.ask([("PING",)])
         except RedisError as error:
             raise self._lost(error) from None
+
+    async def lend(self, refuse: Callable[[Exception], None], place: Place, scripts: ScriptWatch) -> None:
+        """Save what it holds before that is changed, and give it back, unless nothing in it is worth keeping.
+
+        Raises:
+            StoreLost: when it does not answer.
+
+        """
+        if not (self.embedded or self.scratch):
+            self.lent = Lent(self._run, refuse, place, scripts)
+            self.notes = self.lent.notes
+            await self.lent.open()
 
     @property
     def death(self) -> str:
@@ -101,6 +115,31 @@ class Store:
         """
         return _checked(await self._run(commands, self.database if database is None else database))
 
+    async def change(self, commands: Sequence[Command]) -> list[object]:
+        """Do the same in the target's database with commands that may change what a user has lent.
+
+        Raises:
+            StoreLost: when it does not answer.
+            ResponseError: the first error reply of any.
+            UsageFault: when what they may change can't be saved.
+
+        """
+        effects = [Effect(tuple(_bytes(word) for word in words), self.database) for words in commands]
+        if self.lent is None or not self.lent.may_change(effects):
+            return await self.ask(commands)
+        saved = await self.lent.save(effects)
+        if saved is None:
+            raise self.lent.refusal
+        try:
+            return await self.ask(commands)
+        finally:
+            self.lent.after(saved)
+
+    async def begin(self) -> None:
+        """Count what is written from now on to a run."""
+        if self.lent is not None:
+            await self.lent.begin()
+
     async def is_empty(self, key: str) -> bool:
         """Tell whether a key is not there, or is an empty text or stream.
 
@@ -121,6 +160,10 @@ class Store:
             Unavailable: when it refuses to delete.
 
         """
+        if self.lent is not None:
+            told = await self.change(commands)
+            await self.forget(keys)
+            return told
         here = {name for at, name in keys if at == self.database and (at, name) not in self._first}
         replies = await self._run([*commands, *_deleting(here)], self.database)
         found = _checked(replies[: len(commands)])
@@ -141,21 +184,27 @@ class Store:
                 self._first[database, name] = value if left == _LASTS and isinstance(value, bytes) else None
 
     async def empty(self) -> None:
-        """Delete everything in a server that was started here."""
+        """Delete everything in a server that was started here; one that is lent holds what it did at first."""
         self._first.clear()
+        if self.lent is not None:
+            await self.lent.give_back(all_of_it=True)
         if self.valkey is not None:
             await self.ask([("FLUSHALL",)])
 
     async def forget(self, keys: Collection[Key]) -> None:
         """Delete keys, but those that were there when the Gateway had started: they hold again what they held.
 
-        A store that is lost keeps them: that it is lost is told elsewhere.
+        In a store that is lent it is every key that was written in the run, and before it. A store that is lost keeps
+        them: that it is lost is told elsewhere.
 
         Raises:
             Unavailable: when it refuses.
 
         """
         with suppress(StoreLost):
+            if self.lent is not None:
+                await self.lent.give_back()
+                return
             for database in sorted({database for database, _ in keys}):
                 names = {name for at, name in keys if at == database}
                 kept = {name: value for name in names if (value := self._first.get((database, name))) is not None}
@@ -184,7 +233,12 @@ class Store:
         return [name.decode("utf-8", "backslashreplace") for name in names]  # type: ignore[attr-defined]
 
     async def close(self) -> None:
-        """Disconnect, and end the server if it was started here."""
+        """Disconnect, and end the server if it was started here; one that is lent has all back that it held."""
+        if self.lent is not None:
+            with suppress(Unavailable):  # `owing` tells
+                await self.lent.give_back(all_of_it=True)
+            if owing := self.lent.owing:
+                self.notes.append(f"the store did not take back what it held: see {', '.join(owing)}")
         for link in self._links.values():
             await link.close()
         if self.valkey is not None:
@@ -237,6 +291,10 @@ class _Link:
     async def close(self) -> None:
         """Disconnect."""
         await self._connection.disconnect()
+
+
+def _bytes(word: str | bytes) -> bytes:
+    return word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word
 
 
 def _deleting(names: Collection[str]) -> list[Command]:
