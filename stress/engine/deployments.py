@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from stress.core.errors import Unavailable
+from stress.core.errors import Unavailable, UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class Shared:
         """End it, also where it is only starting."""
         if self._starting is not None:
             self._starting.cancel()
-            with suppress(asyncio.CancelledError, Unavailable):
+            with suppress(asyncio.CancelledError, Unavailable, UsageFault):
                 self._site = await self._starting
         if self._site is not None:
             await self._site.__aexit__()

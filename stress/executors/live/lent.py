@@ -38,6 +38,8 @@ _MOST_BYTES, _MOST_KEYS, _ALL_BYTES = 1 << 20, 10_000, 64 << 20
 _TRIES = 20
 _FLIGHT_SECONDS = 0.1
 _COUNTING = frozenset(b"INCR INCRBY INCRBYFLOAT DECR DECRBY HINCRBY HINCRBYFLOAT ZINCRBY".split())
+_PROBE = "gateway-stress:probe"
+"""Nothing is ever written to it."""
 _DISPOSABLE = "leave `url` out, so that a store is started, or say `scratch: true` if nothing in it is worth keeping"
 
 
@@ -80,8 +82,18 @@ class Lent:
         self.notes: list[str] = []
 
     async def open(self) -> None:
-        """Learn which commands change anything."""
+        """Learn which commands change anything, and whether we may give back.
+
+        Raises:
+            Unavailable: when what was saved could not be given back.
+
+        """
         await self._changes.open()
+        probed: list[Command] = [("RESTORE", _PROBE, "0", ""), ("DUMP", _PROBE), ("DEL", _PROBE)]
+        probed += [("WATCH", _PROBE), ("UNWATCH",), ("MULTI",), ("EXEC",)]
+        for reply in await self._run_in(probed, 0):
+            if isinstance(reply, ResponseError) and "permissions to run" in str(reply):
+                raise _denied(reply)
 
     # --- before and after a command ---------------------------------------------------------------------
 
@@ -108,7 +120,7 @@ class Lent:
         except Unknown as why:
             self._refuse(self._fault(f"{names}: {why}, in a store that was not started here", _DISPOSABLE))
         except ResponseError as error:
-            hint = "allow DUMP, RESTORE, DEL, COMMAND and, for scripts, MONITOR to the user of the url"
+            hint = "allow DUMP, PTTL and COMMAND to the user of the url"
             self._refuse(self._fault(f"{names}: what it may change can't be saved ({error})", hint))
         except StoreLost as lost:
             self._refuse(lost)
@@ -219,8 +231,7 @@ class Lent:
         try:
             await self._give_back(all_of_it=all_of_it)
         except ResponseError as error:
-            message = f"the store does not let us give back what it held: {error}"
-            raise Unavailable(message, "allow DUMP, RESTORE and DEL to the user of stores.redis.url") from None
+            raise _denied(error) from None
 
     async def _give_back(self, *, all_of_it: bool) -> None:
         await self._land()
@@ -329,6 +340,11 @@ class Lent:
 
     def _fault(self, message: str, hint: str) -> UsageFault:
         return UsageFault([Fault(self._place, clean(f"stores.redis.url: {message}"), hint)])
+
+
+def _denied(error: ResponseError) -> Unavailable:
+    message = f"the store does not let us give back what it holds: {error}"
+    return Unavailable(message, "allow DUMP, RESTORE, DEL, WATCH and MULTI to the user of stores.redis.url")
 
 
 def _raise_first(replies: Sequence[object]) -> None:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as HungUp
 
 from stress.config.target_parts import RedisStore
-from stress.core.errors import Place, UsageFault
+from stress.core.errors import Place, Unavailable, UsageFault
 from stress.executors.live.redis import Store
 from stress.protocols.gate import Gate
 from stress.protocols.redis.proxy import RedisProxy
@@ -105,8 +105,8 @@ async def lent(valkey: Valkey, login: str = "", refused: list[Exception] | None 
     store = Store(RedisStore(url=valkey.url.replace("//", f"//{login}")))
     await store.open()
     scripts = ScriptWatch(store.address, lambda *words: store.ask([words]), store.login, stays=False)
-    await store.lend((refused if refused is not None else []).append, HERE, scripts)
     try:
+        await store.lend((refused if refused is not None else []).append, HERE, scripts)
         yield store
     finally:
         await scripts.close()
@@ -187,6 +187,16 @@ async def test_a_script_that_touches_an_undeclared_key_ends_all(valkey: Valkey, 
         "started here (let it take its keys from KEYS; or leave `url` out, "
     )
     assert await lender.held() == before
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("denied", ["del", "restore", "dump", "watch", "multi"])
+async def test_what_could_not_be_given_back_is_never_borrowed(valkey: Valkey, lender: Lender, denied: str) -> None:
+    """Where our user may not run a command that giving back needs, nothing begins."""
+    await lender.redis.execute_command(f"ACL SETUSER few on >pw ~* &* +@all -{denied}")
+    with pytest.raises(Unavailable, match=f"does not let us give back what it holds: .* '{denied}' command"):
+        async with lent(valkey, "few:pw@"):
+            pass
 
 
 @pytest.mark.asyncio
