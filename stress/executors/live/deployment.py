@@ -104,11 +104,13 @@ class Site:
         """End everything that was started here."""
         await asyncio.gather(*(site.__aexit__() for site in self._others))
         self._ends.close()
-        await self._end_replicas()
+        try:
+            await self._end_replicas()
+        finally:  # also when it is interrupted again
+            if self._redis is not None:
+                await self._redis.close()
         if self._scripts is not None:
             await self._scripts.close()
-        if self._redis is not None:
-            await self._redis.close()
         if self.kube is not None:
             await self.kube.close()
         if self._sink is not None:
@@ -268,10 +270,12 @@ class Site:
 
     async def _end_replicas(self) -> None:
         # Each may take a while to drain: meanwhile the others end, and the next target runs.
-        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
-        for proxy in self._proxies:
-            await proxy.close()
-        self._proxies.clear()
+        try:
+            await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
+        finally:
+            for proxy in self._proxies:
+                await proxy.close()
+            self._proxies.clear()
 
     async def _remember(self) -> None:
         if self._redis is not None:

@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as NoReply
 from stress.core.errors import StoreLost, Unavailable
 from stress.executors.live.lent import Lent
 from stress.processes.child import ending
+from stress.processes.turn import Turn
 from stress.protocols.redis.commands import Effect
 from stress.protocols.redis.server import Valkey
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from stress.protocols.redis.scripts import ScriptWatch
 
 _USUAL_PORT = 6379
+_TURN_SECONDS = 60.0
+"""How long another command may take for a run on a store that is lent to both."""
 _LASTS = -1
 """What PTTL answers of a key that does not run out."""
 
@@ -82,6 +85,7 @@ class Store:
         """
         if not (self.embedded or self.scratch):
             self.lent = Lent(self._run, refuse, place, scripts)
+            self._turn = Turn(f"{self.address[0]}:{self.address[1]}")
             self.notes = self.lent.notes
             await self.lent.open()
 
@@ -136,9 +140,18 @@ class Store:
             self.lent.after(saved)
 
     async def begin(self) -> None:
-        """Count what is written from now on to a run."""
-        if self.lent is not None:
-            await self.lent.begin()
+        """Count what is written from now on to a run; on a store that is lent no two are at the same time.
+
+        Raises:
+            Unavailable: when another command does not end its run there.
+
+        """
+        if self.lent is None:
+            return
+        if not await self._turn.take(_TURN_SECONDS):
+            message = f"another run of gateway-stress uses the store at {self.address[0]}:{self.address[1]}"
+            raise Unavailable(message, "wait until it has ended, or name another store")
+        await self.lent.begin()
 
     async def is_empty(self, key: str) -> bool:
         """Tell whether a key is not there, or is an empty text or stream.
@@ -203,7 +216,10 @@ class Store:
         """
         with suppress(StoreLost):
             if self.lent is not None:
-                await self.lent.give_back()
+                try:
+                    await self.lent.give_back()
+                finally:
+                    self._turn.give()
                 return
             for database in sorted({database for database, _ in keys}):
                 names = {name for at, name in keys if at == database}
@@ -237,6 +253,7 @@ class Store:
         if self.lent is not None:
             with suppress(Unavailable):  # `owing` tells
                 await self.lent.give_back(all_of_it=True)
+            self._turn.give()
             if owing := self.lent.owing:
                 self.notes.append(f"the store did not take back what it held: see {', '.join(owing)}")
         for link in self._links.values():
