@@ -114,7 +114,9 @@ class RedisStore(Part):
     """The Redis or Valkey of a Gateway; `{}` is one that is started for it."""
 
     url: Annotated[str, AfterValidator(_store_url)] | None = Field(
-        default=None, description="one that runs already: redis://[user:password@]host[:port][/database]"
+        default=None,
+        description="one that runs already, which holds after each run what it held before: "
+        "redis://[user:password@]host[:port][/database]",
     )
     listen: int | None = Field(
         default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"
@@ -126,7 +128,7 @@ class RedisStore(Part):
     )
     scratch: bool = Field(
         default=False,
-        description="nothing in the store at `url` is worth keeping: scripts may write keys that they do not declare",
+        description="nothing in the store at `url` is worth keeping: it is not saved, keys that runs wrote are deleted",
     )
 
 

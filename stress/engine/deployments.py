@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Shared:
     """One target: started when first asked for, again after it has died, and not at all once it could not be.
 
-    Use it as an async context manager, which ends what was started.
+    Use it as an async context manager, which ends what was started. ``notes`` are what its user should know after that.
     """
 
     def __init__(self, make: Callable[[], Site], turns: asyncio.Semaphore | None = None) -> None:
@@ -26,6 +26,7 @@ class Shared:
         self._site: Site | None = None
         self._starting: asyncio.Task[Site] | None = None
         self._failed: Unavailable | None = None
+        self.notes: list[str] = []
 
     def begin(self) -> None:
         """Start it now, while others run, unless that was done."""
@@ -69,3 +70,4 @@ class Shared:
                 self._site = await self._starting
         if self._site is not None:
             await self._site.__aexit__()
+            self.notes += self._site.told()

@@ -150,7 +150,7 @@ class Search:
                     f"each run waits {world.learned.settle:.2g} s after an answer for what is late"
                 )
             if isinstance(world, WireWorld):
-                self._tally.notes += map(str, world.learned.patterns.unsure)
+                self._tally.notes += [*map(str, world.learned.patterns.unsure), *world.site.told()]
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from commands import GATEWAYS, command, own_files, stress
+from commands import GATEWAYS, command, own_files, report, stress
 from redis import Redis
 
 from stress.protocols.redis.server import Valkey
@@ -55,8 +55,8 @@ def files(folder: Path, store: Redis, mode: str) -> list[str]:
 @pytest.mark.parametrize(
     ("mode", "code"),
     [
-        ("correct", 0),
-        ("racy", 1),
+        pytest.param("correct", 0, marks=pytest.mark.cases),
+        pytest.param("racy", 1, marks=pytest.mark.cases),
         ("SIGINT-2", 130),  # in the warm-up
         ("SIGTERM-4", 130),  # in the preflight
         ("SIGINT-13", 130),  # in the search
@@ -67,6 +67,27 @@ def test_a_lent_store_is_byte_for_byte_what_it_was(tmp_path: Path, store: Redis,
     before = dumps(store)
     said = stress(tmp_path, *files(tmp_path, store, mode))
     assert (said.code, dumps(store)) == (code, before), said
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+def test_what_somebody_else_writes_in_a_search_stays_and_is_named(tmp_path: Path, store: Redis) -> None:
+    """Of a counter and a set that others write too the runs' part alone is taken back; the report names the key."""
+    before = dumps(store)
+    said = stress(tmp_path, *files(tmp_path, store, f"past-{store.connection_pool.connection_kwargs['port']}"))
+    others = int(store.get("others"))
+    assert (said.code, others > 0) == (0, True)
+    assert int(store.get("stats:total")) == 123456 + others
+    assert store.smembers("seen") == {b"keep-me", b"others"}
+    shared = {b"stats:total", b"seen", b"others"}
+    assert {key: one for key, one in dumps(store).items() if key not in shared} == {
+        key: one for key, one in before.items() if key not in shared
+    }
+    notes = report(tmp_path)[0]["notes"]
+    assert (
+        "stats:total in the store was changed by somebody else during a run: what the run did to it was taken back "
+        "item by item, see that it is as it should be"
+    ) in notes
 
 
 @pytest.mark.unmeasured

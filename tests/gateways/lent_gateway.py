@@ -3,7 +3,8 @@
     python lent_gateway.py PORT STORE MODE
 
 It writes as it starts too. `correct` asks SADD who is first, `racy` looks and then adds; `SIGINT-5` is correct, and
-interrupts the command that started it when its fifth request comes; `flush` empties the store as it starts.
+interrupts the command that started it when its fifth request comes; `flush` empties the store as it starts; `past-6379`
+writes to the store there past the gate too, as somebody else does who uses it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import sys
 
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 SIGNAL, _, AT = MODE.partition("-")
+ALONE = 8
+"""How many requests the warm-up and the preflight send: from then on none is sent while a command is under way."""
 REQUESTS: list[str] = []
 
 
-async def ask(*words: str) -> list[bytes]:
+async def ask(*words: str, port: int = STORE) -> list[bytes]:
     """Run commands, separated by `;`, in one go on a connection of their own; give the first line of each reply."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", STORE)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     commands = " ".join(words).split(" ; ")
     for command in commands:
         parts = [part.encode() for part in command.split(" ")]
@@ -59,9 +62,11 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             if head.startswith(b"POST"):
                 name = json.loads(body)["alerts"][0]["labels"]["pod"]
                 REQUESTS.append(name)
-                if AT and len(REQUESTS) == int(AT):
+                if SIGNAL.startswith("SIG") and len(REQUESTS) == int(AT):
                     await ask("SADD", "seen", name)
                     os.kill(os.getppid(), signal.Signals[SIGNAL])
+                if SIGNAL == "past" and len(REQUESTS) > ALONE:
+                    await ask("INCR stats:total ; INCR others ; SADD seen others", port=int(AT))
                 status = await deduplicate(name)
                 text = json.dumps({"fingerprint": name, "remediationRequestName": f"rr-{name}"})
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())

@@ -189,6 +189,13 @@ class Site:
         assert self._redis is not None  # noqa: S101 - asked of such targets alone
         return self._redis
 
+    def told(self) -> list[str]:
+        """Give what the user of a lent store should know, once."""
+        notes = self._redis.notes if self._redis is not None else []
+        found = list(dict.fromkeys(notes))
+        notes.clear()
+        return found
+
     @property
     def database(self) -> int:
         """The number of the database in Redis that its state is read in."""
