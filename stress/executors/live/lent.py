@@ -108,15 +108,20 @@ class Lent:
     async def before(self, commands: Sequence[Sent]) -> object | None:
         """Save what commands may change; None where they must not be sent."""
         effects = [effect for command in commands for effect in command.ran]
-        return await self.save(effects, waits=any(command.blocking for command in commands))
+        waits, background = any(one.blocking for one in commands), all(one.passes for one in commands)
+        return await self.save(effects, waits=waits, background=background)
 
-    async def save(self, effects: Iterable[Effect], *, waits: bool = False) -> object | None:
-        """Save what commands may change, of which one may wait in the store; None where they must not be sent."""
+    async def save(self, effects: Iterable[Effect], *, waits: bool = False, background: bool = False) -> object | None:
+        """Save what commands may change; None where they must not be sent.
+
+        ``waits``: one may wait in the store. ``background``: they are of no run, whenever they come.
+        """
         changing_ = [effect for effect in effects if self._changes.may_change(effect.args)]
         names = " ".join(dict.fromkeys(str(verb(effect.args), "latin-1") for effect in changing_))
         try:
             async with self._turn:
-                return await self._save(changing_, waits=waits)
+                ledger = self._run if self._running and not background else self._session
+                return await self._save(changing_, ledger, waits=waits)
         except Unknown as why:
             self._refuse(self._fault(f"{names}: {why}, in a store that was not started here", _DISPOSABLE))
         except ResponseError as error:
@@ -126,7 +131,7 @@ class Lent:
             self._refuse(lost)
         return None
 
-    async def _save(self, effects: Sequence[Effect], *, waits: bool) -> _Saved:
+    async def _save(self, effects: Sequence[Effect], ledger: Ledger, *, waits: bool) -> _Saved:
         counts: dict[Key, bool] = {}
         for effect in effects:
             counting = verb(effect.args) in _COUNTING
@@ -137,7 +142,6 @@ class Lent:
             await self._keep_everything()
         if any(verb(effect.args) == b"FUNCTION" for effect in effects) and self._functions is None:
             self._functions = cast("bytes", await self._ask("FUNCTION", "DUMP"))
-        ledger = self._run if self._running else self._session
         await self._note(ledger, counts)
         window = await self._scripts.begin() if scripts else None
         if scripts and window is None:

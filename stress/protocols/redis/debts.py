@@ -12,7 +12,7 @@ from stress.protocols.redis.commands import Awaited, Unit, verb
 from stress.protocols.redis.outcomes import of_command, of_transaction, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stress.protocols.redis.commands import Command
 
@@ -77,10 +77,9 @@ class Debts:
         """What the next reply is for."""
         return self._owed[0] if self._owed else None
 
-    @property
-    def last(self) -> Owed | None:
-        """What the last reply is for."""
-        return self._owed[-1] if self._owed else None
+    def last_of(self, commands: Sequence[Command]) -> Owed | None:
+        """Give what the last reply is for, where it is of the last of these commands."""
+        return self._owed[-1] if commands and commands[-1].awaited is not None else None
 
     @property
     def waits(self) -> bool:

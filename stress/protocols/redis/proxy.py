@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from stress.protocols.gate import Gate
-    from stress.protocols.redis.outbox import Keeper
+    from stress.protocols.outbox import Keeper
 
 _ROUNDS = 2
 """How often to ask the server something before all that was sent to it earlier is known to be served and answered.

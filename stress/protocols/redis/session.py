@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 from stress.protocols.acknowledge import acknowledge
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
+from stress.protocols.outbox import Outbox
 from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, finds_nodes, pushed
 from stress.protocols.redis.debts import Debts, RedisFrame
-from stress.protocols.redis.outbox import Outbox
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
 from stress.protocols.redis.requests import Request, RequestParser
 
@@ -192,18 +192,20 @@ class RedisChannel(asyncio.Protocol):
             passing += commands
         if requests:
             raw = requests[0].raw if len(requests) == 1 else b"".join([request.raw for request in requests])
-            self._outbox.send(raw, commands, self._owed.last)
+            self._outbox.send(raw, commands, self._owed.last_of(commands))
 
     def _pass(self, commands: Sequence[Command]) -> None:
         for command in commands:
             self._owed.passed(command)
             self.gate.heard.passed[command.name] += 1
-        self._outbox.send(b"".join([command.request.raw for command in commands]), commands, self._owed.last)
+        self._outbox.send(
+            b"".join([command.request.raw for command in commands]), commands, self._owed.last_of(commands)
+        )
 
     def _transmit(self, frame: RedisFrame) -> None:
         """Send a parked frame to the server."""
         self._owed.released(frame)
-        self._outbox.send(frame.raw, frame.unit.commands, self._owed.last)
+        self._outbox.send(frame.raw, frame.unit.commands, self._owed.last_of(frame.unit.commands))
         if not frame.replies_left:
             self._replied(frame)
 

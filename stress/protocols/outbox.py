@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from stress.protocols.redis.commands import Command
-    from stress.protocols.redis.debts import Owed
 
 _EARLY_BYTES = 1024 * 1024
 
 
 class Keeper(Protocol):
-    """Saves what a store holds that is not ours to change."""
+    """Saves what a store holds that is not ours to change; what is sent is of the kind that its protocol sends."""
 
-    def changes(self, commands: Sequence[Command]) -> bool:
-        """Tell whether any of the commands may change what is stored; costs nothing to ask."""
+    def changes(self, sent: Sequence[Any]) -> bool:
+        """Tell whether anything that is sent may change what is stored; costs nothing to ask."""
 
-    async def before(self, commands: Sequence[Command]) -> object | None:
-        """Save what the commands may change; give what `after` wants, or None where they must not be sent."""
+    async def before(self, sent: Sequence[Any]) -> object | None:
+        """Save what may be changed; give what `after` wants, or None where it must not be sent."""
 
     def after(self, saved: object) -> None:
         """Take in that the server has replied to them."""
+
+
+class Owed(Protocol):
+    """A reply that a server owes; ``saved`` is what was saved before that was sent which it is for."""
+
+    saved: tuple[object, ...]
 
 
 class Outbox:
@@ -40,7 +43,7 @@ class Outbox:
         self._keeper, self._full, self._refused = keeper, full, refused
         self._server: asyncio.Transport | None = None
         self._early: list[bytes] = []
-        self._waiting: deque[tuple[bytes, Sequence[Command], Owed | None]] = deque()
+        self._waiting: deque[tuple[bytes, Sequence[Any], Owed | None]] = deque()
         self._saving: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -56,13 +59,22 @@ class Outbox:
         self._early.clear()
         self._end()
 
-    def send(self, raw: bytes, commands: Sequence[Command], owed: Owed | None) -> None:
-        """Send commands; ``owed`` is the last reply that is awaited, of theirs unless it has none."""
+    def lost(self) -> None:
+        """Keep what comes until there is another connection."""
+        self._server = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes wait."""
+        return sum(map(len, self._early)) + sum(len(raw) for raw, _, _ in self._waiting)
+
+    def send(self, raw: bytes, sent: Sequence[Any], owed: Owed | None = None) -> None:
+        """Send bytes, and say what they are; ``owed`` is the last reply to them, if one is awaited."""
         keeper = self._keeper
-        if keeper is None or not (self._waiting or keeper.changes(commands)):
+        if keeper is None or not (self._waiting or keeper.changes(sent)):
             self._write(raw)
             return
-        self._waiting.append((raw, commands, owed if commands and commands[-1].awaited is not None else None))
+        self._waiting.append((raw, sent, owed))
         if self._saving is None or self._saving.done():
             self._saving = asyncio.get_running_loop().create_task(self._save(keeper))
 
@@ -90,8 +102,8 @@ class Outbox:
 
     async def _save(self, keeper: Keeper) -> None:
         while self._waiting:
-            raw, commands, owed = self._waiting[0]
-            saved = await keeper.before(commands) if keeper.changes(commands) else ()
+            raw, sent, owed = self._waiting[0]
+            saved = await keeper.before(sent) if keeper.changes(sent) else ()
             if saved is None:
                 self._waiting.clear()
                 self._refused()
@@ -107,7 +119,7 @@ class Outbox:
             self._server.write(raw)
             return
         self._early.append(raw)
-        if sum(map(len, self._early)) > _EARLY_BYTES:
+        if self.size > _EARLY_BYTES:
             self._full()
 
     def _end(self) -> None:
