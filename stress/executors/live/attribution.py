@@ -196,13 +196,21 @@ class Attribution:
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
         self._meet(frame)
-        if path := made_by(frame):
+        path = made_by(frame)
+        if path:
             self.written.add(path)
+        self._note_left(frame, path)
         if frame.seen is not None:
             found = await self.note(frame.effects, frame.watched, frame.seen)
             if frame.step is not None:
                 varies = found.varies or (frame.step.varies and _changes_session(frame.command))
                 frame.step = replace(frame.step, touches=found.touches, varies=varies)
+
+    def _note_left(self, frame: Frame, made: str) -> None:
+        """Note what an object is once a request has written it."""
+        kube, effect, found = self._world.site.kube, next(iter(frame.effects), None), getattr(frame, "answer", None)
+        if kube is not None and isinstance(effect, KubeEffect) and effect.verb in WRITES and found is not None:
+            kube.kept.left(made or effect.path, found)
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

@@ -191,9 +191,11 @@ class Site:
 
     def told(self) -> list[str]:
         """Give what the user of a lent store should know, once."""
-        notes = self._redis.notes if self._redis is not None else []
-        found = list(dict.fromkeys(notes))
-        notes.clear()
+        redis = self._redis.notes if self._redis is not None else []
+        kube = self.kube.kept.notes if self.kube is not None else []
+        found = list(dict.fromkeys([*redis, *kube]))
+        redis.clear()
+        kube.clear()
         return found
 
     @property
@@ -251,6 +253,7 @@ class Site:
             await self._redis.lend(self.gate.refuse, self.target.place("stores", "redis", "url"), self._scripts)
         if self.kube is not None:
             self.kube.watches = Watches(self.gate)
+            self.kube.kept.refuse = self.gate.refuse
             await self.kube.open()
         if self.target.start is not None and "{sink_url}" in self.target.start.model_dump_json():
             self._sink = Sink()
@@ -271,6 +274,7 @@ class Site:
             rules = (*reads_of(self.target.watched_resources), *self.target.background.kubernetes)
             kube_rules = KubeRules(rules, show=show)
             kube_proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
+            kube_proxy.keeper = self.kube.kept
             port = await self._listen(kube_proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)
         self.replicas[number] = await launch(self.target, self.folder, number, addresses)

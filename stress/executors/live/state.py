@@ -54,6 +54,8 @@ class State:
         """
         if self._redis is not None:
             await self._redis.begin()
+        if self._kube is not None:
+            self._kube.kept.begin()
         for at, one in enumerate(self._target.each_run):
             if isinstance(one, Put):
                 written.update(await self._put(at, fill(one.redis, **values)))
