@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,11 +22,14 @@ RECORD = "record"
 """The command that stands for naming a record, in an answer or in the state."""
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
+COMPACT = r"(?<![0-9A-Za-z])20\d{6}[T_-]?\d{6}(?!\d)"
+"""A time without separators, ``20261130T134850Z`` or ``20261130134850``."""
 SECOND = r"(?<![\da-fA-F.])\d{10}(?![\da-fA-F])"
-_SHAPES = {"{uuid}": UUID, "{stamp}": STAMP, "{second}": SECOND}
+_SHAPES = {"{uuid}": UUID, "{stamp}": STAMP, "{compact}": COMPACT, "{second}": SECOND}
 """What is known by its shape alone, as no constant looks like it: it is named so while words are compared."""
-_SHAPED = re.compile(rf"(?P<uuid>{UUID})|(?P<stamp>{STAMP})|(?P<second>{SECOND})")
-_NAMED = r"\{(?:uuid|stamp|second)\}"
+_SHAPED = re.compile(rf"(?P<uuid>{UUID})|(?P<stamp>{STAMP})|(?P<compact>{COMPACT})|(?P<second>{SECOND})")
+_NAMED = r"\{(?:uuid|stamp|compact|second)\}"
+_COMPACT = re.compile(COMPACT)
 _TOKENS = re.compile(rf"({_NAMED}|(?:(?!{_NAMED})[^0-9A-Za-z_-])+)")
 _SOFT = re.compile(r"[-_]")
 _LOOKS_MADE_UP = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,15}(?![0-9A-Za-z])")
@@ -189,10 +194,31 @@ def shaped(word: str, now: float) -> str:
     """Name what its shape alone tells: UUIDs, and times around ``now`` in seconds."""
 
     def name(match: re.Match[str]) -> str:
-        far = match.lastgroup == "second" and abs(int(match[0]) - now) > _DAY
-        return match[0] if far else f"{{{match.lastgroup}}}"
+        if match.lastgroup in ("second", "compact"):
+            second = second_of(match[0])
+            if second is None or abs(second - now) > _DAY:
+                return match[0]
+        return f"{{{match.lastgroup}}}"
 
     return _SHAPED.sub(name, word)
+
+
+@lru_cache(maxsize=4096)
+def second_of(word: str) -> int | None:
+    """Give the second (unix) that a text names, as a number, in ISO 8601 or without separators; UTC by default.
+
+    None where it is no time.
+    """
+    try:
+        if _COMPACT.match(word):
+            moment = datetime.strptime("".join(re.findall(r"\d", word)[:14]), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        elif "-" in word:
+            moment = datetime.fromisoformat(word)
+        else:
+            return int(word.split(".", maxsplit=1)[0][:10])
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _patterns(columns: Iterable[tuple[Position, Sequence[str]]]) -> dict[Position, tuple[re.Pattern[str], ...]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from stress.core.patterns import RECORD, Patterns
+from stress.core.patterns import COMPACT, RECORD, Patterns, second_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +25,7 @@ _FINE = re.compile(r"(?<![\da-fA-F.])\d{13}(?:\d{3}|\d{6})?(?![\da-fA-F])")
 _MADE_UP = re.compile(
     r"(?P<uuid>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})"
     r"|(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)"
+    rf"|(?P<compact>{COMPACT}Z?)"
     r"|(?P<unix>(?<![\da-fA-F.])\d{10}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?(?![\da-fA-F]))"
     r"|(?P<id>(?<![0-9A-Za-z{])(?=[0-9A-Za-z]*\d)(?=[0-9A-Za-z]*[A-Za-z])(?:[0-9a-f]{8,}|[0-9A-Za-z]{16,})(?![0-9A-Za-z}]))"
 )
@@ -152,8 +152,8 @@ class Names:
     def _name(self, kind: str, word: str) -> str:
         if word in self._patterns.kept:
             return word
-        if kind in ("unix", "stamp"):
-            second = _second(word)
+        if kind in ("unix", "stamp", "compact"):
+            second = second_of(word)
             if second is None or abs(second - self._now) > _DAY:
                 return word
             if not self._seconds:
@@ -194,14 +194,3 @@ def _name_fingerprint(text: str, fingerprint: str) -> str:
         text = text[:at] + name + text[at + length :]
         at = text.find(short, at + len(name))
     return text
-
-
-@lru_cache(maxsize=4096)
-def _second(word: str) -> int | None:
-    if "-" in word:
-        try:
-            moment = datetime.fromisoformat(word)
-        except ValueError:
-            return None
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    return int(word.split(".", maxsplit=1)[0][:10])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from stress.core.masking import clean
+from stress.core.masking import clean, mask_text
 from stress.core.step import WHOLE
 from stress.core.trace import Kind
 from stress.executors.live.early import fingerprint_in, way_of
@@ -16,6 +16,7 @@ from stress.executors.observe import field, text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from stress.core.patterns import Made
     from stress.core.trace import Answer, Event, Snapshot
     from stress.executors.live.executor import WireWorld
     from stress.executors.live.preflight import Sample
@@ -107,8 +108,15 @@ def _learned(world: WireWorld, seen: Seen) -> Iterator[str]:
         ("errors of the store", errors),
     ):
         yield f"{name}: {', '.join(found) or 'none'}"
+    yield from map(_within, world.learned.patterns.made)
     settle = world.learned.settle
     yield f"settle time: {settle:g} s" if settle else "settle time: none, it is over when its processes sleep"
+
+
+def _within(made: Made) -> str:
+    """Say of a generated value where it stands and what it is equal within."""
+    among = f"one a {made.scope}" if made.scope in ("request", "run") else f"of {made.scope}"
+    return mask_text(f"generated, {among}: {made.values[0]} (word {made.place} of {made.command})")
 
 
 def _proposed(seen: Seen) -> Iterator[str]:

@@ -52,6 +52,7 @@ def test_what_would_fit_the_file_is_proposed(tmp_path: Path) -> None:
     at = lines.index("proposed for hashed.yaml:")
     assert lines[at + 1] == '  fingerprint: {sha256: "{labels.pod}"}'
     assert "  generated values: {id:1}, {uuid:1}, {uuid:2}" in lines
+    assert [line.partition(":")[0] for line in lines if line.startswith("  generated, ")] == ["  generated, one a run"]
     assert (code, lines[-1].partition(": fingerprint:")[0]) == (
         64,
         "it can't be searched (exit code 64): hashed.yaml:6:14",

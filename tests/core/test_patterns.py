@@ -229,6 +229,16 @@ def test_seconds_are_called_times_whether_or_not_the_samples_crossed_one() -> No
     assert symbols(learned("k:1234567890", "k:1234567891", "k:1234567892"), "k:7") == ("7",)
 
 
+@pytest.mark.parametrize("text", ["20270115T080000Z", "20270115080000", "20270115-080000", "20270115_080000"])
+def test_times_without_separators_are_times_although_all_samples_are_of_one_second(text: str) -> None:
+    """A compact time that three samples have in common is no data; one of another day is."""
+    names = Names("", "", NOW, seconds=False, patterns=learned(*[f"at:{text}"] * 3))
+    assert names.replace(f"at:{text}") == "at:{time}"
+    for other in (text.replace("2027", "2017"), text.replace("0115", "9915")):
+        assert names.replace(f"at:{other}") == f"at:{other}"
+    assert symbols(learned(*(f"at:{text}-{number}" for number in (1, 2, 3))), f"at:{text}-7") == ("7",)
+
+
 def test_a_generated_value_is_told_with_what_it_is_equal_within() -> None:
     """A value that all requests of a run share is the run's; one that a single request shows is that request's."""
     each = []
