@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stress.core.errors import StoreLost
 from stress.core.outcomes import Outcome
 from stress.protocols.heard import Heard
 
@@ -211,7 +212,10 @@ class Gate:
         self.signal.notify()
 
     def refuse(self, why: Exception) -> None:
-        """Note that a command must not go on, whatever is run; the first reason stays."""
+        """Note that a command must not go on: whatever is run, or, where the store is lost, in this run."""
+        if isinstance(why, StoreLost):
+            self.fail(f"store lost: {why}")
+            return
         self.refusal = self.refusal or why
         self.fail(str(why))
 

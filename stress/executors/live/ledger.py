@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,3 +64,18 @@ class Ledger:
             last = stretches[-1]
             last.flying = max(0, last.flying - 1)
             last.after = None if last.flying else held
+
+
+def restoring(name: bytes, before: Held, now: Held) -> list[tuple[str | bytes, ...]]:
+    """Give the commands by which a key holds again what it held, for as long as it would have."""
+    if before.dump is None or LASTS < before.expires <= now_ms():
+        return [] if now.dump is None else [("DEL", name)]
+    if before.same(now, now_ms()):
+        return []
+    ends = str(max(before.expires, 0))
+    return [("RESTORE", name, ends, before.dump, "REPLACE", "ABSTTL")]
+
+
+def now_ms() -> int:
+    """Give the time in ms of the epoch."""
+    return int(time.time() * 1000)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -17,8 +16,8 @@ from redis.exceptions import ResponseError
 
 from stress.core.errors import Fault, StoreLost, Unavailable, UsageFault
 from stress.core.masking import clean
-from stress.executors.live.ledger import LASTS, Held, Ledger, Stretch
-from stress.executors.live.merge import Value, changing, read, reading, without
+from stress.executors.live.ledger import LASTS, Held, Ledger, Stretch, now_ms, restoring
+from stress.executors.live.merge import Value, merging, read, reading
 from stress.protocols.redis.changes import Changes, Unknown
 from stress.protocols.redis.commands import Effect, is_script, verb
 
@@ -116,19 +115,13 @@ class Lent:
 
         ``waits``: one may wait in the store. ``background``: they are of no run, whenever they come.
         """
-        changing_ = [effect for effect in effects if self._changes.may_change(effect.args)]
-        names = " ".join(dict.fromkeys(str(verb(effect.args), "latin-1") for effect in changing_))
+        written = [effect for effect in effects if self._changes.may_change(effect.args)]
         try:
             async with self._turn:
                 ledger = self._run if self._running and not background else self._session
-                return await self._save(changing_, ledger, waits=waits)
-        except Unknown as why:
-            self._refuse(self._fault(f"{names}: {why}, in a store that was not started here", _DISPOSABLE))
-        except ResponseError as error:
-            hint = "allow DUMP, PTTL and COMMAND to the user of the url"
-            self._refuse(self._fault(f"{names}: what it may change can't be saved ({error})", hint))
-        except StoreLost as lost:
-            self._refuse(lost)
+                return await self._save(written, ledger, waits=waits)
+        except (Unknown, ResponseError, StoreLost) as why:
+            self._refuse(why)
         return None
 
     async def _save(self, effects: Sequence[Effect], ledger: Ledger, *, waits: bool) -> _Saved:
@@ -154,7 +147,7 @@ class Lent:
         return saved
 
     async def _note(self, ledger: Ledger, counts: dict[Key, bool]) -> None:
-        held, now = await self._held(tuple(counts)), _now()
+        held, now = await self._held(tuple(counts)), now_ms()
         for key, value in held.items():
             if value.dump is not None and len(value.dump) > _MOST_BYTES:
                 message = f"{_shown(key)} holds more than {_MOST_BYTES >> 20} MB, too much to save before each run"
@@ -219,11 +212,21 @@ class Lent:
     # --- giving back ------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Count what is written from now on to a run; a command that waits in the store may write in it too."""
-        async with self._turn:
-            self._running = True
-            for saved in self.waiting:
-                await self._note(self._run, dict.fromkeys(saved.keys, False))
+        """Count what is written from now on to a run; a command that waits in the store may write in it too.
+
+        Raises:
+            UsageFault: when what that may change can't be saved.
+            StoreLost: when the store does not answer.
+
+        """
+        try:
+            async with self._turn:
+                self._running = True
+                for saved in self.waiting:
+                    await self._note(self._run, dict.fromkeys(saved.keys, False))
+        except (Unknown, ResponseError) as why:
+            self._refuse(why)
+            raise self.refusal from None
 
     async def give_back(self, *, all_of_it: bool = False) -> None:
         """Let every key that a run has written hold again what it held before; with ``all_of_it`` every key.
@@ -242,10 +245,17 @@ class Lent:
         async with self._turn:
             self._running = False
             ledgers = [self._run, self._session] if all_of_it else [self._run]
+            failed: ResponseError | None = None
             for ledger in ledgers:
                 for key in list(ledger.kept):
-                    await self._return(key, ledger.kept[key])
-                    del ledger.kept[key]
+                    try:
+                        await self._return(key, ledger.kept[key])
+                    except ResponseError as error:
+                        failed = error  # the others are given back all the same
+                    else:
+                        del ledger.kept[key]
+            if failed is not None:
+                raise failed
             if all_of_it and self._functions is not None:
                 await self._checked([("FUNCTION", "RESTORE", self._functions, "FLUSH")], 0)
                 self._functions = None
@@ -270,7 +280,7 @@ class Lent:
         for _ in range(_TRIES):
             await self._checked([("WATCH", name)], database)
             now = (await self._held([key]))[key]
-            ours = len(stretches) == 1 and (stretches[0].after is None or stretches[0].after.same(now, _now()))
+            ours = len(stretches) == 1 and (stretches[0].after is None or stretches[0].after.same(now, now_ms()))
             if not ours and not was:
                 was = [
                     (await self._read(key, one.before), await self._read(key, one.after or now)) for one in stretches
@@ -278,7 +288,7 @@ class Lent:
                 continue
             held = None if ours else read(await self._run_in(reading(name), database))
             ours = ours or (len(stretches) == 1 and held is not None and held == was[0][1])
-            commands = _restoring(name, stretches[0].before, now) if ours else _merging(name, held, was, stretches, now)
+            commands = restoring(name, stretches[0].before, now) if ours else merging(name, held, was, stretches, now)
             if not await self._at_once(commands, database):
                 continue  # somebody has written it just now
             if not ours:
@@ -339,6 +349,10 @@ class Lent:
         return replies
 
     def _refuse(self, why: Exception) -> None:
+        if isinstance(why, Unknown):
+            why = self._fault(f"{why}, in a store that was not started here", _DISPOSABLE)
+        elif isinstance(why, ResponseError):
+            why = self._fault(f"what it holds can't be saved: {why}", "allow DUMP and COMMAND to the user of the url")
         self.refusal = why
         self._tell(why)
 
@@ -355,40 +369,6 @@ def _raise_first(replies: Sequence[object]) -> None:
     failed = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
     if failed is not None:
         raise failed
-
-
-def _restoring(name: bytes, before: Held, now: Held) -> list[Command]:
-    """Give the commands by which a key holds again what it held, for as long as it would have."""
-    if before.dump is None or LASTS < before.expires <= _now():
-        return [] if now.dump is None else [("DEL", name)]
-    if before.same(now, _now()):
-        return []
-    ends = str(max(before.expires, 0))
-    return [("RESTORE", name, ends, before.dump, "REPLACE", "ABSTTL")]
-
-
-def _merging(
-    name: bytes,
-    held: Value | None,
-    was: Sequence[tuple[Value | None, Value | None]],
-    stretches: Sequence[Stretch],
-    now: Held,
-) -> list[Command]:
-    """Give the commands that take back what we did to a key, last first, and leave what somebody else did."""
-    wanted = held
-    for (before, left), stretch in zip(reversed(was), reversed(stretches), strict=True):
-        if wanted is not None and before is not None and left is not None:
-            wanted = without(wanted, left, before, counted=stretch.counted) or wanted
-    commands = [] if held is None or wanted is None else changing(name, held, wanted)
-    left_us, first = stretches[-1].after, stretches[0].before
-    if left_us is not None and now.dump is not None and left_us.expires == now.expires != first.expires:
-        until: Command = ("PEXPIREAT", name, str(first.expires))
-        commands.append(until if first.expires > LASTS else ("PERSIST", name))
-    return commands
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
 
 
 def _shown(key: Key) -> str:

@@ -11,8 +11,12 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from stress.executors.live.ledger import LASTS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from stress.executors.live.ledger import Held, Stretch
 
 Command = tuple[str | bytes, ...]
 Items = dict[bytes, object]
@@ -109,6 +113,26 @@ def changing(key: bytes, now: Value, wanted: Value) -> list[Command]:
     for name in changed if add else ():
         value = cast("bytes", wanted.items[name])
         commands.append((add, key, name) if add == "SADD" else (add, key, *_pair(add, name, value)))
+    return commands
+
+
+def merging(
+    name: bytes,
+    held: Value | None,
+    was: Sequence[tuple[Value | None, Value | None]],
+    stretches: Sequence[Stretch],
+    now: Held,
+) -> list[Command]:
+    """Give the commands that take back what we did to a key, last first, and leave what somebody else did."""
+    wanted = held
+    for (before, left), stretch in zip(reversed(was), reversed(stretches), strict=True):
+        if wanted is not None and before is not None and left is not None:
+            wanted = without(wanted, left, before, counted=stretch.counted) or wanted
+    commands = [] if held is None or wanted is None else changing(name, held, wanted)
+    left_us, first = stretches[-1].after, stretches[0].before
+    if left_us is not None and now.dump is not None and left_us.expires == now.expires != first.expires:
+        until: Command = ("PEXPIREAT", name, str(first.expires))
+        commands.append(until if first.expires > LASTS else ("PERSIST", name))
     return commands
 
 

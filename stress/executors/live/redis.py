@@ -85,7 +85,7 @@ class Store:
         """
         if not (self.embedded or self.scratch):
             self.lent = Lent(self._run, refuse, place, scripts)
-            self._turn = Turn(f"{self.address[0]}:{self.address[1]}")
+            self._turn = Turn(f"redis-{self.address[1]}")  # whatever its host is called
             self.notes = self.lent.notes
             await self.lent.open()
 

@@ -67,13 +67,13 @@ class Changes:
         """
         name, args = verb(effect.args), effect.args
         if name in _OF_THE_SERVER:
-            message = "may cost the data of the whole server"
+            message = f"{str(name, 'latin-1')} may cost the data of the whole server"
             raise Unknown(message)
         found = await self._named(args, all_of_them=read or is_script(args) or name in _CHANGES_WHAT_IT_READS)
         if found is None:
             if not self.may_change(args) or is_script(args) or name == b"FUNCTION":
                 return []
-            message = "may change any key"
+            message = f"{str(name, 'latin-1')} may change any key"
             raise Unknown(message)
         return [(effect.database, key) for key in found] + _elsewhere(name, args)
 
@@ -90,7 +90,7 @@ class Changes:
                 return await self._named(args, all_of_them=all_of_them)
             if "invalid" in told:
                 return []  # the server will refuse the command itself
-            message = f"the server does not say which keys it has ({error})"
+            message = f"the server does not say which keys {str(verb(args), 'latin-1')} has ({error})"
             raise Unknown(message) from None
         if self._way == "GETKEYS":
             return list(cast("list[bytes]", answer))
