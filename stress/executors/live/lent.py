@@ -187,6 +187,8 @@ class Lent:
         for key in found:
             if key not in saved.known:  # whoever wrote it since found what the script had left
                 saved.ledger.kept[key] = [Stretch((self._everything or {}).get(key, Held(None)))]
+            elif key in saved.ledger.kept:
+                saved.ledger.kept[key][-1].after = None  # it is ours that it has changed
         if found or ran is None:
             what = f"touches {_shown(next(iter(found)))}, which it does not declare" if found else "can't be watched"
             message = f"a script {what}, in a store that was not started here"
@@ -267,10 +269,11 @@ class Lent:
 
     async def _land(self) -> None:
         """Wait for the replies that are on their way, not for those that wait in the store."""
-        with suppress(TimeoutError):  # the connection of one may be gone
+        with suppress(TimeoutError):
             async with asyncio.timeout(_FLIGHT_SECONDS):
                 await self._landed.wait()
-        self._flying.clear()
+        for saved in list(self._flying):  # its connection is gone, and what it did may be there all the same
+            self.after(saved)
         if self._landing:
             await asyncio.wait(set(self._landing))
 

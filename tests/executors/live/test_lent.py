@@ -19,6 +19,7 @@ from stress.config.target_parts import RedisStore
 from stress.core.errors import Place, Unavailable, UsageFault
 from stress.executors.live.redis import Store
 from stress.protocols.gate import Gate
+from stress.protocols.redis.commands import Effect
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.scripts import ScriptWatch
 from stress.protocols.redis.server import Valkey
@@ -176,9 +177,11 @@ async def test_what_may_cost_more_than_can_be_saved_never_reaches_the_store(valk
 async def test_a_script_that_touches_an_undeclared_key_ends_all(valkey: Valkey, lender: Lender) -> None:
     """What it wrote to a key that was there, and to one that was not, is taken back, and the first is named."""
     before, refused = await lender.held(), list[Exception]()
-    script = "redis.call('DEL', 'hash') redis.call('SET', 'new', 1) return redis.call('SET', KEYS[1], 1)"
+    script = "redis.call('DEL', 'hash') redis.call('SET', 'new', 1) redis.call('SET', 'sketch', 2)"
+    script += "return redis.call('SET', KEYS[1], 1)"
     async with lent(valkey, refused=refused) as store:
         await store.begin()
+        await store.change([("SET", "sketch", "ours")])
         await store.change([("EVAL", script, "1", "text")])
         await store.forget([])
     (why,) = refused
@@ -351,6 +354,20 @@ async def test_no_byte_reaches_the_store_before_what_it_changes_is_saved(valkey:
         await store.forget([])
         assert await lender.redis.get("short") == b"background"  # it is of no run
     assert await lender.held() == before
+
+
+@pytest.mark.asyncio
+async def test_what_a_command_does_whose_connection_is_lost_is_undone(valkey: Valkey, lender: Lender) -> None:
+    """Its reply reaches nobody: what it changed, also a script in a key that it does not declare, is taken back."""
+    before, refused = await lender.held(), list[Exception]()
+    script = "redis.call('SET', KEYS[1], 1) return redis.call('SET', 'undeclared', 1)"
+    async with lent(valkey, refused=refused) as store:
+        assert store.lent is not None
+        await store.begin()
+        await store.lent.save([Effect((b"EVAL", script.encode(), b"1", b"text"))])
+        await lender.redis.eval(script, 1, "text")
+        await store.forget([])
+    assert (await lender.held(), len(refused)) == (before, 1)
 
 
 @pytest.mark.asyncio
