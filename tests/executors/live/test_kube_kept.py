@@ -132,6 +132,17 @@ async def test_what_somebody_else_writes_meanwhile_stays(cluster: Cluster) -> No
     assert cluster.held()["default/shared"]["data"] == {"a": "1", "b": "theirs", "c": "theirs"}
     assert kept.notes == [f"{SHARED} was changed by somebody else in a run: what the run did was taken back alone"]
     kept.notes.clear()
+    new = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}}
+    kept.begin()
+    await kept.save(effect_of("PUT", f"{MAPS}/new"))
+    _, made = await cluster.call("POST", MAPS, new)
+    kept.left(f"{MAPS}/new", made or {})
+    cluster.server.delete("configmaps", "default", "new")
+    await cluster.call("POST", MAPS, new)
+    await kept.give_back([f"{MAPS}/new"])
+    assert "default/new" in cluster.held()
+    assert kept.notes == [f"{MAPS}/new was made anew by somebody else in a run: it was left as it is"]
+    kept.notes.clear()
     kept.begin()
     await cluster.does(kept, "PATCH", SHARED, patch(a="9"))
     cluster.server.delete("configmaps", "default", "shared")

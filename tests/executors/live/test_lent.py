@@ -336,8 +336,9 @@ async def test_no_byte_reaches_the_store_before_what_it_changes_is_saved(valkey:
         assert store.lent is not None
         await store.begin()
         waits = asyncio.ensure_future(client.blmove("empty", "set-later", 5, "LEFT", "RIGHT"))
-        while not store.lent.waiting:
-            await lender.redis.ping()
+        async with asyncio.timeout(5):
+            while not store.lent.waiting:
+                await lender.redis.ping()
         await client.set("text", "open")
         async with client.pipeline(transaction=False) as pipe:
             assert await pipe.incr("new").incr("new").hset("hash", "f", "9").get("text").execute() == [1, 2, 0, b"open"]
