@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+
+from stress.cli.entry import leave_the_terminal
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,18 +43,46 @@ def examples(*lines: str) -> str:
 
 
 def await_it(work: Coroutine[object, object, int]) -> int:
-    """Run a command's work; Ctrl-C and SIGTERM cancel it, so that it cleans up."""
+    """Run a command's work; Ctrl-C, SIGTERM and SIGHUP cancel it, so that it cleans up.
+
+    Raises:
+        Exception: what a connection of ours raised meanwhile: what came after it is not to be trusted.
+
+    """
     import asyncio
     import signal
 
     async def cancellable() -> int:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs has one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(partial(_noticed, bugs))
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+            cancel = partial(loop.call_soon_threadsafe, task.cancel)
+            signal.signal(signal.SIGHUP, partial(_hung_up, cancel))  # at once: the loop may write before its turn comes
         return await work
 
+    bugs: list[BaseException] = []
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return runner.run(cancellable())
+        code = runner.run(cancellable())
+    if bugs:
+        raise bugs[0]
+    return code
+
+
+def _noticed(bugs: list[BaseException], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Note what the protocol of a connection raised, instead of a traceback on the terminal."""
+    error = context.get("exception")
+    if "protocol" in context and error is not None and not isinstance(error, OSError):
+        bugs.append(error)
+    else:
+        loop.default_exception_handler(context)
+
+
+def _hung_up(cancel: Callable[[], object], *_: object) -> None:
+    leave_the_terminal()
+    cancel()
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -82,14 +113,19 @@ def words_of(text: str, option: str) -> list[str]:
 
 @contextmanager
 def told_to_end() -> Iterator[None]:
-    """Let SIGTERM interrupt as Ctrl-C does, so that what runs beside is ended and what was measured is told."""
+    """Let SIGTERM and SIGHUP interrupt as Ctrl-C does: what runs beside is ended, and what was measured is told."""
     import signal
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,6 +11,7 @@ from stress.config.formats import find
 from stress.config.target import Target
 from stress.core.errors import UsageFault
 from stress.core.exits import UNAVAILABLE
+from stress.core.masking import printed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +78,7 @@ async def _told(probes: Sequence[Probe], *, as_json: bool) -> int:
 
     findings = await examine(probes)
     if as_json:
-        import json
-
-        click.echo(json.dumps([one._asdict() for one in findings], indent=2))
+        click.echo(printed([one._asdict() for one in findings]))
     else:
         for one in findings:
             click.echo(f"{'ok' if one.well else 'FAULT':5}  {one.line}")

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 import traceback
 from asyncio import CancelledError
+from contextlib import suppress
 from importlib import import_module
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, OWN_BUG, REPORT, UNAVAILABLE, USAGE
+from stress.core.masking import clean_lines, masked_lines
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DISK = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO])
+_ROOM = "free some space there; TMPDIR says where temporary files go"
 LATER: dict[str, str] = {
     "doctor": "stress.cli.doctor",
     "gateway": "stress.cli.gateway",
@@ -44,27 +53,36 @@ class Commands(click.Group):
             return found
         return super().get_command(ctx, cmd_name)
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of click
-        """Run, and turn what is expected to go wrong into a line and an exit code."""
+    def main(self, *args: Any, handlers: Mapping[int, Any] | None = None, **kwargs: Any) -> Any:  # noqa: ANN401 - click
+        """Run, and turn what is expected to go wrong into a line and an exit code.
+
+        ``handlers`` are those of signals that were set aside while this was imported.
+        """
         try:
+            for number, handler in (handlers or {}).items():
+                signal.signal(number, handler)
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.UsageError as error:
-            error.show()
+            click.UsageError(clean_lines(error.format_message()), error.ctx).show()
             code = USAGE
         except (click.Abort, KeyboardInterrupt, CancelledError):
-            click.echo("interrupted", err=True)
+            _say("interrupted")
             code = INTERRUPT
         except UsageFault as fault:
-            click.echo(str(fault), err=True)
+            _say(str(fault))
             code = USAGE
         except Untested as error:
-            click.echo(f"inconclusive: {error}", err=True)
+            _say(f"inconclusive: {error}")
             code = INCONCLUSIVE
         except Unavailable as error:
-            click.echo(f"unavailable: {error}", err=True)
+            _say(f"unavailable: {error}")
             code = UNAVAILABLE
+        except OSError as error:
+            code = OWN_BUG if error.errno not in _DISK else REPORT
+            what = f"{error.filename}: {error.strerror}" if error.filename else f"output: {error.strerror}"
+            _say(f"can't be written: {what} ({_ROOM})" if code == REPORT else _bug(error))
         except Exception as error:  # noqa: BLE001 - whatever else it is, it is our own fault
-            click.echo(f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})", err=True)
+            _say(_bug(error))
             code = OWN_BUG
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -77,9 +95,19 @@ class Commands(click.Group):
             raise click.exceptions.Exit(REPORT) from None
 
 
+def _say(lines: str) -> None:
+    """Write to standard error, unless nobody takes it."""
+    with suppress(OSError):
+        click.echo(clean_lines(lines), err=True)
+
+
+def _bug(error: Exception) -> str:
+    return f"a bug of gateway-stress: {str(error) or type(error).__name__} ({_saved(error)})"
+
+
 def _saved(error: Exception) -> str:
     """Keep what a bug report needs, out of the user's sight; say where."""
-    told = "".join(traceback.format_exception(error))
+    told = masked_lines("".join(traceback.format_exception(error)))
     try:
         with NamedTemporaryFile("w", prefix="gateway-stress-bug-", suffix=".txt", delete=False) as file:
             file.write(told)

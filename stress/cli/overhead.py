@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from stress.cli.common import examples, told_to_end, words_of
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE
-from stress.core.masking import clean, mask_text
+from stress.core.masking import clean, clean_lines, mask_text, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,15 +85,15 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     measured: list[Pair] = []
     broken = _measured(measured, partial(_seconds, a, timeout, clock), partial(_seconds, b, timeout, clock), many)
     if not measured or broken not in ("", INTERRUPTED):
-        click.echo(broken, err=True)
+        click.echo(clean_lines(broken), err=True)
         return INTERRUPT if broken == INTERRUPTED else INCONCLUSIVE
     try:
         ratio = ratio_of(measured, seed)
     except ValueError as error:
-        click.echo(f"inconclusive: {error}", err=True)
+        click.echo(clean_lines(f"inconclusive: {error}"), err=True)
         return INCONCLUSIVE
     judged = Judged(ratio, most, earlier)
-    click.echo(json.dumps(judged.document, indent=2) if as_json else "\n".join(judged.lines))
+    click.echo(printed(judged.document) if as_json else "\n".join(judged.lines))
     if broken:
         click.echo(f"{broken}: this is what was measured until then", err=True)
         return INTERRUPT

@@ -14,9 +14,9 @@ from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Fault, Place, UsageFault
+from stress.core.masking import masked_lines
 from stress.engine.example_database import name_of
 from stress.engine.regressions import beside, files, home, read, unfit
-from stress.report.explain.words import masked_lines
 
 if TYPE_CHECKING:
     from stress.core.schedule import Order

@@ -11,7 +11,7 @@ import click
 
 from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
 from stress.core.errors import Fault, Place, UsageFault
-from stress.core.masking import mask_text
+from stress.core.masking import MASK, clean_lines, mask_text
 from stress.core.schedule import Order, parse
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ async def _replay(order: Order, job: Job, times: int, where: Where, reports: Pat
     from stress.engine import replay
 
     told = await replay.replay(order, job, times, where, reports)
-    click.echo(told.line)
+    click.echo(clean_lines(told.line))
     return told.code
 
 
@@ -95,7 +95,10 @@ def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -
             elif path:
                 names[kind] = str(Path(folder) / f"{kind}.yaml")
                 Path(names[kind]).write_text(text)
-                begins[names[kind]] = _line(lines, f"--- {kind} {path}") + 1
+                begins[names[kind]] = begin = _line(lines, f"--- {kind} {path}") + 1
+                if kind == "target" and MASK in text:
+                    message = f"the secrets of the target {path} are masked here, so it can't be started from this file"
+                    raise UsageFault([Fault(Place(file, begin, 1), message, "name its own file with --target")])
         try:
             job = Job.load(names["scenario"], names["target"])
         except UsageFault as fault:
@@ -105,22 +108,38 @@ def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -
 
 
 def _refuse_unread(order: Order, file: str, lines: Sequence[str]) -> None:
-    """Refuse to start the target that is attached to an order, unless it is a file that is here as it is there.
+    """Refuse to start the target of an order, unless it is bundled, or a file that is here as it is attached.
 
     Raises:
         UsageFault: where it is another, or not here at all.
 
     """
-    for name, text in order.attachments:
-        kind, _, path = name.partition(" ")
-        if kind != "target":
+    from stress.config.formats import bundled
+
+    named = order.head.target
+    attached = [(name, text) for name, text in order.attachments if name.split()[:1] == ["target"]]
+    for name, text in attached:
+        path = Path(name.partition(" ")[2])
+        if not path.is_absolute() and any(_reads(here, text) for here in (path, bundled("targets") / f"{path}.yaml")):
             continue
-        with suppress(OSError, ValueError):
-            if Path(path).is_file() and mask_text(Path(path).read_text()).rstrip("\n") == text.rstrip("\n"):
-                continue
         message = f"this file brings its own target, {path}, which may start any program"
         hint = "read it there, then say --trust; or name a target of your own with --target"
         raise UsageFault([Fault(Place(file, _line(lines, f"--- {name}") + 1, 1), message, hint)])
+    if not attached and ("/" in named or Path(named).suffix in (".yaml", ".yml")):
+        message = f"this file names a target by its path, {named}, which may start any program"
+        hint = "read that file, then say --trust; or name a target of your own with --target"
+        raise UsageFault([Fault(Place(file, _line(lines, "target:") + 1, 1), message, hint)])
+
+
+def _reads(path: Path, text: str) -> bool:
+    """Tell whether a target's file is here and reads as it was attached, without its secrets."""
+    from stress.config.target import Target
+
+    with suppress(OSError, ValueError, UsageFault):
+        if path.is_file():
+            Target.load(path)  # what it names as secret is masked in what was attached
+            return mask_text(path.read_text()).rstrip("\n") == text.rstrip("\n")
+    return False
 
 
 def _refuse_another(target: Target, name: str, text: str, folder: Path) -> None:

@@ -8,6 +8,7 @@ import click
 
 from stress.cli.common import ALLOW, examples, told_to_end, words_of
 from stress.core.exits import INTERRUPT, RACE, UNAVAILABLE
+from stress.core.masking import printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,9 +135,7 @@ def _told(measure: Measure, faults: Sequence[str], *, as_json: bool, interrupted
     from stress.diagnose.triage.report import document, kind_of_command, lines
 
     if as_json:
-        import json
-
-        click.echo(json.dumps(document(measure.command, measure.tallies, faults, interrupted=interrupted), indent=2))
+        click.echo(printed(document(measure.command, measure.tallies, faults, interrupted=interrupted)))
     else:
         for line in lines(measure.command, measure.tallies, faults):
             click.echo(line)

@@ -9,6 +9,7 @@ import click
 from stress.cli.common import ALLOW, await_it, examples
 from stress.core.errors import Unavailable, UsageFault
 from stress.core.exits import INCONCLUSIVE, UNAVAILABLE, USAGE
+from stress.core.masking import clean_lines
 
 if TYPE_CHECKING:
     from stress.engine.campaign import Job
@@ -59,5 +60,5 @@ async def _try(job: Job, hosts: frozenset[str]) -> int:
         )
         return 0
     code = USAGE if isinstance(stop, UsageFault) else UNAVAILABLE if isinstance(stop, Unavailable) else INCONCLUSIVE
-    click.echo(f"\nit can't be searched (exit code {code}): {stop}")
+    click.echo(clean_lines(f"\nit can't be searched (exit code {code}): {stop}"))
     return code

@@ -14,6 +14,7 @@ from stress.config.gateways import PROTOCOLS
 from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
 from stress.config.placeholders import unknown
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
+from stress.config.secrets_of import secrets_of
 from stress.config.target_parts import (
     SENT,
     Background,
@@ -29,6 +30,7 @@ from stress.config.target_parts import (
     Stores,
 )
 from stress.core.errors import Fault
+from stress.core.masking import name_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,6 +179,22 @@ class Target(File):
         """Whether it sends the commands of all requests in the order in which it comes to them."""
         return self.stores.redis is not None and self.stores.redis.ordered
 
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file; what it names that is secret is masked from now on (`stress.core.masking`).
+
+        Raises:
+            UsageFault: with one fault for each thing that is wrong.
+
+        """
+        found = super().load(path)
+        redis = found.stores.redis
+        texts = [found.url, redis.url if redis is not None else None, found.body(path.parent)]
+        objects = [*found.setup, *(one for one in found.each_run if isinstance(one, dict))]
+        given = secrets_of(filter(None, texts), found.request, found.start, objects, path.parent)
+        name_secrets(given, but=[found.name])
+        return found
+
     def is_service_of(self, other: Target) -> bool:
         """Whether both are the same service, perhaps in two versions: of one name, or started or reached in one way.
 
@@ -206,6 +224,8 @@ class Target(File):
         named: list[tuple[Location, object]] = [(("setup", at), one) for at, one in enumerate(self.setup)]
         if self.stores.kubernetes is not None:
             named.append((("stores", "kubernetes", "kubeconfig"), self.stores.kubernetes.kubeconfig))
+        if self.stores.redis is not None:
+            named.append((("stores", "redis", "ca"), self.stores.redis.ca))
         hint = "it is relative to this file"
         return [
             Fault(self.place(*where), f"{'.'.join(map(str, where))}: no such file: {name}", hint)

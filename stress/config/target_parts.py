@@ -63,9 +63,20 @@ def _store_url(url: str) -> str:
         parts = urlsplit(url)
         database = parts.path.strip("/") or "0"
         port_fits = parts.port is None or parts.port > 0
-        good = parts.scheme == "redis" and parts.hostname and port_fits and database.isdecimal() and not parts.query
+        good = (
+            parts.scheme in ("redis", "rediss")
+            and parts.hostname
+            and port_fits
+            and database.isdecimal()
+            and not parts.query
+        )
     except ValueError:
         good = False
+    scheme = url.partition(":")[0].lower()
+    if "unix" in scheme or "socket" in scheme or url.startswith("/"):
+        raise wrong("a socket of the file system can't be gated", "let the store listen on a port of 127.0.0.1 too")
+    if "sentinel" in scheme or "cluster" in scheme:
+        raise wrong("what leads to other nodes leads past the gate", "name one node: redis://127.0.0.1:6379/0")
     if not good:
         raise wrong("is no address of a Redis", "write redis://127.0.0.1:6379/0, with user:password@ where needed")
     return url
@@ -116,7 +127,10 @@ class RedisStore(Part):
     url: Annotated[str, AfterValidator(_store_url)] | None = Field(
         default=None,
         description="one that runs already, which holds after each run what it held before: "
-        "redis://[user:password@]host[:port][/database]",
+        "redis://[user:password@]host[:port][/database], rediss:// with TLS",
+    )
+    ca: str | None = Field(
+        default=None, min_length=1, description="whom to trust with rediss://, a PEM file relative to this one"
     )
     listen: int | None = Field(
         default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"

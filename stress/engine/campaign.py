@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE, USAGE
-from stress.core.masking import mask_text
+from stress.core.masking import clean_lines, mask_text, name_secrets, printed
 from stress.core.verdict import judge
 from stress.engine.case import Pair
 from stress.engine.deployments import Shared
@@ -75,20 +75,19 @@ class Job(NamedTuple):
 
     @classmethod
     def load(cls, scenario: str, target: str) -> Job:
-        """Find and read both files.
+        """Find and read both files; their texts are attached by paths relative to where we are.
 
         Raises:
             UsageFault: with one fault for each thing that is wrong.
 
         """
         paths = {"scenario": find(scenario, ""), "target": find(target, "targets")}
-        attachments = tuple(
-            (f"{kind} {path}", mask_text(path.read_text()))
-            for kind, path in paths.items()
-            if path.is_file() and not path.is_relative_to(bundled(""))
-        )
         file = paths["target"]
-        return cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent, attachments)
+        job = cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent)
+        name_secrets((), but=[job.scenario.name, job.target.name])
+        texts = {kind: path for kind, path in paths.items() if path.is_file() and not path.is_relative_to(bundled(""))}
+        told = ((f"{kind} {os.path.relpath(path)}", mask_text(path.read_text())) for kind, path in texts.items())
+        return job._replace(attachments=tuple(told))
 
     def attached_to(self, result: Result) -> Result:
         """Attach the texts of the files to each order that was found."""
@@ -305,7 +304,7 @@ class Batch:
         if INTERRUPT in self.codes:
             self._say(f"interrupted: what was found until then is in {self.reports}")
         if self.as_json:
-            click.echo(json.dumps([document(result) for result in results], indent=2))
+            click.echo(printed([document(result) for result in results]))
         else:
             self.terminal.table(results)
         return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
@@ -328,7 +327,7 @@ class Batch:
             self.terminal.handle(happening)
 
     def _say(self, line: str) -> None:
-        click.echo(line, err=True)
+        click.echo(clean_lines(line), err=True)
 
 
 def part_of(jobs: Sequence[Job], shard: Shard, took: Mapping[str, int]) -> list[Job]:

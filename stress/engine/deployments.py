@@ -63,11 +63,13 @@ class Shared:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End it, also where it is only starting."""
-        if self._starting is not None:
-            self._starting.cancel()
+        """End it, also where it is only starting; what was ended before is not ended again."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            starting.cancel()
             with suppress(asyncio.CancelledError, Unavailable, UsageFault):
-                self._site = await self._starting
-        if self._site is not None:
-            await self._site.__aexit__()
-            self.notes += self._site.told()
+                self._site = await starting
+        site, self._site = self._site, None
+        if site is not None:
+            await site.__aexit__()
+            self.notes += site.told()

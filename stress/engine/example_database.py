@@ -14,10 +14,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stress.core.errors import UsageFault
-from stress.core.masking import mask_text
+from stress.core.masking import mask_text, masked_lines
 from stress.core.schedule import parse
 from stress.engine.running import follow
-from stress.report.explain.words import masked_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -51,7 +51,7 @@ def took(reports: Path) -> dict[str, int]:
     try:
         seconds = json.loads((reports / _SECONDS).read_text())
         return {name: max(1, round(10 * taken)) for name, taken in seconds.items()}
-    except (OSError, ValueError, TypeError, AttributeError, OverflowError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

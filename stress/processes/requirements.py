@@ -150,7 +150,7 @@ _LOOKS: dict[str, Callable[[str, Path], str]] = {
 
 
 def _path(name: str, folder: Path) -> Path:
-    return folder / Path(os.path.expandvars(name)).expanduser()
+    return (folder / Path(os.path.expandvars(name)).expanduser()).absolute()  # "./x" must not become "x", found on PATH
 
 
 def _unset(name: str) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 _SHOWN = 40
+TLS_HELLO = 0x16
+"""The first byte of a client that speaks TLS (RFC 8446, section 5.1)."""
+SPEAKS_TLS = "TLS on a plain port"
+"""What is said of one: nothing of what it sends can be read."""
 
 
 class ProtocolFault(Exception):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stress.core.errors import StoreLost
 from stress.core.outcomes import Outcome
+from stress.protocols.fault import SPEAKS_TLS
 from stress.protocols.heard import Heard
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class Gate:
     def fail(self, reason: str) -> None:
         """Note that the traffic can't be trusted any more; the first reason stays."""
         self.fault = self.fault or reason
+        self.heard.speaks_tls = self.heard.speaks_tls or SPEAKS_TLS in reason
         self.signal.notify()
 
     def refuse(self, why: Exception) -> None:

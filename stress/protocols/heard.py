@@ -32,7 +32,8 @@ class Heard:
     """What went through one gate since it was made, in so far as it explains why a target can't be tested.
 
     ``errors`` are the distinct ones, at most twenty; ``passed`` counts the commands that passed as background
-    unparked; ``discoveries`` are commands that ask for the addresses of nodes, which do not lead through the gate.
+    unparked; ``discoveries`` are commands that ask for the addresses of nodes, which do not lead through the gate;
+    ``speaks_tls`` is whether a client spoke TLS to a gate that does not.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class Heard:
         self.errors: dict[Refused, None] = {}
         self.passed: Counter[str] = Counter()
         self.discoveries: dict[str, None] = {}
+        self.speaks_tls = False
 
     def error(self, command: str, text: str) -> None:
         """Note an error reply."""

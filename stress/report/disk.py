@@ -8,6 +8,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stress.core.secrets import hide
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -34,13 +36,14 @@ class ReportUnwritable(Exception):
 
 
 def put(path: Path, content: str | bytes) -> None:
-    """Write a file under another name, then give it its own: it is never seen half written.
+    """Write a file under another name, then give it its own: it is never seen half written, and holds no known secret.
 
     Raises:
         ReportUnwritable: when the disk refuses; nothing of the file is left then.
 
     """
-    raw = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    text = content if isinstance(content, str) else content.decode("utf-8", "surrogateescape")
+    raw = hide(text).encode("utf-8", "surrogateescape" if isinstance(content, bytes) else "backslashreplace")
     with refusals_named(path):
         beside = _beside(path)
         try:

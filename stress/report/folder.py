@@ -13,9 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stress.core.masking import mask_text
+from stress.core.masking import mask_text, masked_lines
 from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named, replaced
-from stress.report.explain.words import masked_lines
 from stress.report.history import history
 from stress.report.html.overview import overview_page
 from stress.report.html.page import pair_page

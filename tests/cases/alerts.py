@@ -46,6 +46,10 @@ class Connection:
         self._writer.write(b"".join(map(_encoded, commands)))
         return [await self._reply() for _ in commands]
 
+    async def hears(self) -> Reply:
+        """Wait for what the store says unasked."""
+        return await self._reply()
+
     async def _reply(self) -> Reply:
         line = (await self._reader.readuntil(b"\r\n"))[:-2].decode()
         kind, rest = line[0], line[1:]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import pty
 import re
 import select
 import signal
@@ -527,7 +529,7 @@ async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, mo
     assert (later.fault, min(answer.status for answer in later.answers)) == ("", 201)
 
 
-# --- Ctrl-C and SIGTERM ------------------------------------------------------------------------------
+# --- Ctrl-C, SIGTERM and SIGHUP ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -538,6 +540,7 @@ async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, mo
         ("SIGTERM-3", "", ""),  # the first of the preflight
         ("SIGINT-9", "inconclusive", "A start"),
         ("SIGTERM-12", "inconclusive", "A start, A GET, B start"),
+        ("SIGHUP-12", "inconclusive", "A start, A GET, B start"),
         ("SIGINT-17", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
         ("SIGTERM-21", "race", "A start, A GET, B start, B GET, B SET, B 201, A SET, A 201"),
     ],
@@ -591,6 +594,77 @@ def test_a_gateway_that_tries_again_for_ever_ends_the_order(tmp_path: Path, monk
     assert (said.code, f"inconclusive: two-at-once on own: {why}" in said.lines) == (2, True)
     result, events = report(tmp_path)
     assert (result["faults"], events.count("B SET")) == ([why], 40)
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_the_program_imports_is_no_traceback(tmp_path: Path, number: signal.Signals) -> None:
+    """It has begun nothing yet: 130 and one line. The import of `click` is held here until the signal comes."""
+    (tmp_path / "click.py").write_text("print('here', flush=True)\ninput()\n")
+    words = [sys.executable, "-m", "stress.cli.entry", "list"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == b"here\n"
+        process.send_signal(number)
+        told = process.communicate(timeout=20)
+    assert (process.returncode, *told) == (130, b"", b"\ninterrupted\n")
+
+
+@pytest.mark.unmeasured
+def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
+    """A full disk takes no output: 74 and a line, and a closed output is none at all."""
+    words = [sys.executable, "-m", "stress.cli.entry", "list"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    told = "can't be written: output: No space left on device"
+    assert (done.returncode, done.stderr.partition(" (")[0]) == (74, told)
+    closed = ["sh", "-c", '"$@" >&-', "sh", *words]
+    done = subprocess.run(closed, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path) -> None:
+    """Its window is closed in the midst of a search: 130, the reports are written, and no temporary file stays."""
+    words = own_files(tmp_path, "well")
+    with (tmp_path / "two.yaml").open("a") as file:
+        file.write("concurrent: 6\n")  # more schedules than there is time for
+    (tmp_path / "temporary").mkdir()
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(tmp_path)
+        os.environ["TMPDIR"] = str(tmp_path / "temporary")
+        os.execv(sys.executable, [sys.executable, "-m", "stress.cli.entry", *words[:-1], "60", "--orders", "100000"])  # noqa: S606 - no shell is wanted
+    while b" orders, " not in os.read(terminal, 4096):
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    result, _ = report(tmp_path)
+    assert result["faults"] == ["interrupted"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_what_a_connection_of_ours_raises_is_a_bug_and_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its bytes were not followed, so no result is given: the work ends, and what was raised comes out."""
+
+    class Broken(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            raise IndexError(data)
+
+    async def work() -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Broken, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"x")
+        await reader.read()
+        writer.close()
+        server.close()
+        return 0
+
+    with pytest.raises(IndexError, match="b'x'"):
+        await_it(work())
+    assert capfd.readouterr() == ("", "")
 
 
 def cwd(link: Path) -> str:

@@ -193,13 +193,25 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
         ),
         ("name: t\nurl: 'http://[::1'\n", "'http://[::1' is no address of a Gateway (write http://127.0.0.1:8080)"),
         (
-            START + "stores: {redis: {url: 'rediss://:secret@127.0.0.1'}}\n",
+            START + "stores: {redis: {url: 'http://:secret@127.0.0.1'}}\n",
             (
                 "f.yaml:4:23: stores.redis.url: is no address of a Redis "
                 "(write redis://127.0.0.1:6379/0, with user:password@ where needed)"
             ),
         ),
         (START + "stores: {redis: {url: 'redis://127.0.0.1:x'}}\n", "is no address of a Redis"),
+        (
+            START + "stores: {redis: {url: 'unix:///run/redis.sock'}}\n",
+            "a socket of the file system can't be gated (let the store listen on a port of 127.0.0.1 too)",
+        ),
+        (
+            START + "stores: {redis: {url: 'redis+sentinel://127.0.0.1:26379/main'}}\n",
+            "what leads to other nodes leads past the gate (name one node: redis://127.0.0.1:6379/0)",
+        ),
+        (
+            START + "stores: {redis: {url: 'rediss://127.0.0.1', ca: gone.pem}}\n",
+            "f.yaml:4:49: stores.redis.ca: no such file: gone.pem (it is relative to this file)",
+        ),
         (START + "stores: {redis: {url: 'redis://127.0.0.1/x'}}\n", "is no address of a Redis"),
         (
             START + "stores: {redis: {listen: 70000}}\n",

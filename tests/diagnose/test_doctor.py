@@ -138,9 +138,9 @@ def test_a_replay_on_the_wire_ends_with_the_fault_too(tmp_path: Path) -> None:
     order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="mine.yaml"))
     (tmp_path / "order.txt").write_text(order.text())
     target(tmp_path, "protocol: redis-atomic\nrequires: [{file: gone, mend: put it there}]")
-    said = stress(tmp_path, "replay", "order.txt", "--world", "wire")
+    said = stress(tmp_path, "replay", "order.txt", "--trust", "--world", "wire")
     assert (said.code, said.out, said.err) == (69, "", "unavailable: no such file: gone (put it there)\n")
-    assert stress(tmp_path, "replay", "order.txt", "--world", "model").code == 0
+    assert stress(tmp_path, "replay", "order.txt", "--trust", "--world", "model").code == 0
 
 
 def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
@@ -301,6 +301,17 @@ def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path) -> N
         ),
     ):
         assert findings(tmp_path, text) == found
+
+
+def test_a_program_in_the_folder_where_we_are_is_found(tmp_path: Path) -> None:
+    """A target that is named without a folder: `./gateway` is the file beside it, not one of that name on PATH."""
+    (tmp_path / "gateway").write_text("#!/bin/sh\n")
+    (tmp_path / "gateway").chmod(0o755)
+    target(tmp_path, "start: {command: [./gateway]}\nrequires: [{program: ./gateway}]")
+    said = stress(tmp_path, "doctor", "--target", "mine.yaml")
+    assert [line for line in said.lines if "./gateway" in line] == ["ok     mine: program: ./gateway is there"]
+    (tmp_path / "gateway").rename(tmp_path / "other")
+    assert "no such program: ./gateway" in stress(tmp_path, "doctor", "--target", "mine.yaml").out
 
 
 def test_a_run_says_what_to_build(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import BAD, own_files, stress
 
+from stress.config.formats import find
 from stress.core.schedule import Head, Order, parse
 from stress.core.step import Move
 from stress.engine import replay as again
@@ -358,6 +359,46 @@ def test_a_target_that_a_file_brings_along_is_not_started_unasked(tmp_path: Path
     line = f"order.txt:12:1: this file brings its own target, evil-t.yaml, which may start any program ({hint})\n"
     assert (said.code, said.out, said.err) == (64, "", line)
     assert list(tmp_path.glob("pwned*")) == []
+
+
+def test_a_target_that_is_not_named_by_a_relative_path_is_not_started_unasked(tmp_path: Path) -> None:
+    """A file that is equal, but named by an absolute path, is refused, and so is a path without an attachment (64)."""
+    target = EVIL[EVIL.index("--- target") :].partition("\n")[2]
+    (tmp_path / "evil-t.yaml").write_text(target)
+    (tmp_path / "order.txt").write_text(EVIL.replace("evil-t.yaml", str(tmp_path / "evil-t.yaml")))
+    said = stress(tmp_path, "replay", "order.txt")
+    assert (said.code, said.err.split(" (")[0]) == (
+        64,
+        f"order.txt:12:1: this file brings its own target, {tmp_path}/evil-t.yaml, which may start any program",
+    )
+    alone = EVIL.partition("--- target")[0].replace("target: evil", "target: ./evil-t.yaml")
+    (tmp_path / "order.txt").write_text(alone)
+    said = stress(tmp_path, "replay", "order.txt")
+    assert (said.code, said.err.split(" (")[0]) == (
+        64,
+        "order.txt:3:1: this file names a target by its path, ./evil-t.yaml, which may start any program",
+    )
+    assert list(tmp_path.glob("pwned*")) == []
+
+
+def test_a_target_without_its_secrets_is_not_started(tmp_path: Path) -> None:
+    """What is masked in an attachment is not what the service needs: its own file is asked for, also with --trust."""
+    text = "name: evil\nstart: {command: [sh, -c, 'id > ./pwned'], env: {PASSWORD: '***'}}\n"
+    (tmp_path / "order.txt").write_text(EVIL.partition("name: evil\nstart")[0] + text)
+    said = stress(tmp_path, "replay", "order.txt", "--trust")
+    told = "the secrets of the target evil-t.yaml are masked here, so it can't be started from this file"
+    assert (said.code, said.err) == (64, f"order.txt:12:1: {told} (name its own file with --target)\n")
+
+
+def test_a_bundled_target_that_is_attached_needs_no_trust(tmp_path: Path) -> None:
+    """What is attached under the name of a bundled target and equal to it starts nothing else."""
+    text = find("redis-read-modify-write", "targets").read_text()
+    head = EVIL.partition("---")[0].replace("scenario: evil", "scenario: atomic-hit-count").replace("wire", "model")
+    head = head.replace("target: evil", "target: redis-read-modify-write") + "---\nA start\n"
+    (tmp_path / "order.txt").write_text(f"{head}--- target redis-read-modify-write\n{text}")
+    assert "--trust" not in stress(tmp_path, "replay", "order.txt").err
+    (tmp_path / "order.txt").write_text(f"{head}--- target redis-read-modify-write\n{text}replicas: 2\n")
+    assert "--trust" in stress(tmp_path, "replay", "order.txt").err
 
 
 def test_a_target_that_is_here_as_it_is_in_the_file_needs_no_trust(here: Path) -> None:

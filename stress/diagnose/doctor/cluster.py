@@ -93,7 +93,7 @@ class Cluster:
                 continue
             try:
                 objects += yaml.safe_load_all((self._folder / one).read_text())
-            except (OSError, ValueError, yaml.YAMLError) as error:
+            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
                 why = str(error).splitlines()[0]
                 raise Ill(f"setup: {one}: {why}", "write manifests as kubectl applies them") from None
         found = [one for one in objects if isinstance(one, dict) and one.get("kind") == "CustomResourceDefinition"]
@@ -216,7 +216,7 @@ class _Asked:
             raise _ToldAbove
         try:
             found = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         return answer.status, found if isinstance(found, dict) else {}
 

@@ -17,8 +17,8 @@ _WITHIN = 5.0
 _LEAST_VERSION = 7
 
 
-def redis(url: str) -> str:
-    """Ask, write and delete a key of our own, and ask which keys a command touches.
+def redis(url: str, ca: str | None = None) -> str:
+    """Ask, write and delete a key of our own, and ask which keys a command touches; ``ca`` is whom to trust.
 
     Raises:
         Ill: when it is not there, refuses something, or is too old.
@@ -27,7 +27,12 @@ def redis(url: str) -> str:
     parts = urlsplit(url)
     where = f"{parts.hostname}:{parts.port or 6379}"
     client = Redis.from_url(
-        url, protocol=2, socket_timeout=_WITHIN, socket_connect_timeout=_WITHIN, retry=Retry(NoBackoff(), 0)
+        url,
+        protocol=2,
+        socket_timeout=_WITHIN,
+        socket_connect_timeout=_WITHIN,
+        retry=Retry(NoBackoff(), 0),
+        **({"ssl_ca_certs": ca} if ca is not None else {}),
     )
     with client:
         try:

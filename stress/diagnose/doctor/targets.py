@@ -38,7 +38,13 @@ def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Prob
     _refuse_strangers(target, allow)
     cluster = _cluster(target, folder, allow)
     looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in binaries(target))]
-    own = [*_ports(target), *_program(target, folder), *_hosts(target, cluster), *_gateway(target), *_store(target)]
+    own = [
+        *_ports(target),
+        *_program(target, folder),
+        *_hosts(target, cluster),
+        *_gateway(target),
+        *_store(target, folder),
+    ]
     return [*looks, *own, *(cluster.probes() if cluster is not None else ())]
 
 
@@ -81,7 +87,7 @@ def _program(target: Target, folder: Path) -> Iterator[Probe]:
         return
     told = {one.what for one in target.requires if one.kind in ("file", "program")}
     if not told & {begin.command[0], str(Path(begin.folder) / begin.command[0])}:
-        yield Probe("program", target.name, partial(_starts, begin, folder / begin.folder))
+        yield Probe("program", target.name, partial(_starts, begin, (folder / begin.folder).absolute()))
 
 
 def _starts(begin: Start, home: Path) -> str:
@@ -121,16 +127,16 @@ def _answers(url: str, places: str) -> str:
         raise Ill(str(ill), f"start it; its store is at {places} while a run lasts") from None
 
 
-def _store(target: Target) -> Iterator[Probe]:
+def _store(target: Target, folder: Path) -> Iterator[Probe]:
     redis = target.stores.redis
     if redis is not None and redis.url is not None:
-        yield Probe("store", target.name, partial(_redis, redis.url))
+        yield Probe("store", target.name, partial(_redis, redis.url, str(folder / redis.ca) if redis.ca else None))
 
 
-def _redis(url: str) -> str:
+def _redis(url: str, ca: str | None) -> str:
     from stress.diagnose.doctor.store import redis  # noqa: PLC0415 - half a second of imports that most targets do not need
 
-    return redis(url)
+    return redis(url, ca)
 
 
 def _cluster(target: Target, folder: Path, allow: Collection[str]) -> Cluster | None:

@@ -20,6 +20,7 @@ from stress.core.errors import Unavailable, UsageFault
 from stress.executors.identity import identity
 from stress.executors.live.kube import KubeStore
 from stress.executors.live.redis import Store
+from stress.executors.live.said import encrypted
 from stress.executors.live.state import State
 from stress.processes.child import Ends, resident
 from stress.processes.launch import launch, strangers
@@ -68,7 +69,7 @@ class Site:
         self.target = target
         self.gate = Gate()
         redis, kubernetes = target.stores.redis, target.stores.kubernetes
-        self._redis = Store(redis) if redis is not None else None
+        self._redis = Store(redis, self.folder) if redis is not None else None
         self.kube = KubeStore(target, self.folder, allow) if kubernetes is not None else None
         self.state = State(target, self._redis, self.kube)
         self._tls = kubernetes is not None and kubernetes.tls
@@ -248,7 +249,9 @@ class Site:
         if self._redis is not None:
             await self._redis.open()
             started = self._redis.valkey is not None
-            self._scripts = ScriptWatch(self._redis.address, self._ask, self._redis.login, stays=started)
+            self._scripts = ScriptWatch(
+                self._redis.address, self._ask, self._redis.login, stays=started, tls=self._redis.tls
+            )
             self.keys = KeyFinder(self._ask, ResponseError, self._scripts)
             await self._redis.lend(self.gate.refuse, self.target.place("stores", "redis", "url"), self._scripts)
         if self.kube is not None:
@@ -263,9 +266,10 @@ class Site:
         addresses = {"sink_url": self._sink.url} if self._sink is not None else {}
         if self._redis is not None:
             rules = (*OWN_CONNECTION, *self.target.background.redis)
-            proxy = RedisProxy(self.gate, number, self._redis.address, rules, self._ask)
-            proxy.keeper = self._redis.lent
-            port = await self._listen(proxy, "redis")
+            redis = RedisProxy(self.gate, number, self._redis.address, rules, self._ask)
+            redis.tls = self._redis.tls
+            redis.keeper = self._redis.lent
+            port = await self._listen(redis, "redis")
             url = self._redis.url(port)
             addresses |= {"redis_host": "127.0.0.1", "redis_port": str(port), "redis_url": url}
         if self.kube is not None:
@@ -277,7 +281,10 @@ class Site:
             kube_proxy.keeper = self.kube.kept
             port = await self._listen(kube_proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)
-        self.replicas[number] = await launch(self.target, self.folder, number, addresses)
+        try:
+            self.replicas[number] = await launch(self.target, self.folder, number, addresses)
+        except Unavailable as error:
+            raise encrypted(self.gate.heard) or error from None
 
     async def _end_replicas(self) -> None:
         # Each may take a while to drain: meanwhile the others end, and the next target runs.

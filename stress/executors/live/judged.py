@@ -14,7 +14,7 @@ from stress.core.masking import clean
 from stress.core.trace import Kind
 from stress.executors.live.early import early
 from stress.executors.live.observed import hits_alone, names_differ, unchanged
-from stress.executors.live.said import body_of, unsaid
+from stress.executors.live.said import body_of, encrypted, unsaid
 
 if TYPE_CHECKING:
     from stress.executors.live.preflight import Sample
@@ -37,6 +37,8 @@ def stop(seen: Seen) -> Stop | None:
     """Say why a target can't be tested as it is, or None; runs that ended with a fault show nothing."""
     good = [one for one in seen.samples if not one.trace.fault]
     seen = seen._replace(samples=good)
+    if (told := encrypted(seen.heard)) is not None:
+        return told
     rules = (
         _refused,
         _not_taken,

@@ -22,6 +22,7 @@ from stress.executors.live.kube_kept import Kept
 from stress.protocols.kube.assets import KubeAssets
 from stress.protocols.kube.kubeconfig import upstream
 from stress.protocols.kube.proxy import ApiServer
+from stress.protocols.kube.replies import meta
 from stress.protocols.kube.requests import effect_of
 from stress.protocols.kube.server.requests import Answer, Request
 from stress.protocols.kube.server.server import KubeServer
@@ -38,7 +39,11 @@ _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
 _SECONDS = 5.0
 _ESTABLISHED_SECONDS = 10.0
+_ENDING_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+_NAMESPACES = "/api/v1/namespaces/"
+_OF_CONTROLLERS = "/api/v1/namespaces/default/serviceaccounts/default"
+"""What only a server with controllers has: they make it, and they finish what is deleted."""
 _OK, _MULTIPLE, _NOT_FOUND, _CONFLICT = 200, 300, 404, 409
 
 
@@ -134,18 +139,37 @@ class KubeStore:
         if self._session is not None:
             if self._assets is None:
                 with suppress(StoreLost):
-                    await self.kept.give_all_back()
+                    await self.kept.give_all_back(await self._left_alone())
             await self._session.close()
         if self._assets is not None:
             await self._assets.close()
         if self._embedded is not None:
             await self._embedded.stop()
 
+    async def _left_alone(self) -> str:
+        """Give how the paths begin of objects that stay: a namespace, where no controller would finish its deletion."""
+        controlled = (await self.call("GET", _OF_CONTROLLERS))[0] == _OK
+        return "" if controlled else _NAMESPACES
+
     async def make_namespace(self, name: str) -> None:
-        """Make a namespace unless there is one of this name."""
-        if (await self.call("GET", f"/api/v1/namespaces/{quote(name)}"))[0] == _NOT_FOUND:
-            self.kept.namespaces.add(name)
-            await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        """Make a namespace unless there is one of this name; one that is being deleted is waited for.
+
+        Raises:
+            Unavailable: when its deletion does not end.
+
+        """
+        deadline = time.monotonic() + _ENDING_SECONDS
+        while True:
+            status, found = await self.call("GET", f"{_NAMESPACES}{quote(name)}")
+            if status == _NOT_FOUND:
+                self.kept.namespaces.add(name)
+                await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            if not meta(found).get("deletionTimestamp"):
+                return
+            if time.monotonic() > deadline:
+                message = f"the namespace {name} is being deleted, and that did not end within {_ENDING_SECONDS:g} s"
+                raise Unavailable(message, f"see what holds it: kubectl get namespace {name} -o yaml")
+            await asyncio.sleep(_LOOK_SECONDS)
 
     # --- objects of an order ----------------------------------------------------------------------------
 
@@ -259,7 +283,7 @@ class KubeStore:
                 continue
             try:
                 documents = list(yaml.safe_load_all((self._folder / name).read_text()))
-            except (OSError, ValueError, yaml.YAMLError) as error:
+            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
                 raise self._unread(at, name, str(error).splitlines()[0]) from None
             for one in documents:
                 if one is not None and not (isinstance(one, dict) and "kind" in one and "apiVersion" in one):
@@ -321,7 +345,7 @@ class KubeStore:
 def _document(body: bytes) -> Json | None:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -117,13 +117,17 @@ class Kept:
         self._session = {**run, **self._session}
         self._left.clear()
 
-    async def give_all_back(self) -> None:
-        """Do so with every object that was written at all, the last one first; with what is lost that is noted."""
+    async def give_all_back(self, staying: str = "") -> None:
+        """Do so with every object that was written at all, the last one first.
+
+        Objects themselves whose paths begin with ``staying`` stay, if they were made here.
+        """
         kept = {**(self._run or {}), **self._session}
-        self._run = None
+        self._run, self._session = None, {}
         for path in reversed(list(kept)):
-            await self._return(path, kept[path])
-            self._session.pop(path, None)
+            own = bool(staying) and path.startswith(staying) and "/" not in path.removeprefix(staying)
+            if not own or kept[path] is not None:
+                await self._return(path, kept[path])
 
     async def _return(self, path: str, before: Json | None) -> None:
         left = self._left.get(path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from pathlib import Path
+from ssl import SSLContext, SSLError, create_default_context
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
@@ -47,8 +49,9 @@ Written = Key | str
 class Store:
     """One Redis or Valkey. What one held that was not started here, and is no scratch, it holds again (`Lent`)."""
 
-    def __init__(self, store: RedisStore) -> None:
-        """Take the part of the target file; nothing is started or connected yet."""
+    def __init__(self, store: RedisStore, folder: Path | None = None) -> None:
+        """Take the part of the target file, and the folder that it is in; nothing is started or connected yet."""
+        self._ca = str((folder or Path()) / store.ca) if store.ca is not None else None
         self.valkey: Valkey | None = None
         self.embedded = store.url is None
         self.scratch = store.scratch
@@ -71,6 +74,7 @@ class Store:
         parts = urlsplit(self._url)
         self.address = (parts.hostname or "", parts.port or _USUAL_PORT)
         self.database = int(parts.path.strip("/") or 0)
+        self.tls = self._trusted(parts.scheme)
         try:
             await self.ask([("PING",)])
         except RedisError as error:
@@ -88,6 +92,13 @@ class Store:
             self._turn = Turn(f"redis-{self.address[1]}")  # whatever its host is called
             self.notes = self.lent.notes
             await self.lent.open()
+
+    def _trusted(self, scheme: str) -> SSLContext | None:
+        """Give how the store is trusted, where it speaks TLS."""
+        try:
+            return create_default_context(cafile=self._ca) if scheme == "rediss" else None
+        except (OSError, SSLError) as error:
+            raise Unavailable(f"stores.redis.ca holds no certificate: {error}", "name a file in PEM") from None
 
     @property
     def death(self) -> str:
@@ -279,17 +290,19 @@ class Store:
     def _link(self, database: int) -> _Link:
         link = self._links.get(database)
         if link is None:
-            link = self._links[database] = _Link(urlsplit(self._url)._replace(path=f"/{database}").geturl())
+            url = urlsplit(self._url)._replace(path=f"/{database}").geturl()
+            link = self._links[database] = _Link(url, self._ca)
         return link
 
 
 class _Link:
     """One connection of our own. Commands go down it together: an order is over when its state was read."""
 
-    def __init__(self, url: str) -> None:
-        """Connect when first asked."""
+    def __init__(self, url: str, ca: str | None = None) -> None:
+        """Connect when first asked; ``ca`` is a file of whom to trust, where the URL says TLS."""
         at_once = Retry(NoBackoff(), 0)  # who is gone is not waited for
-        pool = ConnectionPool.from_url(url, protocol=2, retry=at_once, socket_timeout=None)
+        trust = {"ssl_ca_certs": ca} if ca is not None else {}
+        pool = ConnectionPool.from_url(url, protocol=2, retry=at_once, socket_timeout=None, **trust)
         self._connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         self._turn = asyncio.Lock()
 

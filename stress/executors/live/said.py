@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stress.config.formats import nearest
 from stress.config.target_parts import FromAnswer
-from stress.core.errors import Fault, UsageFault
+from stress.core.errors import Fault, Unavailable, UsageFault
 from stress.core.masking import clean
 from stress.executors.observe import field
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Answer
     from stress.executors.live.seen import Seen
+    from stress.protocols.heard import Heard
 
 _MOST_LINES, _MOST_LETTERS = 3, 200
 
@@ -37,8 +38,16 @@ def fields_of(body: str) -> list[str]:
 
     try:
         return list(paths(json.loads(body), ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
+
+
+def encrypted(heard: Heard) -> Unavailable | None:
+    """Say that a service speaks TLS to a gate that does not, where one did."""
+    if not heard.speaks_tls:
+        return None
+    remedy = "give it {redis_url}, which is redis://, or say stores.kubernetes.tls: true; stores may speak TLS"
+    return Unavailable("the service speaks TLS to the gate, which can't read that", remedy)
 
 
 def unsaid(seen: Seen) -> UsageFault | None:

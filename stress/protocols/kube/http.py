@@ -11,7 +11,7 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from stress.protocols.fault import ProtocolFault
+from stress.protocols.fault import SPEAKS_TLS, TLS_HELLO, ProtocolFault
 
 MAX_HEAD = 256 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -25,7 +25,6 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
 _LENGTH = re.compile(rb"\d{1,15}")
-_TLS_HELLO = 0x16
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Names in small letters, and values, in their order."""
@@ -178,8 +177,8 @@ class RequestParser:
         return read[1], read[2], int(read[3])
 
     def _foreign(self, first: bytes | bytearray) -> None:
-        if first and first[0] == _TLS_HELLO:
-            message = "TLS on a plain port (write http:// where the Gateway is told the server)"
+        if first and first[0] == TLS_HELLO:
+            message = f"{SPEAKS_TLS} (write http:// where the Gateway is told the server)"
             raise _wrong(self._begun, message, first)
 
     def _cut_chunks(self) -> bool:

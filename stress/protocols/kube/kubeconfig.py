@@ -21,6 +21,7 @@ from cryptography import x509
 from stress.config.yaml_file import load
 from stress.core.errors import Fault, Unavailable, UsageFault
 from stress.core.hosts import is_loopback
+from stress.core.masking import name_secrets
 from stress.protocols.kube.proxy import ApiServer
 from stress.protocols.kube.tls import load_chain
 
@@ -278,14 +279,17 @@ def _credentials(user: _Part) -> Headers:
     for key in _FOR_OTHERS:
         if user.data.get(key):
             user.wrong(key, f"{key}: nobody is acted for here", "give the user that other user's own `token`")
+    name_secrets([user.text(key) for key in ("token", "password", "client-key-data")])
     token = user.file("tokenFile").decode("latin-1").strip() or user.text("token").strip()
     if token:
         if not token.isascii() or not token.isprintable() or " " in token:
             key = "tokenFile" if user.text("tokenFile") else "token"
             user.wrong(key, f"{key} holds no token", "a token is one word in ASCII")
+        name_secrets([token])
         return ((b"authorization", b"Bearer " + token.encode("ascii")),)
     name = user.text("username")
     if not name:
         return ()
     pair = f"{name}:{user.text('password')}".encode()
+    name_secrets([base64.b64encode(pair).decode("ascii")])
     return ((b"authorization", b"Basic " + base64.b64encode(pair)),)

@@ -55,7 +55,10 @@ def watched(content_type: bytes, event: bytes) -> tuple[str, Document]:
         if not isinstance(kind, bytes) or not isinstance(wrapped, bytes) or not kind:
             raise ValueError("no event")
         return kind.decode(), _object(_bytes(wrapped, 1))
-    read = json.loads(event)
+    try:
+        read = json.loads(event)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     whole = isinstance(read, dict) and isinstance(read.get("type"), str) and isinstance(read.get("object"), dict)
     if not whole:
         raise ValueError("no event")

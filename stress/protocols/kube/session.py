@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 HELD_BYTES = 4 * 1024 * 1024
 """So much of a watch is held at most before no more of it is read; of requests, before no more are taken."""
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
-_NO_WEBSOCKET = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-"""The answer to a watch over a WebSocket, which the gate does not read: clients fall back to a plain one."""
+_NO_WEBSOCKET = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+"""The answer to a watch over a WebSocket, which the gate does not read: clients fall back to a plain one.
+
+It is what `kubectl proxy` answers. fabric8 falls back on 200 and 503 alone, and tries again for long after a 503.
+"""
 
 
 class KubeChannel(asyncio.Protocol):

@@ -20,6 +20,7 @@ _SUBSCRIBE = {b"SUBSCRIBE": b"", b"PSUBSCRIBE": b"p", b"SSUBSCRIBE": b"s"}
 _UNSUBSCRIBE = {b"UNSUBSCRIBE": b"", b"PUNSUBSCRIBE": b"p", b"SUNSUBSCRIBE": b"s"}
 _CONFIRMED = frozenset([*_SUBSCRIBE, *_UNSUBSCRIBE])
 _PUSHED = frozenset(b"message pmessage smessage invalidate".split())
+_SUBSCRIPTIONS = {b"MESSAGE": b"SUBSCRIBE", b"PMESSAGE": b"PSUBSCRIBE", b"SMESSAGE": b"SSUBSCRIBE"}
 _CHANGES = frozenset(b"AUTH SELECT EXEC HELLO RESET MONITOR SHUTDOWN".split())
 """Commands whose reply tells whether they changed the connection."""
 _FINDS_NODES = frozenset(b"CLUSTER SENTINEL".split())
@@ -181,6 +182,11 @@ def background(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
         return True
     seconds = _seconds_by_first(rules).get(args[0].upper(), frozenset())
     return seconds is None or (len(args) > 1 and bool(seconds) and args[1].upper() in seconds)
+
+
+def comes_unseen(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
+    """Tell whether what the server says late or unasked is never gated: by its name, or that of its subscription."""
+    return background(args, rules) or background((_SUBSCRIPTIONS.get(args[0], args[0]),), rules)
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from stress.protocols.redis.session import RedisChannel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from ssl import SSLContext
 
     from stress.protocols.gate import Gate
     from stress.protocols.outbox import Keeper
@@ -42,10 +43,12 @@ class RedisProxy:
         """Take the gate to park at, the server's address, and the commands that are never parked.
 
         ``ask`` runs a command on a connection of our own: without it, how far the server has come can't be known.
+        Where the server speaks TLS, ``tls`` is set to whom to trust.
         """
         self.gate = gate
         self.replica = replica
         self.server = server
+        self.tls: SSLContext | None = None
         self.background = tuple(background)
         self._ask = ask
         self.keeper: Keeper | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stress.protocols.fault import ProtocolFault
+from stress.protocols.fault import SPEAKS_TLS, TLS_HELLO, ProtocolFault
 
 MAX_ARGUMENTS = 1024 * 1024
 MAX_BULK = 512 * 1024 * 1024
@@ -145,6 +145,8 @@ class RequestParser:
         return value, end + 1
 
     def _inline(self, source: bytes | bytearray, start: int, found: list[Request]) -> int:
+        if source[start] == TLS_HELLO and not self._begun and not start:
+            raise self._wrong(SPEAKS_TLS, source, start)
         end = source.find(b"\n", start)
         if (end if end >= 0 else len(source)) - start > MAX_INLINE:
             raise self._wrong("too big inline request", source, start)

@@ -13,6 +13,7 @@ from stress.protocols.redis.requests import split_inline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from ssl import SSLContext
 
 _LINE = re.compile(rb"\+\d+\.\d+ \[(?P<database>\d+) (?P<source>[^\]]*)\] (?P<words>.*)\r\n", re.DOTALL)
 _LONGEST_LINE = 64 * 1024 * 1024
@@ -37,9 +38,10 @@ class ScriptWatch:
         login: Sequence[str] = (),
         *,
         stays: bool = True,
+        tls: SSLContext | None = None,
     ) -> None:
-        """Take the server's address, a way to run one command on it, and the words of AUTH, if it wants any."""
-        self._server, self._ask, self._stays = server, ask, stays
+        """Take the server's address and its TLS, a way to run one command on it, and the words of AUTH, if any."""
+        self._server, self._ask, self._stays, self._tls = server, ask, stays, tls
         self._opening = [*([("AUTH", *login)] if login else []), ("MONITOR",)]
         self._numbers = count(1)
         self._windows: list[Window] = []
@@ -99,7 +101,7 @@ class ScriptWatch:
             return True
         await self.close()
         try:
-            reader, self._writer = await asyncio.open_connection(*self._server, limit=_LONGEST_LINE)
+            reader, self._writer = await asyncio.open_connection(*self._server, limit=_LONGEST_LINE, ssl=self._tls)
             self._writer.write(b"".join(_packed(words) for words in self._opening))
             replies = [await reader.readline() for _ in self._opening]
         except OSError:

@@ -17,7 +17,7 @@ from stress.protocols.acknowledge import acknowledge
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
 from stress.protocols.outbox import Outbox
-from stress.protocols.redis.commands import Command, ConnectionState, Effect, background, finds_nodes, pushed
+from stress.protocols.redis.commands import Command, ConnectionState, Effect, comes_unseen, finds_nodes, pushed
 from stress.protocols.redis.debts import Debts, RedisFrame
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
 from stress.protocols.redis.requests import Request, RequestParser
@@ -145,10 +145,10 @@ class RedisChannel(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
-        host, port = self.proxy.server
+        (host, port), loop = self.proxy.server, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Upstream(self), host, port)
+                transport, _ = await loop.create_connection(lambda: _Upstream(self), host, port, ssl=self.proxy.tls)
         except OSError as error:
             self.gate.fail(f"store lost: {host}:{port} does not answer ({error.strerror or 'time-out'})")
             self.abort()
@@ -273,7 +273,7 @@ class RedisChannel(asyncio.Protocol):
         if isinstance(reply.value, ReplyError):
             self.gate.heard.error(owed.name, str(reply.value))
         if frame is None:
-            return self._announce(reply, owed.command.effects[0]) if owed.command is not None else None
+            return self._announce(reply, owed.command.effects[0]) if owed.command and owed.command.effects else None
         frame.replies.append(reply.value)
         frame.replies_left -= count
         if frame.waiting:
@@ -284,7 +284,7 @@ class RedisChannel(asyncio.Protocol):
 
     def _announce(self, reply: Reply, effect: Effect) -> RedisFrame | None:
         """Make a message, or the late reply of a command that passed, a step; None if it passes."""
-        if self.gate.open or background(effect.args, self.proxy.background):
+        if self.gate.open or comes_unseen(effect.args, self.proxy.background):
             return None
         name = effect.args[0].decode("latin-1").upper()
         frame = RedisFrame(self, name, reply.raw, (effect,), pushed=True)

@@ -18,11 +18,6 @@ SCRIPTS = ("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO")
 """Commands that run a script or a function."""
 
 
-def masked_lines(text: str) -> str:
-    """Mask credentials line by line, so that an open quote in one line hides nothing of the next."""
-    return "".join(mask_text(line) for line in text.splitlines(keepends=True))
-
-
 def plain(value: object) -> Any:  # noqa: ANN401 - what JSON can hold
     """Give a value as JSON can hold it: dataclasses as objects, every text masked."""
     if is_dataclass(value) and not isinstance(value, type):

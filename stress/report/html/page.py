@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stress.core.masking import masked_lines
 from stress.core.verdict import counted
 from stress.report.explain.beside import beside, breaks, is_far
 from stress.report.explain.endings import draws, endings, lines_of, percent
@@ -14,7 +15,7 @@ from stress.report.explain.race import CAUSES
 from stress.report.explain.steps import conflicting, said, shown
 from stress.report.explain.story import ASSERTION, story
 from stress.report.explain.values import UNKNOWN, course
-from stress.report.explain.words import masked_lines, replay_command
+from stress.report.explain.words import replay_command
 from stress.report.html.rendering import embedded, rendered
 from stress.report.html.trace import Texts, as_json, cutting, meaning
 from stress.report.json import covered, order_name, unchecked

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from conftest import scenario_of, target_of
 from following import Follow
@@ -17,6 +20,7 @@ from stress.engine.case import Pair
 from stress.engine.running import order_of, run
 from stress.engine.search import Limits
 from stress.executors.live.executor import WireWorld
+from stress.executors.live.kube import KubeStore
 from stress.executors.model.executor import ModelWorld
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.server.server import KubeServer
@@ -152,8 +156,12 @@ async def test_an_order_leaves_no_object_behind() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_server_of_ones_own_is_used_and_left_as_it_was(tmp_path: Path) -> None:
-    """A kubeconfig leads to it, the Gateway speaks TLS to the gate, and what the run made is gone afterwards."""
+@pytest.mark.parametrize("controlled", [True, False])
+async def test_a_server_of_ones_own_is_used_and_left_as_it_was(tmp_path: Path, *, controlled: bool) -> None:
+    """A kubeconfig leads to it, the Gateway speaks TLS to the gate, and what the run made is gone afterwards.
+
+    Only namespaces are left where no controller would finish their deletion: it would never end.
+    """
     text = (bundled("targets") / "kube-status-cached.yaml").read_text()
     manifests = bundled("targets") / "manifests"
     text = text.replace("{kubernetes: {}}", "{kubernetes: {kubeconfig: config.yaml, tls: true}}")
@@ -161,10 +169,51 @@ async def test_a_server_of_ones_own_is_used_and_left_as_it_was(tmp_path: Path) -
     async with KubeServer() as server:
         (tmp_path / "config.yaml").write_text(written(server.url, "default"))
         before = [one["metadata"]["name"] for one in server.objects("namespaces")]
+        if controlled:
+            await made(server, "serviceaccounts", {"kind": "ServiceAccount", "metadata": {"name": "default"}})
         result = await searched("r3-status-init-lost", Target.load(tmp_path / "target.yaml"))
         assert [(one.order.actors, one.replays) for one in result.findings] == [("A A B B", (3, 3))]
-        assert [one["metadata"]["name"] for one in server.objects("namespaces")] == before
+        left = {one["metadata"]["name"] for one in server.objects("namespaces")} - {*before}
+        assert {name.split("-")[0] for name in left} == (set() if controlled else {"gateway", "prod"})
         assert server.objects("customresourcedefinitions.apiextensions.k8s.io") == []
+
+
+async def made(server: KubeServer, resource: str, one: dict[str, Any]) -> None:
+    """Make an object in the namespace `default`, or a namespace."""
+    path = "/api/v1/namespaces" if resource == "namespaces" else f"/api/v1/namespaces/default/{resource}"
+    async with aiohttp.ClientSession() as session:
+        answer = await session.post(server.url + path, json={"apiVersion": "v1", **one})
+        assert answer.status == 201
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_namespace_that_is_being_deleted_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """Nothing can be made in it: once it is gone it is made again, and where it does not go the line says so."""
+    (tmp_path / "config.yaml").write_text("")
+    text = "name: t\nprotocol: kube-status\nstores: {kubernetes: {kubeconfig: config.yaml}}\n"
+    (tmp_path / "target.yaml").write_text(text)
+    async with KubeServer() as server, aiohttp.ClientSession() as session:
+        (tmp_path / "config.yaml").write_text(written(server.url, "default"))
+        store = KubeStore(Target.load(tmp_path / "target.yaml"), tmp_path)
+        await store.open()
+        await made(server, "namespaces", {"kind": "Namespace", "metadata": {"name": "prod", "finalizers": ["a.b/c"]}})
+        await session.delete(f"{server.url}/api/v1/namespaces/prod")
+        waiting = asyncio.ensure_future(store.make_namespace("prod"))
+        if ends:
+            free = {"metadata": {"finalizers": None}}
+            kind = {"Content-Type": "application/merge-patch+json"}
+            await session.patch(f"{server.url}/api/v1/namespaces/prod", data=json.dumps(free), headers=kind)
+            await waiting
+            assert "prod" in [one["metadata"]["name"] for one in server.objects("namespaces")]
+        else:
+            monkeypatch.setattr("stress.executors.live.kube._ENDING_SECONDS", 0.1)
+            with pytest.raises(Unavailable, match=r"prod is being deleted, and that did not end within 0.1 s"):
+                await store.make_namespace("prod")
+            waiting.cancel()
+        await store.close()
 
 
 @pytest.mark.asyncio

@@ -260,6 +260,37 @@ async def test_a_reply_awaited_since_before_is_a_step_of_its_own(wire: Wire) -> 
 
 
 @pytest.mark.asyncio
+async def test_what_waits_in_the_background_passes_with_its_replies(server: Valkey) -> None:
+    """BLPOP, XREADGROUP BLOCK and SUBSCRIBE that are never gated are answered, and what comes late passes too."""
+    wire = Wire(server, ["BLPOP", "XREADGROUP", "SUBSCRIBE"])
+    await wire.direct.flushall()
+    wire.port = await wire.proxy.start()
+    await wire.direct.xgroup_create("stream", "group", mkstream=True)
+    wire.gate.close()
+    told = []
+    for command, make in (
+        (b"BLPOP list 0", wire.direct.rpush("list", "x")),
+        (b"XREADGROUP GROUP group me BLOCK 0 STREAMS stream >", wire.direct.xadd("stream", {"a": "x"})),
+        (b"SUBSCRIBE news", wire.direct.publish("news", "x")),
+    ):
+        reader, writer = await wire.connect()
+        writer.write(command + b"\r\n")
+        if command.startswith(b"SUBSCRIBE"):
+            await reader.readuntil(b":1\r\n")
+        else:
+            while b"blocked_clients:1\r\n" not in await wire.ask("INFO", "clients"):  # type: ignore[operator]
+                pass
+        await make
+        told.append(await reader.readuntil(b"$1\r\nx\r\n"))
+        writer.close()
+    assert told[0] == POPPED
+    assert told[2] == MESSAGE
+    assert (wire.heads(), wire.gate.unsettled(1), wire.gate.fault) == ([], False, "")
+    await wire.proxy.close()
+    await wire.direct.aclose()
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("version", [2, 3])
 async def test_a_message_is_a_step_that_keeps_its_place(wire: Wire, version: int) -> None:
     """Messages are held; each can be released in its turn, and a reply that came after one stays behind it."""

@@ -37,7 +37,7 @@ def read_object(resource: Resource, body: bytes, content_type: str) -> Json:
         return protobuf.decode(body)
     try:
         found = json.loads(body) if media == views.JSON else yaml.safe_load(body)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise bad_request(_unread(resource, body, error)) from None
     if not isinstance(found, dict):
         raise bad_request(_unread(resource, body, None))
@@ -55,7 +55,7 @@ def read_patch(resource: Resource, body: bytes, media: str, accepted: tuple[str,
         raise unknown_format(accepted)
     try:
         return Patch(media, yaml.safe_load(body) if media.endswith("yaml") else json.loads(body))
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise bad_request(_unread(resource, body, error)) from None
 
 
@@ -72,7 +72,7 @@ def read_options(body: bytes, content_type: str) -> Json:
         return protobuf.decode(body)
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise bad_request("the options of the deletion can't be read")

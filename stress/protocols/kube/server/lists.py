@@ -169,7 +169,7 @@ def _read_token(token: str, namespace: str) -> tuple[int, tuple[str, str]]:
     try:
         content = json.loads(raw)
         version, start = int(content["rv"]), str(content["start"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise bad_request(f"{why}invalid character '{chr(raw[0])}' looking for beginning of value") from None
     *inside, name = start.strip("/\0").split("/")
     return version, (inside[0] if inside else namespace, name)
