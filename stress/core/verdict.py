@@ -94,6 +94,8 @@ class Evidence:
     differs in what the store shows where requests share more.
     ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
     on the server was not explored.
+    ``unsteered`` are commands of no request that conflict with what requests do and came when they came: then too
+    ``exhausted`` is never said, but ``in_order``.
     """
 
     world: str
@@ -121,6 +123,7 @@ class Evidence:
     shared_connection: str = ""
     in_order: bool = False
     pipelines: tuple[str, ...] = ()
+    unsteered: tuple[str, ...] = ()
 
     @property
     def remedy(self) -> str:
@@ -154,6 +157,8 @@ class Evidence:
         if self.shared_connection:
             words += f"; requests {self.shared_connection} share a connection: schedules in which a later command of "
             words += "one overtakes an earlier one of the other on it cannot be produced"
+        if self.unsteered:
+            words += f"; {', '.join(self.unsteered)} is of no request and came when it came"
         return words
 
     @property

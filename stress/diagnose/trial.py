@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from stress.config.target_parts import BACKGROUND
 from stress.core.masking import clean, mask_text
 from stress.core.step import WHOLE
 from stress.core.trace import Kind
@@ -37,7 +38,7 @@ def shown(world: WireWorld) -> list[str]:
     lines += ["", *_run(seen, sample), "", "learned:", *_indented(_learned(world, seen))]
     if sample.trace.fault:
         lines += ["", clean(f"the run ended early: {sample.trace.fault}")]
-    if proposals := list(_proposed(seen)):
+    if proposals := [*_proposed(seen), *_background(world)]:
         lines += ["", f"proposed for {seen.target.place().path}:", *_indented(proposals)]
     return lines
 
@@ -133,6 +134,23 @@ def _proposed(seen: Seen) -> Iterator[str]:
         if told != seen.marks.fingerprint(sample.trace.fresh) and (way := way_of(seen, sample.trace.fresh, told)):
             yield f"fingerprint: {way}"
     yield from _hits(seen)
+
+
+def _background(world: WireWorld) -> Iterator[str]:
+    """Give the rule by which what is no request's passes, where no request has a command of that kind."""
+    passing = world.learned.passing
+    steps = [one for sample in world.learned.samples for one in sample.trace.events if one.kind is Kind.STEP]
+    used = {_rule(one.command, one.object) for one in steps if not world.learned.passes(one.command, one.object)}
+    rules = sorted({_rule(*one) for one in passing} - used)
+    if redis := [rule for rule in rules if rule.isupper()]:
+        yield f"background: {{redis: [{', '.join((*BACKGROUND, *redis))}]}}"
+    if kube := [f'"{rule}"' for rule in rules if not rule.isupper()]:
+        yield f"background: {{kubernetes: [{', '.join(kube)}]}}"
+
+
+def _rule(command: str, objects: str) -> str:
+    """Give the rule for a command of Redis, or a request to Kubernetes."""
+    return command if command.isupper() else f"{command} {objects.partition('/')[0]}"
 
 
 def _naming(seen: Seen) -> str:

@@ -151,6 +151,8 @@ class Search:
                 )
             if isinstance(world, WireWorld):
                 self._tally.notes += [*map(str, world.learned.patterns.unsure), *world.site.told()]
+                idle = ", ".join(" ".join(one) for one in sorted(world.learned.passing))
+                self._tally.notes += [f"passed as work of no request: {idle}; `try` proposes the rule"] if idle else []
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
@@ -248,7 +250,9 @@ class Search:
         classes = auto.classes if auto else explorer.explored if isinstance(explorer, Dpor) else None
         beside, shared = self._beside(explorer), self._tally.shared_connection
         differs = self._tally.behaviour.contradiction
-        exhausted = explorer.exhausted and not beside and not differs and not shared
+        idle = world.learned.unsteered if isinstance(world, WireWorld) else ()
+        unsteered = tuple(" ".join(one) for one in sorted(idle))
+        exhausted = explorer.exhausted and not beside and not differs and not shared and not unsteered
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
@@ -258,8 +262,9 @@ class Search:
             beside=beside,
             differs=differs,
             shared_connection=shared,
+            unsteered=unsteered,
             pipelines=tuple(sorted(self._tally.pipelines)),
-            in_order=explorer.exhausted and bool(shared or differs) and not beside,
+            in_order=explorer.exhausted and bool(shared or differs or unsteered) and not beside,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,

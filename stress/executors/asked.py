@@ -59,8 +59,10 @@ class Memory:
         self._at = 0
 
     def again(self) -> None:
-        """Begin from the first choice."""
+        """Begin from the first choice; one that was not possible is asked for again."""
         self._at = 0
+        if self._chosen and isinstance(self._chosen[-1], Diverged):
+            self._chosen.pop()
         if isinstance(self._explorer, Planned):
             self._explorer.restart()
             self._chosen.clear()

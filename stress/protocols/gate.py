@@ -107,8 +107,8 @@ class Channel(Protocol):
         """Whether the store may say something on it that nobody asked for just now."""
 
     @property
-    def owed(self) -> bool:
-        """Whether the store is still to reply to something that passed at once."""
+    def busy(self) -> bool:
+        """Whether something is on its way: a reply to what passed at once, or the rest of what is not here in full."""
 
     async def catch_up(self) -> None:
         """Wait until everything that the store has said by now is here."""
@@ -242,9 +242,9 @@ class Gate:
         """Tell whether anything of a replica arrived that is not parked as a frame yet."""
         return any(channel.replica == replica and channel.unsettled for channel in self._channels)
 
-    def owed(self, replica: int) -> bool:
-        """Tell whether a store owes a replica the reply to something that passed at once, which may wake it."""
-        return any(channel.replica == replica and channel.owed for channel in self._channels)
+    def busy(self, replica: int) -> bool:
+        """Tell whether something is on its way to or from a replica that nobody waits to release."""
+        return any(channel.replica == replica and channel.busy for channel in self._channels)
 
     def settle(self, replica: int) -> list[Frame]:
         """Park what a replica has shown; to be called while the replica is quiet. Gives the new frames."""

@@ -49,9 +49,9 @@ class Replay:
                 return moves[0]
             raise Diverged(self._step + 1, "the end of the order", moves)
         expected = self._moves[self._step]
-        self._step += 1
         if expected not in moves:
-            raise Diverged(self._step, str(expected), moves)
+            raise Diverged(self._step + 1, str(expected), moves)
+        self._step += 1
         return expected
 
     def learn(self, trace: Trace) -> None:

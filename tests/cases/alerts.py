@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -43,14 +44,15 @@ class Connection:
 
     async def together(self, *commands: tuple[str, ...]) -> list[Reply]:
         """Run commands that are sent in one go."""
+        self.write(*commands)
+        return [await self.reply() for _ in commands]
+
+    def write(self, *commands: tuple[str, ...]) -> None:
+        """Send commands in one go."""
         self._writer.write(b"".join(map(_encoded, commands)))
-        return [await self._reply() for _ in commands]
 
-    async def hears(self) -> Reply:
-        """Wait for what the store says unasked."""
-        return await self._reply()
-
-    async def _reply(self) -> Reply:
+    async def reply(self) -> Reply:
+        """Read the next reply."""
         line = (await self._reader.readuntil(b"\r\n"))[:-2].decode()
         kind, rest = line[0], line[1:]
         if kind == "-":
@@ -60,7 +62,7 @@ class Connection:
         if kind == ":" or rest == "-1":
             return int(rest) if kind == ":" else None
         if kind == "*":
-            return [await self._reply() for _ in range(int(rest))]
+            return [await self.reply() for _ in range(int(rest))]
         return (await self._reader.readexactly(int(rest) + 2))[:-2].decode()
 
 
@@ -69,9 +71,11 @@ def _encoded(words: tuple[str, ...]) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-async def connect() -> Connection:
-    """Connect to the store at REDIS_PORT."""
-    return Connection(*await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT")))
+async def connect(*, nagle: bool = False) -> Connection:
+    """Connect to the store at REDIS_PORT; with ``nagle`` a short write waits for what was sent to be acknowledged."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", _number("REDIS_PORT"))
+    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not nagle)
+    return Connection(reader, writer)
 
 
 def _told(pod: str, status: int, record: str | None, count: Reply) -> Answer:
@@ -79,8 +83,11 @@ def _told(pod: str, status: int, record: str | None, count: Reply) -> Answer:
     return Answer(status, told if count is None else told | {"metadata": {"count": count}})
 
 
-def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, Reply] | Answer]]) -> None:
-    """Answer alerts on PORT, each with a connection of a pool that grows as needed."""
+def serve(
+    handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, Reply] | Answer]],
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer alerts on PORT, each with a connection of a pool that grows as needed; ``begin`` is called before."""
     idle: list[Connection] = []
 
     async def answer(path: str, body: bytes) -> Answer:
@@ -105,6 +112,7 @@ def serve(handle: Callable[[Connection, str], Awaitable[tuple[int, str | None, R
         writer.close()
 
     async def listen() -> None:
+        begin()
         async with await asyncio.start_server(client, "127.0.0.1", _number("PORT")) as server:
             await server.serve_forever()
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stress.processes.quiescence import Sleep
     from stress.processes.replicas import Replica
 
+_TIMER_SECONDS = 5.0
+"""How long a timer of a process is waited for at most that may wake a request when nobody else can go."""
 MOST_SETTLES = 10
 """For how many settle times a request may work on after its answer."""
 
@@ -122,13 +124,14 @@ class Alone(Drive):
 
     def _over(self, request: Request) -> None:
         """Note that an answered request showed no more: where no other had work left, that is how it ends."""
-        expected = self._world.expected.setdefault(tuple(request.history), Counter())
+        expected = [self._world.expected.setdefault(place, Counter()) for place in request.places]
         others = [one for one in self._requests.values() if one is not request]
         parked = any(not frame.waiting for frame in self._frames)
         if not parked and all(one.answered or one.task is None for one in others):
-            expected[END] = 1
+            for one in expected:
+                one[END] = 1
         else:
-            request.owes = expected.keys() != {END}
+            request.owes = expected[-1].keys() != {END}
 
     async def _settled(self) -> bool:
         """Wait until the key that tells of work left is empty; nothing is waited for where the target names none."""
@@ -154,7 +157,7 @@ class Alone(Drive):
             self._world.replicas[request.replica],
             (tuple(self._record.moves), tuple(request.done)),
         )
-        if request.client.answering or self._gate.owed(replica.number):
+        if request.client.answering or self._gate.busy(replica.number):
             return False  # it is about to be woken
         return self._world.waits.asleep(replica, until, before, *so_far)
 
@@ -215,8 +218,10 @@ class Alone(Drive):
                 return
 
     async def _wake(self) -> bool:
-        """Everyone who is left is blocked: wait, up to the patience, for one of them to go on."""
-        deadline = time.perf_counter() + self._world.patience
+        """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
+        now, waits = time.perf_counter(), self._world.waits
+        timers = [waits.timer(one) + LOOKS * GLANCE_SECONDS for one in self._world.replicas.values()]
+        deadline = max(now + self._world.patience, min(now + _TIMER_SECONDS, max(timers)))
         self._running = None
         while time.perf_counter() < deadline and not self._faulty():
             seen = self._signal.count

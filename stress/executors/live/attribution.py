@@ -12,6 +12,7 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
+from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
     from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import WireWorld
     from stress.executors.live.redis import Written
-    from stress.protocols.gate import Effect, Frame
+    from stress.protocols.gate import Channel, Effect, Frame
 
 Signature = tuple[str, str]
 """A command and the objects that it touches."""
+Place = tuple[Signature, ...] | tuple[str, ...]
+"""Where in its code a request is, as far as its steps tell."""
 END = ("", "answer")
+_REMEDY = (
+    "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
+    "service write into its commands what it is sent as `correlation`"
+)
 _SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
 """Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
@@ -65,6 +72,11 @@ class Request:
         """Begin under the name that it is sent as."""
         self.sent_as = self.actor
 
+    @property
+    def places(self) -> tuple[Place, Place]:
+        """Where in its code it is: what it did with what it was replied, and what it did alone."""
+        return tuple(self.done), tuple(self.history)
+
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
         for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):
@@ -87,7 +99,8 @@ class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
     ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
-    commands and answers, where they are to be kept.
+    commands and answers, where they are to be kept. ``shared`` names two requests that overlap and share the only
+    connection that requests have (``A and B``; empty: none were seen). ``carried`` are the commands of each connection.
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
@@ -99,7 +112,10 @@ class Attribution:
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
         self._watching: dict[int, str] = {}
+        self._carried: dict[Channel, str] = {}
         self.written: set[Written] = set()
+        self.shared = ""
+        self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
 
     def named(self, text: str) -> str:
@@ -119,6 +135,16 @@ class Attribution:
             self.shown.setdefault(f"{actor} answer", []).append(told)
         return self.record(record)
 
+    async def passes(self, frame: Frame) -> bool:
+        """Tell whether a frame is no request's, so that it is no step; what waits in the store is one."""
+        learned = self._world.learned
+        if frame.actor or frame.waiting or frame.pushed:
+            return False
+        if all(frame.command != command for command, _ in learned.passing):
+            return False
+        found = await self.found(frame.effects, frame.watched)
+        return learned.passes(frame.command, mask_text(" ".join(found.objects)))
+
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
         self._meet(frame)
@@ -130,7 +156,11 @@ class Attribution:
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
-            return f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+            told = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+            return f"{told}: {_REMEDY}"
+        self._carried[frame.channel] = owner.actor
+        self._world.carriers.add(frame.channel)
+        self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
@@ -177,14 +207,11 @@ class Attribution:
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
     ) -> Found:
         """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
-        for effect in (*effects, *watched):
-            self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
+        found = await self.found(effects, watched, seen)
         if effects and isinstance(effects[0], KubeEffect):
-            effect = effects[0]
-            if effect.verb in WRITES and effect.name:
-                self.written.add(effect.path)
-            return Found(*described(effect, self.named))
-        found = await self._world.site.keys.touches(effects, watched, self.named, seen)
+            if effects[0].verb == "create" and effects[0].name:
+                self.written.add(effects[0].path)
+            return found
         for touch in found.touches:
             database, name = 0, touch.object
             if name not in self._raw and (where := _IN_DATABASE.match(name)):
@@ -192,6 +219,16 @@ class Attribution:
             if touch.access != "read" and name in self._raw:
                 self.written.add((database, self._raw[name]))
         return found
+
+    async def found(
+        self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
+    ) -> Found:
+        """Give what commands touch."""
+        for effect in (*effects, *watched):
+            self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
+        if effects and isinstance(effects[0], KubeEffect):
+            return Found(*described(effects[0], self.named))
+        return await self._world.site.keys.touches(effects, watched, self.named, seen)
 
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
@@ -220,25 +257,37 @@ class Attribution:
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
         expected = self._world.expected
         if len(able) == 1:
-            only, history = able[0], tuple(able[0].history)
-            seen = expected.get(history)
-            if seen is None:
-                seen = expected[history] = Counter()
-            shown = only.showing.get(signature, 0) + 1
-            if seen.get(signature, 0) < shown:
-                seen[signature] = shown
+            (only,) = able
+            self._note_mixing(frame, only, requests)
+            for place in only.places:
+                seen = expected.setdefault(place, Counter())
+                seen[signature] = max(seen[signature], only.showing[signature] + 1)
             return only
+        return self._of_several(frame, signature, able, requests)
+
+    def _of_several(
+        self, frame: Frame, signature: Signature, able: Sequence[Request], requests: Iterable[Request]
+    ) -> Request | None:
+        """Give whose command it is of several who can go on: by what it carries, by what each does next, by connection.
+
+        What a request does next is known best after the same replies, else after the same commands.
+        """
         carried = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
         if len(carried) == 1:
             return carried[0]
-        fitting = [
-            one for one in able if one.showing[signature] < expected.get(tuple(one.history), Counter())[signature]
-        ]
-        known = all(tuple(one.history) in expected for one in able)
-        if known and len(fitting) == 1:
-            return fitting[0]
-        if not (known and fitting and all(one.blocked and one.history == fitting[0].history for one in fitting)):
-            return None
+        expected, known, fitting = self._world.expected, False, able
+        for at in (0, 1):
+            known = all(one.places[at] in expected for one in able)
+            fitting = [
+                one for one in able if one.showing[signature] < expected.get(one.places[at], Counter())[signature]
+            ]
+            if known and len(fitting) == 1:
+                self._note_mixing(frame, fitting[0], requests)
+                return fitting[0]
+        alike = known and all(one.history == fitting[0].history for one in fitting)
+        waiting = all(one.blocked for one in fitting)
+        if not (alike and fitting and (waiting or all(one.done == fitting[0].done for one in fitting))):
+            return self._bound_to(frame, able)
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
 
@@ -265,6 +314,25 @@ class Attribution:
         if any(one.history != fitting[0].history for one in fitting):
             return None
         return min(fitting, key=lambda one: one.started, default=None)
+
+    def _note_mixing(self, frame: Frame, owner: Request, requests: Iterable[Request]) -> None:
+        """See whether a connection carries a command of a request while another is under way whose it carried last."""
+        last = self._carried.get(frame.channel, owner.actor)
+        under_way = [one.actor for one in requests if one.task is not None and not one.task.done()]
+        if last == owner.actor or last not in under_way:
+            return
+        self._world.mixes = True
+        if all(one is frame.channel or one.replica != owner.replica for one in self._world.carriers):
+            self.shared = " and ".join(sorted((last, owner.actor)))
+
+    def _bound_to(self, frame: Frame, able: Sequence[Request]) -> Request | None:
+        """Give whose commands the connection carried last, unless requests that overlap were seen to share any.
+
+        Commands that were written together may be of several: each is asked for by itself first.
+        """
+        together = "+" in frame.command.partition("(")[0]
+        last = None if self._world.mixes or together else self._carried.get(frame.channel)
+        return next((one for one in able if one.actor == last), None)
 
     def alike(self, one: Request, other: Request) -> bool:
         """Tell whether two requests were given each their frame when nothing told them apart."""

@@ -61,6 +61,11 @@ class Waits:
         """Give how a replica slept when it was last seen."""
         return self._last.get(replica.number)
 
+    def timer(self, replica: Replica) -> float:
+        """Give the moment by which the last timer ends that a replica was seen to wait for; 0 where it has none."""
+        sleep = self._last.get(replica.number)
+        return max(sleep.due.values(), default=0.0) if sleep is not None else 0.0
+
     def asleep(self, replica: Replica, until: float, before: Sleep | None, prefix: Prefix, done: Done) -> bool:
         """Whether the process is quiet and no timer of the request let go wakes it before the patience ends, ``until``.
 

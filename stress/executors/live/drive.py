@@ -273,6 +273,9 @@ class Drive(ABC):
         """Let everything through and wait for the answers, so that nothing of this run comes later."""
 
     async def _own(self, frame: Frame) -> None:
+        if await self._attribution.passes(frame):
+            await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+            return
         fault = await self._attribution.own(frame, self._requests.values(), self._running)
         if not fault:
             self._note_sharing(frame)
@@ -287,10 +290,12 @@ class Drive(ABC):
         """Note a command that was sent down a connection on which another request's is not answered yet.
 
         A pool gives a connection to one command at a time. Where several share one, the wire does not tell whether the
-        later command could have been the first, and the gate keeps the connection's order.
+        later command could have been the first, and the gate keeps the connection's order. Nor does it where they wait
+        for the only connection before they send.
         """
         if frame.pushed or self._record.shared_connection or self._world.target.ordered:
             return
+        self._record.shared_connection = self._attribution.shared
         before = next((one for one in self._frames if one.channel is frame.channel and one.actor != frame.actor), None)
         if before is not None and not before.pushed and {before.actor, frame.actor} <= self._requests.keys():
             self._record.shared_connection = " and ".join(sorted((before.actor, frame.actor)))
@@ -313,7 +318,8 @@ class Drive(ABC):
         assert request.task is not None  # noqa: S101 - only sent requests finish
         request.answered, request.blocked = True, False
         if sum(one.blocked for one in self._requests.values()) == 0:
-            self._world.expected.setdefault(tuple(request.history), Counter())[END] = 1
+            for place in request.places:
+                self._world.expected.setdefault(place, Counter())[END] = 1
         raw = request.task.result()
         ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
         reader = self._world.reader

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
+from weakref import WeakSet
 
 from stress.core.errors import Unavailable, UsageFault
 from stress.core.step import letters
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
     from stress.core.trace import Trace
+    from stress.executors.live.attribution import Place, Signature
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
     from stress.executors.live.redis import Written
+    from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
 
 Answered = TypeVar("Answered")
@@ -46,6 +49,8 @@ _MEND_PATIENCES = 2
 _TOGETHER_SECONDS = 0.01
 _STORE_SECONDS = 5.0
 _SERVER_ERROR = 500
+_MOST_TURNS = 20
+"""How often a run is repeated at most in which a service gave its only connection to another request than was asked."""
 _MOST_PRINTED, _MOST_ASKED = 3, 20
 
 
@@ -87,7 +92,9 @@ class WireWorld:
         self.patience = target.patience
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
-        self.expected: dict[tuple[tuple[str, str], ...], Counter[tuple[str, str]]] = {}
+        self.expected: dict[Place, Counter[Signature]] = {}
+        self.mixes = False  # whether requests that overlap were seen to share a connection to the store
+        self.carriers: WeakSet[Channel] = WeakSet()  # the connections that carried commands of requests
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
@@ -197,12 +204,22 @@ class WireWorld:
         return drive
 
     async def alone(self, asked: Asked, memory: Memory) -> Trace:
-        """Run one order, chosen by a ``memory``, while no other runs; see `run`."""
-        for _ in range(CROSSINGS):
+        """Run one order, chosen by a ``memory``, while no other runs; see `run`.
+
+        Where requests wait for the only connection, who of them has it next is the service's to choose: a run in which
+        another had it is repeated.
+        """
+        crossed = others = 0
+        while crossed < CROSSINGS:
             drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
-                return await drive.run()
+                trace = await drive.run()
+                others += 1
+                if others > _MOST_TURNS or not (trace.shared_connection and trace.fault.startswith("DIVERGED")):
+                    return trace
+                memory.again()
             except Crossed:
+                crossed += 1
                 memory.again()
             finally:
                 await self.forget(drive.written)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
 from stress.core.patterns import Patterns, learn
-from stress.core.step import START, Move
+from stress.core.step import START, Move, Step
+from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, new_fresh
 from stress.executors.live.alone import Alone
 from stress.executors.live.attribution import Signature
@@ -18,15 +19,18 @@ from stress.executors.live.record import plain
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from stress.core.patterns import Shown
+    from stress.core.step import Touch
     from stress.core.trace import Snapshot, Trace
     from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
 
 _SAMPLES = 3
 """How many sequential runs a target that is not bundled has: what is common to three samples is no accident."""
+_NO_MOVE = Move("", "", "")
 _LEAST, _GENEROUS = 0.02, 0.1
 """The shortest settle time, and the shortest while it is being learned, in seconds: a sleep may vary.
 
@@ -54,18 +58,25 @@ class Learned:
 
     ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
-    its objects, that come while no request is under way. ``patterns`` say which values it makes up.
+    its objects, that come while no request is under way; those are ``passing`` that are no request's, and of them
+    ``unsteered`` that conflict with what requests do. ``patterns`` say which values it makes up.
     """
 
     samples: tuple[Sample, ...] = ()
     settle: float = 0.0
     idle: frozenset[Signature] = frozenset()
     longest: float = 0.0
+    passing: frozenset[Signature] = frozenset()
+    unsteered: frozenset[Signature] = frozenset()
     patterns: Patterns = field(default_factory=Patterns)
 
     def is_idle(self, move: Move) -> bool:
         """Tell whether a step is of a kind that comes while no request is under way."""
         return (move.command, plain(move.object)) in self.idle
+
+    def passes(self, command: str, objects: str) -> bool:
+        """Tell whether a command is no request's."""
+        return (command, plain(objects)) in self.passing
 
 
 class Sequential(Alone):
@@ -159,6 +170,11 @@ class Sequential(Alone):
             if self._kindest() is None:
                 await self._signal.wait(seen, until - time.perf_counter())
 
+    def mixed(self, idle: AbstractSet[Signature]) -> AbstractSet[Signature]:
+        """Give the commands that went down connections on which others went too than those of no request."""
+        ways = self._attribution.carried.values()
+        return {one for way in ways if not way <= idle for one in way}
+
     def _note_late(self, move: Move, answered: float) -> None:
         """Note a command that came after an answer."""
         if not move.actor.startswith("watch:"):
@@ -167,12 +183,16 @@ class Sequential(Alone):
 
 
 class Idle(Alone):
-    """No request at all, for two patiences: ``seen`` are the commands that come all the same."""
+    """No request at all, for two patiences: ``seen`` are the commands that come all the same.
+
+    Those of them are in ``waits`` whose replies wait for another client.
+    """
 
     def __init__(self, world: WireWorld) -> None:
         """Prepare to watch."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
-        self.seen: set[Signature] = set()
+        self.seen: dict[Signature, set[Touch]] = {}
+        self.waits: set[Signature] = set()
 
     async def _before(self) -> None:
         """Send nothing."""
@@ -184,8 +204,11 @@ class Idle(Alone):
             so_far = self._signal.count
             for number in self._world.replicas:
                 for frame in self._gate.settle(number):
-                    found = await self._attribution.note(frame.effects, frame.watched)
-                    self.seen.add((frame.command, plain(mask_text(" ".join(found.objects)))))
+                    found = await self._attribution.found(frame.effects, frame.watched)
+                    signature = frame.command, plain(mask_text(" ".join(found.objects)))
+                    self.seen.setdefault(signature, set()).update(found.touches)
+                    if frame.waiting:
+                        self.waits.add(signature)
             for head in list(self._gate.heads()):
                 await self._world.site.let(head, self._attribution.named, STORE_SECONDS)
             await self._signal.wait(so_far, until - time.perf_counter())
@@ -211,15 +234,43 @@ async def _learned(world: WireWorld) -> Learned:
     drive, first = await _sample(world, watching=True)
     if not drive.late:
         return Learned((first, *await _samples(world, _SAMPLES - 1)))
-    idle = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else frozenset[Signature]()
+    seen, waits = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else ({}, set[Signature]())
+    world.learned = Learned(idle=frozenset(seen))
+    own, left = _own(first.trace) & seen.keys() & drive.mixed(seen.keys()), _SAMPLES - 1
+    while own and left:  # what comes at any time comes during a request by chance; what is a request's, in each run
+        own &= _own((await _sample(world))[1].trace)
+        left -= 1
+    idle, passing = frozenset(seen), frozenset(seen.keys() - own - waits)
+    unsteered = passing - frozenset(_apart({one: seen[one] for one in passing}, first.trace))
     delays = [delay for delay, signature in drive.late if signature not in idle]
     if not delays:
-        world.learned = Learned(idle=idle)
+        world.learned = Learned(idle=idle, passing=passing, unsteered=unsteered)
         return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
     world.expected.clear()  # it may be wrong about whose the late commands were
-    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle)
+    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle, passing=passing, unsteered=unsteered)
     samples = await _samples(world, _SAMPLES)
-    return Learned(samples, max(2 * world.learned.longest, 2 * max(delays), _LEAST), idle)
+    settle = max(2 * world.learned.longest, 2 * max(delays), _LEAST)
+    return replace(world.learned, samples=samples, settle=settle, longest=0.0)
+
+
+def _own(trace: Trace) -> frozenset[Signature]:
+    """Give what requests did before they were answered."""
+    found, answered = set[Signature](), set[str]()
+    for event in trace.events:
+        if event.kind is Kind.ANSWER:
+            answered.add(event.actor)
+        elif event.kind is Kind.STEP and event.actor not in answered:
+            found.add((event.command, plain(event.object)))
+    return frozenset(found)
+
+
+def _apart(idle: Mapping[Signature, Collection[Touch]], trace: Trace) -> Iterator[Signature]:
+    """Give what comes while no request is under way and conflicts with nothing that the requests of a run do."""
+    steps = [one for one in trace.events if one.kind is Kind.STEP]
+    own = [Step(_NO_MOVE, one.touches) for one in steps if (one.command, plain(one.object)) not in idle]
+    for signature, touches in idle.items():
+        if not any(Step(_NO_MOVE, tuple(touches)).conflicts(one) for one in own):
+            yield signature
 
 
 async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
@@ -229,13 +280,13 @@ async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-async def _idle(world: WireWorld) -> frozenset[Signature]:
+async def _idle(world: WireWorld) -> tuple[Mapping[Signature, Collection[Touch]], set[Signature]]:
     drive = world.begun(Idle(world))
     try:
         await drive.run()
     finally:
         await world.forget(drive.written)
-    return frozenset(drive.seen)
+    return drive.seen, drive.waits
 
 
 async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stress.executors.live.redis import Store, Written
     from stress.protocols.gate import Frame
 
+_CREATED = 201
+
 
 class State:
     """The stores of one target; at least one of the two is there."""
@@ -184,8 +186,10 @@ def _keys(written: Collection[Written]) -> set[tuple[int, str]]:
 
 
 def made_by(frame: Frame) -> str:
-    """Give the path of an object that a request made and whose name the server chose; empty for any other."""
+    """Give the path of an object that a request made by an update, or whose name the server chose; else nothing."""
     effect = frame.effects[0] if frame.effects else None
+    if isinstance(effect, KubeEffect) and effect.name and getattr(frame, "status", 0) == _CREATED:
+        return effect.path
     if not isinstance(effect, KubeEffect) or effect.verb != "create" or effect.name or not effect.resource:
         return ""
     name = ((getattr(frame, "answer", None) or {}).get("metadata") or {}).get("name")

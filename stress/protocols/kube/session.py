@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from stress.protocols.acknowledge import acknowledge
+from stress.protocols.acknowledge import acknowledge, bytes_wait
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
 from stress.protocols.kube.http import Request, RequestParser, header, with_headers
@@ -69,9 +69,10 @@ class KubeChannel(asyncio.Protocol):
         return self._return.listens
 
     @property
-    def owed(self) -> bool:
-        """Whether the server is still to reply to a request in the background that is no watch."""
-        return any(not flight.waited and flight.watch is None for flight in self._return.flights)
+    def busy(self) -> bool:
+        """Whether the server is to reply to a request in the background that is no watch, or one has not all come."""
+        passing = any(not flight.waited and flight.watch is None for flight in self._return.flights)
+        return passing or self._requests.partial > 0 or bytes_wait(self._client)
 
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time; background passes when its turn is."""
@@ -159,8 +160,7 @@ class KubeChannel(asyncio.Protocol):
         frames = [self._frame(request) for request in requests]
         if frames and self._going_on:
             frames[0].told_to_go_on, self._going_on = True, False
-        if self._requests.partial:
-            acknowledge(self._client)
+        acknowledge(self._client)
         if self._requests.asks_to_go_on and not self._going_on and self._client is not None:
             self._going_on = True
             self._client.write(_GO_ON)

@@ -236,7 +236,8 @@ class ConnectionState:
             if name == b"EXEC":
                 return False
             open_multi = (open_multi or name == b"MULTI") and name not in (b"DISCARD", b"RESET")
-            if not (open_multi or name in (b"DISCARD", b"RESET") or background(request.args, rules)):
+            idle = name == b"UNWATCH" and not self._watched  # what a pool says when a connection comes back
+            if not (open_multi or idle or name in (b"DISCARD", b"RESET") or background(request.args, rules)):
                 return False
         return True
 

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from stress.protocols.acknowledge import acknowledge
+from stress.protocols.acknowledge import acknowledge, bytes_wait
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
 from stress.protocols.outbox import Outbox
@@ -68,9 +68,9 @@ class RedisChannel(asyncio.Protocol):
         return self._owed.waits or self._state.listens
 
     @property
-    def owed(self) -> bool:
-        """Whether the server is still to reply to background commands."""
-        return self._owed.passing
+    def busy(self) -> bool:
+        """Whether the server is still to reply to background commands, or not all of a command has come."""
+        return self._owed.passing or self._requests.partial > 0 or bytes_wait(self._client)
 
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time, as units; a unit with no effect of its own passes when its turn is."""
@@ -165,8 +165,7 @@ class RedisChannel(asyncio.Protocol):
             self.gate.fail(f"a frame of the Gateway could not be read: {fault}")
             self.abort()
             return
-        if self._requests.partial:
-            acknowledge(self._client)
+        acknowledge(self._client)
         self.gate.heard.discoveries |= dict.fromkeys(finds_nodes(requests))
         if self.gate.open and not self._fresh:
             self._through(requests)

@@ -28,7 +28,7 @@ async def listen() -> None:
         elif WAITS == "XREADGROUP":
             await store("XREADGROUP", "GROUP", "workers", "me", "BLOCK", "1000", "NOACK", "STREAMS", "news", ">")
         else:
-            await store.hears()
+            await store.reply()
 
 
 async def deduplicate(store: Connection, pod: str) -> tuple[int, str, Reply]:

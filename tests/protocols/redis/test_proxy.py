@@ -680,3 +680,61 @@ async def test_a_command_written_in_two_parts_is_not_held_up(wire: Wire) -> None
         return found
 
     assert median(await asyncio.to_thread(times)) < 0.03
+
+
+@pytest.mark.asyncio
+async def test_a_command_is_not_held_up_by_one_that_is_parked(wire: Wire) -> None:
+    """The kernel of a Gateway that keeps a second command back until the first is acknowledged sends it at once."""
+    waited, command, reply = [], b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", b"$-1\r\n"
+    reader, writer = await wire.connect()
+    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    for _ in range(20):
+        writer.write(command)
+        assert await reader.readexactly(len(reply)) == reply
+        wire.gate.close()
+        writer.write(command)
+        await wire.frames()
+        begun = time.perf_counter()
+        writer.write(command)
+        await wire.frames()
+        waited.append(time.perf_counter() - begun)
+        wire.gate.reopen()
+        await reader.readexactly(2 * len(reply))
+    writer.close()
+    assert median(waited) < 0.03
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_is_busy_while_anything_of_it_is_on_its_way(wire: Wire) -> None:
+    """Half a command, bytes that are not read, and a reply that is not all sent are work to come; no others are."""
+    reader, writer = await wire.connect()
+    writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+    assert await reader.readexactly(5) == b"$-1\r\n"
+    assert not wire.gate.busy(1)
+
+    writer.write(b"*2\r\n$3\r\nGET\r\n")
+    turns = loop_turns()
+    while not wire.gate.busy(1):
+        await anext(turns)
+    assert not wire.gate.busy(2)
+    writer.write(b"$1\r\nk\r\n")
+    assert await reader.readexactly(5) == b"$-1\r\n"
+    assert not wire.gate.busy(1)
+
+    wire.channel().pause_client()
+    writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+    while not wire.gate.busy(1):
+        await anext(turns)
+    wire.channel().resume_client()
+    assert await reader.readexactly(5) == b"$-1\r\n"
+    assert not wire.gate.busy(1)
+
+    await wire.ask("SET", "k", "x" * 2**24)
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+    while not wire.gate.busy(1):
+        await anext(turns)
+    reader._transport.resume_reading()  # type: ignore[attr-defined]
+    await reader.readexactly(len(b"$16777216\r\n") + 2**24 + 2)
+    assert not wire.gate.busy(1)
+    writer.close()
