@@ -209,7 +209,7 @@ class Attribution:
         """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
         found = await self.found(effects, watched, seen)
         if effects and isinstance(effects[0], KubeEffect):
-            if effects[0].verb == "create" and effects[0].name:
+            if effects[0].verb in WRITES and effects[0].name:
                 self.written.add(effects[0].path)
             return found
         for touch in found.touches:

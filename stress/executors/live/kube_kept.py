@@ -112,8 +112,8 @@ class Kept:
 
         """
         run, self._run = self._run or {}, None
-        for path in sorted(paths):
-            await self._return(path, run.pop(path, None))
+        for path in sorted(run.keys() & set(paths)):
+            await self._return(path, run.pop(path))
         self._session = {**run, **self._session}
         self._left.clear()
 

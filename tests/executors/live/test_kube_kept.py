@@ -110,6 +110,8 @@ async def test_what_is_written_outside_runs_and_in_the_background_is_given_back_
     """A run begins with what the start has left, and ends with it; at last all is as it was."""
     before, kept = cluster.held(), Kept(cluster.call, HERE, lent=True)
     await cluster.does(kept, "PATCH", SHARED, patch(started="1"))
+    await kept.give_back([SHARED])  # it is of no run
+    assert cluster.held()["default/shared"]["data"]["started"] == "1"
     kept.begin()
     await cluster.does(kept, "PATCH", SHARED, patch(started="2"))
     await kept.save(effect_of("PUT", f"{MAPS}/lease"), background=True)
