@@ -55,7 +55,11 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together; nightly: for each pair what its scenario says.",
 )
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="At most so many seconds a pair.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="At most so many seconds a pair, from its first request to its verdict.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
 @click.option(
     "--shard", callback=_shard_named, metavar="I/N", help="Only shard I of N, which together search each case once."

@@ -67,6 +67,12 @@ class Event:
         return f"{self.actor} {self.text or self.command}{arrow}"
 
 
+class Odd(str):
+    """A fault that says something of one run alone, such as a divergence: the same schedule is worth another try."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the Gateway told one client.
@@ -156,8 +162,9 @@ class Trace:
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
-    B``; empty: there were none). ``untold`` is what the answers of this target do not tell: ``names`` (which record),
-    ``created`` (whether it was created or was there).
+    B``; empty: there were none). ``polling`` names a request that asked the same again and again and was not let go
+    until it gives up, as that takes too long (empty: none did). ``untold`` is what the answers of this target do not
+    tell: ``names`` (which record), ``created`` (whether it was created or was there).
     """
 
     world: str
@@ -170,6 +177,7 @@ class Trace:
     seconds: float = 0.0
     crossed_second: int | None = None
     shared_connection: str = ""
+    polling: str = ""
     untold: frozenset[str] = frozenset()
 
     @cached_property
@@ -195,6 +203,16 @@ class Trace:
     def final(self) -> Snapshot:
         """The state that the run left behind."""
         return self.incarnations[-1]
+
+    @property
+    def odd(self) -> bool:
+        """Whether its fault says nothing of any other run."""
+        return isinstance(self.fault, Odd)
+
+    @property
+    def worth_another(self) -> bool:
+        """Whether the schedule is tried once more: it is odd, or a client lost its connection, which may be chance."""
+        return self.odd or (not self.fault and any(not one.status and not one.hung_up for one in self.answers))
 
     @property
     def accepted_any(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
 from stress.engine.running import Workers, driven, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
+from stress.engine.stopwatch import Stopwatch
 from stress.executors.live.executor import WireWorld
 from stress.report.events import Result
 
@@ -34,6 +34,9 @@ _MODEL_SHARE = 0.5
 _LIVE_SECONDS = 0.5
 """How long the quick profile searches live where the model has run every schedule."""
 
+_KEPT_SHARE = 0.15
+"""The part of the budget that is kept for confirming what fails, making it small, and finding the next that passes."""
+
 _NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
 """What may be spent on finding out what a failing order turns on."""
 
@@ -52,14 +55,15 @@ class Pair:
         tell: Callable[[Happening], None] = lambda _: None,
         earlier: Earlier = NOTHING,
     ) -> None:
-        """Take the worlds, the wire entered, and what may be spent on both together.
+        """Take the worlds, the wire entered, and what may be spent on both together, the requests before it included.
 
         Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
         """
         self._earlier = earlier
         self.stale: tuple[Order, ...] = ()
         self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
-        self._begun = time.monotonic()
+        self._watch = Stopwatch(self._world, wire.preflight_seconds if isinstance(wire, WireWorld) else 0.0)
+        self._kept = _KEPT_SHARE * limits.seconds
         self._modelled: set[tuple[Move, ...]] = set()
         self._unsure: list[str] = []
 
@@ -79,7 +83,8 @@ class Pair:
             began = covered[0]  # what has failed before is tried in the first world
             try:
                 began.notes += await self._earlier.notes(began.stale, began.evidence.tried, self._model or self._world)
-                findings = [await self._beside(await self._confirm(self._world, one)) for one in findings]
+                findings = [await self._confirm(self._world, one) for one in findings]
+                findings = [await self._beside(one) for one in findings]
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         self.stale = tuple(order for one in covered for order in one.stale)
@@ -94,14 +99,15 @@ class Pair:
 
     async def _search_model(self, model: ModelWorld) -> Covered:
         share = _MODEL_SHARE if self._wire is not None else 1.0
-        limits = self._limits._replace(seconds=max(self._limits.seconds * share, self._limits.proof))
+        kept = self._kept if self._wire is None else 0.0
+        limits = self._limits._replace(seconds=max(self._limits.seconds * share, self._limits.proof), kept=kept)
         return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.first)
 
     async def _search_wire(self, world: World, found: list[Finding], *, proven: bool) -> Covered:
-        left = max(1.0, self._limits.seconds - (time.monotonic() - self._begun))
-        limits = self._limits._replace(seconds=left)
+        left = max(1.0, self._left)
+        limits = self._limits._replace(seconds=left, kept=min(self._kept, left / 2))
         if proven and self._limits.proof > 0:
-            limits = limits._replace(seconds=min(left, _LIVE_SECONDS), timed=False, workers=Workers())
+            limits = limits._replace(seconds=min(left, _LIVE_SECONDS), kept=0.0, timed=False, workers=Workers())
         search = Search(world, limits, tell=self._tell, baseline=self._model is None)
         examples = self._earlier.first if self._model is None else ()
         return await search.run([finding.order for finding in found], examples)
@@ -113,7 +119,13 @@ class Pair:
         # Such as with the clock, which takes up to a second a run; and where only one value fails, others tell nothing.
         if slow or finding.order.head.fresh:
             return finding
-        return replace(finding, nearest=await driven(nearest(finding.order.moves, _NEAREST_RUNS), world))
+        seconds = max(self._left, self._kept / 3)
+        return replace(finding, nearest=await driven(nearest(finding.order.moves, _NEAREST_RUNS), world, seconds))
+
+    @property
+    def _left(self) -> float:
+        """How many seconds of the budget are left."""
+        return self._limits.seconds - self._watch.seconds
 
     async def _confirm(self, world: World, finding: Finding) -> Finding:
         """Replay a failing order with new values; a race is reported only when it fails the same way each time.
@@ -183,7 +195,7 @@ class Pair:
             outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
             notes=tuple(notes + [note for one in covered for note in one.notes]),
             seed=self._limits.seed,
-            seconds=time.monotonic() - self._begun,
+            seconds=self._watch.seconds,
         )
 
 

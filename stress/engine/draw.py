@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from stress.schedulers.interleaving import Interleaving
 
 
+def _none(_: Trace) -> bool:
+    """Pass over no run."""
+    return False
+
+
 class Draw:
     """One draw for an order that breaks one of the invariants ``names``; ``ran`` counts its runs."""
 
-    def __init__(self, world: World, names: Sequence[str], seed: int) -> None:
-        """Draw nothing yet; the same seed draws the same orders."""
-        self._world, self._names, self._seed = world, names, seed
+    def __init__(self, world: World, names: Sequence[str], seed: int, skips: Callable[[Trace], bool] = _none) -> None:
+        """Draw nothing yet; the same seed draws the same orders. What ``skips`` counts is passed over."""
+        self._world, self._names, self._seed, self._skips = world, names, seed, skips
         self._failed: Trace | None = None
         self._fault: Trace | None = None
         self._over = False
@@ -45,6 +50,8 @@ class Draw:
                 return False
             self.ran += 1
             trace = asyncio.run_coroutine_threadsafe(follow(order, self._world), loop).result()
+            if self._skips(trace):
+                return False
             if trace.fault:
                 self._fault, self._over = trace, True
                 return False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 from stress.checks import Reads, run_checks, undecided
 from stress.core.schedule import Head, Order
 from stress.core.trace import Trace
-from stress.executors.asked import Asked
+from stress.executors.asked import Asked, Memory
 from stress.executors.live.executor import WireWorld
 from stress.executors.live.said import body_of
 from stress.schedulers.base import ENVIRONMENT
@@ -65,6 +65,14 @@ class World(Protocol):
     def digest(self) -> str:
         """What tells one Gateway from another."""
 
+    @property
+    def broken(self) -> bool:
+        """Whether a process of it has ended or its store does not reply, so that nothing can be run any more."""
+
+    @property
+    def apart(self) -> float:
+        """How many seconds were spent on starts and ends of processes since it was entered."""
+
     def run(
         self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()
     ) -> Trace | Coroutine[None, None, Trace]:
@@ -91,17 +99,42 @@ def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
     return world.run(asked.explorer, asked.fresh or None, asked.also)
 
 
-async def run_with(explorer: Explorer, world: World) -> Trace:
-    """Run the order that an explorer has begun, in either world."""
-    trace = world.run(explorer)
-    return trace if isinstance(trace, Trace) else await trace
+class _Attempt:
+    """One order in one world, which can be run once more in the same way: with new values, unless it has its own."""
+
+    def __init__(self, asked: Asked, world: World) -> None:
+        self._asked, self._world = asked, world
+        self._memory: Memory | None = None
+
+    async def run(self) -> Trace:
+        """Run it, in the model at once: nothing is by chance there, and it is fast."""
+        fresh, also = self._asked.fresh or None, self._asked.also
+        if self._memory is not None:
+            self._memory.again()
+        elif isinstance(self._world, WireWorld):
+            self._memory = Memory(self._asked.explorer)
+        trace = self._world.run(self._memory or self._asked.explorer, fresh, also)
+        return trace if isinstance(trace, Trace) else await trace
+
+    async def result(self) -> Trace:
+        """Run it, and once more if that is worth it."""
+        trace = await self.run()
+        return await self.run() if self.again(trace) else trace
+
+    def again(self, trace: Trace) -> bool:
+        """Tell whether to run it once more after this trace."""
+        return self._memory is not None and trace.worth_another and not self._world.broken
+
+
+async def run_with(explorer: Explorer, world: World, *, again: bool = True) -> Trace:
+    """Run the order that an explorer has begun, in either world; an odd one once more unless that was done."""
+    attempt = _Attempt(Asked(explorer), world)
+    return await (attempt.result() if again else attempt.run())
 
 
 async def follow(order: Order | Explorer, world: World) -> Trace:
-    """Run one order, or what an explorer makes of one, in either world."""
-    asked = _asked(order, world)
-    trace = world.run(asked.explorer, asked.fresh or None, asked.also)
-    return trace if isinstance(trace, Trace) else await trace
+    """Run one order, or what an explorer makes of one, in either world; an odd one once more."""
+    return await _Attempt(_asked(order, world), world).result()
 
 
 async def follow_restarted(order: Order, world: World) -> Trace:
@@ -116,18 +149,22 @@ async def follow_restarted(order: Order, world: World) -> Trace:
     return await follow(order, world)
 
 
-async def follow_each(orders: Iterable[Order | Explorer], world: World, workers: int = 1) -> AsyncGenerator[Trace]:
+async def follow_each(
+    orders: Iterable[Order | Explorer], world: World, workers: int = 1, *, again: bool = True
+) -> AsyncGenerator[Trace]:
     """Run many orders and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
 
+    An odd one is run once more unless not ``again``, while nothing else runs, as what runs beside it may be why.
     Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. An order
     may be asked for before the traces of those before it are given.
     """
     worlds = await beside(world, min(workers, length_hint(orders, workers)))
     if len(worlds) == 1:
         for order in orders:
-            yield await follow(order, world)
+            attempt = _Attempt(_asked(order, world), world)
+            yield await (attempt.result() if again else attempt.run())
         return
-    async with aclosing(_side_by_side(iter(orders), worlds)) as traces:
+    async with aclosing(_side_by_side(iter(orders), worlds, again=again)) as traces:
         async for trace in traces:
             yield trace
 
@@ -137,14 +174,17 @@ async def beside(world: World, most: int) -> Sequence[World]:
     return await world.beside(most) if isinstance(world, WireWorld) and most > 1 else [world]
 
 
-async def _side_by_side(come: Iterator[Order | Explorer], worlds: Sequence[World]) -> AsyncGenerator[Trace]:
+async def _side_by_side(
+    come: Iterator[Order | Explorer], worlds: Sequence[World], *, again: bool
+) -> AsyncGenerator[Trace]:
     """Give each order to a world that is free; give the traces in their order."""
-    free, under_way = deque(worlds), deque[asyncio.Task[Trace]]()
+    free, under_way = deque(worlds), deque[asyncio.Task[tuple[_Attempt, Trace]]]()
 
-    async def followed(order: Order | Explorer, chosen: World) -> Trace:
-        trace = await follow(order, chosen)
+    async def followed(order: Order | Explorer, chosen: World) -> tuple[_Attempt, Trace]:
+        attempt = _Attempt(_asked(order, chosen), chosen)
+        trace = await attempt.run()
         free.append(chosen)
-        return trace
+        return attempt, trace
 
     try:
         while True:
@@ -154,7 +194,11 @@ async def _side_by_side(come: Iterator[Order | Explorer], worlds: Sequence[World
                 return
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
             while under_way and under_way[0].done():
-                yield under_way.popleft().result()
+                attempt, trace = under_way.popleft().result()
+                if again and attempt.again(trace):
+                    await asyncio.gather(*under_way)
+                    trace = await attempt.run()
+                yield trace
     except asyncio.CancelledError:
         for task in under_way:
             task.cancel()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.checks import cause, not_checked, run_checks
 from stress.config.scenario import Race
 from stress.core.outcome_map import Outcomes
-from stress.core.verdict import Evidence, Sampled, counted
+from stress.core.verdict import Evidence, Sampled
 from stress.engine.beforehand import Beforehand
 from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with
 from stress.engine.shrink import minimise
+from stress.engine.stopwatch import Stopwatch
 from stress.engine.strategy import Covering, Drawn, Sampler, covering_of, covers, sampler_of
 from stress.engine.tally import Tally
 from stress.executors.live.executor import WireWorld
@@ -43,14 +44,12 @@ _OWN_RANDOM_SCHEDULES = 300
 """How many a search of a target that is not bundled has."""
 _RANDOM_SHARE = 0.1
 """The part of the seconds of a search that is kept for random schedules."""
-_STARTS = 10
+_STARTS = 3
 """How many starts of a deployment a search must be as long as for more of them to be started."""
-_ODD_SHARE = 0.05
-"""How many of those may end with a fault, from which nothing follows: with more the search is inconclusive."""
 CONFIRMATIONS = 3
 """How often a failing order is run again before it is reported."""
-_SMALL_SECONDS = 5.0
-"""How long an order may be made small at least; else for half as long as may be searched."""
+_SMALL_SHARE = 0.75
+"""The part of the seconds that are left after the confirmations in which orders are made small."""
 INTERRUPTED = "interrupted"
 """The fault of a search that its user ended."""
 
@@ -61,6 +60,7 @@ class Limits(NamedTuple):
     ``workers`` is how many deployments run side by side on the wire.
     ``timed`` is whether orders in which the clock moves are run on the wire, where each takes up to a second.
     ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
+    ``kept`` are those of the ``seconds`` that no order is searched in: failing ones are made small and confirmed.
     """
 
     seconds: float
@@ -69,6 +69,7 @@ class Limits(NamedTuple):
     workers: Workers = Workers()
     proof: float = 0.0
     timed: bool = True
+    kept: float = 0.0
 
     def drawing(self, number: int = 0) -> int:
         """Give a seed to draw with, the ``number``-th from the user's."""
@@ -111,17 +112,15 @@ class Search:
     ) -> None:
         """Take the world, which must have been entered, and the budget."""
         if isinstance(world, WireWorld) and limits.seconds < _STARTS * world.site.seconds:
-            limits = limits._replace(workers=Workers())  # to start more would take the time of the search
+            limits = limits._replace(workers=Workers())  # to start more would take its user's time
         self._world, self._limits, self._tell, self._baseline = world, limits, tell, baseline
         self._expected = expected_of(world)
         self._tally = Tally(world, limits.seed)
         self._draws: list[Sampled] = []
-        self._drawn = self._tried = 0
+        self._drawn = self._tried = self._left_out = 0
         self._stale: list[Order] = []
         self._explored: set[str] = set()
-        self._skipped: list[str] = []
-        self._may_skip = 0
-        self._begun = self._told = time.monotonic()
+        self._watch, self._told = Stopwatch(world), time.monotonic()
 
     async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
         """Search until every expected invariant was seen broken, nothing is left, or the budget is spent.
@@ -134,25 +133,26 @@ class Search:
         covering, replayed = covering_of(world, self._late), 0
         try:
             for order in first:
-                await self._take(await self._followed(order))
+                await self._take(await follow(order, world))
                 replayed += 1
             await self._try(examples)
             known = set(self._tally.found)
+            self._end_runs(self._searching - self._watch.seconds)
             await self._search(covering)
             if self._baseline and not self._tally.fault:
                 await self._run_random_schedules()
+            self._end_runs(math.inf)
             self._tally.conclude()
             await self._minimise(frozenset(self._tally.found.keys() - known))
-            if isinstance(world, WireWorld) and world.site.left_out:
-                self._tally.notes.append(f"fewer deployments side by side: {world.site.left_out}")
-            if isinstance(world, WireWorld) and world.learned.settle:
-                self._tally.notes.append(
-                    f"each run waits {world.learned.settle:.2g} s after an answer for what is late"
-                )
             if isinstance(world, WireWorld):
+                out, settle = world.site.left_out, world.learned.settle
+                self._tally.notes += [f"fewer deployments side by side: {out}"] if out else []
+                late = f"each run waits up to {settle:.2g} s after an answer for what is late"
+                self._tally.notes += [late] if settle else []
                 self._tally.notes += [*map(str, world.learned.patterns.unsure), *world.site.told()]
                 idle = ", ".join(" ".join(one) for one in sorted(world.learned.passing))
                 self._tally.notes += [f"passed as work of no request: {idle}; `try` proposes the rule"] if idle else []
+            self._tally.notes += [self._tally.odd.note] if self._tally.odd else []
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
@@ -167,18 +167,15 @@ class Search:
             self._stale,
         )
 
-    async def _followed(self, order: Order) -> Trace:
-        """Follow an order; one that can't be followed is tried twice, as a machine may stand still for a moment."""
-        trace = await follow(order, self._world)
-        return await follow(order, self._world) if trace.fault.startswith("DIVERGED") else trace
-
     async def _try(self, examples: Sequence[Order]) -> None:
         for order in examples:
             if self._enough():
                 return
-            trace = await self._followed(order)
+            trace = await follow(order, self._world)
             if trace.fault.startswith("DIVERGED"):
                 self._stale.append(order)
+                continue
+            if self._tally.skips(trace):
                 continue
             self._tried += 1
             if not await self._take(trace) and not self._tally.fault:
@@ -200,39 +197,29 @@ class Search:
         return frozenset({"clock"}) if self._world.name == "wire" else frozenset()
 
     async def _run_random_schedules(self) -> None:
-        """Run random schedules: how likely is what was found, and do they show what was not?"""
+        """Run random schedules, if there is time: how likely is what was found, and do they show what was not?"""
+        if self._tally.ran and self._spent():
+            return
         most = _RANDOM_SCHEDULES[self._world.name] // (2 if self._limits.proof else 1)
         if self._world.target.protocol is None:
             most = _OWN_RANDOM_SCHEDULES
         most = min(most, max(0, self._limits.orders - self._tally.ran))
-        self._may_skip = max(1, round(_ODD_SHARE * most))
-        share = _RANDOM_SHARE * self._limits.seconds / 2
+        share = _RANDOM_SHARE * self._searching / 2
         drawn = {one.explorer for one in self._draws}
         if Walk.name not in drawn:
             await self._walk(most - most // 2, time.monotonic() + share)
         if Urw.name not in drawn and most > 1:
             urw = Urw(self._limits.drawing(), most // 2, skip=self._skip)
             await self._sample(urw, time.monotonic() + share)
-        if self._skipped:
-            skipped = counted(len(self._skipped), "random order")
-            self._tally.notes.append(f"{skipped} skipped, such as one that ended so: {self._skipped[0]}")
-
-    def _odd(self, trace: Trace) -> bool:
-        """Tell whether a random schedule is skipped: nothing follows from its run, and the deployment goes on."""
-        lost = isinstance(self._world, WireWorld) and self._world.site.broken
-        if not trace.fault or lost or len(self._skipped) >= self._may_skip:
-            return False
-        self._skipped.append(trace.fault)
-        return True
 
     async def _walk(self, most: int, until: float) -> None:
         """Run random walks, several beside each other: one does not depend on another."""
         drawn = Drawn(self._world)
         walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
-        orders = takewhile(lambda _: not self._tally.fault and time.monotonic() < until, walks)
+        orders = takewhile(lambda _: not self._spoilt and time.monotonic() < until, walks)
         async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
             async for trace in traces:
-                if not self._odd(trace):
+                if not self._tally.skips(trace, beside=True):
                     drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
         if drawn.orders:
             self._draws.append(drawn.by(Walk(0)))
@@ -252,19 +239,23 @@ class Search:
         differs = self._tally.behaviour.contradiction
         idle = world.learned.unsteered if isinstance(world, WireWorld) else ()
         unsteered = tuple(" ".join(one) for one in sorted(idle))
-        exhausted = explorer.exhausted and not beside and not differs and not shared and not unsteered
+        skipped = self._left_out
+        other = differs or shared or unsteered or self._tally.polling
+        exhausted = explorer.exhausted and not beside and not other and not skipped
         return Evidence(
             world=world.name,
             explorer=world.scenario.search.explorer,
             orders=covering.before + explorer.orders,
-            seconds=time.monotonic() - self._begun,
+            seconds=self._watch.seconds,
             exhausted=exhausted,
             beside=beside,
             differs=differs,
             shared_connection=shared,
             unsteered=unsteered,
             pipelines=tuple(sorted(self._tally.pipelines)),
-            in_order=explorer.exhausted and bool(shared or differs or unsteered) and not beside,
+            in_order=explorer.exhausted and bool(other) and not beside and not skipped,
+            skipped=skipped,
+            polling=self._tally.polling,
             total=(auto and auto.total) or explorer.orders if exhausted else None,
             classes=classes,
             bound=None if isinstance(explorer, Dpor) else explorer.bound,
@@ -274,24 +265,39 @@ class Search:
             stopped=bool(self._tally.found),
             outcomes=len(self._tally.outcomes.rows),
             clock_orders=explorer.clock_orders,
-            clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut,
+            clock_cut=not isinstance(explorer, Dpor) and explorer.clock_cut and not skipped,
             shared_only=True,
             not_checked=not_checked(world.scenario.invariants, self._tally.last) if self._tally.last else (),
             renamed=auto is not None and auto.renamed,
             draws=tuple(self._draws),
         )
 
+    def _end_runs(self, seconds: float) -> None:
+        """Let no run go on for long after so many seconds from now."""
+        if isinstance(self._world, WireWorld):
+            self._world.pace.end(seconds)
+
     def _late(self) -> bool:
         return self._limits.timed and self._spent(_CLOCK_SHARE)
 
+    @property
+    def _searching(self) -> float:
+        """For how many seconds orders are searched."""
+        return self._limits.seconds - self._limits.kept
+
     def _spent(self, share: float = 1.0) -> bool:
-        return time.monotonic() - self._begun > share * self._limits.seconds
+        return self._watch.seconds > share * self._searching
+
+    @property
+    def _spoilt(self) -> bool:
+        """Whether nothing more may be concluded, or from too few runs."""
+        return bool(self._tally.fault) or self._tally.odd.too_many
 
     def _enough(self) -> bool:
         """Tell whether to stop; however little time there is, one order is run."""
         seen = bool(self._expected) and set(self._expected) <= set(self._tally.found)
         surprised = bool(set(self._tally.found) - set(self._expected))
-        return bool(self._tally.fault) or seen or surprised or self._over()
+        return self._spoilt or seen or surprised or self._over()
 
     def _over(self) -> bool:
         ran = self._tally.ran
@@ -299,10 +305,14 @@ class Search:
         return ran >= self._limits.orders or (ran > 0 and self._spent(1.0 - kept))
 
     async def _explore(self, explorer: Starts[Covering]) -> None:
-        beforehand = Beforehand(self._world, self._limits.workers)
+        beforehand = Beforehand(self._world, self._limits.workers, self._enough)
         while not self._enough() and not self._untimed(explorer.scheduler) and explorer.more():
             left = self._limits.orders - self._tally.ran - 1
             trace = await beforehand.run(explorer, explorer.scheduler, left)
+            if self._tally.skips(trace):
+                self._left_out += 1
+                explorer.skip()
+                continue
             self._explored |= {one.invariant for one in await self._take(trace)}
             if not self._tally.fault:
                 explorer.learn(trace)
@@ -316,11 +326,11 @@ class Search:
         drawn, walks, beside = Drawn(self._world), sampler.name == Walk.name, until < math.inf
 
         def over() -> bool:
-            return bool(self._tally.fault) or time.monotonic() > until if beside else self._enough()
+            return self._spoilt or time.monotonic() > until if beside else self._enough()
 
         while not over() and sampler.more():
             trace = await run_with(sampler, self._world)
-            if beside and self._odd(trace):
+            if self._tally.skips(trace, beside=beside):
                 continue
             drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
             if not self._tally.fault:
@@ -336,8 +346,10 @@ class Search:
         before = self._tally.ran
         while not self._enough():
             missing = [name for name in self._expected if name not in self._tally.found]
-            draw = Draw(self._world, missing or self._world.scenario.invariants, self._limits.drawing(self._tally.ran))
-            trace = await draw.run(self._limits.orders - self._tally.ran, self._begun + self._limits.seconds)
+            names, seed = missing or self._world.scenario.invariants, self._limits.drawing(self._tally.ran)
+            draw = Draw(self._world, names, seed, self._tally.skips)
+            until = time.monotonic() + self._searching - self._watch.seconds
+            trace = await draw.run(self._limits.orders - self._tally.ran, until)
             self._tally.ran += draw.ran
             if trace is None:
                 break
@@ -347,10 +359,12 @@ class Search:
     async def _minimise(self, names: frozenset[str]) -> None:
         """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest.
 
-        Each may take half as long as the search may, as a Gateway whose orders take long would need minutes.
+        Together they may take what the confirmations leave of the time, and a part of that is for the passing orders.
         """
-        found, seconds = self._tally.found, max(_SMALL_SECONDS, self._limits.seconds / 2)
+        found = self._tally.found
         drawn = {found[name].order.moves: found[name] for name in names}
+        left = self._limits.seconds - self._watch.seconds - CONFIRMATIONS * sum(o.trace.seconds for o in drawn.values())
+        seconds = max(0.0, left) * _SMALL_SHARE / max(1, len(drawn))
         for finding in drawn.values():
             if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
                 continue  # each run would take a second
@@ -379,7 +393,7 @@ class Search:
             return
         self._told = now
         await asyncio.sleep(0)  # in the model nothing else lets Ctrl-C through
-        spent, world = now - self._begun, self._world
+        spent, world = self._watch.seconds, self._world
         left = max(0.0, self._limits.seconds - spent)
         rate = self._tally.ran / spent
         names = (world.scenario.name, world.target.name, world.name)

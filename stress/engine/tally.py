@@ -9,6 +9,7 @@ from stress.checks import cause, run_checks
 from stress.core.outcome_map import Outcomes
 from stress.core.step import Move, letters
 from stress.engine.behaviour import Behaviour
+from stress.engine.odd import OddRuns
 from stress.engine.running import doubt, follow, none_accepted, order_of, sequential
 from stress.executors.live.executor import WireWorld
 from stress.report.events import Finding
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
     from stress.core.verdict import Violation
     from stress.engine.running import World
 
+_AS_IT_WAS = 3
+"""How often a failing run that crossed a second is repeated as it was."""
+
 
 class Tally:
     """What the runs of one search came to.
 
     ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
-    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run.
+    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run,
+    ``polling`` one that polls for too long for its giving up to be explored.
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
-    ``notes`` are for the user. ``accepted`` is whether a request of any run was accepted, or one before the search.
+    ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was
+    accepted, or one before the search.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -36,9 +42,10 @@ class Tally:
         self.found: dict[str, Finding] = {}
         self.outcomes = Outcomes()
         self.fault = ""
+        self.odd = OddRuns()
         self.notes: list[str] = []
         self.last: Trace | None = None
-        self.shared_connection = ""
+        self.shared_connection = self.polling = ""
         self.pipelines: set[str] = set()
         self.ran = 0
         self.accepted = any(trace.accepted_any for trace in sequential(world))
@@ -52,6 +59,7 @@ class Tally:
         self.ran += 1
         self.last = trace
         self.shared_connection = self.shared_connection or trace.shared_connection
+        self.polling = self.polling or trace.polling
         self.pipelines |= {move.command for move in trace.moves if "+" in move.command.partition("(")[0]}
         self.fault = self.fault or trace.fault or doubt(trace, self._world)
         if self.fault:
@@ -65,8 +73,24 @@ class Tally:
             await self._note(trace, violations)
         return violations
 
+    def skips(self, trace: Trace, *, beside: bool = False) -> bool:
+        """Count a run from which nothing follows, if it is one, so that the search goes on without it.
+
+        That is an odd one, and ``beside`` the search any that was not followed to its end.
+        """
+        if not (trace.odd or (beside and trace.fault)) or self._world.broken:
+            return False
+        self.odd.add(trace)
+        self.last = trace
+        return True
+
     def conclude(self) -> None:
-        """Take it for a fault where no request of any run was accepted: nothing was tested, whatever was found."""
+        """Take it for a fault where too many runs were skipped, unless a race was found without them.
+
+        So it is where no request of any run was accepted: nothing was tested, whatever was found.
+        """
+        if self.odd and not self.found:
+            self.fault = self.fault or self.odd.unstable(self.ran)
         if self.accepted or self.fault or self.last is None:
             return
         self.fault = none_accepted(self.last)
@@ -85,20 +109,28 @@ class Tally:
             self.found.setdefault(name, finding)
 
     async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
-        """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place."""
+        """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place.
+
+        The clock moves only in scenarios that have one. One that crosses each time, as it waits for so long, and fails
+        each time needs no luck.
+        """
         clock = Move("clock", "clock", "")
         # The second began before the move in which it was noticed, or while that move was under way.
-        timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in (index, index + 1)]
-        for moves in (order.moves, *timed):
+        places = (index, index + 1) if "clock" in self._world.scenario.actors else ()
+        timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in places]
+        crossed = 0
+        for number, moves in enumerate((*[order.moves] * _AS_IT_WAS, *timed), start=1):
             trace = await follow(replace(order, moves=moves), self._world)
             violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
-            if violations and (trace.crossed_second is None or moves is not order.moves):
+            crossed += moves is order.moves and trace.crossed_second is not None
+            if violations and (trace.crossed_second is None or number >= _AS_IT_WAS):
                 if moves is not order.moves:
                     self.notes.append("fails only where the clock goes into another second during the run")
                 return order_of(trace, self._world, self._seed, violations), trace, violations
-        self.fault = (
-            "an order failed in a run that crossed a second, and not again, with or without a move of the clock"
-        )
+        if crossed:
+            self.odd.add_reason("the run crossed a second unasked, and failed")
+        else:
+            self.notes.append("an order failed in a run that crossed a second, and not again")
         return None
 
 

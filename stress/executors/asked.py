@@ -34,6 +34,10 @@ class Crossed(Exception):
     """The wall clock went into another second unasked, on a target whose names depend on the second."""
 
 
+class Probed(Exception):
+    """A run was spent on finding out how a request ends that asks the same again and again; it begins again."""
+
+
 class Asked(NamedTuple):
     """An order to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
 
@@ -55,14 +59,12 @@ class Memory:
         """Remember nothing yet of an explorer that is about to choose."""
         self.name = explorer.name
         self._explorer = explorer
-        self._chosen: list[Move | Diverged | None] = []
+        self._chosen: list[Move | None] = []
         self._at = 0
 
     def again(self) -> None:
         """Begin from the first choice; one that was not possible is asked for again."""
         self._at = 0
-        if self._chosen and isinstance(self._chosen[-1], Diverged):
-            self._chosen.pop()
         if isinstance(self._explorer, Planned):
             self._explorer.restart()
             self._chosen.clear()
@@ -79,14 +81,9 @@ class Memory:
 
         """
         if self._at == len(self._chosen):
-            try:
-                self._chosen.append(self._explorer.choose(moves, done=done))
-            except Diverged as divergence:
-                self._chosen.append(divergence)
+            self._chosen.append(self._explorer.choose(moves, done=done))
         self._at += 1
         chosen = self._chosen[self._at - 1]
-        if isinstance(chosen, Diverged):
-            raise chosen
         if chosen is not None and chosen not in moves:
             raise Diverged(self._at, str(chosen), moves)
         return chosen

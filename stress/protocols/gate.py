@@ -60,6 +60,11 @@ class Frame:
         """The names of which the store says that it made a part: what it was given, and what it made."""
         return ()
 
+    @property
+    def said(self) -> str:
+        """What it was replied, to be compared within one run."""
+        return repr(self.replies)
+
     def outcome(self, naming: Callable[[str], str]) -> Outcome:
         """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""
         del naming

@@ -114,6 +114,22 @@ def covered(evidence: Sequence[Evidence]) -> str:
     return "; ".join(f"{one.world}: {one.covered}" for one in evidence)
 
 
+def summed(result: Result) -> str:
+    """Say in words how much was covered and what was not checked; first of all why nothing is concluded, if so."""
+    evidence = result.verdict.evidence
+    told = f"{covered(evidence)}{unchecked(evidence)}"
+    if result.verdict.ruling != "inconclusive":
+        return told
+    reason = result.verdict.reason
+    return reason if not told or told in reason else f"{reason}; {told}"
+
+
+def reasons(result: Result) -> tuple[str, ...]:
+    """Give why nothing is concluded, or not all."""
+    unknown = result.verdict.ruling == "inconclusive"
+    return tuple(dict.fromkeys((*result.faults, *([result.verdict.reason] if unknown else []))))
+
+
 def unchecked(evidence: Sequence[Evidence]) -> str:
     """Name the checks that could not be run, to stand beside what was covered; nothing when all were."""
     names = list(dict.fromkeys(name for one in evidence for name in one.not_checked))

@@ -9,7 +9,7 @@ from stress.core.masking import clean
 from stress.report.explain.endings import draws, endings, percent
 from stress.report.explain.race import details, title
 from stress.report.explain.story import told
-from stress.report.json import covered, order_path, unchecked
+from stress.report.json import order_path, reasons, summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             result.target.name,
             str(result.verdict.ruling),
             "yes" if result.as_expected else "NO",
-            "".join(tell(result.verdict.evidence) for tell in (covered, unchecked)),
+            summed(result),
         )
         rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
     for result, folder in zip(results, folders, strict=True):
@@ -44,9 +44,9 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             rows += _fenced(details(finding, order_path(folder, number)))
         rows += _outcomes(result)
         rows += [line for drew in draws(result.verdict.evidence) for line in ("", literal(drew))]
-        for fault in result.faults:
+        for reason in reasons(result):
             rows += ["", f"**inconclusive**: {literal(result.scenario.name)} on {literal(result.target.name)}: "]
-            rows[-1] += literal(fault)
+            rows[-1] += literal(reason)
     return "\n".join(rows) + "\n"
 
 

@@ -17,7 +17,7 @@ from stress.report.events import Finished, Progress
 from stress.report.explain.endings import draws, told_below
 from stress.report.explain.race import race, title
 from stress.report.explain.words import program, replay_command
-from stress.report.json import covered, order_path, unchecked
+from stress.report.json import order_path, reasons, summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,8 @@ class Terminal:
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
             # Who can't even begin has been told why on standard error.
-            for fault in () if result.stopped else result.faults:
-                self._console.print(Text(clean(f"inconclusive: {where}: {fault}"), style="yellow"))
+            for reason in () if result.stopped else reasons(result):
+                self._console.print(Text(clean(f"inconclusive: {where}: {reason}"), style="yellow"))
 
     def table(self, results: Sequence[Result]) -> None:
         """Show one row for each pair; long cells fold so that it fits the width. A quiet one has said all before."""
@@ -96,12 +96,12 @@ class Terminal:
         table.add_column("as expected", width=_EXPECTED)
         table.add_column("covered", overflow="fold", ratio=4)
         for result in results:
-            expected, evidence = "yes" if result.as_expected else "NO", result.verdict.evidence
+            expected = "yes" if result.as_expected else "NO"
             table.add_row(
                 Text(f"{clean(result.scenario.name)}\non {clean(result.target.name)}"),
                 Text(clean(str(result.verdict.ruling))),
                 Text(expected, style=_COLOURS[expected]),
-                Text(clean(f"{covered(evidence)}{unchecked(evidence)}")),
+                Text(clean(summed(result))),
             )
         self._clear()
         self._console.print(table, soft_wrap=False, width=min(self._console.width, _WIDEST))

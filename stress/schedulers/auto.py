@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from stress.core.step import Move
     from stress.core.trace import Trace
-    from stress.schedulers.ahead import Planning
     from stress.schedulers.dependence import Dependence, Effect
 
 
@@ -55,7 +54,7 @@ class Auto:
         self._every = Exhaustive(fused=fused, clock_apart=self._clock_apart, clock_turn=clock_turn)
         self._proof: Dpor | None = None
         self._plain: Dpor | None = None
-        self._now: Planning = self._hunt
+        self._now: Hunt | Dpor | Exhaustive = self._hunt
         self._stages = self._plan()
         self._over = False
         self.orders = self.clock_orders = 0
@@ -118,6 +117,10 @@ class Auto:
         """Ask what is going on."""
         return self._now.choose(_clockless(moves) if self._now is self._plain else moves, done=done)
 
+    def skip(self) -> None:
+        """Let what is going on leave a schedule out."""
+        self._now.skip()
+
     def learn(self, trace: Trace) -> None:
         """Count the order, and let what is going on learn."""
         self.orders += 1
@@ -140,7 +143,7 @@ class Auto:
             while self._every.more():
                 yield True
 
-    def _from(self, explorer: Planning, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    def _from(self, explorer: Hunt | Dpor, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """Take orders from an explorer until it has no more, there are enough, or a request is seen to wait."""
         self._now = explorer
         while not self.waits() and explorer.more():

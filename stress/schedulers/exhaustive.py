@@ -135,6 +135,10 @@ class Exhaustive:
         waiting = (node for level in sorted(queues) for node in queues[level])
         return [Plan(tuple(_moves(node)), self._then) for node in islice(waiting, most)]
 
+    def skip(self) -> None:
+        """Leave a schedule out, and what begins as it does."""
+        self._running = False
+
     def learn(self, trace: Trace) -> None:
         """Count the order."""
         self._running = False

@@ -150,7 +150,6 @@ class Hunt:
         at = len(self._taken)
         current = self._taken[-1].actor if self._taken else None
         offered = fused_starts(moves, self._taken) if self._fused else moves
-        self._points.append(Point(tuple(moves), tuple(offered), current, done))
         if self._adversary is not None:
             move = self._adversary.choose(moves, done=done)
         elif at < len(self._prefix.moves):
@@ -159,9 +158,16 @@ class Hunt:
                 raise Diverged(at + 1, str(move), moves)
         else:
             move = self._then(self._taken, moves, done)
+        self._points.append(Point(tuple(moves), tuple(offered), current, done))
         if move is not None:
             self._taken.append(move)
         return move
+
+    def skip(self) -> None:
+        """Leave a schedule out, but for the first one, which all others come from: that comes again."""
+        self._running = False
+        if self._adversary is None and not self._prefix.moves:
+            self._plain.setdefault(0, deque()).appendleft(self._prefix)
 
     def learn(self, trace: Trace) -> None:
         """Take in what each move did, and note where another order is worth a run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from stress.core.step import START
 from stress.schedulers.base import Explorer
@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.core.trace import Trace
 
-Kept = TypeVar("Kept", bound=Explorer)
+
+class Skipping(Explorer, Protocol):
+    """An explorer that can go on without what a schedule led to."""
+
+    def skip(self) -> None:
+        """Leave the schedule out that was begun, however far it was chosen; it counts as run."""
+
+
+Kept = TypeVar("Kept", bound=Skipping)
 
 _MADE_UP = re.compile(r":\d+\}")
 """The numbers of made-up names: which was seen first says nothing, as a service may derive them from the request."""
@@ -55,6 +63,10 @@ class Starts(Generic[Kept]):
         if move is not None:
             self._taken.append(move)
         return move
+
+    def skip(self) -> None:
+        """Leave a schedule out that could not be run; what the scheduler calls exhausted is all but that."""
+        self.scheduler.skip()
 
     def learn(self, trace: Trace) -> None:
         """Let the scheduler learn, or begin again with another one."""

@@ -115,6 +115,8 @@ VIOLATION = Violation("one_active_record", "1", "2")
         ([], evidence(clock_cut=True, clock_orders=2), (), "holds"),
         ([], evidence(in_order=True, shared_connection="A and B"), (), "holds"),
         ([], evidence(shared_connection="A and B"), (), "inconclusive"),
+        ([], evidence(in_order=True, polling="B"), (), "holds"),
+        ([], evidence(polling="B"), (), "inconclusive"),
         ([], evidence(bound=0), (), "inconclusive"),
         ([], evidence(sampled=900), (), "inconclusive"),
         ([], evidence(orders=0), (), "inconclusive"),

@@ -341,8 +341,6 @@ def test_an_order_that_was_not_made_as_small_as_it_gets_is_told() -> None:
     scenario = scenario_of("atomic-hit-count")
     scenario = scenario.model_copy(update={"search": scenario.search.model_copy(update={"explorer": "walk"})})
     world = ModelWorld(scenario, target_of("redis-read-modify-write"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stress.engine.search._SMALL_SECONDS", 0.0)
-        covered = asyncio.run(Search(world, Limits(0.0, 5000)).run())
+    covered = asyncio.run(Search(world, Limits(0.0, 5000)).run())
     assert covered.notes == ["made small for 0 s: there may be a smaller order"]
     assert {finding.order.actors for finding in covered.found.values()} == {"B B A A B A B A"}

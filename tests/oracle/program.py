@@ -5,6 +5,7 @@ A program is what each of its requests does: a list of statements, plain JSON. A
     ["HSET", "@h0", "f", "$1"]                              a command and its reply
     {"if": 0, "then": [...], "else": [...]}                 a branch on the reply with that number
     {"watch": "@s0", "before": [...], "multi": [...], "tries": 3}       WATCH, commands, MULTI ... EXEC; again if nil
+    {"poll": [...], "tries": 3}                         commands; again until the last replies neither 0 nor nil
 
 ``@s0`` is a key of this run, ``@`` alone what its keys end in, ``$1`` the number that reply 1 holds, plus one.
 """
@@ -29,6 +30,9 @@ KEYS = ("s0", "s1", "s2", "s3", "h0", "h1", "t0", "t1")
 FEATURES = ("plain", "branch", "value", "script", "watch")
 """What a program may hold, the simplest first; a program has those up to one of them."""
 _SCRIPT = "if {test} then return {act} end return 0"
+ALONE = (0, 2)
+"""The kinds of polls, by their number modulo 5, that come to their end where no other request is."""
+_ABSENT = "return redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0"
 _TESTS = (
     "redis.call('EXISTS', KEYS[1]) == 1",
     "redis.call('GET', KEYS[1]) == '1'",
@@ -61,6 +65,8 @@ def _block(code: Code, fresh: str, replies: list[object]) -> Generator[Write, Se
     for statement in code:
         if isinstance(statement, list):
             replies += yield Write([_filled(statement, fresh, replies)])
+        elif "poll" in statement:
+            yield from _poll(statement, fresh, replies)
         elif "if" in statement:
             which = "then" if _number(replies, statement["if"]) else "else"
             yield from _block(statement[which], fresh, replies)
@@ -78,6 +84,17 @@ def _transaction(statement: Statement, fresh: str, replies: list[object]) -> Gen
         replies.append(done[-1])
         if done[-1] is not None:
             return
+
+
+def _poll(statement: Statement, fresh: str, replies: list[object]) -> Generator[Write, Sequence[object], None]:
+    """Keep whether the poll came to its end, and nothing of how often it asked."""
+    told: Sequence[object] = ()
+    for _ in range(statement["tries"]):
+        for one in statement["poll"]:
+            told = yield Write([_filled(one, fresh, replies)])
+        if _number(told, 0):
+            break
+    replies.append(int(bool(_number(told, 0))))
 
 
 def _filled(words: Sequence[str], fresh: str, replies: Sequence[object]) -> tuple[str, ...]:
@@ -127,6 +144,28 @@ def made(seed: int, number: int) -> Made:
     alike = draw.random() < 0.6
     codes = [maker.code(length) for _ in range(1 if alike else requests)]
     return Made(codes * requests if alike else codes, features, alike)
+
+
+def polling(seed: int, number: int, tries: int) -> Made:
+    """Make a program in which the first request polls, so many times at most, for what the others write."""
+    draw = random.Random(f"polling-{seed}-{number}")
+    maker = _Maker(draw, ("s0", "s1"), ("plain", "value"))
+    polls = (
+        [["SETNX", "@s0", "1"]],
+        [["GET", "@s0"]],
+        [["EVAL", _ABSENT, "1", "@s0"]],
+        [["GET", "@s1"], ["GET", "@s0"]],
+        [["SET", "@s1", "1"], ["GET", "@s0"]],
+    )
+    kind = number % len(polls)
+    goes = kind in ALONE  # it must come to its end where it is alone
+    poll: Code = [{"poll": polls[kind], "tries": tries}]
+    before = [] if goes else maker.code(draw.choice((0, 1)))
+    first = [*before, *poll, *maker.code(1), *([["DEL", "@s0"]] if kind == 0 else [])]
+    if kind == 0 and draw.random() < 0.5:
+        return Made([first, first], ("polling",), alike=True)
+    other = [*maker.code(draw.choice((2, 3))), ["DEL", "@s0"] if goes else ["SET", "@s0", "2"]]
+    return Made([first, other], ("polling",), alike=False)
 
 
 class _Maker:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from brute_force import BruteForce, Outcome, Truth, reading
+from brute_force import Outcome, Truth, reading
 from program import Made, made
 
 from stress.config.scenario import Scenario
@@ -21,10 +21,9 @@ from stress.config.target import Target
 from stress.engine.search import Limits, Search
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
-from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from brute_force import BruteForce
 
     from stress.core.trace import Trace
     from stress.schedulers.base import Explorer
@@ -54,16 +53,6 @@ class Numbers(NamedTuple):
 def blocks(first: int, count: int) -> list[Numbers]:
     """Deal so many programs out to the services."""
     return [Numbers(at, SERVICES[at // SIZE % len(SERVICES)]) for at in range(first, first + count, SIZE)]
-
-
-@pytest.fixture
-def brute_force() -> Generator[BruteForce, None, None]:
-    """Give brute force on a store of its own."""
-    store = Valkey()
-    force = BruteForce(store.port)
-    yield force
-    force.close()
-    store.close()
 
 
 def target_of(kind: str) -> Target:
@@ -102,12 +91,16 @@ class Recorded(WireWorld):
 
 
 class Seen(NamedTuple):
-    """What a search saw: outcomes, whether it says that these are all, up to names or not, and what went wrong."""
+    """What a search saw: outcomes, whether it says that these are all, up to names or not, and what went wrong.
+
+    ``in_order`` is whether it ran all there are but for those that it names as not explored.
+    """
 
     outcomes: set[Outcome]
     exhausted: bool
     renamed: bool
     fault: str
+    in_order: bool = False
 
 
 async def searched(one: Made, site: Site, limits: Limits = LIMITS) -> Seen:
@@ -126,7 +119,8 @@ async def searched(one: Made, site: Site, limits: Limits = LIMITS) -> Seen:
     async with Recorded(scenario, site) as world:
         covered = await Search(world, limits, baseline=False).run()
     fault = covered.fault or "; ".join(str(finding.violations) for finding in covered.found.values())
-    return Seen(world.outcomes, covered.evidence.exhausted, covered.evidence.renamed, fault)
+    evidence = covered.evidence
+    return Seen(world.outcomes, evidence.exhausted, evidence.renamed, fault, evidence.in_order)
 
 
 def difference(all_there_are: set[Outcome], seen: Seen) -> str:

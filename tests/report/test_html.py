@@ -16,7 +16,7 @@ from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, found, hand_made, host
 
 from stress.core.step import Access, Move, Touch
 from stress.core.trace import Details, Event, Kind, Snapshot
-from stress.core.verdict import Evidence
+from stress.core.verdict import Evidence, judge
 from stress.report.events import Nearest
 from stress.report.folder import write, write_summary
 from stress.report.history import Run, history
@@ -364,7 +364,20 @@ def test_the_overview_links_to_every_pair() -> None:
     assert page.classes["verdict bad"] == ["1 of 2 pairs of scenario and target as expected"]
     assert (page.classes["good"], page.classes["unsure"]) == (["yes"], ["no"])
     assert page.classes["quiet"][0].startswith("Lost update: B's HSET changed")
-    assert page.classes["quiet"][1] == "Gateway 1 died"
+    assert page.classes["covered"][1] == "Gateway 1 died; bounded: every order with up to 1 switch (20 orders)"
+
+
+def test_only_a_page_of_a_race_says_race() -> None:
+    """What failed once and not in each replay is not confirmed, in its heading and among the outcomes; why is told."""
+    one = searched()
+    unsure = judge([], one.verdict.evidence, ["a failing order failed in 2 of 3 replays"])
+    doubtful = dataclasses.replace(one, verdict=unsure, as_expected=False)
+    assert re.findall("<h2>(Race|Not confirmed)", pair_page(one, "r")) == ["Race"]
+    assert Page(pair_page(one, "r")).classes["tag"] == ["race", "race"]
+    page = pair_page(doubtful, "r")
+    assert re.findall("<h2>(Race|Not confirmed)", page) == ["Not confirmed"]
+    assert "tag" not in Page(page).classes
+    assert "failed in 2 of 3 replays" in Page(page).classes["ruling"][0]
 
 
 def test_an_overview_of_expected_pairs_is_good() -> None:

@@ -642,9 +642,8 @@ def test_a_pair_that_could_not_begin_has_its_files(tmp_path: Path) -> None:
     search = json.loads((folder / "result.json").read_text())["search"]
     assert (search["orders"], search["explorer"], search["covered"], search["evidence"]) == (0, "", "", [])
     assert "no Gateway" in (folder / "index.html").read_text()
-    assert (
-        "| atomic-hit-count | redis-atomic | inconclusive | NO |  |" in (tmp_path / "latest" / "summary.md").read_text()
-    )
+    summed = (tmp_path / "latest" / "summary.md").read_text()
+    assert "| atomic-hit-count | redis-atomic | inconclusive | NO | no Gateway |" in summed
 
 
 def test_an_older_latest_that_is_a_link_is_replaced(tmp_path: Path) -> None:
@@ -855,7 +854,7 @@ def test_the_summary_has_a_table_then_each_race() -> None:
     assert lines[0] == "**1 of 2 pairs of scenario and target as expected**"
     assert lines[4:6] == [
         "| atomic-hit-count | redis-read-modify-write | race | yes | exhausted 20 of 20 |",
-        f"| atomic-hit-count | redis-atomic | inconclusive | NO | {died.verdict.evidence[0].covered} |",
+        f"| atomic-hit-count | redis-atomic | inconclusive | NO | Gateway 1 died; {died.verdict.evidence[0].covered} |",
     ]
     at = lines.index("### RACE hits\\_equal\\_answers, distinct\\_counts: atomic-hit-count on redis-read-modify-write")
     assert lines[at + 2].startswith(f"Lost update: {LOST_HIT}")

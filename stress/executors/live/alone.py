@@ -15,7 +15,8 @@ from stress.core.step import START
 from stress.core.trace import Kind
 from stress.executors.live.attribution import END, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
-from stress.executors.live.drive import LOOKS, STORE_SECONDS, Drive
+from stress.executors.live.drive import LOOKS, STORE_SECONDS
+from stress.executors.live.fair import Fair
 
 if TYPE_CHECKING:
     from stress.executors.asked import Asked
@@ -37,7 +38,7 @@ def still_working(what: str, seconds: float) -> str:
     )
 
 
-class Alone(Drive):
+class Alone(Fair):
     """A run beside which nothing else happens on its world, which is at rest before and after."""
 
     def __init__(self, world: WireWorld, asked: Asked) -> None:
@@ -75,7 +76,7 @@ class Alone(Drive):
                     self._block(request, waited)
                 return
         if not self._shows(request):
-            await self._until_late(request)
+            await self._until_late(request, before)
 
     def _shows(self, request: Request) -> bool:
         """Tell whether a step of a request is there; a message that it caused says nothing of what it does next.
@@ -86,11 +87,17 @@ class Alone(Drive):
         is_idle = self._world.learned.is_idle
         return any(not request.answered or not (one.waiting or is_idle(one.step.move)) for one in own if one.step)
 
-    async def _until_late(self, request: Request) -> None:
-        """Wait up to the settle time for the next step of a request that was answered; without one it is over."""
+    async def _until_late(self, request: Request, before: Sleep | None) -> None:
+        """Wait up to the settle time for the next step of a request that was answered; without one it is over.
+
+        One that did and observed the same before, and was over then, is waited for until its process sleeps without a
+        timer of its own, where the settle time was learned: such a step comes from elsewhere, or late, but not anew.
+        """
         if not (settle := self._world.learned.settle) or self._faulty():
             return
         actor, replica, begun, calm = request.actor, self._world.replicas[request.replica], time.perf_counter(), False
+        story, ended, looks = request.story, self._world.ended, 0
+        known = story in ended and self._world.target.settle is None
         while not self._faulty():
             seen, waited = self._signal.count, time.perf_counter() - begun
             if self._finished or self._gate.unsettled(replica.number):
@@ -99,12 +106,18 @@ class Alone(Drive):
                 if self._shows(self._requests[actor]):
                     self._came_late(request, waited)
                     return
+            elif known and looks >= LOOKS:
+                self._over(request)
+                return
             elif waited < settle:
-                await self._signal.wait(seen, settle - waited)
+                rested = not await self._signal.wait(seen, GLANCE_SECONDS if known else settle - waited)
+                asleep = known and rested and self._asleep(request, begun + settle, before)
+                looks = looks + 1 if asleep else 0
             elif not calm:  # a machine that is busy may let a timer end late
                 await self._world.waits.calm(replica, self._signal)
                 calm = True
             else:
+                ended.add(story)
                 self._over(request)
                 return
 
@@ -163,6 +176,7 @@ class Alone(Drive):
 
     def _block(self, request: Request, waited: float) -> None:
         request.blocked = True
+        self.taken.blocked(waited, request.actor)
         self._world.waits.blocked(waited, tuple(self._record.moves), tuple(request.done))
         self._record.event(Kind.BLOCKED, request.actor, "blocked")
 
@@ -219,9 +233,14 @@ class Alone(Drive):
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
-        now, waits = time.perf_counter(), self._world.waits
+        begun, waits = time.perf_counter(), self._world.waits
         timers = [waits.timer(one) + LOOKS * GLANCE_SECONDS for one in self._world.replicas.values()]
-        deadline = max(now + self._world.patience, min(now + _TIMER_SECONDS, max(timers)))
+        try:
+            return await self._woken(max(begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))))
+        finally:
+            self.taken.blocked(time.perf_counter() - begun)
+
+    async def _woken(self, deadline: float) -> bool:
         self._running = None
         while time.perf_counter() < deadline and not self._faulty():
             seen = self._signal.count
@@ -250,6 +269,10 @@ class Alone(Drive):
             if not lost:
                 await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
             _, late = await answers
+            names = ", ".join(one.actor for one in self._requests.values() if one.task in late)
+            self._fault = self._fault or (
+                f"the Gateway hangs: {names} had no answer when all were let go" if late else ""
+            )
             for task in late:
                 task.cancel()
                 with suppress(asyncio.CancelledError):

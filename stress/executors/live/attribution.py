@@ -12,6 +12,7 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
+from stress.core.trace import Odd
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from stress.core.step import Touch
     from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import WireWorld
+    from stress.executors.live.record import Try
     from stress.executors.live.redis import Written
     from stress.protocols.gate import Channel, Effect, Frame
 
@@ -49,7 +51,7 @@ class Request:
     it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
     actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
     answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
-    waited for, in seconds.
+    waited for, in seconds. ``tries`` are its steps with what each was replied; of those asked again and again the last.
     """
 
     actor: str
@@ -67,6 +69,7 @@ class Request:
     sent_as: str = ""
     owes: bool = False
     late: float = 0.0
+    tries: list[Try] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin under the name that it is sent as."""
@@ -77,9 +80,14 @@ class Request:
         """Where in its code it is: what it did with what it was replied, and what it did alone."""
         return tuple(self.done), tuple(self.history)
 
+    @property
+    def story(self) -> tuple[str, ...]:
+        """What it did, was replied and was answered, by which its end is known again."""
+        return (*self.done, str(self.told[0] if self.told else ""))
+
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late"):
+        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "tries"):
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)
             setattr(other, name, mine)
@@ -157,7 +165,7 @@ class Attribution:
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             told = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-            return f"{told}: {_REMEDY}"
+            return Odd(f"{told}: {_REMEDY}")
         self._carried[frame.channel] = owner.actor
         self._world.carriers.add(frame.channel)
         self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))
@@ -202,6 +210,11 @@ class Attribution:
     def _step(self, key: tuple[str, str, str], found: Found) -> Step:
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
         return Step(Move(*key, occurrence), found.touches, " ".join(mask_command(found.words)), found.varies)
+
+    def again(self, frame: Frame) -> None:
+        """Take a step for the one before it of the same actor, which asked for the same."""
+        if frame.step is not None:
+            self._shown[frame.step.move[:3]] -= 1
 
     async def note(
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None

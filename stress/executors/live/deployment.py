@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _START_SECONDS, _MOST_BYTES, _ALL_BYTES = 3.0, 500 << 20, 1 << 30
 """From which start or size on a target has one deployment alone, and how large all of them together may be."""
+_DEATH_SECONDS, _GLANCE_SECONDS = 0.1, 0.002
+"""How long after its last connection closed a Gateway may be seen to have died, and how often it is looked at."""
 
 
 class Site:
@@ -83,6 +85,7 @@ class Site:
         self._others: list[Site] = []
         self._opening = asyncio.Lock()
         self.seconds = 0.0  # that it took to start
+        self.apart = 0.0  # that restarts and starts of others beside it took
         self.left_out = ""
 
     async def __aenter__(self) -> Self:
@@ -126,16 +129,20 @@ class Site:
             Unavailable: when one does not start.
 
         """
-        self._ends.close()
-        self._ends = Ends(self.gate.signal.notify)
-        await self._end_replicas()
-        if self._redis is not None:
-            await self._redis.empty()
-        self.gate.check()
-        for number in range(1, self.target.replicas + 1):
-            await self._start_replica(number)
-        await self._remember()
-        self._watch_ends()
+        begun = time.monotonic()
+        try:
+            self._ends.close()
+            self._ends = Ends(self.gate.signal.notify)
+            await self._end_replicas()
+            if self._redis is not None:
+                await self._redis.empty()
+            self.gate.check()
+            for number in range(1, self.target.replicas + 1):
+                await self._start_replica(number)
+            await self._remember()
+            self._watch_ends()
+        finally:
+            self.apart += time.monotonic() - begun
 
     async def beside(self, most: int) -> Sequence[Site]:
         """Give this deployment and others of the same target, at most so many together, started when first wanted.
@@ -146,11 +153,13 @@ class Site:
             if most > 1 and not self.single and not self.left_out:
                 most = min(most, _ALL_BYTES // max(self._bytes, 1))
                 new = [Site(self.target, self.folder, self._allow) for _ in range(most - 1 - len(self._others))]
+                begun = time.monotonic()
                 for site, failed in zip(new, await each(site.__aenter__() for site in new), strict=True):
                     if failed is None:
                         self._others.append(site)
                     else:
                         self.left_out = str(failed)
+                self.apart += time.monotonic() - begun
         return [self, *self._others][:most]
 
     @cached_property
@@ -226,6 +235,15 @@ class Site:
         lost = f"store lost: {self._redis.death}" if self._redis is not None and self._redis.death else ""
         told = (lost, *(replica.death for replica in self.replicas.values()))
         return next((death for death in told if death), "")
+
+    async def died(self) -> str:
+        """Say how a process ended that was seen to close a connection, which shows a moment later; nothing if none."""
+        until = time.perf_counter() + _DEATH_SECONDS
+        while time.perf_counter() < until:
+            if death := self.death:
+                return death
+            await asyncio.sleep(_GLANCE_SECONDS)
+        return ""
 
     @property
     def broken(self) -> bool:

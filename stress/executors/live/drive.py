@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from stress.core.errors import StoreLost
 from stress.core.step import START, Move, letters
-from stress.core.trace import Kind, Trace
+from stress.core.trace import Kind, Odd, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
 from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
-from stress.executors.live.record import Record, plain
+from stress.executors.live.pace import Taken, about
+from stress.executors.live.polling import Polling
+from stress.executors.live.record import Record, Try, plain
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
@@ -36,8 +38,6 @@ STORE_SECONDS = 5.0
 CROSSINGS = 5
 """How often an order is run at most that crosses a second unasked where the second matters."""
 _REST_PATIENCES = 10
-_DEATH_SECONDS = 0.1
-"""How long after its last connection closed a Gateway may be seen to have died."""
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
 
@@ -61,12 +61,14 @@ class Drive(ABC):
         self._frames: list[Frame] = []
         self._passed: list[Passed] = []
         self._record = Record(self._attribution.named)
+        # A bundled Gateway is known: none of them polls without end.
+        self._polling = Polling(world.loops if world.target.protocol is None else None, self._record)
         self._sent: list[asyncio.Task[Raw]] = []
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
-        self._second = int(time.time())
+        self._second, self.taken = int(time.time()), Taken(world.patience)
 
     async def run(self) -> Trace:
         """Follow the explorer until every request is answered and it wants no more.
@@ -92,7 +94,7 @@ class Drive(ABC):
             await self._loop()
             self._fault = self._fault or self._death()
         except Diverged as divergence:
-            self._fault = str(divergence)
+            self._fault = Odd(divergence)
         finally:
             await self._rest()
         if not self._fault:
@@ -133,6 +135,10 @@ class Drive(ABC):
         return self._trace()
 
     def moves(self) -> list[Move]:
+        """List what may be chosen now."""
+        return self.possible()
+
+    def possible(self) -> list[Move]:
         """List what is possible now: requests by name, then events of watches, then the environment."""
         found = []
         steps = [frame for frame in self._frames if any(head is frame for head in frame.channel.heads())]
@@ -234,19 +240,37 @@ class Drive(ABC):
 
     async def _release(self, request: Request, move: Move) -> None:
         frame = self._frame_of(move)
-        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
-        await self._attribution.done(frame)
-        if not released or frame.replied_at is None:
-            gone = self._death() or f"store lost: no reply to {move}"
-            self._fault = self._fault or gone
+        await self._let(frame)
         assert frame.step is not None  # noqa: S101 - it was found by its step
         request.history.append((move.command, move.object))
         request.showing.clear()
         request.incarnations.append(self._record.incarnation)
         event = self._record.events[self._record.event(Kind.STEP, move.actor, move.command, frame)]
+        request.tries.append(Try(frame, event.index))
         request.done.append(plain(f"{event.text} -> {event.reply}"))
         self._fault = self._fault or endless(request.actor, len(request.done))
         await self._until_shown(request)
+
+    async def _let(self, frame: Frame) -> None:
+        """Let a parked command take effect, and take in what it was replied."""
+        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+        await self._attribution.done(frame)
+        if not released or frame.replied_at is None:
+            self._fault = self._fault or self._death() or self._gate.fault or await self._lost(frame)
+
+    async def _lost(self, frame: Frame) -> str:
+        """Say whose fault it is that no reply came: a connection may be lost without its store.
+
+        Raises:
+            StoreLost: when the store is.
+
+        """
+        move = frame.step and frame.step.move
+        if frame.released_at is not None and frame.released_at + STORE_SECONDS < time.perf_counter():
+            self._world.site.state.suspect()
+            return f"store lost: no reply to {move}"
+        await self._world.site.state.probe()
+        return await self._world.site.died() or Odd(f"the connection of {move} was lost")
 
     @abstractmethod
     async def _before(self) -> None:
@@ -306,12 +330,9 @@ class Drive(ABC):
             request = self._finished.pop(0)
             assert request.task is not None  # noqa: S101 - only sent requests finish
             silent = not request.task.result().status and not request.client.hung_up
-            until = time.perf_counter() + _DEATH_SECONDS if silent else 0.0
-            while silent and time.perf_counter() < until:
-                if death := self._death():
-                    self._fault = self._fault or death
-                    return
-                await asyncio.sleep(GLANCE_SECONDS)
+            if silent and (death := await self._world.site.died()):
+                self._fault = self._fault or death
+                return
             self._answer(request)
 
     def _answer(self, request: Request) -> None:
@@ -335,7 +356,8 @@ class Drive(ABC):
         self._left[move.actor] -= 1
         self._acted[move.actor] += 1
         if move.actor == "clock":
-            await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
+            with self.taken.apart():
+                await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
             self._second = int(time.time())
             self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
@@ -376,16 +398,19 @@ class Drive(ABC):
         self._gate.check()
         if not self._fault and (self._gate.fault or self._world.site.hurt):
             self._fault = self._death() or self._gate.fault
+        if not self._fault and (why := self._world.pace.over(self.taken)):
+            self._fault = Odd(f"the run was ended after {why}: {about(self._record.moves, self._waiting)}")
         return bool(self._fault)
 
     def _death(self) -> str:
         return self._world.site.death
 
+    @property
+    def _waiting(self) -> list[str]:
+        return [one.actor for one in self._requests.values() if not one.answered]
+
     def _stuck(self) -> str:
-        return (
-            ", ".join(one.actor for one in self._requests.values() if not one.answered)
-            + " show neither a step nor an answer"
-        )
+        return f"{', '.join(self._waiting)} show neither a step nor an answer"
 
     def _trace(self) -> Trace:
         world, names = self._world, (self._fresh, self._fingerprint)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 from weakref import WeakSet
 
-from stress.core.errors import Unavailable, UsageFault
+from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.step import letters
-from stress.executors.asked import Asked, Crossed, Memory, new_fresh
+from stress.core.trace import Odd
+from stress.core.verdict import counted
+from stress.executors.asked import Asked, Crossed, Memory, Probed, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.alone import Alone
@@ -20,6 +23,7 @@ from stress.executors.live.client import Client, Form, Raw
 from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
 from stress.executors.live.judged import bypassed, stop
+from stress.executors.live.pace import Pace
 from stress.executors.live.preflight import Learned, preflight
 from stress.executors.live.seen import Seen
 from stress.processes.child import connections
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from stress.executors.live.attribution import Place, Signature
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
+    from stress.executors.live.polling import Ends, Key
     from stress.executors.live.redis import Written
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
@@ -52,11 +57,13 @@ _SERVER_ERROR = 500
 _MOST_TURNS = 20
 """How often a run is repeated at most in which a service gave its only connection to another request than was asked."""
 _MOST_PRINTED, _MOST_ASKED = 3, 20
+_TOO_SLOW = "requests one after another, before the search, take longer than the {:g} s of both"
 
 
 class WireWorld:
     """One scenario on one target, on the wire. Use it as an async context manager.
 
+    To enter it may take ``most_seconds``, and took ``preflight_seconds``, without the start of a deployment of its own.
     Unless ``judged`` it is entered also where the preflight shows that the target can't be tested (`stop` says why).
 
     Raises:
@@ -92,14 +99,17 @@ class WireWorld:
         self.patience = target.patience
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
+        self.ended: set[tuple[str, ...]] = set()
         self.expected: dict[Place, Counter[Signature]] = {}
         self.mixes = False  # whether requests that overlap were seen to share a connection to the store
         self.carriers: WeakSet[Channel] = WeakSet()  # the connections that carried commands of requests
+        self.loops: dict[Key, Ends] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
-        self.learned = Learned()
+        self.learned, self.pace = Learned(), Pace()
         self.judged = True
+        self.most_seconds, self.preflight_seconds = math.inf, 0.0
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -109,10 +119,19 @@ class WireWorld:
         try:
             if self._own is not None:
                 await self._own.__aenter__()
-            await self.site.make_namespace(self.scenario.signal.namespace)
-            self.clients |= self._connect()
-            await self._warm()
-            await self._judge()
+            begun = time.monotonic()
+            limit = asyncio.timeout(self.most_seconds if self.most_seconds < math.inf else None)
+            try:
+                async with limit:
+                    await self.site.make_namespace(self.scenario.signal.namespace)
+                    self.clients |= self._connect()
+                    await self._warm()
+                    await self._judge()
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise self._too_slow() from None
+            self.preflight_seconds = time.monotonic() - begun
         except BaseException:
             await self.__aexit__()
             raise
@@ -125,6 +144,14 @@ class WireWorld:
             await client.close()
         if self._own is not None:
             await self._own.__aexit__()
+
+    def _too_slow(self) -> Untested:
+        """Say that the time of the preflight was over, and what it was about."""
+        begun = self.abandoned("")
+        moves = begun.moves if begun is not None else ()
+        told = f", the last of {counted(len(moves), 'step')}: {moves[-1]}" if moves else ""
+        remedy = "name what is no request's under `background`, or let the search have more: --seconds"
+        return Untested(_TOO_SLOW.format(self.most_seconds) + told, remedy)
 
     async def stop(self) -> Stop | None:
         """Say why the preflight shows that the target can't be tested as it is, or None."""
@@ -180,6 +207,16 @@ class WireWorld:
         return self.site.digest
 
     @property
+    def broken(self) -> bool:
+        """Whether a Gateway or the store has ended, or does not reply."""
+        return self.site.broken or self.site.state.suspected
+
+    @property
+    def apart(self) -> float:
+        """How many seconds its processes, and others beside them, took to end and start again."""
+        return self.site.apart
+
+    @property
     def blocked_seconds(self) -> list[float]:
         """How long it took to know each blocked request as blocked."""
         return self.waits.seconds
@@ -214,16 +251,20 @@ class WireWorld:
             drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
                 trace = await drive.run()
-                others += 1
-                if others > _MOST_TURNS or not (trace.shared_connection and trace.fault.startswith("DIVERGED")):
-                    return trace
+            except (Crossed, Probed) as again:
+                crossed += isinstance(again, Crossed)
                 memory.again()
-            except Crossed:
-                crossed += 1
-                memory.again()
+                continue
             finally:
                 await self.forget(drive.written)
-        return drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")
+            if others < _MOST_TURNS and trace.shared_connection and trace.fault.startswith("DIVERGED"):
+                others += 1
+                memory.again()
+                continue
+            if not trace.fault:
+                self.pace.took(drive.taken.seconds)
+            return trace
+        return drive.abandoned(Odd(f"the run crossed a second unasked {CROSSINGS} times"))
 
     async def beside(self, most: int) -> Sequence[WireWorld]:
         """Give this world and others like it, at most so many together, each on a deployment of its own."""
@@ -231,7 +272,9 @@ class WireWorld:
         for site in (await self.site.beside(most))[1:]:
             if site not in self._beside:
                 self._beside[site] = beside = WireWorld(self.scenario, self.target, site.folder, site=site)
-                beside.judged = False  # this one was
+                beside.learned, beside.reader, beside.expected = self.learned, self.reader, self.expected
+                beside.pace, beside.ended, beside.judged = self.pace, self.ended, False  # this one was
+                beside.loops = self.loops
                 new.append(beside)
         for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
             if failed is not None:
@@ -324,13 +367,20 @@ class WireWorld:
         await asyncio.sleep(2 * _TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
-        # Sequential requests show what a request does next when it is alone (DESIGN section 4).
+        if self.site.death:
+            raise Unavailable(self.site.death, "send it one signal by hand to see why")
+        if not self.learned.samples:  # else this, or another deployment of the target, has learned it
+            await self._learn()
+
+    async def _learn(self) -> None:
+        """Take in what sequential requests show: what a request does next when it is alone (DESIGN section 4)."""
         self.learned = await preflight(self)
         for sample in self.learned.samples:
             if not sample.trace.fault:
                 self.reader.learn(sample.trace.answers)
         for sample in self.learned.samples:  # they are judged by what is known now
             sample.trace.untold = self.reader.untold(sample.trace.answers)
+            self.pace.took(sample.trace.seconds)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
 

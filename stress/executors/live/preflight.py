@@ -11,7 +11,7 @@ from stress.core.masking import mask_text
 from stress.core.patterns import Patterns, learn
 from stress.core.step import START, Move, Step
 from stress.core.trace import Kind
-from stress.executors.asked import Asked, Crossed, new_fresh
+from stress.executors.asked import Asked, Crossed, Probed, new_fresh
 from stress.executors.live.alone import Alone
 from stress.executors.live.attribution import Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
@@ -145,14 +145,19 @@ class Sequential(Alone):
         told = any(move.actor.startswith("watch:") for move in self.moves())
         return request.answered and not self._shows(request) and not told
 
-    def moves(self) -> list[Move]:
+    def possible(self) -> list[Move]:
         """List what is there already: no request begins by itself, and the environment does not act."""
         requests = (*self._requests, "watch")
-        return [one for one in super().moves() if one.command != START and one.actor.partition(":")[0] in requests]
+        return [one for one in super().possible() if one.command != START and one.actor.partition(":")[0] in requests]
 
     def _kindest(self) -> Move | None:
-        """Choose what is there, events of watches first; None where nothing is."""
-        return min(self.moves(), key=lambda move: not move.actor.startswith("watch:"), default=None)
+        """Choose what is there, events of watches first, and last who was answered; None where nothing is."""
+
+        def late(move: Move) -> tuple[bool, bool]:
+            request = self._requests.get(move.actor)
+            return request is not None, request is not None and request.answered
+
+        return min(self.moves(), key=late, default=None)
 
     async def _watch(self) -> None:
         """See whether commands come after the last answer, and let them through."""
@@ -290,12 +295,13 @@ async def _idle(world: WireWorld) -> tuple[Mapping[Signature, Collection[Touch]]
 
 
 async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:
-    for _ in range(CROSSINGS):
+    crossed = 0
+    while crossed < CROSSINGS:
         drive = world.begun(Sequential(world, watching=watching))
         try:
             return drive, Sample(await drive.run(), tuple(drive.states), drive.before, drive.shown)
-        except Crossed:
-            continue
+        except (Crossed, Probed) as again:
+            crossed += isinstance(again, Crossed)
         finally:
             await world.forget(drive.written)
     trace = drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.outcomes import BLOCKED, Outcome
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
@@ -30,6 +31,13 @@ def plain(text: str) -> str:
     return _NUMBER.sub("}", text)
 
 
+class Try(NamedTuple):
+    """One step of a request: its frame, which has the reply, and the index of its event."""
+
+    frame: Frame
+    event: int
+
+
 class Record:
     """The moves, events, answers and states of one run; times are counted from its making."""
 
@@ -40,7 +48,7 @@ class Record:
         self.answers: list[Answer] = []
         self.snapshots: list[Snapshot] = []
         self.crossed: int | None = None
-        self.shared_connection = ""
+        self.shared_connection = self.polling = ""
         self._naming = naming
         self._begun = time.perf_counter()
 
@@ -72,6 +80,13 @@ class Record:
         self.events.append(event)
         return event.index
 
+    def again(self, index: int, frame: Frame, times: int) -> tuple[str, str]:
+        """Make an event one of several steps that ask the same, the last of which is given; give its text and reply."""
+        event, text = self.events[index], frame.step.text if frame.step else frame.command
+        reply, outcome = shown(frame.replies, self._naming), frame.outcome(self._naming)
+        self.events[index] = replace(event, text=f"{text} ({times} times)", reply=reply, outcome=outcome)
+        return text, reply
+
     def crossing(self) -> None:
         """Note that another second began unasked before or during the last move; the first time counts."""
         self.crossed = self.crossed if self.crossed is not None else len(self.moves) - 1
@@ -93,5 +108,6 @@ class Record:
             seconds=time.perf_counter() - self._begun,
             crossed_second=self.crossed,
             shared_connection=self.shared_connection,
+            polling=self.polling,
             untold=untold,
         )

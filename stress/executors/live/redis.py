@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from stress.protocols.redis.scripts import ScriptWatch
 
 _USUAL_PORT = 6379
+_REPLY_SECONDS, _AGAIN_SECONDS = 5.0, 0.2
+"""How long the store may take to reply to us; and once it did not, until it does again."""
 _TURN_SECONDS = 60.0
 """How long another command may take for a run on a store that is lent to both."""
 _LASTS = -1
@@ -58,6 +60,7 @@ class Store:
         self.lent: Lent | None = None
         self.notes: list[str] = []
         self._wanted = store.url
+        self._seconds = _REPLY_SECONDS
         self._links: dict[int, _Link] = {}
         self._first: dict[Key, bytes | None] = {}
 
@@ -275,9 +278,24 @@ class Store:
     async def _run(self, commands: Sequence[Command], database: int) -> list[object]:
         """Run commands; an error reply stands among the replies."""
         try:
-            return await self._link(database).ask(commands)
+            async with asyncio.timeout(self._seconds):
+                replies = await self._link(database).ask(commands)
+        except TimeoutError:
+            self.suspect()
+            raise self._lost(TimeoutError(f"no reply in {_REPLY_SECONDS:g} s")) from None
         except (NoConnection, NoReply, OSError) as error:
             raise self._lost(error) from None
+        self._seconds = _REPLY_SECONDS
+        return replies
+
+    @property
+    def suspected(self) -> bool:
+        """Whether it was seen not to reply, and has not replied since."""
+        return self._seconds < _REPLY_SECONDS
+
+    def suspect(self) -> None:
+        """Wait no more than a moment for replies until there is one: it was seen not to reply."""
+        self._seconds = _AGAIN_SECONDS
 
     def _lost(self, error: Exception) -> StoreLost:
         """Say what is wrong with the store, and what to do."""

@@ -47,6 +47,16 @@ class State:
         if self._kube is not None:
             await self._kube.probe()
 
+    @property
+    def suspected(self) -> bool:
+        """Whether a Redis was seen not to reply, and has not replied since."""
+        return self._redis is not None and self._redis.suspected
+
+    def suspect(self) -> None:
+        """Wait no more than a moment for a Redis that was seen not to reply."""
+        if self._redis is not None:
+            self._redis.suspect()
+
     async def prepare(self, values: Mapping[str, str], written: set[Written]) -> None:
         """Make what a run needs to be there, and note it as written.
 

@@ -166,6 +166,16 @@ class ModelWorld:
             did=run.did,
         )
 
+    @property
+    def broken(self) -> bool:
+        """Whether nothing can be run any more: never."""
+        return False
+
+    @property
+    def apart(self) -> float:
+        """How many seconds processes took to start and end: there are none."""
+        return 0.0
+
     def abandoned(self, reason: str) -> None:
         """Give no trace: a run is over before anybody can interrupt it."""
 

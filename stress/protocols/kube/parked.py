@@ -44,6 +44,11 @@ class KubeFrame(Frame):
         """The names of which the store says that it made a part: what it was given, and what it made."""
         return () if self.answer is None else generated(self.answer)
 
+    @property
+    def said(self) -> str:
+        """What it was answered in full; of a list its items, as its version changes with every write to the server."""
+        return repr((self.status, self.replies, (self.answer or {}).get("items", self.answer)))
+
     def outcome(self, naming: Callable[[str], str]) -> Outcome:
         """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""
         return outcome_of(self.status, self.answer, self.show, naming)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(rb"\+\d+\.\d+ \[(?P<database>\d+) (?P<source>[^\]]*)\] (?P<words>.*)\r\n", re.DOTALL)
 _LONGEST_LINE = 64 * 1024 * 1024
+_OPEN_SECONDS = 5.0
 _END = "gateway-stress has seen enough: "
 
 Released = TypeVar("Released")
@@ -101,9 +102,10 @@ class ScriptWatch:
             return True
         await self.close()
         try:
-            reader, self._writer = await asyncio.open_connection(*self._server, limit=_LONGEST_LINE, ssl=self._tls)
-            self._writer.write(b"".join(_packed(words) for words in self._opening))
-            replies = [await reader.readline() for _ in self._opening]
+            async with asyncio.timeout(_OPEN_SECONDS):
+                reader, self._writer = await asyncio.open_connection(*self._server, limit=_LONGEST_LINE, ssl=self._tls)
+                self._writer.write(b"".join(_packed(words) for words in self._opening))
+                replies = [await reader.readline() for _ in self._opening]
         except OSError:
             replies = [b""]
         if any(reply != b"+OK\r\n" for reply in replies):

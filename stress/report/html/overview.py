@@ -8,7 +8,7 @@ from stress.core.verdict import counted
 from stress.report.explain.story import told
 from stress.report.html.rendering import rendered
 from stress.report.html.trace import cutting
-from stress.report.json import covered, unchecked
+from stress.report.json import summed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def overview_page(
         {
             "result": result,
             "link": link,
-            "covered": "".join(tell(result.verdict.evidence) for tell in (covered, unchecked)),
+            "covered": summed(result),
             "stories": [told(one.trace, one.violations) for one in result.findings],
             "ran": counted(sum(one.orders + one.sampled for one in result.verdict.evidence), "order"),
             "runs": (earlier or {}).get((cut(result.scenario.name), cut(result.target.name)), ()),

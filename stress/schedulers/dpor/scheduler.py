@@ -62,7 +62,7 @@ class Dpor:
         self.table = Table(dependence)
         self._symmetry = Symmetry(alike, self.table, rename, dependence) if len(alike) > 1 else None
         self._levels: list[Level] = []
-        self._fixed = self._depth = 0
+        self._fixed = self._depth = self._standing = 0
         self._begun = self._running = self._lost = self._waiting = False
         self._absorbed: list[Absorbed] = []
         self.orders = self.redundant = self.clock_orders = 0
@@ -80,7 +80,7 @@ class Dpor:
 
     def more(self) -> bool:
         """Go back to the last point with a branch that is still to be taken."""
-        self._depth = 0
+        self._depth = self._standing = 0
         if not self._begun:
             self._begun = self._running = True
             return True
@@ -92,7 +92,7 @@ class Dpor:
                 self._fall_asleep(level)
             self._waiting = False
             if level.tree:
-                self._fixed, self._running = len(levels) - 1, True
+                self._fixed, self._standing, self._running = len(levels) - 1, len(levels), True
                 return True
             levels.pop()
         return False
@@ -148,6 +148,15 @@ class Dpor:
     def learn(self, trace: Trace) -> None:
         """Find the races of the order, and note for each of them what lets it come the other way round."""
         self.take_in(self.read(trace))
+
+    def skip(self) -> None:
+        """Leave a schedule out: its branch, whose class is not explored; the first one of all comes again."""
+        self._running = self._lost = False
+        self._absorbed.clear()
+        del self._levels[self._standing :]
+        if self._levels:
+            self._levels[-1].tree.pop(0)
+        self._begun = self._waiting = bool(self._levels)
 
     def take_in(self, done: Sequence[Effect]) -> None:
         """Learn from what each move of the order did."""

@@ -1,0 +1,189 @@
+"""Runs from which nothing follows are tried once more, then skipped and counted; too many decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from commands import GATEWAYS, own_files, report, stress
+from conftest import scenario_of, target_of
+
+from stress.config.scenario import Scenario
+from stress.core.errors import Untested
+from stress.core.step import START, Move
+from stress.core.trace import Odd
+from stress.core.verdict import judge
+from stress.engine import running
+from stress.engine.beforehand import Beforehand
+from stress.engine.case import Pair
+from stress.engine.odd import OddRuns
+from stress.engine.running import Workers
+from stress.engine.search import Limits, Search
+from stress.engine.strategy import covering_of
+from stress.executors.live.executor import WireWorld
+from stress.executors.live.pace import Pace, Taken, about
+from stress.executors.model.executor import ModelWorld
+from stress.schedulers.base import Diverged
+from stress.schedulers.exhaustive import Exhaustive
+from stress.schedulers.interleaving import Interleaving
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from stress.core.trace import Trace
+    from stress.schedulers.base import Explorer
+
+AMBIGUOUS = "ambiguous: GET a may be of several requests"
+PLAIN = ("atomic-hit-count", "redis-atomic")
+
+
+def skipped(reasons: Sequence[str]) -> OddRuns:
+    """Count runs with these reasons."""
+    odd = OddRuns()
+    for reason in reasons:
+        odd.add_reason(reason)
+    return odd
+
+
+def test_more_than_one_in_twenty_or_twenty_in_all_are_too_many() -> None:
+    """The commonest kind of reason is told, by the first of that kind."""
+    diverged = [f"DIVERGED at step {step}: expected A GET a" for step in (3, 5)]
+    assert (skipped([]).unstable(0), skipped([]).note) == ("", "")
+    assert skipped([AMBIGUOUS]).unstable(19) == ""
+    two = skipped([AMBIGUOUS, *diverged])
+    assert two.note == "3 orders skipped, most often (2) as: DIVERGED at step 3: expected A GET a"
+    assert two.unstable(57) == ""
+    assert two.unstable(56).startswith("unstable: 3 of 59 orders skipped, most often (2) as: DIVERGED at step 3: ")
+    assert (skipped([AMBIGUOUS] * 20).unstable(1000), skipped([AMBIGUOUS] * 20).too_many) == ("", False)
+    assert skipped([AMBIGUOUS] * 21).unstable(1000).startswith("unstable: 21 of 1021 orders skipped")
+
+
+class Spoilt(ModelWorld):
+    """The model, some of whose runs are odd, by their number from 1."""
+
+    odd: Collection[int] = ()
+    ran = 0
+
+    def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run it, and let it end so."""
+        trace = super().run(explorer, fresh, also)
+        self.ran += 1
+        if self.ran in self.odd:
+            trace.fault = Odd(AMBIGUOUS)
+        return trace
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("explorer", ["auto", "dpor", "exhaustive"])
+@pytest.mark.parametrize("odd", [1, 2, 5])
+async def test_a_search_goes_on_without_a_schedule(explorer: str, odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one is begun again, others are left out; nothing is exhausted then, and the words say so."""
+    monkeypatch.setattr("stress.engine.odd._SHARE", 0.5)
+    raw = scenario_of("atomic-hit-count").model_dump(exclude_unset=True)
+    scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
+    world = Spoilt(scenario, target_of("redis-optimistic"))
+    world.odd = {odd}
+    covered = await Search(world, Limits(20.0, 400)).run()
+    evidence = covered.evidence
+    assert (covered.fault, covered.found, evidence.skipped, evidence.exhausted) == ("", {}, 1, False)
+    some = " of orders, not all" if explorer == "dpor" else "bounded: every order with up to"
+    assert some in evidence.covered
+    assert ", but for those that begin as 1 skipped" in evidence.covered
+    assert str(judge([], [evidence]).ruling) == ("inconclusive" if explorer == "dpor" else "holds")
+    assert covered.notes == [f"1 order skipped, most often (1) as: {AMBIGUOUS}"]
+    assert world.ran > evidence.orders
+
+
+class Odder(WireWorld):
+    """The wire, whose runs are odd as long as ``left`` says."""
+
+    left = 0
+    freshes: list[str]
+
+    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run it, and let it end so."""
+        trace = await super().run(explorer, fresh, also)
+        self.freshes.append(trace.fresh)
+        self.left -= 1
+        if self.left >= 0:
+            trace.fault = Odd(AMBIGUOUS)
+        return trace
+
+
+@pytest.mark.asyncio
+async def test_an_odd_run_is_tried_once_more_with_new_values() -> None:
+    """Once it is odd and then not: as if it had not been. Twice: it is. Where all are the verdict says why."""
+    async with Odder(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as world:
+        world.freshes, world.left = [], 1
+        trace = await running.follow(Interleaving([1]), world)
+        assert (trace.fault, len(set(world.freshes))) == ("", 2)
+        world.freshes, world.left = [], 2
+        assert (await running.follow(Interleaving([1]), world)).odd
+        assert len(set(world.freshes)) == 2
+        world.left = 1000
+        result = await Pair(None, world, Limits(20.0, 100)).result()
+    assert (str(result.verdict.ruling), result.findings) == ("inconclusive", ())
+    assert result.verdict.reason.startswith(f"unstable: 21 of 21 orders skipped, most often (21) as: {AMBIGUOUS} (")
+
+
+class Startled(Exhaustive):
+    """Takes back what it has planned."""
+
+    def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
+        """Find that the clock is not there.
+
+        Raises:
+            Diverged: always.
+
+        """
+        del done
+        raise Diverged(1, "clock clock", moves)
+
+
+@pytest.mark.asyncio
+async def test_a_scheduler_that_diverges_from_its_plan_ends_no_search() -> None:
+    """What was run beforehand is shown to it, and it can't follow: that run is odd."""
+    async with WireWorld(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as world:
+        covering = covering_of(world, lambda: False)
+        explorer = Startled(fused=True)
+        explorer.more()
+        trace = await Beforehand(world, Workers()).run(explorer, explorer, 1)
+    assert (trace.odd, trace.fault[:44]) == (True, "DIVERGED at step 1: expected clock clock, sa")
+    assert covering.before == 0
+
+
+def test_the_limit_of_a_run_is_twenty_times_the_median() -> None:
+    """None is known at first; two seconds are always allowed."""
+    pace, limits = Pace(), []
+    for seconds in (0.01, 0.5, 0.3):
+        limits.append(pace.limit)
+        pace.took(seconds)
+    assert [*limits, pace.limit] == [float("inf"), 2.0, 10.0, 6.0]
+    pace.end(-3.0)
+    assert pace.over(Taken(1.0)).endswith(" s, as the search was over")
+    move = Move("B", "SET", "lock", 40)
+    told = "A, B without an answer after 2 steps, the last B SET lock #40"
+    assert about([Move("B", START, ""), move], ["A", "B"]) == told
+
+
+def test_a_run_without_end_is_ended_and_so_is_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B asks for the lock that A holds until it has it, and A is not let go: why is told, and the seconds are kept."""
+    monkeypatch.setattr("stress.executors.live.pace._LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("stress.executors.live.pace._TIMES", 2)
+    words = own_files(tmp_path, "spin", program=GATEWAYS / "lock_gateway.py")
+    said = stress(tmp_path, *words[:-1], "2")
+    result, _ = report(tmp_path)
+    assert (said.code, result["verdict"]) == (2, "inconclusive")
+    assert result["reason"].startswith("unstable: ")
+    assert "A, B without an answer after" in result["reason"]
+    assert result["search"]["seconds"] < 3.0
+
+
+@pytest.mark.asyncio
+async def test_requests_before_a_search_may_not_take_all_of_it() -> None:
+    """They are ended when the seconds are over: nothing is concluded, and what to do is said."""
+    world = WireWorld(scenario_of(PLAIN[0]), target_of(PLAIN[1]))
+    world.most_seconds = 0.01
+    with pytest.raises(Untested, match=r"take longer than the 0.01 s of both"):
+        await world.__aenter__()

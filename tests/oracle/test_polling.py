@@ -1,0 +1,55 @@
+"""Random programs that poll: the search sees what brute force sees, however long a request asks in vain.
+
+How often it asked is no part of an outcome. So few tries stand for many, of which brute force would never see the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from program import ALONE, polling
+from test_oracle import SEED, difference, searched, target_of
+
+from stress.executors.live.deployment import Site
+
+if TYPE_CHECKING:
+    from brute_force import BruteForce, Outcome
+    from program import Program
+
+FEW, MANY, ENDLESS = 4, 9, 10**9
+"""Tries that brute force can run; so many that they are one step; and such as never end."""
+FIRST, MOST = int(os.environ.get("STRESS_ORACLE_FROM", "0")), int(os.environ.get("STRESS_ORACLE_POLLS", "10"))
+
+
+def gave_up(outcome: Outcome, program: Program) -> bool:
+    """Tell whether a request has given up, by what it keeps of its poll."""
+    polled = [(at, k) for at, code in enumerate(program) for k, one in enumerate(code) if "poll" in one]
+    return any(json.loads(outcome.replies[at])[k] == 0 for at, k in polled)
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+@pytest.mark.asyncio
+@pytest.mark.parametrize("tries", [FEW, MANY, ENDLESS])
+async def test_a_search_sees_what_comes_of_polling(tries: int, brute_force: BruteForce) -> None:
+    """Every outcome is seen; of a poll without end all but those in which it gave up, and coverage is no proof."""
+    differences = []
+    async with Site(target_of("asyncio request")) as site:
+        for number in range(FIRST, FIRST + MOST):
+            if tries == ENDLESS and number % 5 not in ALONE:
+                continue
+            one = polling(SEED, number, tries)
+            truth = brute_force.outcomes(polling(SEED, number, FEW).program)
+            assert truth is not None
+            seen = await searched(one, site)
+            wrong = difference(truth.outcomes, seen)
+            if tries == ENDLESS and not wrong:
+                there_are = {one for one in truth.outcomes if not gave_up(one, polling(SEED, number, FEW).program)}
+                wrong = difference(there_are, seen._replace(exhausted=seen.in_order))
+                wrong = wrong or "" if seen.in_order and not seen.exhausted else "not in order"
+            if wrong:
+                differences.append(f"program {number}: {wrong}: {json.dumps(one.program)}")
+    assert "\n".join(differences) == ""
