@@ -126,7 +126,8 @@ class RedisStore(Part):
 
     url: Annotated[str, AfterValidator(_store_url)] | None = Field(
         default=None,
-        description="one that runs already: redis://[user:password@]host[:port][/database], rediss:// with TLS",
+        description="one that runs already, which holds after each run what it held before: "
+        "redis://[user:password@]host[:port][/database], rediss:// with TLS",
     )
     ca: str | None = Field(
         default=None, min_length=1, description="whom to trust with rediss://, a PEM file relative to this one"
@@ -141,7 +142,7 @@ class RedisStore(Part):
     )
     scratch: bool = Field(
         default=False,
-        description="nothing in the store at `url` is worth keeping: scripts may write keys that they do not declare",
+        description="nothing in the store at `url` is worth keeping: it is not saved, keys that runs wrote are deleted",
     )
 
 

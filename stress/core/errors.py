@@ -57,3 +57,7 @@ class Unavailable(Exception):
         """Say what is missing and what to do."""
         self.remedy = remedy
         super().__init__(f"{message} ({remedy})")
+
+
+class StoreLost(Unavailable):
+    """The store does not take our own connection, or no longer."""

@@ -211,6 +211,8 @@ class Batch:
                 await task
             for one in shared:
                 await one.__aexit__()
+        for note in dict.fromkeys(note for one in shared for note in one.notes):
+            self._say(note)
         return self._end()
 
     def _check(self) -> None:

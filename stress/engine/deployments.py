@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from stress.core.errors import Unavailable
+from stress.core.errors import Unavailable, UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Shared:
     """One target: started when first asked for, again after it has died, and not at all once it could not be.
 
-    Use it as an async context manager, which ends what was started.
+    Use it as an async context manager, which ends what was started. ``notes`` are what its user should know after that.
     """
 
     def __init__(self, make: Callable[[], Site], turns: asyncio.Semaphore | None = None) -> None:
@@ -26,6 +26,7 @@ class Shared:
         self._site: Site | None = None
         self._starting: asyncio.Task[Site] | None = None
         self._failed: Unavailable | None = None
+        self.notes: list[str] = []
 
     def begin(self) -> None:
         """Start it now, while others run, unless that was done."""
@@ -66,8 +67,9 @@ class Shared:
         starting, self._starting = self._starting, None
         if starting is not None:
             starting.cancel()
-            with suppress(asyncio.CancelledError, Unavailable):
+            with suppress(asyncio.CancelledError, Unavailable, UsageFault):
                 self._site = await starting
         site, self._site = self._site, None
         if site is not None:
             await site.__aexit__()
+            self.notes += site.told()

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stress.core.errors import StoreLost
 from stress.core.outcomes import Outcome
 from stress.protocols.fault import SPEAKS_TLS
 from stress.protocols.heard import Heard
@@ -188,8 +189,8 @@ class Gate:
     """Parks the frames of all proxies of one target.
 
     While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
-    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``heard`` is what no
-    step shows.
+    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``refusal`` is raised
+    by who drives a run: a command came that must not reach a store which is lent. ``heard`` is what no step shows.
     """
 
     def __init__(self) -> None:
@@ -198,6 +199,7 @@ class Gate:
         self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
+        self.refusal: Exception | None = None
         self.heard = Heard()
         self._channels: dict[Channel, None] = {}  # in the order of their coming
 
@@ -215,6 +217,19 @@ class Gate:
         self.fault = self.fault or reason
         self.heard.speaks_tls = self.heard.speaks_tls or SPEAKS_TLS in reason
         self.signal.notify()
+
+    def refuse(self, why: Exception) -> None:
+        """Note that a command must not go on: whatever is run, or, where the store is lost, in this run."""
+        if isinstance(why, StoreLost):
+            self.fail(f"store lost: {why}")
+            return
+        self.refusal = self.refusal or why
+        self.fail(str(why))
+
+    def check(self) -> None:
+        """Raise why a command must not go on, if one came."""
+        if self.refusal is not None:
+            raise self.refusal
 
     def close(self) -> None:
         """Park from now on. A fault of an earlier run is forgotten."""

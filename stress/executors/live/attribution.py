@@ -15,7 +15,7 @@ from stress.core.symbols import Names
 from stress.core.trace import Odd
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
-from stress.protocols.kube.requests import KubeEffect, described
+from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Attribution:
         """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
         found = await self.found(effects, watched, seen)
         if effects and isinstance(effects[0], KubeEffect):
-            if effects[0].verb == "create" and effects[0].name:
+            if effects[0].verb in WRITES and effects[0].name:
                 self.written.add(effects[0].path)
             return found
         for touch in found.touches:
@@ -246,13 +246,21 @@ class Attribution:
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
         self._meet(frame)
-        if path := made_by(frame):
+        path = made_by(frame)
+        if path:
             self.written.add(path)
+        self._note_left(frame, path)
         if frame.seen is not None:
             found = await self.note(frame.effects, frame.watched, frame.seen)
             if frame.step is not None:
                 varies = found.varies or (frame.step.varies and _changes_session(frame.command))
                 frame.step = replace(frame.step, touches=found.touches, varies=varies)
+
+    def _note_left(self, frame: Frame, made: str) -> None:
+        """Note what an object is once a request has written it."""
+        kube, effect, found = self._world.site.kube, next(iter(frame.effects), None), getattr(frame, "answer", None)
+        if kube is not None and isinstance(effect, KubeEffect) and effect.verb in WRITES and found is not None:
+            kube.kept.left(made or effect.path, found)
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

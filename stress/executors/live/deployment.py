@@ -77,7 +77,6 @@ class Site:
         self._tls = kubernetes is not None and kubernetes.tls
         self.replicas: dict[int, Replica] = {}
         self._proxies: list[RedisProxy | KubeProxy] = []
-        self._disposable = redis is None or redis.url is None or redis.scratch
         self._scripts: ScriptWatch | None = None
         self._sink: Sink | None = None
         self._configs: Path | None = None
@@ -100,6 +99,7 @@ class Site:
             self._watch_ends()
         except BaseException:
             await self.__aexit__()
+            self.gate.check()
             raise
         self.seconds = time.monotonic() - begun
         return self
@@ -108,11 +108,13 @@ class Site:
         """End everything that was started here."""
         await asyncio.gather(*(site.__aexit__() for site in self._others))
         self._ends.close()
-        await self._end_replicas()
+        try:
+            await self._end_replicas()
+        finally:  # also when it is interrupted again
+            if self._redis is not None:
+                await self._redis.close()
         if self._scripts is not None:
             await self._scripts.close()
-        if self._redis is not None:
-            await self._redis.close()
         if self.kube is not None:
             await self.kube.close()
         if self._sink is not None:
@@ -134,6 +136,7 @@ class Site:
             await self._end_replicas()
             if self._redis is not None:
                 await self._redis.empty()
+            self.gate.check()
             for number in range(1, self.target.replicas + 1):
                 await self._start_replica(number)
             await self._remember()
@@ -196,6 +199,15 @@ class Site:
         assert self._redis is not None  # noqa: S101 - asked of such targets alone
         return self._redis
 
+    def told(self) -> list[str]:
+        """Give what the user of a lent store should know, once."""
+        redis = self._redis.notes if self._redis is not None else []
+        kube = self.kube.kept.notes if self.kube is not None else []
+        found = list(dict.fromkeys([*redis, *kube]))
+        redis.clear()
+        kube.clear()
+        return found
+
     @property
     def database(self) -> int:
         """The number of the database in Redis that its state is read in."""
@@ -244,14 +256,6 @@ class Site:
             return await self.gate.release(frame, seconds)
         release = partial(self.gate.release, frame, seconds)
         released, frame.seen = await self.keys.during(frame.effects, naming, release)
-        if frame.seen and not self._disposable:
-            declared = (await self.keys.touches(frame.effects, frame.watched, naming)).objects
-            undeclared = [name for name, _ in frame.seen if name not in declared]
-            if undeclared:
-                self.gate.fail(
-                    f"a script touches {undeclared[0]}, which it does not declare, in a store that was not started "
-                    "here: let it take its keys from KEYS, or say stores.redis.scratch: true"
-                )
         return released
 
     async def make_namespace(self, name: str) -> None:
@@ -267,8 +271,10 @@ class Site:
                 self._redis.address, self._ask, self._redis.login, stays=started, tls=self._redis.tls
             )
             self.keys = KeyFinder(self._ask, ResponseError, self._scripts)
+            await self._redis.lend(self.gate.refuse, self.target.place("stores", "redis", "url"), self._scripts)
         if self.kube is not None:
             self.kube.watches = Watches(self.gate)
+            self.kube.kept.refuse = self.gate.refuse
             await self.kube.open()
         if self.target.start is not None and "{sink_url}" in self.target.start.model_dump_json():
             self._sink = Sink()
@@ -280,6 +286,7 @@ class Site:
             rules = (*OWN_CONNECTION, *self.target.background.redis)
             redis = RedisProxy(self.gate, number, self._redis.address, rules, self._ask)
             redis.tls = self._redis.tls
+            redis.keeper = self._redis.lent
             port = await self._listen(redis, "redis")
             url = self._redis.url(port)
             addresses |= {"redis_host": "127.0.0.1", "redis_port": str(port), "redis_url": url}
@@ -288,8 +295,9 @@ class Site:
             show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
             rules = (*reads_of(self.target.watched_resources), *self.target.background.kubernetes)
             kube_rules = KubeRules(rules, show=show)
-            proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
-            port = await self._listen(proxy, "kubernetes")
+            kube_proxy = KubeProxy(self.gate, number, self.kube.server, kube_rules, self.kube.watches)
+            kube_proxy.keeper = self.kube.kept
+            port = await self._listen(kube_proxy, "kubernetes")
             addresses |= self._kubeconfig(number, port)
         try:
             self.replicas[number] = await launch(self.target, self.folder, number, addresses)
@@ -298,10 +306,12 @@ class Site:
 
     async def _end_replicas(self) -> None:
         # Each may take a while to drain: meanwhile the others end, and the next target runs.
-        await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
-        for proxy in self._proxies:
-            await proxy.close()
-        self._proxies.clear()
+        try:
+            await asyncio.gather(*(asyncio.to_thread(replica.close) for replica in self.replicas.values()))
+        finally:
+            for proxy in self._proxies:
+                await proxy.close()
+            self._proxies.clear()
 
     async def _remember(self) -> None:
         if self._redis is not None:

@@ -9,6 +9,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
+from stress.core.errors import StoreLost
 from stress.core.step import START, Move, letters
 from stress.core.trace import Kind, Odd, Trace
 from stress.executors.asked import Crossed, endless
@@ -19,7 +20,6 @@ from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.pace import Taken, about
 from stress.executors.live.polling import Polling
 from stress.executors.live.record import Record, Try, plain
-from stress.executors.live.redis import StoreLost
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
@@ -395,6 +395,7 @@ class Drive(ABC):
             self._second = int(time.time())
 
     def _faulty(self) -> bool:
+        self._gate.check()
         if not self._fault and (self._gate.fault or self._world.site.hurt):
             self._fault = self._death() or self._gate.fault
         if not self._fault and (why := self._world.pace.over(self.taken)):

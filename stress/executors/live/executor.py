@@ -322,6 +322,7 @@ class WireWorld:
             while together and await self.gate.signal.wait(self.gate.signal.count, _TOGETHER_SECONDS):
                 pass
             while not work.done():
+                self.gate.check()
                 seen = self.gate.signal.count
                 for number in self.replicas:
                     for frame in self.gate.settle(number):

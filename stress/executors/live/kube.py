@@ -17,8 +17,8 @@ import aiohttp
 import yaml
 
 from stress.config.placeholders import filled
-from stress.core.errors import Fault, Unavailable, UsageFault
-from stress.executors.live.redis import StoreLost
+from stress.core.errors import Fault, StoreLost, Unavailable, UsageFault
+from stress.executors.live.kube_kept import Kept
 from stress.protocols.kube.assets import KubeAssets
 from stress.protocols.kube.kubeconfig import upstream
 from stress.protocols.kube.proxy import ApiServer
@@ -88,9 +88,11 @@ class KubeStore:
         self._session: aiohttp.ClientSession | None = None
         self._served: dict[str, _Served] = {}
         self._kinds: dict[tuple[str, str], _Served] = {}
-        self._made: list[str] = []
         self.namespace = "gateway-stress" if self._named is None else f"gateway-stress-{uuid.uuid4().hex[:8]}"
         self.watches: Watches | None = None
+        place = target.place("stores", "kubernetes", "kubeconfig")
+        self.kept = Kept(self._calling, place, lent=self._named is not None)
+        self.kept.namespaces.add(self.namespace)
 
     async def open(self) -> None:
         """Start or reach the server, and make what the target wants to be there.
@@ -133,23 +135,21 @@ class KubeStore:
             raise Unavailable(message, "check the user of the kubeconfig")
 
     async def close(self) -> None:
-        """Delete what was made for this run, and end the server if it was started here."""
+        """Give back what was there, delete what was made, and end the server if it was started here."""
         if self._session is not None:
             if self._assets is None:
                 with suppress(StoreLost):
-                    await self._delete_made()
+                    await self.kept.give_all_back(await self._left_alone())
             await self._session.close()
         if self._assets is not None:
             await self._assets.close()
         if self._embedded is not None:
             await self._embedded.stop()
 
-    async def _delete_made(self) -> None:
-        """Delete what was made here; but a namespace is left where no controller would finish its deletion."""
+    async def _left_alone(self) -> str:
+        """Give how the paths begin of objects that stay: a namespace, where no controller would finish its deletion."""
         controlled = (await self.call("GET", _OF_CONTROLLERS))[0] == _OK
-        for path in reversed(self._made):
-            if controlled or not path.startswith(_NAMESPACES) or "/" in path.removeprefix(_NAMESPACES):
-                await self.call("DELETE", path)
+        return "" if controlled else _NAMESPACES
 
     async def make_namespace(self, name: str) -> None:
         """Make a namespace unless there is one of this name; one that is being deleted is waited for.
@@ -162,6 +162,7 @@ class KubeStore:
         while True:
             status, found = await self.call("GET", f"{_NAMESPACES}{quote(name)}")
             if status == _NOT_FOUND:
+                self.kept.namespaces.add(name)
                 await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             if not meta(found).get("deletionTimestamp"):
                 return
@@ -174,7 +175,7 @@ class KubeStore:
 
     async def prepare(self, manifest: Json, values: Mapping[str, str]) -> str:
         """Make an object that a run needs; give its path."""
-        return await self._apply(self._filled(manifest, values), kept=False)
+        return await self._apply(self._filled(manifest, values))
 
     async def objects(self, resource: str) -> list[Json]:
         """Read all objects of a resource (``remediationrequests.kubernaut.ai``).
@@ -193,6 +194,7 @@ class KubeStore:
         """Change an object by a merge patch, its status by another; tell whether it was there."""
         served = await self._resource(resource)
         path = served.path(one["metadata"].get("namespace", ""), one["metadata"]["name"])
+        await self.kept.save(effect_of("PATCH", path))
         status = {"status": changes["status"]} if "status" in changes else None
         rest = {key: value for key, value in changes.items() if key != "status"}
         done = True
@@ -205,13 +207,16 @@ class KubeStore:
         """Delete an object; tell whether it was there."""
         served = await self._resource(resource)
         path = served.path(one["metadata"].get("namespace", ""), one["metadata"]["name"])
+        await self.kept.save(effect_of("DELETE", path))
         return (await self._write("DELETE", path))[0] < _MULTIPLE
 
     async def forget(self, paths: Collection[str]) -> None:
-        """Delete objects by their paths. A server that is lost keeps them: that it is lost is told elsewhere."""
+        """Give back objects by their paths. A server that is lost keeps them: that it is lost is told elsewhere."""
         with suppress(StoreLost):
-            for path in sorted(paths):
-                await self._write("DELETE", path)
+            await self.kept.give_back(paths)
+
+    async def _calling(self, method: str, path: str, body: Json | None) -> tuple[int, Json | None]:
+        return await (self.call(method, path) if method == "GET" else self._write(method, path, body))
 
     async def _write(self, method: str, path: str, body: Json | None = None, kind: str = _JSON) -> tuple[int, Json]:
         status, found = await self.call(method, path, body, kind)
@@ -297,7 +302,7 @@ class KubeStore:
             return [self._filled(inner, values) for inner in value]
         return filled(value, {"namespace": self.namespace, **values}) if isinstance(value, str) else value
 
-    async def _apply(self, manifest: Json, *, kept: bool = True) -> str:
+    async def _apply(self, manifest: Json) -> str:
         """Make an object, or bring it up to date; give its path.
 
         Raises:
@@ -308,14 +313,13 @@ class KubeStore:
         metadata = manifest.get("metadata") or {}
         namespace = metadata.get("namespace") or ("default" if served.namespaced else "")
         path = served.path(namespace, metadata.get("name", ""))
+        await self.kept.save(effect_of("PUT", path))
         status, found = await self._write("POST", served.path(namespace), manifest)
         if status == _CONFLICT:
             _, there = await self.call("GET", path)
             version = ((there or {}).get("metadata") or {}).get("resourceVersion")
             newer = {**manifest, "metadata": {**metadata, "resourceVersion": version}}
             status, found = await self._write("PUT", path, newer)
-        elif status < _MULTIPLE and kept:
-            self._made.append(path)
         if status >= _MULTIPLE:
             message = f"the API server refuses {manifest['kind']} {metadata.get('name', '')}: {_told(status, found)}"
             raise Unavailable(message, "check `setup` and `each_run`, and what our user may do")

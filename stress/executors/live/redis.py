@@ -17,20 +17,27 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoReply
 
-from stress.core.errors import Unavailable
+from stress.core.errors import StoreLost, Unavailable
+from stress.executors.live.lent import Lent
 from stress.processes.child import ending
+from stress.processes.turn import Turn
+from stress.protocols.redis.commands import Effect
 from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from redis.asyncio.connection import AbstractConnection
 
     from stress.config.target_parts import RedisStore
+    from stress.core.errors import Place
+    from stress.protocols.redis.scripts import ScriptWatch
 
 _USUAL_PORT = 6379
 _REPLY_SECONDS, _AGAIN_SECONDS = 5.0, 0.2
 """How long the store may take to reply to us; and once it did not, until it does again."""
+_TURN_SECONDS = 60.0
+"""How long another command may take for a run on a store that is lent to both."""
 _LASTS = -1
 """What PTTL answers of a key that does not run out."""
 
@@ -41,12 +48,8 @@ Written = Key | str
 """What a Gateway wrote: a key, or an object of the Kubernetes API by its path."""
 
 
-class StoreLost(Unavailable):
-    """The store does not take our own connection, or no longer."""
-
-
 class Store:
-    """One Redis or Valkey. A server that was not started here is never flushed: only what was written is deleted."""
+    """One Redis or Valkey. What one held that was not started here, and is no scratch, it holds again (`Lent`)."""
 
     def __init__(self, store: RedisStore, folder: Path | None = None) -> None:
         """Take the part of the target file, and the folder that it is in; nothing is started or connected yet."""
@@ -54,6 +57,8 @@ class Store:
         self.valkey: Valkey | None = None
         self.embedded = store.url is None
         self.scratch = store.scratch
+        self.lent: Lent | None = None
+        self.notes: list[str] = []
         self._wanted = store.url
         self._seconds = _REPLY_SECONDS
         self._links: dict[int, _Link] = {}
@@ -77,6 +82,19 @@ class Store:
             await self.ask([("PING",)])
         except RedisError as error:
             raise self._lost(error) from None
+
+    async def lend(self, refuse: Callable[[Exception], None], place: Place, scripts: ScriptWatch) -> None:
+        """Save what it holds before that is changed, and give it back, unless nothing in it is worth keeping.
+
+        Raises:
+            StoreLost: when it does not answer.
+
+        """
+        if not (self.embedded or self.scratch):
+            self.lent = Lent(self._run, refuse, place, scripts)
+            self._turn = Turn(f"redis-{self.address[1]}")  # whatever its host is called
+            self.notes = self.lent.notes
+            await self.lent.open()
 
     def _trusted(self, scheme: str) -> SSLContext | None:
         """Give how the store is trusted, where it speaks TLS."""
@@ -115,6 +133,40 @@ class Store:
         """
         return _checked(await self._run(commands, self.database if database is None else database))
 
+    async def change(self, commands: Sequence[Command]) -> list[object]:
+        """Do the same in the target's database with commands that may change what a user has lent.
+
+        Raises:
+            StoreLost: when it does not answer.
+            ResponseError: the first error reply of any.
+            UsageFault: when what they may change can't be saved.
+
+        """
+        effects = [Effect(tuple(_bytes(word) for word in words), self.database) for words in commands]
+        if self.lent is None or not self.lent.may_change(effects):
+            return await self.ask(commands)
+        saved = await self.lent.save(effects)
+        if saved is None:
+            raise self.lent.refusal
+        try:
+            return await self.ask(commands)
+        finally:
+            self.lent.after(saved)
+
+    async def begin(self) -> None:
+        """Count what is written from now on to a run; on a store that is lent no two are at the same time.
+
+        Raises:
+            Unavailable: when another command does not end its run there.
+
+        """
+        if self.lent is None:
+            return
+        if not await self._turn.take(_TURN_SECONDS):
+            message = f"another run of gateway-stress uses the store at {self.address[0]}:{self.address[1]}"
+            raise Unavailable(message, "wait until it has ended, or name another store")
+        await self.lent.begin()
+
     async def is_empty(self, key: str) -> bool:
         """Tell whether a key is not there, or is an empty text or stream.
 
@@ -135,6 +187,10 @@ class Store:
             Unavailable: when it refuses to delete.
 
         """
+        if self.lent is not None:
+            told = await self.change(commands)
+            await self.forget(keys)
+            return told
         here = {name for at, name in keys if at == self.database and (at, name) not in self._first}
         replies = await self._run([*commands, *_deleting(here)], self.database)
         found = _checked(replies[: len(commands)])
@@ -155,21 +211,30 @@ class Store:
                 self._first[database, name] = value if left == _LASTS and isinstance(value, bytes) else None
 
     async def empty(self) -> None:
-        """Delete everything in a server that was started here."""
+        """Delete everything in a server that was started here; one that is lent holds what it did at first."""
         self._first.clear()
+        if self.lent is not None:
+            await self.lent.give_back(all_of_it=True)
         if self.valkey is not None:
             await self.ask([("FLUSHALL",)])
 
     async def forget(self, keys: Collection[Key]) -> None:
         """Delete keys, but those that were there when the Gateway had started: they hold again what they held.
 
-        A store that is lost keeps them: that it is lost is told elsewhere.
+        In a store that is lent it is every key that was written in the run, and before it. A store that is lost keeps
+        them: that it is lost is told elsewhere.
 
         Raises:
             Unavailable: when it refuses.
 
         """
         with suppress(StoreLost):
+            if self.lent is not None:
+                try:
+                    await self.lent.give_back()
+                finally:
+                    self._turn.give()
+                return
             for database in sorted({database for database, _ in keys}):
                 names = {name for at, name in keys if at == database}
                 kept = {name: value for name in names if (value := self._first.get((database, name))) is not None}
@@ -198,7 +263,13 @@ class Store:
         return [name.decode("utf-8", "backslashreplace") for name in names]  # type: ignore[attr-defined]
 
     async def close(self) -> None:
-        """Disconnect, and end the server if it was started here."""
+        """Disconnect, and end the server if it was started here; one that is lent has all back that it held."""
+        if self.lent is not None:
+            with suppress(Unavailable):  # `owing` tells
+                await self.lent.give_back(all_of_it=True)
+            self._turn.give()
+            if owing := self.lent.owing:
+                self.notes.append(f"the store did not take back what it held: see {', '.join(owing)}")
         for link in self._links.values():
             await link.close()
         if self.valkey is not None:
@@ -268,6 +339,10 @@ class _Link:
     async def close(self) -> None:
         """Disconnect."""
         await self._connection.disconnect()
+
+
+def _bytes(word: str | bytes) -> bytes:
+    return word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word
 
 
 def _deleting(names: Collection[str]) -> list[Command]:

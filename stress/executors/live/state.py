@@ -10,10 +10,9 @@ from redis.exceptions import ResponseError
 from stress.config.kube_keys import KubeCleanup, KubeExpiry, KubeRecords, KubeWriter
 from stress.config.placeholders import fill
 from stress.config.target_parts import Hits, Put
-from stress.core.errors import Fault, UsageFault
+from stress.core.errors import Fault, StoreLost, UsageFault
 from stress.core.trace import Snapshot
 from stress.executors.environment import commands
-from stress.executors.live.redis import StoreLost
 from stress.executors.observe import at_once, snapshot, stored, texts
 from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
 from stress.protocols.kube.requests import KubeEffect, touches_of
@@ -65,6 +64,10 @@ class State:
             UsageFault: when Redis refuses a command, or one names a key that is there in a Redis of the user's own.
 
         """
+        if self._redis is not None:
+            await self._redis.begin()
+        if self._kube is not None:
+            self._kube.kept.begin()
         for at, one in enumerate(self._target.each_run):
             if isinstance(one, Put):
                 written.update(await self._put(at, fill(one.redis, **values)))
@@ -81,7 +84,7 @@ class State:
             if not (self._redis.embedded or self._redis.scratch) and (await self._redis.ask([("EXISTS", *keys)]))[0]:
                 hint = "let its key hold {fresh}, or say `scratch: true` of the store"
                 raise UsageFault([Fault(place, f"each_run: {' '.join(words)}: its key is there already", hint)])
-            await self._redis.ask([words])
+            await self._redis.change([words])
         except ResponseError as error:
             hint = "write a command that names its keys, such as [SET, key, value]"
             raise UsageFault([Fault(place, f"each_run: {' '.join(words)}: {error}", hint)]) from None
@@ -114,7 +117,7 @@ class State:
                     replies = await self._redis.read_and_forget(asked, _keys(forget))
                     forget.clear()
                 else:
-                    replies = await self._redis.ask(asked)
+                    replies = await self._redis.change(asked)
                 asked = reading.send(replies)
         except StopIteration as stop:
             found: Snapshot = stop.value
@@ -151,7 +154,7 @@ class State:
         part = getattr(self._target.environment, actor)
         if not isinstance(part, KubeCleanup | KubeExpiry | KubeWriter):
             assert self._redis is not None  # noqa: S101 - a target with such a part has it
-            return await self._redis.ask(commands(self._target, actor, values["fingerprint"], values["fresh"]))
+            return await self._redis.change(commands(self._target, actor, values["fingerprint"], values["fresh"]))
         assert self._kube is not None  # noqa: S101 - as above
         found = await self._acted_on(part, values)
         if isinstance(part, KubeCleanup):

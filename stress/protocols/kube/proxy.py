@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from stress.protocols.gate import Gate
     from stress.protocols.kube.http import Headers
+    from stress.protocols.outbox import Keeper
 
 _CONNECT_SECONDS = 5.0
 
@@ -61,7 +62,8 @@ class KubeProxy:
     """Listens on loopback for one replica and connects each of its connections to the API server.
 
     ``outdated`` are the collections, with selectors, whose watch was told that its version is gone: what it lists anew
-    passes, as its first list did, until it watches again.
+    passes, as its first list did, until it watches again. ``keeper`` saves what requests may change before they reach
+    the server.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class KubeProxy:
         self.server = server
         self.rules = KubeRules() if rules is None else rules
         self.watches = Watches(gate) if watches is None else watches
+        self.keeper: Keeper | None = None
         self.channels: set[KubeChannel] = set()
         self.outdated: set[tuple[str, tuple[str, ...]]] = set()
         self._listener: asyncio.Server | None = None

@@ -20,6 +20,7 @@ from stress.protocols.kube.parked import KubeFrame, Passing
 from stress.protocols.kube.replies import document, meta
 from stress.protocols.kube.requests import effect_of
 from stress.protocols.kube.returning import Return
+from stress.protocols.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ class KubeChannel(asyncio.Protocol):
         self._news: list[Frame] = []
         self._requests = RequestParser()
         self._return = Return(self)
-        self._early: list[bytes] = []
+        self._outbox = Outbox(proxy.keeper, lambda: None, self.abort)  # its own pace sees to what is full
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -142,8 +143,7 @@ class KubeChannel(asyncio.Protocol):
         if transport.is_closing():
             return
         self._server = transport
-        transport.writelines(self._early)
-        self._early.clear()
+        self._outbox.connected(transport)
         self._pace()
 
     def data_received(self, data: bytes) -> None:
@@ -198,11 +198,8 @@ class KubeChannel(asyncio.Protocol):
         if self.gate.passing is not None and not waited:
             self.gate.passing.append(Passing((frame.effect,)))
         self._return.sent(frame, waited=waited)
-        if self._server is not None:
-            self._server.write(frame.raw)
-            return
-        self._early.append(frame.raw)
-        if self._task is None:
+        self._outbox.send(frame.raw, (frame,))
+        if self._server is None and self._task is None:
             self._connect()
 
     def eof_received(self) -> bool:
@@ -261,7 +258,7 @@ class KubeChannel(asyncio.Protocol):
         stop = self._slow or self._return.held_bytes > HELD_BYTES
         self._return.pause(paused=stop)
         _read(self._server, wanted=not stop)
-        waiting = sum(len(frame.raw) for frame in (*self.parked, *self._fresh)) + sum(map(len, self._early))
+        waiting = sum(len(frame.raw) for frame in (*self.parked, *self._fresh)) + self._outbox.size
         _read(self._client, wanted=not self._stopped and waiting <= HELD_BYTES)
 
     def pause_writing(self) -> None:
@@ -295,6 +292,7 @@ class KubeChannel(asyncio.Protocol):
     def server_lost(self) -> None:
         """The server hung up. What was on its way is lost; else a new connection serves what is parked."""
         self._server = None
+        self._outbox.lost()
         if self._aborted:
             return
         watching = self.listens
@@ -315,6 +313,7 @@ class KubeChannel(asyncio.Protocol):
     def abort(self) -> None:
         """End both connections now."""
         self._aborted = True
+        self._outbox.close()
         self.proxy.channels.discard(self)
         for frame in self._return.end():
             _done(frame)

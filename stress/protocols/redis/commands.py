@@ -62,6 +62,7 @@ class Command:
 
     ``passes`` says that it has no effect of its own: background, or queued by an open MULTI. ``effects`` are the
     commands that take effect with it (those queued before it for an EXEC), ``watched`` those whose keys it also reads.
+    ``ran`` is what the server does for it, which it does for background too.
     """
 
     request: Request
@@ -70,6 +71,7 @@ class Command:
     awaited: Awaited | None = None
     effects: tuple[Effect, ...] = ()
     watched: tuple[Effect, ...] = ()
+    ran: tuple[Effect, ...] = ()
 
     @property
     def name(self) -> str:
@@ -260,8 +262,8 @@ class ConnectionState:
         """Take in one request; give what it means here."""
         args = request.args
         if self.plain(args):
-            passes = background(args, rules)
-            return Command(request, passes, False, _ONE, () if passes else (Effect(args, self.database),))  # noqa: FBT003 - hot path
+            passes, own = background(args, rules), (Effect(args, self.database),)
+            return Command(request, passes, False, _ONE, () if passes else own, (), own)  # noqa: FBT003 - hot path
         passes, name = self.passes((request,), rules), verb(args)
         awaited = self._await(name, args)
         if self._queued is not None and name not in (b"EXEC", b"DISCARD", b"RESET"):
@@ -271,10 +273,10 @@ class ConnectionState:
         queued, watched = self._end_transaction(name)
         self._change(name, args)
         if name == b"EXEC":
-            return Command(request, passes, awaited=awaited, effects=queued, watched=watched)
-        effects = (Effect(args, self.database),) if args and not passes else ()
+            return Command(request, passes, awaited=awaited, effects=queued, watched=watched, ran=queued)
+        ran = (Effect(args, self.database),) if args else ()
         blocking = awaited is not None and is_blocking(args)
-        return Command(request, passes, blocking, awaited, effects)
+        return Command(request, passes, blocking, awaited, () if passes else ran, ran=ran)
 
     def _queue(self, name: bytes, args: tuple[bytes, ...]) -> None:
         assert self._queued is not None  # noqa: S101 - only called inside a transaction

@@ -12,7 +12,7 @@ from stress.protocols.redis.commands import Awaited, Unit, verb
 from stress.protocols.redis.outcomes import of_command, of_transaction, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stress.protocols.redis.commands import Command
 
@@ -45,13 +45,15 @@ class RedisFrame(Frame):
 class Owed:
     """Replies that the server owes: ``left`` of them, to a parked frame or (None) to what passed.
 
-    ``command`` is a command that waits at the server although the gate was open when it came.
+    ``command`` is a command that waits at the server although the gate was open when it came. ``saved`` is what was
+    saved before it was sent, where the store is lent.
     """
 
     left: int
     frame: RedisFrame | None
     awaited: Awaited
     command: Command | None = None
+    saved: tuple[object, ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,6 +76,10 @@ class Debts:
     def first(self) -> Owed | None:
         """What the next reply is for."""
         return self._owed[0] if self._owed else None
+
+    def last_of(self, commands: Sequence[Command]) -> Owed | None:
+        """Give what the last reply is for, where it is of the last of these commands."""
+        return self._owed[-1] if commands and commands[-1].awaited is not None else None
 
     @property
     def waits(self) -> bool:
@@ -107,8 +113,10 @@ class Debts:
             if command.awaited is not None:
                 self._owed.append(Owed(command.awaited.replies, frame, command.awaited))
 
-    def paid(self, replies: int) -> None:
-        """Take off what came of the first debt."""
+    def paid(self, replies: int) -> bool:
+        """Take off what came of the first debt; tell whether that is all of it."""
         self._owed[0].left -= replies
-        if not self._owed[0].left:
-            self._owed.popleft()
+        if self._owed[0].left:
+            return False
+        self._owed.popleft()
+        return True

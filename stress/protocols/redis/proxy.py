@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from stress.protocols.gate import Gate
+    from stress.protocols.outbox import Keeper
 
 _ROUNDS = 2
 """How often to ask the server something before all that was sent to it earlier is known to be served and answered.
@@ -26,7 +27,10 @@ first answer shows that the round is over in which it saw what was sent before; 
 
 
 class RedisProxy:
-    """Listens on loopback for one replica and connects each of its connections to the server."""
+    """Listens on loopback for one replica and connects each of its connections to the server.
+
+    ``keeper`` saves what commands may change before they reach a store that is lent.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class RedisProxy:
         self.tls: SSLContext | None = None
         self.background = tuple(background)
         self._ask = ask
+        self.keeper: Keeper | None = None
         self.channels: set[RedisChannel] = set()
         self._listener: asyncio.Server | None = None
         self.port = 0

@@ -45,7 +45,7 @@ class ScriptWatch:
         self._server, self._ask, self._stays, self._tls = server, ask, stays, tls
         self._opening = [*([("AUTH", *login)] if login else []), ("MONITOR",)]
         self._numbers = count(1)
-        self._windows: list[_Window] = []
+        self._windows: list[Window] = []
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -54,29 +54,47 @@ class ScriptWatch:
 
         With a connection that stays, scripts that ran shortly before may be among them, never after.
         """
-        if not await self._open():
-            return await release(), None
-        window = _Window(f"{_END}{id(self):x} {next(self._numbers)}")
-        self._windows.append(window)
+        window = await self.begin()
         try:
             released = await release()
+        except BaseException:
+            await self._forget(window)
+            raise
+        return released, await self.end(window)
+
+    async def begin(self) -> Window | None:
+        """Watch from now on; None where the server does not let us."""
+        if not await self._open():
+            return None
+        window = Window(f"{_END}{id(self):x} {next(self._numbers)}")
+        self._windows.append(window)
+        return window
+
+    async def end(self, window: Window | None) -> list[Run] | None:
+        """Give the scripts that ran since `begin`; None where that can't be known."""
+        try:
             with suppress(Exception):  # whatever a lost server makes of it: who waits for the reply will tell
-                await self._ask("ECHO", window.end)
-                await window.closed.wait()
+                if window is not None:
+                    await self._ask("ECHO", window.end)
+                    await window.closed.wait()
         finally:
+            await self._forget(window)
+        return runs(window.lines) if window is not None and window.complete else None
+
+    async def _forget(self, window: Window | None) -> None:
+        if window is not None:
             self._windows.remove(window)
-            if not self._stays:
-                await self.close()
-        return released, runs(window.lines) if window.complete else None
+        if not self._stays and not self._windows:
+            await self.close()
 
     async def close(self) -> None:
         """Watch no longer, until something is released again."""
         writer, self._writer = self._writer, None
+        reading, self._reading = self._reading, None
         if writer is not None:
             writer.close()
-        if self._reading is not None:
-            await self._reading
-            self._reading = None
+        if reading is not None:
+            await reading
 
     async def _open(self) -> bool:
         """Watch from now on; tell whether the server lets us."""
@@ -106,10 +124,11 @@ class ScriptWatch:
             window.closed.set()
 
 
-class _Window:
+class Window:
     """MONITOR's lines up to one that we asked for ourselves; ``complete`` once that is here."""
 
     def __init__(self, end: str) -> None:
+        """Begin with no line; the last one will hold ``end``."""
         self.end = end
         self.lines: list[bytes] = []
         self.closed = asyncio.Event()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from stress.protocols.acknowledge import acknowledge, bytes_wait
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
+from stress.protocols.outbox import Outbox
 from stress.protocols.redis.commands import Command, ConnectionState, Effect, comes_unseen, finds_nodes, pushed
 from stress.protocols.redis.debts import Debts, RedisFrame
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from stress.protocols.redis.proxy import RedisProxy
 
 _CONNECT_SECONDS = 5.0
-_EARLY_BYTES = 1024 * 1024
 
 
 class RedisChannel(asyncio.Protocol):
@@ -49,7 +49,7 @@ class RedisChannel(asyncio.Protocol):
         self._replies = ReplyParser()
         self._state = ConnectionState()
         self._owed = Debts()
-        self._early: list[bytes] = []
+        self._outbox = Outbox(proxy.keeper, self.pause_client, self.abort)
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -132,6 +132,7 @@ class RedisChannel(asyncio.Protocol):
 
     async def catch_up(self) -> None:
         """Wait until everything that the server has said by now is here."""
+        await self._outbox.emptied()
         await self.proxy.catch_up()
 
     # --- from the Gateway to the server ---------------------------------------------------------------
@@ -153,10 +154,8 @@ class RedisChannel(asyncio.Protocol):
             self.abort()
             return
         self._server = transport
-        transport.writelines(self._early)
-        self._early.clear()
+        self._outbox.connected(transport)
         self.resume_client()
-        self._end()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes of the Gateway in any chunking."""
@@ -180,28 +179,32 @@ class RedisChannel(asyncio.Protocol):
     def _through(self, requests: Sequence[Request]) -> None:
         """Send on what comes while the gate is open."""
         plain, passing = self._state.plain, self.gate.passing
+        follows = passing is not None or self._outbox.keeps
+        commands: list[Command] = []
         for request in requests:
-            if passing is not None:
-                command = self._state.follow(request, self.proxy.background)
-                passing.append(command)
-                self._owed.passed(command)
-            elif plain(request.args):
+            if not follows and plain(request.args):
                 self._owed.plain()
-            else:
-                self._owed.passed(self._state.follow(request, self.proxy.background))
+                continue
+            commands.append(command := self._state.follow(request, self.proxy.background))
+            self._owed.passed(command)
+        if passing is not None:
+            passing += commands
         if requests:
-            self._write(requests[0].raw if len(requests) == 1 else b"".join([request.raw for request in requests]))
+            raw = requests[0].raw if len(requests) == 1 else b"".join([request.raw for request in requests])
+            self._outbox.send(raw, commands, self._owed.last_of(commands))
 
     def _pass(self, commands: Sequence[Command]) -> None:
         for command in commands:
             self._owed.passed(command)
             self.gate.heard.passed[command.name] += 1
-        self._write(b"".join([command.request.raw for command in commands]))
+        self._outbox.send(
+            b"".join([command.request.raw for command in commands]), commands, self._owed.last_of(commands)
+        )
 
     def _transmit(self, frame: RedisFrame) -> None:
         """Send a parked frame to the server."""
         self._owed.released(frame)
-        self._write(frame.raw)
+        self._outbox.send(frame.raw, frame.unit.commands, self._owed.last_of(frame.unit.commands))
         if not frame.replies_left:
             self._replied(frame)
 
@@ -219,14 +222,6 @@ class RedisChannel(asyncio.Protocol):
                 break
         self._end()
 
-    def _write(self, raw: bytes) -> None:
-        if self._server is not None:
-            self._server.write(raw)
-            return
-        self._early.append(raw)
-        if sum(map(len, self._early)) > _EARLY_BYTES:
-            self.pause_client()
-
     def eof_received(self) -> bool:
         """The Gateway will send no more. It may still read: with nothing parked the server is told so in its turn."""
         self._ended = True
@@ -236,8 +231,8 @@ class RedisChannel(asyncio.Protocol):
         return True
 
     def _end(self) -> None:
-        if self._ended and self._server is not None and not self.parked and self._server.can_write_eof():
-            self._server.write_eof()
+        if self._ended and not self.parked:
+            self._outbox.end()
 
     # --- from the server to the Gateway ---------------------------------------------------------------
 
@@ -271,7 +266,8 @@ class RedisChannel(asyncio.Protocol):
         if owed.awaited.name:
             self._state.replied(owed.awaited, reply.value)
             count = owed.left if isinstance(reply.value, ReplyError) else 1  # an error ends a SUBSCRIBE of many
-        self._owed.paid(count)
+        if self._owed.paid(count):
+            self._outbox.replied(owed)
         frame = owed.frame
         if isinstance(reply.value, ReplyError):
             self.gate.heard.error(owed.name, str(reply.value))
@@ -358,6 +354,7 @@ class RedisChannel(asyncio.Protocol):
                 frame.done.set_result(None)
         if self._task is not None:
             self._task.cancel()
+        self._outbox.close()
         if self._server is not None:
             self._server.close()
         self.gate.disconnect(self)

@@ -524,7 +524,7 @@ async def test_an_order_that_is_broken_off_leaves_no_key() -> None:
                 await world.run(Interrupted())
             assert await admin.keys() == [b"theirs"]
             await admin.execute_command("ACL", "SETUSER", "gateway", "-del")  # type: ignore[no-untyped-call]
-            with pytest.raises(Unavailable, match="the store does not let us delete what the Gateway wrote: "):
+            with pytest.raises(Unavailable, match="the store does not let us give back what it holds: "):
                 await world.run(Walk(1))
 
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
+from stress.core.errors import UsageFault
 from stress.core.step import Access, Touch
 from stress.core.trace import Kind
 from stress.engine.case import Pair
@@ -86,17 +87,16 @@ async def test_a_key_shows_in_the_run_whose_branch_touches_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_undeclared_key_in_a_store_of_ones_own_ends_the_search(valkey: Valkey) -> None:
-    """Coverage is claimed by declared keys there, so one that is not is named; what the run wrote is deleted."""
-    async with WireWorld(scenario(), target(url=valkey.url)) as world:
-        result = await Pair(None, world, Limits(20.0, 500)).result()
-    assert str(result.verdict.ruling) == "inconclusive"
-    assert result.verdict.reason == (
-        "a script touches hits:{fresh}, which it does not declare, in a store that was not started here: "
-        "let it take its keys from KEYS, or say stores.redis.scratch: true"
-    )
+async def test_an_undeclared_key_in_a_store_of_ones_own_is_refused(valkey: Valkey) -> None:
+    """A script may change there what nobody has saved: as soon as one is seen it is named, and all is as it was."""
     async with Redis.from_url(valkey.url) as redis:
-        assert await redis.keys() == []
+        await redis.set("theirs", 1)
+        with pytest.raises(
+            UsageFault, match=r"a script touches hits:\w+, which it does not declare, in a store that was"
+        ):
+            async with WireWorld(scenario(), target(url=valkey.url)) as world:
+                await Pair(None, world, Limits(20.0, 500)).result()
+        assert await redis.keys() == [b"theirs"]
 
 
 @pytest.mark.asyncio
