@@ -22,7 +22,10 @@ _NOTHING: Json = {}
 
 
 def fill(value: Any, schema: Json, *, top: bool = True) -> None:  # noqa: ANN401 - whatever stands in an object
-    """Put in defaults and take out fields that the schema does not know, in place."""
+    """Put in defaults, take out fields that the schema does not know and nulls where it allows none, in place.
+
+    As Kubernetes does it: a null where a field is not nullable is its default, or nothing; items of lists stay.
+    """
     if isinstance(value, dict):
         _fill_fields(value, schema, top=top)
     elif isinstance(value, list) and (items := schema.get("items")):
@@ -38,15 +41,22 @@ def _fill_fields(value: Json, schema: Json, *, top: bool) -> None:
         if "default" in field and value.get(name) is None and not (name in value and field.get("nullable")):
             value[name] = json.loads(json.dumps(field["default"]))
         if name in value:
-            fill(value[name], field, top=False)
+            _fill_field(value, name, field)
     others = schema.get("additionalProperties")
     if isinstance(others, dict):
         for name in value.keys() - fields.keys():
-            fill(value[name], others, top=False)
+            _fill_field(value, name, others)
     elif not others and not schema.get(_UNKNOWN):
         system = _SYSTEM if top or schema.get(_EMBEDDED) else ()
         for name in [name for name in value if name not in fields and name not in system]:
             del value[name]
+
+
+def _fill_field(value: Json, name: str, schema: Json) -> None:
+    if value[name] is None and not schema.get("nullable"):
+        del value[name]
+    else:
+        fill(value[name], schema, top=False)
 
 
 def faults(value: Any, schema: Json, path: str = "", old: Any = None) -> Iterator[Cause]:  # noqa: ANN401 - as above

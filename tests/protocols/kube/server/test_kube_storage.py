@@ -253,6 +253,31 @@ def test_a_custom_resource_is_filled_and_pruned(api: Api) -> None:
     assert api.ask("POST", THINGS, sent)[1]["spec"] == {"list": [{"n": 1}], "map": {"k": {"n": 1}}}
 
 
+def test_a_null_where_none_is_allowed_is_left_out(api: Api) -> None:
+    """A field that is not nullable takes its default, or goes; where it is required, that is what is refused.
+
+    Kubernetes documentation, "Extend the Kubernetes API with CustomResourceDefinitions", defaulting and nullable.
+    """
+    text = {"type": "string"}
+    fields = {"s": text, "n": {"type": "integer", "default": 3}, "kept": {**text, "nullable": True}}
+    inner = {"type": "object", "properties": fields}
+    define(api, {**fields, "o": inner, "map": {"type": "object", "additionalProperties": text}})
+    nulls = dict.fromkeys(fields)
+    sent = thing("t", {**nulls, "o": nulls, "map": {"k": None, "l": "x"}})
+    left = {"n": 3, "kept": None}
+    found = api.ask("POST", THINGS, sent)[1]
+    assert found["spec"] == {**left, "o": left, "map": {"l": "x"}}
+    found["spec"] = {"s": None, "o": {"s": "x", "n": None}}
+    assert api.ask("PUT", f"{THINGS}/t", found)[1]["spec"] == {"n": 3, "o": {"s": "x", "n": 3}}
+
+
+def test_a_null_in_a_required_field_is_missing(api: Api) -> None:
+    """The refusal says so, as for a field that was not sent."""
+    define(api, {"o": {"type": "object", "required": ["s"], "properties": {"s": {"type": "string"}}}})
+    code, refused = api.ask("POST", THINGS, thing("t", {"o": {"s": None}}))
+    assert (code, refused["message"]) == (422, 'Thing.example.com "t" is invalid: spec.o.s: Required value')
+
+
 def test_a_rule_that_a_field_must_not_change_is_kept(api: Api) -> None:
     """`self == oldSelf` refuses an update of the field with the message of the definition."""
     rule = {"rule": "self == oldSelf", "message": "fixed"}
