@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 LONG_SECONDS = 3.0
 """Cases that take longer run in `make test-cases` alone."""
+NIGHTLY = pytest.mark.skipif(os.environ.get("STRESS_NIGHTLY") != "1", reason="a variant: STRESS_NIGHTLY=1 runs it")
 _LINE = re.compile(
-    r"(?P<case>[^/]+)/(?P<target>\S+) (?P<codes>[\d,]+) (?P<seconds>[\d.]+)s"
+    r"(?P<case>[^/]+)/(?P<target>\S+) (?P<codes>[\d,]+) (?P<seconds>[\d.]+)s(?P<nightly> nightly)?"
     r"( budget=(?P<budget>\d+))?( replay=(?P<times>\d+))?( !(?P<never>.+))?"
 )
 
@@ -54,6 +56,7 @@ def _read() -> Iterator[object]:
         rest = (parts["budget"] or "", int(parts["times"] or 0), parts["never"] or "")
         expected = Expected(parts["case"], parts["target"], codes, *rest)
         marks = [pytest.mark.cases] if float(parts["seconds"]) > LONG_SECONDS else []
+        marks += [NIGHTLY] if parts["nightly"] else []
         yield pytest.param(expected, id=f"{expected.case}/{expected.target}", marks=marks)
 
 

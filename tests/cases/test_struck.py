@@ -15,7 +15,7 @@ import pytest
 from commands import GATEWAYS, command, own_files
 
 NIGHTLY = os.environ.get("STRESS_NIGHTLY") == "1"
-TIMES = 20 if NIGHTLY else 2
+TIMES = 20 if NIGHTLY else 1
 """How often each fault strikes."""
 MOST = 80
 """The last store command before which one may: sixteen are sent before the search, and a hundred in it."""
