@@ -10,8 +10,6 @@ from stress.core.verdict import counted
 if TYPE_CHECKING:
     from stress.report.events import Result
 
-_ACTORS = ("clock", "expiry", "cleanup", "writer")
-
 
 def in_words(invariant: str) -> str:
     """Say what a check demands; nothing of one that has no words here."""
@@ -29,8 +27,6 @@ def uncontrolled(result: Result) -> list[str]:
         told.append("Nothing was run on the wire.")
     if scenario.before:
         told.append(f"{counted(scenario.before, 'request')} came before the others and ran freely.")
-    if idle := [actor for actor in _ACTORS if actor not in scenario.actors]:
-        told.append(f"Not acting in this scenario: {', '.join(idle)}.")
     if any(one.shared_only for one in evidence):
         told.append("It is assumed that requests share only the store.")
     crossed = (finding.trace.crossed_second for finding in result.findings)
