@@ -118,11 +118,11 @@ class Tally:
         # The second began before the move in which it was noticed, or while that move was under way.
         places = (index, index + 1) if "clock" in self._world.scenario.actors else ()
         timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in places]
-        crossed = 0
+        crossed = True
         for number, moves in enumerate((*[order.moves] * _AS_IT_WAS, *timed), start=1):
             trace = await follow(replace(order, moves=moves), self._world)
             violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
-            crossed += moves is order.moves and trace.crossed_second is not None
+            crossed = crossed and (moves is not order.moves or trace.crossed_second is not None)
             if violations and (trace.crossed_second is None or number >= _AS_IT_WAS):
                 if moves is not order.moves:
                     self.notes.append("fails only where the clock goes into another second during the run")

@@ -100,7 +100,8 @@ class Fair(Drive):
         It ends too at the end of a repetition after so many ``seconds``, or, where it was let go because nobody else
         could (``forced``), once another can. Give how many steps it took, and whether it asks the same still.
         """
-        until, times = time.perf_counter() + seconds, 1
+        begun, times = time.perf_counter(), 1
+        until = begun + seconds
         others = sum(one.actor != actor for one in self._frames)
         more = False
         while not self._faulty():
@@ -125,6 +126,7 @@ class Fair(Drive):
             text, reply = self._record.again(last.event, frame, times)
             request.done[-1] = plain(f"{text} -> {reply}")
             await self._until_shown(request)
+        self.taken.blocked(time.perf_counter() - begun, actor)
         return times, more
 
     def _widen(self, event: int, loop: Loop) -> None:
