@@ -235,8 +235,12 @@ class Alone(Fair):
         """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
         begun, waits = time.perf_counter(), self._world.waits
         timers = [waits.timer(one) + LOOKS * GLANCE_SECONDS for one in self._world.replicas.values()]
+        patience, timer = begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))
+        if timer > patience:
+            with self.taken.apart():
+                return await self._woken(timer)
         try:
-            return await self._woken(max(begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))))
+            return await self._woken(patience)
         finally:
             self.taken.blocked(time.perf_counter() - begun)
 

@@ -56,26 +56,31 @@ def about(moves: Sequence[Move], unanswered: Collection[str]) -> str:
 
 
 class Taken:
-    """How long one run has taken so far, without waits for the clock and one patience for each blocked request."""
+    """How long one run has taken so far, without known waits and one patience for each blocked request."""
 
     def __init__(self, patience: float) -> None:
         """Begin now; ``patience`` is in seconds."""
         self._patience, self._begun = patience, time.perf_counter()
         self._apart = self._waited = 0.0
+        self._since = math.inf  # when it began to wait for a time that is known
         self._waiters: set[str] = set()
 
     @property
     def seconds(self) -> float:
         """For how many seconds it has gone on."""
         waited = min(self._waited, self._patience * len(self._waiters))
-        return time.perf_counter() - self._begun - self._apart - waited
+        now = time.perf_counter()
+        return now - self._begun - self._apart - max(0.0, now - self._since) - waited
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Wait for the clock."""
-        begun = time.perf_counter()
-        yield
-        self._apart += time.perf_counter() - begun
+        """Wait for the clock, or for a timer of a process that is known."""
+        self._since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._apart += time.perf_counter() - self._since
+            self._since = math.inf
 
     def blocked(self, seconds: float, actor: str = "") -> None:
         """Count what was waited until a request was known to be blocked, or for anyone of those to go on."""
