@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,9 @@ MARKS = ("unmeasured", "measured_once")
 
 # What the first child compiles the others read: without this each compiles aiohttp anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Under `nohup` it is ignored, and children inherit that: those that are to end by it would not.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("steady")
