@@ -73,6 +73,12 @@ class Odd(str):
     __slots__ = ()
 
 
+class CutOff(Odd):
+    """A fault that says that a run was ended because its search was over: it says nothing of the target."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the Gateway told one client.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stress.checks import cause, run_checks
 from stress.core.outcome_map import Outcomes
 from stress.core.step import Move, letters
+from stress.core.trace import CutOff
 from stress.engine.behaviour import Behaviour
 from stress.engine.odd import OddRuns
 from stress.engine.running import doubt, follow, none_accepted, order_of, sequential
@@ -76,11 +77,13 @@ class Tally:
     def skips(self, trace: Trace, *, beside: bool = False) -> bool:
         """Count a run from which nothing follows, if it is one, so that the search goes on without it.
 
-        That is an odd one, and ``beside`` the search any that was not followed to its end.
+        That is an odd one, and ``beside`` the search any that was not followed to its end. One that was ended with the
+        search is not counted.
         """
         if not (trace.odd or (beside and trace.fault)) or self._world.broken:
             return False
-        self.odd.add(trace)
+        if not isinstance(trace.fault, CutOff):
+            self.odd.add(trace)
         self.last = trace
         return True
 

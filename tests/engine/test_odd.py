@@ -11,7 +11,7 @@ from conftest import scenario_of, target_of
 from stress.config.scenario import Scenario
 from stress.core.errors import Untested
 from stress.core.step import START, Move
-from stress.core.trace import Odd
+from stress.core.trace import CutOff, Odd
 from stress.core.verdict import judge
 from stress.engine import running
 from stress.engine.beforehand import Beforehand
@@ -64,14 +64,24 @@ class Spoilt(ModelWorld):
 
     odd: Collection[int] = ()
     ran = 0
+    fault: Odd = Odd(AMBIGUOUS)
 
     def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run it, and let it end so."""
         trace = super().run(explorer, fresh, also)
         self.ran += 1
         if self.ran in self.odd:
-            trace.fault = Odd(AMBIGUOUS)
+            trace.fault = self.fault
         return trace
+
+
+@pytest.mark.asyncio
+async def test_a_run_that_was_ended_with_its_search_makes_nothing_unstable() -> None:
+    """It is left out, so that the search is not exhausted; how many there were says nothing of the target."""
+    world = Spoilt(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
+    world.odd, world.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as the search was over")
+    covered = await Search(world, Limits(20.0, 400)).run()
+    assert (covered.fault, covered.notes, covered.evidence.exhausted) == ("", [], False)
 
 
 @pytest.mark.asyncio

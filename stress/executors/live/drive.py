@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.errors import StoreLost
 from stress.core.step import START, Move, letters
-from stress.core.trace import Kind, Odd, Trace
+from stress.core.trace import CutOff, Kind, Odd, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
 from stress.executors.live.answers import Flight
@@ -399,7 +399,8 @@ class Drive(ABC):
         if not self._fault and (self._gate.fault or self._world.site.hurt):
             self._fault = self._death() or self._gate.fault
         if not self._fault and (why := self._world.pace.over(self.taken)):
-            self._fault = Odd(f"the run was ended after {why}: {about(self._record.moves, self._waiting)}")
+            ended = CutOff if self._world.pace.past else Odd
+            self._fault = ended(f"the run was ended after {why}: {about(self._record.moves, self._waiting)}")
         return bool(self._fault)
 
     def _death(self) -> str:

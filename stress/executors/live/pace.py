@@ -42,7 +42,12 @@ class Pace:
         """Say for how long a run may go on that has taken too long, and why; nothing while it may."""
         if taken.seconds > self.limit:
             return f"{self.limit:.3g} s, {_TIMES} times what others took or {_LEAST_SECONDS:g} s"
-        return f"{taken.seconds:.3g} s, as the search was over" if time.perf_counter() > self.until else ""
+        return f"{taken.seconds:.3g} s, as the search was over" if self.past else ""
+
+    @property
+    def past(self) -> bool:
+        """Whether any run has to end, as the search is over."""
+        return time.perf_counter() > self.until
 
     def end(self, seconds: float) -> None:
         """Let no run go on for longer than a run may at least after so many ``seconds`` from now."""
