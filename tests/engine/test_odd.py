@@ -80,7 +80,7 @@ async def test_a_run_that_was_ended_with_its_search_makes_nothing_unstable() -> 
     """It is left out, so that the search is not exhausted; how many there were says nothing of the target."""
     world = Spoilt(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
     world.odd, world.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as the search was over")
-    covered = await Search(world, Limits(20.0, 400)).run()
+    covered = await Search(world, Limits(1.0, 400)).run()
     assert (covered.fault, covered.notes, covered.evidence.exhausted) == ("", [], False)
 
 
