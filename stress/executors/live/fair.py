@@ -50,8 +50,9 @@ class Fair(Drive):
     async def _apply(self, move: Move) -> None:
         await super()._apply(move)
         for frame, loop in () if self._faulty() else self._polling.unknown(self._frames, self._requests):
-            await self._probe(frame, loop)
-            return
+            if not self._behind(frame.actor):
+                await self._probe(frame, loop)
+                return
 
     async def _probe(self, frame: Frame, loop: Loop) -> None:
         """Find out how a loop ends while nobody else is let go.
@@ -83,7 +84,7 @@ class Fair(Drive):
             forced = ends is Ends.LATE
             seconds = self._world.patience if forced else _GENEROUS * POLL_SECONDS
             times, more = await self._again(move.actor, loop, seconds, forced=forced)
-            if more and not forced:
+            if more and not forced and not self._behind(move.actor):
                 self._fault = self._fault or f"{asked_again(loop, move.actor)} for {seconds:g} s, not less as before"
         request = self._requests[move.actor]
         if same(loop.at(times - 1), request.tries[-1].frame):
@@ -97,8 +98,9 @@ class Fair(Drive):
     async def _again(self, actor: str, loop: Loop, seconds: float, *, forced: bool = False) -> tuple[int, bool]:
         """Let a request that was let go ask the same again until it sees a change or gives up.
 
-        It ends too at the end of a repetition after so many ``seconds``, or, where it was let go because nobody else
-        could (``forced``), once another can. Give how many steps it took, and whether it asks the same still.
+        It ends too where another's command must go first on its connection, and at the end of a repetition after so
+        many ``seconds``, or, where it was let go because nobody else could (``forced``), once another can. Give how
+        many steps it took, and whether it asks the same still.
         """
         begun, times = time.perf_counter(), 1
         until = begun + seconds
@@ -112,6 +114,9 @@ class Fair(Drive):
                 break
             frame = own[0]
             if asked(frame) != asked(loop.at(times)):
+                break
+            if self._behind(actor):
+                more = True
                 break
             late = time.perf_counter() > until or (forced and sum(one.actor != actor for one in self._frames) > others)
             if times % len(loop.tries) == 0 and late:
@@ -128,6 +133,11 @@ class Fair(Drive):
             await self._until_shown(request)
         self.taken.blocked(time.perf_counter() - begun, actor)
         return times, more
+
+    def _behind(self, actor: str) -> bool:
+        """Tell whether a command of a request waits behind another's on the same connection."""
+        parked = [one for one in self._frames if one.actor == actor and one.step is not None]
+        return any(all(head is not one for head in one.channel.heads()) for one in parked)
 
     def _widen(self, event: int, loop: Loop) -> None:
         """Let a step touch all that its loop does: who writes any of it decides whether the loop is one step."""
