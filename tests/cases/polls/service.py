@@ -1,8 +1,8 @@
 """Counts a hit under a lock; who does not get the lock sleeps and asks again.
 
 HOW says by what it asks. ``set``: SET NX, ``one``: the same, all requests on one connection, ``jitter``: with sleeps of
-10 to 250 ms, ``get``: GET until there is none, then SET NX, ``two``: GET of a stop sign, then of the lock, ``script``: a
-script that takes it, as ``ttl``, whose reply says for how long the lock lasts, ``watch``: no lock, WATCH to EXEC until
+10 to 250 ms, ``get``: GET until there is none, then SET NX, ``two``: GET of a stop sign, then of the lock, ``script``:
+one that takes it, as ``ttl``, whose reply says for how long the lock lasts, ``watch``: no lock, WATCH to EXEC until
 nobody came between. TRIES: how often it asks before it answers 503 (0: without end).
 
 MODE=racy reads the count before it has the lock; with ``get`` it takes the lock by SET alone, with ``watch`` unwatched.
