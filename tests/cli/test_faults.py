@@ -391,7 +391,6 @@ HANGS = "the Gateway hangs: A, B show neither a step nor an answer for 0.1 s"
     ("mode", "line", "story"),
     [
         ("silent", HANGS, "A start, A blocked, B start, B blocked"),
-        ("late", HANGS, "A start, A blocked, B start, B blocked"),
         ("deaf", HANGS, "A start, A blocked, B start, B blocked"),
         ("silent-after-a-step", HANGS, "A start, A GET, A blocked, B start, B GET, B blocked"),
         ("die-after-a-step", "Gateway 1 died (killed by signal 6)", "A start, A GET"),
@@ -417,6 +416,14 @@ def test_a_gateway_that_can_not_be_followed_is_inconclusive(
     assert [re.sub(r"byte \d+", "byte N", fault) for fault in result["faults"]] == [line]
     assert (result["verdict"], ", ".join(events)) == ("inconclusive", story)
     assert re.sub(r"byte \d+", "byte N", said.lines[0]) == f"inconclusive: two-at-once on own: {line}"
+
+
+@pytest.mark.unmeasured
+def test_requests_that_sleep_for_longer_than_the_patience_meet_when_they_wake(tmp_path: Path, store: Redis) -> None:
+    """Each sleeps before its first command, one a little later than the other: their race is found, and replays."""
+    said = stress(tmp_path, *own_files(tmp_path, "late", more=on(store)))
+    assert (said.code, said.lines[0]) == (1, "RACE one_created_answer: two-at-once on own")
+    assert "failed again in 3 of 3 replays" in said.out
 
 
 @pytest.mark.unmeasured

@@ -238,11 +238,28 @@ class Alone(Fair):
         patience, timer = begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))
         if timer > patience:
             with self.taken.apart():
-                return await self._woken(timer)
+                return await self._woken(timer) and await self._all_woken()
         try:
             return await self._woken(patience)
         finally:
             self.taken.blocked(time.perf_counter() - begun)
+
+    async def _all_woken(self) -> bool:
+        """Wait, once a sleeper has woken, for others whose sleep began later: else no schedule has them side by side.
+
+        That is at most as long as it took to know that they sleep.
+        """
+        until = time.perf_counter() + max(self._world.patience, self.taken.waited)
+        while time.perf_counter() < until and not self._faulty():
+            if all(one.answered or self._shows(one) for one in self._requests.values() if one.task is not None):
+                break
+            seen = self._signal.count
+            for replica in self._world.replicas.values():
+                if self._gate.unsettled(replica.number):
+                    await self._world.waits.calm(replica, self._signal)
+                    await self._take_in(replica)
+            await self._signal.wait(seen, until - time.perf_counter())
+        return True
 
     async def _woken(self, deadline: float) -> bool:
         self._running = None

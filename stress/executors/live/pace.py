@@ -77,6 +77,11 @@ class Taken:
         now = time.perf_counter()
         return now - self._begun - self._apart - max(0.0, now - self._since) - waited
 
+    @property
+    def waited(self) -> float:
+        """For how many seconds it was waited until requests were known to be blocked, or for them to go on."""
+        return self._waited
+
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Wait for the clock, or for a timer of a process that is known."""
