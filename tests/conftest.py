@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,13 @@ def _gateways() -> Generator[None, None, None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replicas, "spawn", start)
         yield
+
+
+@pytest.fixture
+def short_folder() -> Generator[Path, None, None]:
+    """Give a folder for temporary files whose name is short enough for a socket in it (108 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="gs-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

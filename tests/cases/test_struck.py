@@ -57,15 +57,16 @@ def moments(who: str, fault: str) -> list[int]:
     ("who", "fault", "moment"),
     [(who, fault, moment) for who, fault in FAULTS for moment in moments(who, fault)],
 )
-def test_a_fault_at_any_moment_ends_a_run_well(tmp_path: Path, who: str, fault: str, moment: int) -> None:
+def test_a_fault_at_any_moment_ends_a_run_well(
+    tmp_path: Path, who: str, fault: str, moment: int, short_folder: Path
+) -> None:
     """Neither a race nor that it holds: 130 for the harness, else 2, or 69 before the search; why is reported."""
     words = own_files(
         tmp_path, "{redis_port}", program=GATEWAYS / "faulty_gateway.py", arguments=[fault, who, str(moment)]
     )
     target = (tmp_path / "own.yaml").read_text().replace('"{redis_port}", "{redis_port}"', '"{redis_port}"')
     (tmp_path / "own.yaml").write_text(target)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    temporary = short_folder
     words = [*words[:4], "--seconds", SECONDS, "--workers", 1, "--no-examples"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(

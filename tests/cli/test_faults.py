@@ -634,16 +634,15 @@ def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.cases
 @pytest.mark.unmeasured
-def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path) -> None:
+def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path, short_folder: Path) -> None:
     """Its window is closed in the midst of a search: 130, the reports are written, and no temporary file stays."""
     words = own_files(tmp_path, "well")
     with (tmp_path / "two.yaml").open("a") as file:
         file.write("concurrent: 6\n")  # more schedules than there is time for
-    (tmp_path / "temporary").mkdir()
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(tmp_path)
-        os.environ["TMPDIR"] = str(tmp_path / "temporary")
+        os.environ["TMPDIR"] = str(short_folder)
         os.execv(sys.executable, [sys.executable, "-m", "stress.cli.entry", *words[:-1], "60", "--orders", "100000"])  # noqa: S606 - no shell is wanted
     while b" orders, " not in os.read(terminal, 4096):
         pass
@@ -651,7 +650,7 @@ def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
     result, _ = report(tmp_path)
     assert result["faults"] == ["interrupted"]
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list(short_folder.iterdir()) == []
 
 
 def test_what_a_connection_of_ours_raises_is_a_bug_and_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
