@@ -54,14 +54,22 @@ class Finding(NamedTuple):
 async def examine(probes: Sequence[Probe], within: float = LONGEST) -> list[Finding]:
     """Make all probes at the same time; give what they found in their order.
 
-    Each has a thread that nobody waits for at the end: a resolver that hangs can't be interrupted.
+    Each has a thread. It is not waited for where it hangs, as a resolver can't be interrupted; of one that is done the
+    end is seen, until which the resolver keeps its socket.
     """
     loop = asyncio.get_running_loop()
     found = [loop.create_future() for _ in probes]
-    for probe, future in zip(probes, found, strict=True):
-        Thread(target=_look, args=(probe, loop, future), daemon=True).start()
+    threads = [
+        Thread(target=_look, args=(probe, loop, future), daemon=True)
+        for probe, future in zip(probes, found, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
     if found:
         await asyncio.wait(found, timeout=within)
+    for thread, future in zip(threads, found, strict=True):
+        if future.done():
+            thread.join()
     return [
         future.result() if future.done() else _hangs(probe, within) for probe, future in zip(probes, found, strict=True)
     ]
