@@ -19,6 +19,7 @@ from stress.executors.live.attribution import END, Attribution, Request
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.pace import Taken, about
 from stress.executors.live.polling import Polling
+from stress.executors.live.possible import possible
 from stress.executors.live.record import Record, Try, plain
 from stress.schedulers.base import Diverged
 
@@ -139,30 +140,9 @@ class Drive(ABC):
         return self.possible()
 
     def possible(self) -> list[Move]:
-        """List what is possible now: requests by name, then events of watches, then the environment."""
-        found = []
-        steps = [frame for frame in self._frames if any(head is frame for head in frame.channel.heads())]
-        for request in self._requests.values():
-            if request.task is None:
-                found.append(Move(request.actor, START, ""))
-            for frame in steps:
-                if frame.actor == request.actor and frame.step is not None:
-                    found.append(frame.step.move)  # noqa: PERF401 - a loop, as it is asked at every step
-        told = [frame for frame in steps if frame.actor.startswith("watch:")] if self._watched else []
-        if not self._left and not told:
-            return found
-        unfinished = bool(found) or any(not one.answered for one in self._requests.values())
-        # What a watch tells matters, as the clock does, only until the last step of a request.
-        found += sorted(frame.step.move for frame in told if frame.step is not None and unfinished)
-        for name, left in self._left.items():
-            if name == "client":
-                flying = [one.actor for one in self._requests.values() if one.task is not None and not one.answered]
-                found += [Move(f"client:{actor}", "hang-up", "") for actor in flying if left]
-                continue
-            # The clock matters only between the first start and the last answer.
-            if left and (name != "clock" or (unfinished and self._record.moves)):
-                found.append(Move(name, name, "", self._acted[name] + 1))
-        return found
+        """List what is possible now."""
+        begun = bool(self._record.moves)
+        return possible(self._requests.values(), self._frames, self._left, self._acted, begun=begun)
 
     async def _apply(self, move: Move) -> None:
         self._record.moves.append(move)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from stress.core.errors import Unavailable, Untested, UsageFault
@@ -26,6 +26,7 @@ from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.pace import Pace
 from stress.executors.live.preflight import Learned, preflight
 from stress.executors.live.seen import Seen
+from stress.executors.live.usher import TOGETHER_SECONDS, usher
 from stress.processes.child import connections
 
 if TYPE_CHECKING:
@@ -44,15 +45,12 @@ if TYPE_CHECKING:
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
 
-Answered = TypeVar("Answered")
 Begun = TypeVar("Begun", bound="Drive")
 
 _ANSWER_SECONDS = 30.0
 _WARM_PATIENCES = 10
 _MEND_PATIENCES = 2
 """How long a Gateway may go on with server errors before the first order, while it connects to its store."""
-_TOGETHER_SECONDS = 0.01
-_STORE_SECONDS = 5.0
 _SERVER_ERROR = 500
 _MOST_TURNS = 20
 """How often a run is repeated at most in which a service gave its only connection to another request than was asked."""
@@ -305,40 +303,11 @@ class WireWorld:
             for replica in self.replicas.values():
                 await self.waits.calm(replica, self.gate.signal)
 
-    async def escort(self, work: asyncio.Future[Answered], fresh: str, fingerprint: str, written: set[Written]) -> None:
+    async def escort(self, work: asyncio.Future[Any], fresh: str, fingerprint: str, written: set[Written]) -> None:
         """Let everything through while requests are at work, one frame after another; add the keys they write."""
         names = Attribution(self, fresh, fingerprint)
         names.written = written
-        await self._usher(work, names)
-
-    async def _usher(self, work: asyncio.Future[Answered], names: Attribution, *, together: bool = False) -> None:
-        """Let one frame after another through, and note what is written.
-
-        With ``together`` the first frame waits until no more come, so that each request has a connection to the store.
-        """
-        work.add_done_callback(lambda _: self.gate.signal.notify())
-        self.gate.close()
-        try:
-            while together and await self.gate.signal.wait(self.gate.signal.count, _TOGETHER_SECONDS):
-                pass
-            while not work.done():
-                self.gate.check()
-                seen = self.gate.signal.count
-                for number in self.replicas:
-                    for frame in self.gate.settle(number):
-                        await names.note(frame.effects, frame.watched)
-                heads = list(self.gate.heads())
-                for frame in heads:
-                    await self.site.let(frame, names.named, _STORE_SECONDS)
-                    await names.done(frame)
-                if not heads:
-                    await self.gate.signal.wait(seen, _TOGETHER_SECONDS)
-        except asyncio.CancelledError:
-            raise  # the gate stays closed: who interrupts wants nothing more to be written
-        except BaseException:
-            self.gate.reopen()
-            raise
-        self.gate.reopen()
+        await usher(self.site, work, names)
 
     def _connect(self) -> dict[str, Client]:
         """Make one client for each request of an order."""
@@ -360,11 +329,11 @@ class WireWorld:
         own = list(self.clients.items())
         answers = await self._send_to_warm(own)
         while any(map(self._failed, answers)) and time.monotonic() < deadline:
-            await asyncio.sleep(_TOGETHER_SECONDS)
+            await asyncio.sleep(TOGETHER_SECONDS)
             answers = [answer for pair in own for answer in await self._send_to_warm([pair])]
             if not any(map(self._failed, answers)):
                 await self._send_to_warm(own)
-        await asyncio.sleep(2 * _TOGETHER_SECONDS)
+        await asyncio.sleep(2 * TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
         if self.site.death:
@@ -398,7 +367,7 @@ class WireWorld:
         why = "in time"
         try:
             async with asyncio.timeout(_WARM_PATIENCES * self.patience):
-                await self._usher(work, names, together=True)
+                await usher(self.site, work, names, together=True)
                 answers = work.result()
         except TimeoutError:
             self.gate.reopen()
