@@ -91,7 +91,7 @@ class Alone(Fair):
         """Wait up to the settle time for the next step of a request that was answered; without one it is over.
 
         One that did and observed the same before, and was over then, is waited for until its process sleeps without a
-        timer of its own, where the settle time was learned: such a step comes from elsewhere, or late, but not anew.
+        timer of its own, where the settle time was learned: such a step comes from elsewhere, or late, but not again.
         """
         if not (settle := self._world.learned.settle) or self._faulty():
             return
@@ -155,11 +155,8 @@ class Alone(Fair):
         until = time.perf_counter() + MOST_SETTLES * self._world.patience
         while not self._faulty() and not await self._world.site.store.is_empty(key):
             seen = self._signal.count
-            for replica in self._world.replicas.values():
-                if self._gate.unsettled(replica.number):
-                    await self._world.waits.calm(replica, self._signal)
-                    await self._take_in(replica)
-                    return False
+            if await self._news():
+                return False
             if time.perf_counter() > until:
                 self._fault = still_working(f"{key} is not empty", MOST_SETTLES * self._world.patience)
             await self._signal.wait(seen, GLANCE_SECONDS)
@@ -254,11 +251,8 @@ class Alone(Fair):
             if all(one.answered or self._shows(one) for one in self._requests.values() if one.task is not None):
                 break
             seen = self._signal.count
-            for replica in self._world.replicas.values():
-                if self._gate.unsettled(replica.number):
-                    await self._world.waits.calm(replica, self._signal)
-                    await self._take_in(replica)
-            await self._signal.wait(seen, until - time.perf_counter())
+            if not await self._news():
+                await self._signal.wait(seen, until - time.perf_counter())
         return True
 
     async def _woken(self, deadline: float) -> bool:
@@ -267,13 +261,19 @@ class Alone(Fair):
             seen = self._signal.count
             if any(move.actor in self._requests for move in self.moves()):
                 return True  # the store has answered one that waited there
-            for replica in self._world.replicas.values():
-                if self._finished or self._gate.unsettled(replica.number):
-                    await self._world.waits.calm(replica, self._signal)
-                    await self._take_in(replica)
-                    return True
+            if await self._news():
+                return True
             await self._signal.wait(seen, deadline - time.perf_counter())
         return self._faulty()
+
+    async def _news(self) -> bool:
+        """Take in what one replica has shown since, or answered; tell whether any had."""
+        for replica in self._world.replicas.values():
+            if self._finished or self._gate.unsettled(replica.number):
+                await self._world.waits.calm(replica, self._signal)
+                await self._take_in(replica)
+                return True
+        return False
 
     async def _rest(self) -> None:
         """Let everything through and wait for the answers, so that the next run begins at rest.
