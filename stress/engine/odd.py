@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from stress.core.verdict import counted
-
-if TYPE_CHECKING:
-    from stress.core.trace import Trace
 
 _MOST, _SHARE = 20, 0.05
 """How many runs of a search may be skipped, and which part of all of them."""
@@ -32,12 +28,8 @@ class OddRuns:
         """Give how many there are."""
         return len(self._reasons)
 
-    def add(self, trace: Trace) -> None:
-        """Count a run."""
-        self._reasons.append(trace.fault)
-
-    def add_reason(self, reason: str) -> None:
-        """Count a run that was followed to its end and yet shows nothing."""
+    def add(self, reason: str) -> None:
+        """Count a run, by what it ended with or why it shows nothing."""
         self._reasons.append(reason)
 
     @property

@@ -83,7 +83,7 @@ class Tally:
         if not (trace.odd or (beside and trace.fault)) or self._world.broken:
             return False
         if not isinstance(trace.fault, CutOff):
-            self.odd.add(trace)
+            self.odd.add(trace.fault)
         self.last = trace
         return True
 
@@ -131,7 +131,7 @@ class Tally:
                     self.notes.append("fails only where the clock goes into another second during the run")
                 return order_of(trace, self._world, self._seed, violations), trace, violations
         if crossed:
-            self.odd.add_reason("the run crossed a second unasked, and failed")
+            self.odd.add("the run crossed a second unasked, and failed")
         else:
             self.notes.append("an order failed in a run that crossed a second, and not again")
         return None

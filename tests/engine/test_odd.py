@@ -42,7 +42,7 @@ def skipped(reasons: Sequence[str]) -> OddRuns:
     """Count runs with these reasons."""
     odd = OddRuns()
     for reason in reasons:
-        odd.add_reason(reason)
+        odd.add(reason)
     return odd
 
 
