@@ -66,9 +66,8 @@ def test_a_fault_at_any_moment_ends_a_run_well(
     )
     target = (tmp_path / "own.yaml").read_text().replace('"{redis_port}", "{redis_port}"', '"{redis_port}"')
     (tmp_path / "own.yaml").write_text(target)
-    temporary = short_folder
     words = [*words[:4], "--seconds", SECONDS, "--workers", 1, "--no-examples"]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
+    environment = {**os.environ, "TMPDIR": str(short_folder)}
     done = subprocess.run(
         command(*words),
         cwd=tmp_path,
@@ -91,4 +90,4 @@ def test_a_fault_at_any_moment_ends_a_run_well(
     while left := running_in(tmp_path):
         assert time.monotonic() < deadline, left
         os.sched_yield()
-    assert list(temporary.iterdir()) == []
+    assert list(short_folder.iterdir()) == []

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import signal
 import sys
 from pathlib import Path
+
+from listening import listen
 
 PORT, STORE, NUMBER = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[5])
 FAULT, WHO = signal.Signals[sys.argv[3]], sys.argv[4]
@@ -39,8 +40,9 @@ async def command(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *w
     return (await reader.readline()).decode().strip()
 
 
-async def deduplicate(fingerprint: str) -> bytes:
+async def answer(pod: str) -> tuple[int, object]:
     """Claim the fingerprint and count."""
+    fingerprint = hashlib.sha256(pod.encode()).hexdigest()
     reader, writer = await asyncio.open_connection("127.0.0.1", STORE)
     try:
         claimed = await command(reader, writer, "SET", f"claim:{fingerprint}", "1", "NX")
@@ -48,34 +50,13 @@ async def deduplicate(fingerprint: str) -> bytes:
     finally:
         writer.close()
     if not count:
-        return b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
-    told = {"fingerprint": fingerprint, "remediationRequestName": f"rr-{fingerprint}", "metadata": {"count": count[1:]}}
-    text, status = json.dumps(told), 201 if claimed == "+OK" else 202
-    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+        return 503, {}
+    said = {
+        "fingerprint": fingerprint,
+        "remediationRequestName": f"rr-{fingerprint}",
+        "metadata": {"count": count[1:]},
+    }
+    return (201 if claimed == "+OK" else 202), said
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Serve one connection."""
-    try:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            lines = head.lower().split(b"\r\n")
-            length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length")), 0)
-            body = await reader.readexactly(length)
-            if not length:
-                writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n")
-                continue
-            pod = json.loads(body)["alerts"][0]["labels"]["pod"]
-            writer.write(await deduplicate(hashlib.sha256(pod.encode()).hexdigest()))
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-
-
-async def main() -> None:
-    """Listen until ended."""
-    server = await asyncio.start_server(serve, "127.0.0.1", PORT)
-    await server.serve_forever()
-
-
-asyncio.run(main())
+asyncio.run(listen(PORT, answer))

@@ -10,10 +10,11 @@ writes to the store there past the gate too, as somebody else does who uses it.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
+
+from listening import listen
 
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 SIGNAL, _, AT = MODE.partition("-")
@@ -52,33 +53,21 @@ async def deduplicate(name: str) -> int:
     return 201 if first else 202
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Serve one connection until the client hangs up."""
-    try:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            fields = [line.split(b":") for line in head.lower().split(b"\r\n")]
-            body = await reader.readexactly(next((int(one[1]) for one in fields if one[0] == b"content-length"), 0))
-            status, text = 200, "{}"
-            if head.startswith(b"POST"):
-                name = json.loads(body)["alerts"][0]["labels"]["pod"]
-                REQUESTS.append(name)
-                if SIGNAL.startswith("SIG") and len(REQUESTS) == int(AT):
-                    await ask("SADD", "seen", name)
-                    os.kill(os.getppid(), signal.Signals[SIGNAL])
-                if SIGNAL == "past" and len(REQUESTS) > ALONE:
-                    await ask("INCR stats:total ; INCR others ; SADD seen others", port=int(AT))
-                status = await deduplicate(name)
-                text = json.dumps({"fingerprint": name, "remediationRequestName": f"rr-{name}"})
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
+async def answer(name: str) -> tuple[int, object]:
+    """Answer one alert."""
+    REQUESTS.append(name)
+    if SIGNAL.startswith("SIG") and len(REQUESTS) == int(AT):
+        await ask("SADD", "seen", name)
+        os.kill(os.getppid(), signal.Signals[SIGNAL])
+    if SIGNAL == "past" and len(REQUESTS) > ALONE:
+        await ask("INCR stats:total ; INCR others ; SADD seen others", port=int(AT))
+    return await deduplicate(name), {"fingerprint": name, "remediationRequestName": f"rr-{name}"}
 
 
 async def main() -> None:
     """Say that a process is there, then listen."""
     await ask(f"SADD services {os.getpid()} ; INCR stats:starts" + " ; FLUSHALL" * (MODE == "flush"))
-    async with await asyncio.start_server(serve, "127.0.0.1", PORT) as server:
-        await server.serve_forever()
+    await listen(PORT, answer)
 
 
 asyncio.run(main())

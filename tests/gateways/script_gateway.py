@@ -7,8 +7,9 @@ the record is made, and then its hits begin at 1, which loses a hit that a scrip
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
+
+from listening import listen
 
 PORT, STORE = int(sys.argv[1]), int(sys.argv[2])
 COUNT = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCR', 'hits:' .. ARGV[1]) end return 0"
@@ -38,26 +39,9 @@ async def deduplicate(name: str) -> int:
     return 201
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Serve one connection until the client hangs up."""
-    try:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            fields = [line.split(b":") for line in head.lower().split(b"\r\n")]
-            body = await reader.readexactly(next((int(one[1]) for one in fields if one[0] == b"content-length"), 0))
-            status, text = 200, "{}"
-            if head.startswith(b"POST"):
-                name = json.loads(body)["alerts"][0]["labels"]["pod"]
-                status = await deduplicate(name)
-                text = json.dumps({"fingerprint": name, "remediationRequestName": f"record:{name}"})
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
+async def answer(name: str) -> tuple[int, object]:
+    """Answer one alert."""
+    return await deduplicate(name), {"fingerprint": name, "remediationRequestName": f"record:{name}"}
 
 
-async def main() -> None:
-    """Listen."""
-    async with await asyncio.start_server(serve, "127.0.0.1", PORT) as server:
-        await server.serve_forever()
-
-
-asyncio.run(main())
+asyncio.run(listen(PORT, answer))
