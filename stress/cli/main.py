@@ -107,10 +107,10 @@ def _bug(error: Exception) -> str:
 
 def _saved(error: Exception) -> str:
     """Keep what a bug report needs, out of the user's sight; say where."""
-    told = masked_lines("".join(traceback.format_exception(error)))
+    trace = masked_lines("".join(traceback.format_exception(error)))
     try:
         with NamedTemporaryFile("w", prefix="gateway-stress-bug-", suffix=".txt", delete=False) as file:
-            file.write(told)
+            file.write(trace)
     except OSError:
         return "and no room to write down where"
     return f"please report it with {file.name}"

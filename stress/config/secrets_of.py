@@ -44,7 +44,7 @@ def secrets_of(
 
 
 def _of_pairs(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Give the values whose names are those of secrets, and what stands in the others."""
+    """Give the values whose names are those of secrets, and what the others hold."""
     for name, value in pairs:
         if is_secret_name(name):
             yield from {value, value.rpartition(" ")[2]}
@@ -56,7 +56,7 @@ def _read(objects: Iterable[str | dict[str, Any]], folder: Path) -> Iterator[Any
         if not isinstance(one, str):
             yield one
             continue
-        with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):  # told elsewhere
+        with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):  # reported elsewhere
             yield from yaml.safe_load_all((folder / one).read_text())
 
 

@@ -78,7 +78,7 @@ def mask_text(text: str) -> str:
 def name_secrets(values: Iterable[str], but: Iterable[str] = ()) -> None:
     """Mask these values from now on wherever they stand, in whichever way they are written (`stress.core.secrets`).
 
-    What stands in one of the names ``but``, which must stay readable, is none.
+    A part of one of the names ``but``, which must stay readable, is none.
     """
     if known_from_now_on(values, but):
         mask_text.cache_clear()
@@ -86,7 +86,7 @@ def name_secrets(values: Iterable[str], but: Iterable[str] = ()) -> None:
 
 
 def named_in(text: str) -> Iterator[str]:
-    """Give the secrets in a text that are told by what stands before them."""
+    """Give the secrets in a text that are known by what precedes them."""
     for pattern in (_URL, _FIELD, _ESCAPED, _HEADER, _PAIR):
         for found in pattern.finditer(text):
             value = found[0].removeprefix(found["keep"]).removesuffix("@").strip("\\\"'")

@@ -88,11 +88,11 @@ def _mixed(text: str) -> bool:
 def known_from_now_on(values: Iterable[str], but: Iterable[str] = ()) -> bool:
     """Know these values, also in base64, in URLs, in JSON, in HTML, in hex, and broken into lines; tell if any is new.
 
-    Too short ones are left out, and what stands in one of the names ``but`` of this call or another.
+    Too short ones are left out, and parts of the names ``but`` of this call or another.
     """
     _readable.update(but)
-    told = {line.strip() for value in values for line in (value, *value.splitlines())}
-    wanted = {one for one in told | _named if _long(one) and not any(one in name for name in _readable)}
+    lines = {line.strip() for value in values for line in (value, *value.splitlines())}
+    wanted = {one for one in lines | _named if _long(one) and not any(one in name for name in _readable)}
     if wanted == _named:
         return False
     _named.clear()

@@ -72,4 +72,4 @@ class Shared:
         site, self._site = self._site, None
         if site is not None:
             await site.__aexit__()
-            self.notes += site.told()
+            self.notes += site.report()

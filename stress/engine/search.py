@@ -149,7 +149,7 @@ class Search:
                 self._tally.notes += [f"fewer deployments side by side: {out}"] if out else []
                 late = f"each run waits up to {settle:.2g} s after an answer for what is late"
                 self._tally.notes += [late] if settle else []
-                self._tally.notes += [*map(str, world.learned.patterns.unsure), *world.site.told()]
+                self._tally.notes += [*map(str, world.learned.patterns.unsure), *world.site.report()]
                 idle = ", ".join(" ".join(one) for one in sorted(world.learned.passing))
                 self._tally.notes += [f"passed as work of no request: {idle}; `try` proposes the rule"] if idle else []
             self._tally.notes += [self._tally.odd.note] if self._tally.odd else []

@@ -13,7 +13,7 @@ _LOOK_SECONDS = 0.002
 class Turn:
     """One turn at a time for each name. The kernel ends it with the process, and nothing is left on disk.
 
-    Who waits stands in a doorway that who has had its turn must pass before the next one, so that all come to theirs.
+    Who waits next holds a doorway, which who had its turn must pass before the next one, so that all come to theirs.
     Where there are no abstract sockets (other systems than Linux) nobody waits.
     """
 

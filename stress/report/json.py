@@ -117,11 +117,11 @@ def covered(evidence: Sequence[Evidence]) -> str:
 def summed(result: Result) -> str:
     """Say in words how much was covered and what was not checked; first of all why nothing is concluded, if so."""
     evidence = result.verdict.evidence
-    told = f"{covered(evidence)}{unchecked(evidence)}"
+    words = f"{covered(evidence)}{unchecked(evidence)}"
     if result.verdict.ruling != "inconclusive":
-        return told
+        return words
     reason = result.verdict.reason
-    return reason if not told or told in reason else f"{reason}; {told}"
+    return reason if not words or words in reason else f"{reason}; {words}"
 
 
 def reasons(result: Result) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 def test_a_library_is_judged_as_the_page_says(
     library: str, target: str, verdict: str, installed: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """A search of the service around it ends with the verdict that stands in the table."""
+    """A search of the service around it ends with the verdict that the table gives."""
     words = command("run", "scenario.yaml", "--target", f"{target}.yaml", "--no-examples", "--reports", tmp_path)
     done = subprocess.run(
         [*words, "--seconds", "30"], cwd=installed(library), capture_output=True, text=True, check=False

@@ -39,7 +39,7 @@ async def test_who_waits_too_long_is_told_and_leaves_nothing_behind() -> None:
     assert await one.take(0.0)
     waiting = asyncio.ensure_future(third.take(10.0))
     await asyncio.sleep(0)
-    assert not await other.take(0.0)  # another stands in the doorway
+    assert not await other.take(0.0)  # another holds the doorway
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert not await other.take(0.0)

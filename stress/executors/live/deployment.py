@@ -199,7 +199,7 @@ class Site:
         assert self._redis is not None  # noqa: S101 - asked of such targets alone
         return self._redis
 
-    def told(self) -> list[str]:
+    def report(self) -> list[str]:
         """Give what the user of a lent store should know, once."""
         redis = self._redis.notes if self._redis is not None else []
         kube = self.kube.kept.notes if self.kube is not None else []

@@ -147,8 +147,8 @@ class Fair(Drive):
         self._record.events[event] = replace(self._record.events[event], touches=tuple(touched))
 
     def _stuck(self) -> str:
-        told = [asked_again(loop, frame.actor) for frame, loop in self._polling.waiting(self._frames, self._requests)]
-        return f"{'; '.join(told)}, and nobody is left who could change the reply," if told else super()._stuck()
+        asks = [asked_again(loop, frame.actor) for frame, loop in self._polling.waiting(self._frames, self._requests)]
+        return f"{'; '.join(asks)}, and nobody is left who could change the reply," if asks else super()._stuck()
 
 
 def asked_again(loop: Loop, actor: str) -> str:

@@ -211,7 +211,7 @@ class KubeStore:
         return (await self._write("DELETE", path))[0] < _MULTIPLE
 
     async def forget(self, paths: Collection[str]) -> None:
-        """Give back objects by their paths. A server that is lost keeps them: that it is lost is told elsewhere."""
+        """Give back objects by their paths. A server that is lost keeps them: that it is lost is reported elsewhere."""
         with suppress(StoreLost):
             await self.kept.give_back(paths)
 

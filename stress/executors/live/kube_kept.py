@@ -61,7 +61,7 @@ class Kept:
         return ()
 
     def after(self, saved: object) -> None:
-        """Nothing to do: what was left is told by `left`."""
+        """Nothing to do: `left` reports what was left."""
 
     async def save(self, effect: KubeEffect, *, background: bool = False) -> None:
         """Save what a request may change; one in the background is of no run.
@@ -138,7 +138,7 @@ class Kept:
                     return
                 uid = now["metadata"].get("uid")
                 if left is not None and left["metadata"].get("uid") != uid:
-                    self.notes.append(f"{path} was made anew by somebody else in a run: it was left as it is")
+                    self.notes.append(f"{path} was made again by somebody else in a run: it was left as it is")
                     return
                 status, _ = await self._call("DELETE", path, {"preconditions": {"uid": uid}})
             elif status == _NOT_FOUND or now is None:
@@ -159,7 +159,7 @@ class Kept:
 
     async def _put(self, path: str, now: Json, left: Json | None, before: Json) -> int:
         if now["metadata"].get("uid") != before["metadata"].get("uid") and left is not now:
-            self.notes.append(f"{path} was made anew by somebody else in a run: it was left as it is")
+            self.notes.append(f"{path} was made again by somebody else in a run: it was left as it is")
             return _OK
         wanted = _without(now, left or now, before)
         for name in _OF_THE_SERVER:

@@ -62,7 +62,7 @@ class Lent:
     def __init__(self, run: Running, refuse: Callable[[Exception], None], place: Place, scripts: ScriptWatch) -> None:
         """Take what runs commands in a database of it (an error stands among the replies) and what watches scripts.
 
-        ``refuse`` is told why a command must not reach it; ``place`` is that of its URL in the target's file.
+        ``refuse`` takes why a command must not reach it; ``place`` is that of its URL in the target's file.
         """
         self._run_in, self._tell, self._place, self._scripts = run, refuse, place, scripts
         self.refusal: Exception = UsageFault([])
@@ -185,7 +185,7 @@ class Lent:
                     touched = list(self._everything or ())
                 found |= dict.fromkeys(key for key in touched if key not in saved.keys)
         for key in found:
-            if key not in saved.known:  # whoever wrote it since found what the script had left
+            if key not in saved.known:  # who wrote it since found what the script had left
                 saved.ledger.kept[key] = [Stretch((self._everything or {}).get(key, Held(None)))]
             elif key in saved.ledger.kept:
                 saved.ledger.kept[key][-1].after = None  # it is ours that it has changed
@@ -198,8 +198,8 @@ class Lent:
         """Save all that is there before the first script: what one does is known only once it has run."""
         if self._everything is not None:
             return
-        (told,) = await self._checked([("INFO",)], 0)
-        text = str(cast("bytes", told), "utf-8", "replace")
+        (info,) = await self._checked([("INFO",)], 0)
+        text = str(cast("bytes", info), "utf-8", "replace")
         sizes = {int(number): int(keys) for number, keys in re.findall(r"(?m)^db(\d+):keys=(\d+)", text)}
         used = re.search(r"(?m)^used_memory_dataset:(\d+)", text)
         if sum(sizes.values()) > _MOST_KEYS or (used is not None and int(used[1]) > _ALL_BYTES):

@@ -75,7 +75,7 @@ def read(replies: Sequence[object]) -> Value | None:
 def without(now: Value, left: Value, before: Value, *, counted: bool) -> Value | None:
     """Give what a key holds once what a run did is taken back, which found ``before`` and left ``left``.
 
-    ``counted`` is whether it only added to numbers. None where that can't be told, as something else stands there now.
+    ``counted`` is whether it only added to numbers. None where that can't be known, as something else is there now.
     """
     kinds = {one.kind for one in (now, left, before)} - {b"none"}
     if now.kind == b"none" or len(kinds) != 1:
@@ -143,10 +143,10 @@ def _pair(add: str, name: bytes, value: bytes) -> tuple[bytes, bytes]:
 def _difference(was: object, became: object, held: object) -> object:
     """Take off a number what a run has added to it; give what is held where it is no number."""
     texts = [cast("bytes", one) for one in (held, was or b"0", became or b"0")]
-    for number, told in ((int, b"%d"), (float, b"%.17g")):
+    for number, form in ((int, b"%d"), (float, b"%.17g")):
         with suppress(TypeError, ValueError):
             first, second, third = map(number, texts)
-            return told % (first + second - third)
+            return form % (first + second - third)
     return held
 
 

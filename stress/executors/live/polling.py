@@ -69,12 +69,12 @@ def asked(frame: Frame) -> tuple[str, ...]:
 
 
 def same(one: Frame, other: Frame) -> bool:
-    """Tell whether two steps ask the same and are told the same, or the second that less time is left of something."""
+    """Tell whether two steps ask the same with the same reply, or the second that less time is left of something."""
     return asked(one) == asked(other) and (one.said == other.said or _runs_out(one, other))
 
 
 def _runs_out(one: Frame, other: Frame) -> bool:
-    """Tell whether two steps that only read are told a number that became smaller: who waits is told how long."""
+    """Tell whether two steps that only read have a number for a reply that became smaller: for how long to wait."""
     touched = [touch for frame in (one, other) for touch in _touched(frame)]
     reads = all(touch.access is Access.READ for touch in touched)
     match one.replies, other.replies:
@@ -117,7 +117,7 @@ def ending(times: int, seconds: float, length: int, *, more: bool, changed: bool
 class Polling:
     """Who asks in vain in one run. ``ends`` is what is known of the loops of a target, None where none is looked for.
 
-    ``vain`` are the indexes of events that told a request what it was told before.
+    ``vain`` are the indexes of events with the reply that the request had before.
     """
 
     def __init__(self, ends: dict[Key, Ends] | None, record: Record) -> None:

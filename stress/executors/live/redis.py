@@ -188,9 +188,9 @@ class Store:
 
         """
         if self.lent is not None:
-            told = await self.change(commands)
+            replies = await self.change(commands)
             await self.forget(keys)
-            return told
+            return replies
         here = {name for at, name in keys if at == self.database and (at, name) not in self._first}
         replies = await self._run([*commands, *_deleting(here)], self.database)
         found = _checked(replies[: len(commands)])
@@ -222,7 +222,7 @@ class Store:
         """Delete keys, but those that were there when the Gateway had started: they hold again what they held.
 
         In a store that is lent it is every key that was written in the run, and before it. A store that is lost keeps
-        them: that it is lost is told elsewhere.
+        them: that it is lost is reported elsewhere.
 
         Raises:
             Unavailable: when it refuses.

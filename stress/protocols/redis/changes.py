@@ -82,13 +82,13 @@ class Changes:
         try:
             answer = await self._ask("COMMAND", self._way, *args)
         except ResponseError as error:
-            told = str(error).lower()
-            if "no key arguments" in told:
+            said = str(error).lower()
+            if "no key arguments" in said:
                 return None
-            if "unknown subcommand" in told and self._way != "GETKEYS":  # a server before version 7
+            if "unknown subcommand" in said and self._way != "GETKEYS":  # a server before version 7
                 self._way = "GETKEYS"
                 return await self._named(args, all_of_them=all_of_them)
-            if "invalid" in told:
+            if "invalid" in said:
                 return []  # the server will refuse the command itself
             message = f"the server does not say which keys {str(verb(args), 'latin-1')} has ({error})"
             raise Unknown(message) from None
@@ -98,10 +98,10 @@ class Changes:
         return [key for key, flags in pairs if all_of_them or _WRITES & set(flags)]
 
 
-def _writes(told: list[object]) -> bool:
+def _writes(said: list[object]) -> bool:
     """Tell whether a command, or one of its parts (``XGROUP CREATE``), is listed as writing."""
-    parts = cast("list[list[object]]", told[9] if len(told) > 9 else [])  # noqa: PLR2004 - where the parts are listed
-    flags = {str(flag, "ascii") if isinstance(flag, bytes) else str(flag) for flag in cast("list[object]", told[2])}
+    parts = cast("list[list[object]]", said[9] if len(said) > 9 else [])  # noqa: PLR2004 - where the parts are listed
+    flags = {str(flag, "ascii") if isinstance(flag, bytes) else str(flag) for flag in cast("list[object]", said[2])}
     return "write" in flags or any(_writes(part) for part in parts)
 
 

@@ -125,7 +125,7 @@ async def test_what_is_written_outside_runs_and_in_the_background_is_given_back_
 
 @pytest.mark.asyncio
 async def test_what_somebody_else_writes_meanwhile_stays(cluster: Cluster) -> None:
-    """Of an object that others change too the fields of the run alone are taken back; one made anew is left."""
+    """Of an object that others change too the fields of the run alone are taken back; one made again is left."""
     kept = Kept(cluster.call, HERE, lent=True)
     kept.begin()
     await cluster.does(kept, "PATCH", SHARED, patch(a="9", b="9"))
@@ -143,7 +143,7 @@ async def test_what_somebody_else_writes_meanwhile_stays(cluster: Cluster) -> No
     await cluster.call("POST", MAPS, new)
     await kept.give_back([f"{MAPS}/new"])
     assert "default/new" in cluster.held()
-    assert kept.notes == [f"{MAPS}/new was made anew by somebody else in a run: it was left as it is"]
+    assert kept.notes == [f"{MAPS}/new was made again by somebody else in a run: it was left as it is"]
     kept.notes.clear()
     kept.begin()
     await cluster.does(kept, "PATCH", SHARED, patch(a="9"))
@@ -151,7 +151,7 @@ async def test_what_somebody_else_writes_meanwhile_stays(cluster: Cluster) -> No
     await cluster.call("POST", MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shared"}})
     await kept.give_back([SHARED])
     assert "data" not in cluster.held()["default/shared"]
-    assert kept.notes == [f"{SHARED} was made anew by somebody else in a run: it was left as it is"]
+    assert kept.notes == [f"{SHARED} was made again by somebody else in a run: it was left as it is"]
 
 
 @pytest.mark.asyncio

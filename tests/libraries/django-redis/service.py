@@ -1,4 +1,4 @@
-"""A counter in the cache of Django that runs out: whoever raises it after that must not make it again without an end.
+"""A counter in the cache of Django that runs out: who raises it after that must not make it again without an end.
 
 django-redis 4.4.3 looks whether it is there before it raises it, 4.5.0 does both in a script.
 """
