@@ -421,7 +421,7 @@ def test_a_gateway_that_can_not_be_followed_is_inconclusive(
 @pytest.mark.unmeasured
 def test_requests_that_sleep_for_longer_than_the_patience_meet_when_they_wake(tmp_path: Path) -> None:
     """Each sleeps before its first command, one a little later than the other: their race is found, and replays."""
-    said = stress(tmp_path, *own_files(tmp_path, "late", patience=0.25), "--seconds", "20")
+    said = stress(tmp_path, *own_files(tmp_path, "late", patience=0.2), "--seconds", "20")
     assert (said.code, said.lines[0]) == (1, "RACE one_created_answer: two-at-once on own")
     assert "failed again in 3 of 3 replays" in said.out
 

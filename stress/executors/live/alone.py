@@ -231,11 +231,11 @@ class Alone(Fair):
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
         begun, waits = time.perf_counter(), self._world.waits
-        timers = [waits.timer(one) + LOOKS * GLANCE_SECONDS for one in self._world.replicas.values()]
+        timers = [waits.timer(one) for one in self._world.replicas.values()]
         patience, timer = begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))
         if timer > patience:
-            with self.taken.apart():
-                return await self._woken(timer) and await self._all_woken()
+            with self.taken.apart():  # who wakes shows something within the patience, as after any other step
+                return await self._woken(timer + self._world.patience) and await self._all_woken()
         try:
             return await self._woken(patience)
         finally:
