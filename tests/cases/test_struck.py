@@ -17,8 +17,8 @@ from commands import GATEWAYS, command, own_files
 NIGHTLY = os.environ.get("STRESS_NIGHTLY") == "1"
 TIMES = 20 if NIGHTLY else 1
 """How often each fault strikes."""
-MOST = 80
-"""The last store command before which one may: sixteen are sent before the search, and a hundred in it."""
+MOST = 36
+"""The last store command before which one may: sixteen are sent before the search, and four in each of its 5 orders."""
 SECONDS = 3.0
 _WITHIN = 12.0
 """For how many seconds such a search may go on: a store that does not reply is waited for, as is a request."""

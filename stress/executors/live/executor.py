@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from stress.executors.live.attribution import Place, Signature
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
-    from stress.executors.live.polling import Ends, Key
+    from stress.executors.live.polling import Ending, Key
     from stress.executors.live.redis import Written
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
@@ -101,7 +101,7 @@ class WireWorld:
         self.expected: dict[Place, Counter[Signature]] = {}
         self.mixes = False  # whether requests that overlap were seen to share a connection to the store
         self.carriers: WeakSet[Channel] = WeakSet()  # the connections that carried commands of requests
-        self.loops: dict[Key, Ends] = {}
+        self.loops: dict[Key, Ending] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)

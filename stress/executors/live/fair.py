@@ -68,7 +68,7 @@ class Fair(Drive):
         seconds = time.perf_counter() - begun
         changed = not same(loop.at(times - 1), self._requests[frame.actor].tries[-1].frame)
         if not self._faulty():
-            self._polling.learn(loop, ending(times, seconds, len(loop.tries), more=more, changed=changed))
+            self._polling.learn(loop, ending(times, seconds, loop, more=more, changed=changed))
             raise Probed
 
     async def _release(self, request: Request, move: Move) -> None:
@@ -78,12 +78,13 @@ class Fair(Drive):
         await super()._release(request, move)
         if loop is None:
             return
-        ends, times, more = self._polling.known(loop), 1, False
+        left, times, more = self._polling.left(loop), 1, False
+        ends = Ends.STEPS if left == 0 else self._polling.known(loop).how
         event = self._requests[move.actor].tries[-1].event
         if vain and ends is not Ends.STEPS:
             forced = ends is Ends.LATE
             seconds = self._world.patience if forced else _GENEROUS * POLL_SECONDS
-            times, more = await self._again(move.actor, loop, seconds, forced=forced)
+            times, more = await self._again(move.actor, loop, seconds, forced=forced, most=left)
             if more and not forced and not self._behind(move.actor):
                 self._fault = self._fault or f"{asked_again(loop, move.actor)} for {seconds:g} s, not less as before"
         request = self._requests[move.actor]
@@ -95,18 +96,20 @@ class Fair(Drive):
         if len(loop.tries) > 1 and ends is not Ends.STEPS:
             self._widen(event, loop)
 
-    async def _again(self, actor: str, loop: Loop, seconds: float, *, forced: bool = False) -> tuple[int, bool]:
+    async def _again(
+        self, actor: str, loop: Loop, seconds: float, *, forced: bool = False, most: int | None = None
+    ) -> tuple[int, bool]:
         """Let a request that was let go ask the same again until it sees a change or gives up.
 
         It ends too where another's command must go first on its connection, and at the end of a repetition after so
-        many ``seconds``, or, where it was let go because nobody else could (``forced``), once another can. Give how
-        many steps it took, and whether it asks the same still.
+        many ``seconds``, or, where it was let go because nobody else could (``forced``), once another can; and after
+        ``most`` steps. Give how many steps it took, and whether it asks the same still and is to stand where it stood.
         """
         begun, times = time.perf_counter(), 1
         until = begun + seconds
         others = sum(one.actor != actor for one in self._frames)
         more = False
-        while not self._faulty():
+        while times != most and not self._faulty():
             request = self._requests[actor]
             own = [one for one in self._frames if one.actor == actor and one.step is not None]
             last = request.tries[-1]
@@ -127,7 +130,7 @@ class Fair(Drive):
             request.showing.clear()
             await self._let(frame)
             times += 1
-            request.tries[-1] = Try(frame, last.event)
+            request.tries[-1] = Try(frame, last.event, last.times + 1)
             text, reply = self._record.again(last.event, frame, times)
             request.done[-1] = plain(f"{text} -> {reply}")
             await self._until_shown(request)

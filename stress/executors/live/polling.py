@@ -47,10 +47,22 @@ class Ends(Enum):
     LATE = "late"
 
 
+class Ending(NamedTuple):
+    """How a loop ends, and after how many steps in all, counted from the first; 0 where that is a question of time.
+
+    The number is ``sure`` once it was the same twice.
+    """
+
+    how: Ends
+    steps: int = 0
+    sure: bool = True
+
+
 class Loop(NamedTuple):
-    """What a request repeats: its last steps, the one that comes next first."""
+    """What a request repeats: its last steps, the one that comes next first; and how many it has taken so far."""
 
     tries: tuple[Try, ...]
+    taken: int
 
     @property
     def key(self) -> Key:
@@ -98,20 +110,23 @@ def loop_of(tries: Sequence[Try], shown: Frame) -> Loop | None:
             begun -= 1
         repeated = len(tries) - begun
         if repeated >= 2 * length and repeated % length == 0:
-            return Loop(tuple(tries[-length:]))
+            return Loop(tuple(tries[-length:]), sum(one.times for one in tries[begun:]))
     return None
 
 
-def ending(times: int, seconds: float, length: int, *, more: bool, changed: bool) -> Ends:
-    """Tell how a loop of so many steps ends that took ``times`` of them, alone, and so many seconds.
+def ending(times: int, seconds: float, loop: Loop, *, more: bool, changed: bool) -> Ending:
+    """Tell how a loop ends that took ``times`` more steps, alone, and so many seconds.
 
     ``more`` says that it asks the same still, ``changed`` that it saw a change all the same. How often one asks that
     sleeps between may be a question of time, so that its steps are not counted.
     """
     if more or seconds > POLL_SECONDS:
-        return Ends.LATE
-    few = times <= _STEPS * length and seconds < _QUICK_SECONDS * times
-    return Ends.STEPS if few and not changed else Ends.SOON
+        return Ending(Ends.LATE)
+    if changed or seconds >= _QUICK_SECONDS * times:
+        return Ending(Ends.SOON)
+    if times <= _STEPS * len(loop.tries):
+        return Ending(Ends.STEPS)
+    return Ending(Ends.SOON, loop.taken + times, sure=False)
 
 
 class Polling:
@@ -120,7 +135,7 @@ class Polling:
     ``vain`` are the indexes of events with the reply that the request had before.
     """
 
-    def __init__(self, ends: dict[Key, Ends] | None, record: Record) -> None:
+    def __init__(self, ends: dict[Key, Ending] | None, record: Record) -> None:
         """Begin with nobody."""
         self.ends, self._record = ends, record
         self.vain: set[int] = set()
@@ -155,14 +170,16 @@ class Polling:
         for frame in frames:
             loop = self.in_vain(requests.get(frame.actor), frame)
             alone = loop is not None and sum(one.actor == frame.actor for one in frames) == 1
-            if loop is not None and alone and self.ends is not None and loop.key not in self.ends:
+            if loop is None or not alone or self.ends is None:
+                continue
+            if loop.key not in self.ends or not self.ends[loop.key].sure:
                 yield frame, loop
 
     def waiting(self, frames: Iterable[Frame], requests: Mapping[str, Request]) -> Iterator[tuple[Frame, Loop]]:
         """Give the steps that are asked in vain by who does not give up soon."""
         for frame in frames:
             loop = self.in_vain(requests.get(frame.actor), frame)
-            if loop is not None and self.known(loop) is Ends.LATE:
+            if loop is not None and self.known(loop).how is Ends.LATE:
                 yield frame, loop
 
     def fair(self, moves: list[Move], frames: Iterable[Frame], requests: Mapping[str, Request]) -> list[Move]:
@@ -178,14 +195,30 @@ class Polling:
         now = self.progress
         return [one for one in moves if one not in late or not (others or self.stuck.get(one.actor) == now)]
 
-    def known(self, loop: Loop) -> Ends:
+    def known(self, loop: Loop) -> Ending:
         """Tell how a loop ends; late where it is not known."""
-        return (self.ends or {}).get(loop.key, Ends.LATE)
+        return (self.ends or {}).get(loop.key, Ending(Ends.LATE))
 
-    def learn(self, loop: Loop, ends: Ends) -> None:
-        """Take in how a loop ends; what was known first stays, so that schedules stay possible."""
-        if self.ends is not None:
-            self.ends.setdefault(loop.key, ends)
+    def learn(self, loop: Loop, ending: Ending) -> None:
+        """Take in how a loop ends; what was known first stays, so that schedules stay possible.
+
+        The number of its steps stays only if it is the same the second time.
+        """
+        if self.ends is None:
+            return
+        known = self.ends.setdefault(loop.key, ending)
+        if not known.sure and known is not ending:
+            self.ends[loop.key] = Ending(known.how, known.steps if ending.steps == known.steps else 0)
+
+    def left(self, loop: Loop) -> int | None:
+        """Give how many steps of a loop are left before its last repetition, which is explored; None if not known.
+
+        What a request asks after its last try may be the same once more (a poll that gives up, and a last look).
+        """
+        known = self.known(loop)
+        if known.how is not Ends.SOON or loop.taken >= known.steps:
+            return None
+        return max(0, known.steps - len(loop.tries) - loop.taken)
 
 
 def _changes(event: Event, objects: set[str]) -> bool:

@@ -32,10 +32,11 @@ def plain(text: str) -> str:
 
 
 class Try(NamedTuple):
-    """One step of a request: its frame, which has the reply, and the index of its event."""
+    """One step of a request: its frame with the reply, the index of its event, how many commands it stands for."""
 
     frame: Frame
     event: int
+    times: int = 1
 
 
 class Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -11,7 +11,8 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.step import Move
 from stress.executors.live.executor import WireWorld
-from stress.executors.live.polling import Ends, ending
+from stress.executors.live.polling import Ending, Ends, Loop, ending
+from stress.executors.live.record import Try
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.replay import Replay
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stress.core.trace import Trace
+    from stress.protocols.gate import Frame
 
 pytestmark = pytest.mark.unmeasured
 
@@ -74,7 +76,7 @@ async def test_who_polls_waits_until_another_has_changed_what_it_asks_for() -> N
         ]
         early = await world.run(order(*HELD, f"B SET {LOCK} #3"))
         assert early.fault == f"DIVERGED at step 6: expected B SET {LOCK} #3, saw A GET {HITS}"
-        assert list(world.loops.values()) == [Ends.LATE]
+        assert list(world.loops.values()) == [Ending(Ends.LATE)]
 
 
 @pytest.mark.asyncio
@@ -98,7 +100,7 @@ async def test_giving_up_soon_is_one_step_however_often_it_asks() -> None:
     """A request that gives up after 12 tries has them in three steps, and a replay tells the same."""
     async with polling("set", tries=12) as world:
         traces = [await world.run(order(*HELD, f"B SET {LOCK} #3")) for _ in range(2)]
-        assert list(world.loops.values()) == [Ends.SOON]
+        assert list(world.loops.values()) == [Ending(Ends.SOON)]
     for trace in traces:
         assert (trace.fault, trace.polling, told(trace)) == ("", "", [("A", 201), ("B", 503)])
         assert steps(trace, "B") == [
@@ -112,18 +114,19 @@ async def test_giving_up_soon_is_one_step_however_often_it_asks() -> None:
 @pytest.mark.parametrize(
     ("times", "seconds", "saw", "ends"),
     [
-        (3, 0.01, "", Ends.STEPS),
-        (4, 0.01, "", Ends.SOON),
-        (3, 0.06, "", Ends.SOON),
-        (3, 0.01, "changed", Ends.SOON),
-        (90, 0.99, "", Ends.SOON),
-        (90, 1.01, "", Ends.LATE),
-        (3, 0.01, "more", Ends.LATE),
+        (3, 0.01, "", Ending(Ends.STEPS)),
+        (4, 0.01, "", Ending(Ends.SOON, 6, sure=False)),
+        (3, 0.06, "", Ending(Ends.SOON)),
+        (3, 0.01, "changed", Ending(Ends.SOON)),
+        (90, 0.99, "", Ending(Ends.SOON)),
+        (90, 1.01, "", Ending(Ends.LATE)),
+        (3, 0.01, "more", Ending(Ends.LATE)),
     ],
 )
-def test_few_tries_without_a_sleep_are_steps(times: int, seconds: float, saw: str, ends: Ends) -> None:
+def test_few_tries_without_a_sleep_are_steps(times: int, seconds: float, saw: str, ends: Ending) -> None:
     """Up to three more repetitions are a step each, unless the request sleeps between; after 1 s it is late."""
-    assert ending(times, seconds, 1, more=saw == "more", changed=saw == "changed") is ends
+    loop = Loop((Try(cast("Frame", None), 0),), taken=2)
+    assert ending(times, seconds, loop, more=saw == "more", changed=saw == "changed") == ends
 
 
 @pytest.mark.asyncio
