@@ -25,6 +25,8 @@ from stress.schedulers.exhaustive import Exhaustive
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stress.core.step import Move
+
 RACE = ("atomic-hit-count", "redis-read-modify-write")
 TWO_RACES = ("concurrent-duplicates", "redis-named-by-second")
 HOLDS = ("atomic-hit-count", "redis-atomic")
@@ -80,10 +82,13 @@ def result(pair: tuple[str, str], *, fault: str = "", as_expected: bool = True, 
 
 
 def hand_made(
-    events: Sequence[Event], answers: Sequence[Answer] = (), states: Sequence[Snapshot] = (Snapshot(None, None),)
+    events: Sequence[Event],
+    answers: Sequence[Answer] = (),
+    states: Sequence[Snapshot] = (Snapshot(None, None),),
+    held: Sequence[Move] = (),
 ) -> Trace:
-    """Make a trace of given events, for what no bundled Gateway does."""
-    return Trace("wire", "f", "fp", 2, (), lambda: Details(answers, states, events))
+    """Make a trace of given events, for what no bundled Gateway does; ``held`` was not delivered by a watch."""
+    return Trace("wire", "f", "fp", 2, (), lambda: Details(answers, states, events, held))
 
 
 def answer(actor: str, status: int = 201, **changes: Any) -> Answer:  # noqa: ANN401 - any field

@@ -153,11 +153,15 @@ Ended = tuple[
 
 
 class Details(NamedTuple):
-    """What a run recorded: answers, one state per incarnation (the last one is the final state), and all events."""
+    """What a run recorded: answers, one state per incarnation (the last one is the final state), and all events.
+
+    ``held`` are events of watches that were not delivered when all requests were over.
+    """
 
     answers: Sequence[Answer]
     incarnations: Sequence[Snapshot]
     events: Sequence[Event] = ()
+    held: Sequence[Move] = ()
 
 
 @dataclass
@@ -204,6 +208,11 @@ class Trace:
     def events(self) -> Sequence[Event]:
         """All events in the order in which they happened."""
         return self._details.events
+
+    @property
+    def held(self) -> Sequence[Move]:
+        """Events of watches that had not been delivered when all requests were over."""
+        return self._details.held
 
     @property
     def final(self) -> Snapshot:

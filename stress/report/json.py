@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from stress.report.explain.endings import lines_of, listing
-from stress.report.explain.pattern import pattern
 from stress.report.explain.story import story
+from stress.report.explain.telling import pattern
 from stress.report.explain.words import plain
 
 if TYPE_CHECKING:

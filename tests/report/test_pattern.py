@@ -6,24 +6,31 @@ import pytest
 from made import CLEANUP, RACE, TWO_RACES, came_to, found, hand_made
 from made import answer as answer_of
 
-from stress.core.step import Access, Touch
+from stress.core.step import Access, Move, Touch
 from stress.core.trace import Answer, Event, Kind, Trace
 from stress.core.verdict import Violation
 from stress.protocols.kube.requests import KubeEffect, touches_of
-from stress.report.explain.pattern import Pattern, pattern, telling
+from stress.report.explain.pattern import Pattern
 from stress.report.explain.story import story, told
+from stress.report.explain.telling import pattern, telling
 
 _VERBS = ("get", "list", "create", "update", "delete")
 LEASE, OTHER = "leases/kubernaut-system/gw-lock-{fingerprint:16}", "rr/prod/rr-1"
 
 
 def trace_of(*lines: str) -> Trace:
-    """Make a trace of lines: ``A list rr/prod/* 200 []``, ``A GET k read nil``, ``A answer 201 rr-1``, ``A clock``."""
+    """Make a trace of lines: ``A list rr/prod/* 200 []``, ``A GET k read nil``, ``A answer 201 rr-1``, ``clock clock``.
+
+    ``watch:1 held rr/prod/rr-1`` is an event that was not delivered, ``A blocked`` a sleep.
+    """
     events: list[Event] = []
     answers: list[Answer] = []
-    for index, line in enumerate(lines):
+    held = [Move("watch:1", "ADDED", line.split(" ")[2]) for line in lines if line.startswith("watch:1 held")]
+    for index, line in enumerate(line for line in lines if not line.startswith("watch:1 held")):
         actor, command, *rest = line.split(" ")
-        if command in ("start", "clock", "cleanup", "expiry", "writer"):
+        if command == "blocked":
+            events.append(Event(index, Kind.BLOCKED, actor, command))
+        elif command in ("start", "clock", "cleanup", "expiry", "writer"):
             kind = Kind.START if command == "start" else Kind.ENVIRONMENT
             events.append(Event(index, kind, actor, command))
         elif command == "answer":
@@ -32,7 +39,7 @@ def trace_of(*lines: str) -> Trace:
             answers.append(answer_of(actor, int(rest[0]), record=record, ended=index))
         else:
             events.append(_step(index, actor, command, rest))
-    return hand_made(events, answers)
+    return hand_made(events, answers, held=held)
 
 
 def _step(index: int, actor: str, command: str, rest: list[str]) -> Event:
@@ -53,9 +60,10 @@ def _step(index: int, actor: str, command: str, rest: list[str]) -> Event:
     return Event(index, Kind.STEP, actor, command, name, text, reply, (touch,), outcome=came)
 
 
-HITS = (Violation("hits_equal_answers", "2 hits", "1", ("A", "B")),)
+HITS = (Violation("hits_equal_answers", "2 hits", "1", ("A", "B", "C")),)
 RECORDS = (Violation("one_active_record", "1", "2", ("A", "B")),)
 ERRORS = (Violation("no_server_error", "2xx", "500", ("B",)),)
+LEASED = (Violation("lease_deleted_as_seen", "the one that A saw", "another", ("A", "C"), (2, 3, 4)),)
 LEASES = (Violation("lease_deleted_by_owner", "the owner", "another"),)
 
 RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
@@ -158,6 +166,18 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
             "A answer 201 rr-1",
         ),
     ),
+    "R4, no event is known of": (
+        Pattern.NAME_COLLISION,
+        ERRORS,
+        (
+            "A start",
+            "B start",
+            "A create rr/prod/rr-1 201 rr-1",
+            "B create rr/prod/rr-1 409 AlreadyExists rr-1",
+            "B answer 500",
+            "A answer 201 rr-1",
+        ),
+    ),
     "R5, the list is older than the record": (
         Pattern.STALE_READ,
         RECORDS,
@@ -167,6 +187,21 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
             "A answer 201 rr-1",
             "clock clock",
             "B start",
+            "B create rr/prod/rr-2 201 rr-2",
+            "B answer 201 rr-2",
+            "watch:1 held rr/prod/rr-1",
+        ),
+    ),
+    "R5, the event comes after the list and before the record": (
+        Pattern.STALE_READ,
+        RECORDS,
+        (
+            "A start",
+            "A create rr/prod/rr-1 201 rr-1",
+            "A answer 201 rr-1",
+            "B start",
+            "watch:1 ADDED rr/prod/rr-1",
+            "clock clock",
             "B create rr/prod/rr-2 201 rr-2",
             "B answer 201 rr-2",
         ),
@@ -179,6 +214,23 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
             "B get rr/prod/rr-1 200 rr-1",
             "B update/status rr/prod/rr-1 200 rr-1",
             "A update/status rr/prod/rr-1 409 Conflict rr-1",
+            "A get rr/prod/rr-1 200 rr-1",
+            "C update/status rr/prod/rr-1 200 rr-1",
+            "A update/status rr/prod/rr-1 409 Conflict rr-1",
+            "A answer 202 rr-1",
+            "B answer 202 rr-1",
+            "C answer 202 rr-1",
+        ),
+    ),
+    "a write that was refused is tried again": (
+        Pattern.CHECK_THEN_ACT,
+        HITS,
+        (
+            "A get rr/prod/rr-1 200 rr-1",
+            "B update/status rr/prod/rr-1 200 rr-1",
+            "A update/status rr/prod/rr-1 409 Conflict rr-1",
+            "A get rr/prod/rr-1 200 rr-1",
+            "A update/status rr/prod/rr-1 200 rr-1",
             "A answer 202 rr-1",
             "B answer 202 rr-1",
         ),
@@ -197,7 +249,7 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
         ),
     ),
     "R8, the record is finished meanwhile": (
-        Pattern.STALE_READ,
+        Pattern.CHECK_THEN_ACT,
         HITS,
         ("A list rr/prod/* 200 [rr-1]", "writer writer", "A update/status rr/prod/rr-1 200 rr-1"),
     ),
@@ -241,7 +293,24 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
         LEASES,
         (
             f"A create {LEASE} 201 lock",
+            "expiry expiry",
             f"C get {LEASE} 200 lock",
+            f"C update {LEASE} 200 lock",
+            f"A delete {LEASE} 200",
+        ),
+    ),
+    "a lock that nobody deleted is taken over": (
+        Pattern.LOCK_TAKEN,
+        LEASES,
+        (f"A create {LEASE} 201 lock", f"C get {LEASE} 200 lock", f"C update {LEASE} 200 lock"),
+    ),
+    "L4, the lock of who took it over is deleted": (
+        Pattern.LOCK_EXPIRY,
+        LEASED,
+        (
+            f"A create {LEASE} 201 lock",
+            "expiry expiry",
+            f"A get {LEASE} 200 lock",
             f"C update {LEASE} 200 lock",
             f"A delete {LEASE} 200",
         ),
@@ -251,18 +320,37 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
         RECORDS,
         (f"A create {LEASE} 201 lock", "A list rr/prod/* 200 []", "expiry expiry", "A create rr/prod/rr-1 201 rr-1"),
     ),
-    "a lock in Redis runs out by itself": (
-        Pattern.LOCK_EXPIRY,
+    "a lock in Redis is taken twice": (
+        Pattern.LOCK_TAKEN,
         RECORDS,
         ("A SET my:lock create-if-absent OK", "B SET my:lock create-if-absent OK", "A SET k write OK"),
     ),
     "another holds the lock in Redis, and B goes on": (
         Pattern.REENTRANT_LOCK,
         RECORDS,
-        ("A SET my:lock create-if-absent OK", "B GET my:lock read pod-1", "B SET k write OK", "A SET k write OK"),
+        (
+            "A SET my:lock create-if-absent OK",
+            "B GET my:lock read pod-1",
+            "B SETNX k create-if-absent 1",
+            "A SET k write OK",
+        ),
+    ),
+    "what is written in two steps is read between them": (
+        Pattern.TORN_READ,
+        ERRORS,
+        (
+            "A start",
+            "A SET body write OK",
+            "B GET body read x",
+            "B GET status read nil",
+            "B answer 500",
+            "A SET status write OK",
+            "A EXPIRE body write 1",
+            "A answer 201",
+        ),
     ),
     "what was read is used elsewhere": (
-        Pattern.STALE_READ,
+        Pattern.CHECK_THEN_ACT,
         RECORDS,
         ("A GET k read 1", "B SET k write OK", "A SET other write OK"),
     ),
@@ -296,26 +384,102 @@ def test_each_bundled_race_has_its_name(scenario: str, target: str, number: int)
 
 
 STORIES = {
-    "L1, one pod enters twice": ((1, 3, 6), f"B's get saw {LEASE}, which A holds, and went in all the same"),
-    "L3, a lock is deleted that is another's by now": ((2, 4, 5), f"B's delete deleted {LEASE}, which C holds"),
-    "L4, a lock that ran out is taken over": ((0, 2), f"C's update took over {LEASE}, which A holds"),
-    "a lock in Redis runs out by itself": ((0, 1), "B's SET took my:lock, which A holds"),
+    "R1, both reads from a cache that was right": (
+        (2, 3, 5),
+        "A's create of rr/prod/rr-1 came between B's start and B's create of rr/prod/rr-2; both were answered 201, and",
+    ),
+    "R2, live reads": (
+        (1, 2, 3),
+        (
+            "A's create of rr/prod/rr-1 came between B's list, which found nothing, and B's create of it, which was"
+            " refused (409); A was answered 201 and B was answered 201 all the same, and"
+        ),
+    ),
     "R3, its own creation is not in the cache": (
-        (1, 2),
-        "A was answered before the cache knew of its own create of rr/prod/rr-1; A was answered 201, and 1 hit is",
+        (1, 2, 3),
+        (
+            "A wrote nothing to rr/prod/rr-1 after its create of it, and was answered 201 before any watch event of it"
+            " was delivered; 1 hit is stored"
+        ),
     ),
     "R4, the winner is not in the cache": (
+        (2, 3, 5),
+        (
+            "B's create of rr/prod/rr-1, which was refused (409), came after A's create of it and before any watch"
+            " event of it was delivered; A was answered 201 and B was answered 500."
+        ),
+    ),
+    "R4, no event is known of": (
         (2, 3),
-        "A's create of rr/prod/rr-1 was not known to the cache when B's create, which was refused (409), came; A was",
+        "B's create of rr/prod/rr-1, which was refused (409), came after A's create of it; A was answered 201 and B",
     ),
     "R5, the list is older than the record": (
         (1, 5),
-        "A's create of rr/prod/rr-1 was not known to the cache when B's create came, while the clock moved on to the",
+        (
+            "B's create of rr/prod/rr-2 came after A's create of rr/prod/rr-1 and before any watch event of it was"
+            " delivered, while the clock moved on to the next second; both were answered 201"
+        ),
     ),
-    "R2, live reads": ((1, 2, 3), "A created the record (create) between B's list, which saw 200 [], and B's create"),
-    "R9, the record is deleted meanwhile": (
-        (1,),
-        "Cleanup acted after A's list and before A's get; 1 hit is stored",
+    "R5, the event comes after the list and before the record": (
+        (1, 3, 4, 6),
+        (
+            "B started after A's create of rr/prod/rr-1 and before any watch event of it was delivered, and then came"
+            " B's create of rr/prod/rr-2, while the clock moved on to the next second; both were answered 201"
+        ),
+    ),
+    "R6, refused until it gives up": (
+        (2, 3, 5, 6),
+        (
+            "A's update/status of rr/prod/rr-1 was refused (409) in all 2 attempts, as B and C had changed it each time"
+            " since A read it; A was answered 202 all the same, and 1 hit is stored"
+        ),
+    ),
+    "a write that was refused is tried again": (
+        (0, 1, 2),
+        (
+            "B's update/status changed rr/prod/rr-1 between A's get, which found it, and A's update/status, which was"
+            " refused (409); both were answered 202"
+        ),
+    ),
+    "R7, the cache stays behind while a write is tried again": (
+        (2, 3, 4, 6),
+        (
+            "C's update/status of rr/prod/rr-1 was refused (409) in all 2 attempts after B's update/status had changed"
+            " it and before any watch event of it was delivered; C was answered 202 all the same"
+        ),
+    ),
+    "R8, the record is finished meanwhile": ((0, 1, 2), "Writer acted after A's list and before A's update/status; 1"),
+    "R9, the record is deleted meanwhile": ((0, 1, 2), "Cleanup acted after A's list and before A's get; 1 hit is"),
+    "L1, one pod enters twice": (
+        (1, 3, 6),
+        f"B's get saw {LEASE}, which A had taken and not given back, and B's create of rr/prod/rr-2 followed all the",
+    ),
+    "L3, a lock is deleted that is another's by now": (
+        (2, 4, 5),
+        f"B's delete deleted {LEASE}, which C had taken after B's get of it",
+    ),
+    "L4, a lock that ran out is taken over": (
+        (0, 1, 3),
+        f"C's update took {LEASE}, which A had taken before expiry acted",
+    ),
+    "L4, the lock of who took it over is deleted": (
+        (1, 2, 3, 4),
+        f"A's delete deleted {LEASE}, which C had taken after expiry acted and after A's get of it",
+    ),
+    "L6, the time of a lock is over": (
+        (0, 1, 2, 3),
+        f"Expiry acted after A's create of {LEASE}, after A's list and before A's create; e",
+    ),
+    "a lock in Redis is taken twice": (
+        (0, 1),
+        "B's SET took my:lock, which A had taken and nobody had deleted; exp",
+    ),
+    "what is written in two steps is read between them": (
+        (1, 2, 3, 5),
+        (
+            "B's GET of body, which saw x, came after A's SET of it, and B's GET of status, which found nothing, came"
+            " before A's SET of it; A was answered 201 and B was answered 500."
+        ),
     ),
 }
 
@@ -355,4 +519,4 @@ def test_nothing_between_has_no_name() -> None:
 
 def test_every_pattern_says_what_it_means() -> None:
     """A name alone explains nothing to who has not heard it."""
-    assert [one.meaning.endswith(".") for one in Pattern] == [True] * 7
+    assert [one.meaning.endswith(".") for one in Pattern] == [True] * 9

@@ -93,6 +93,8 @@ class Drive(ABC):
         try:
             await self._before()
             await self._loop()
+            steps = [frame.step for frame in self._frames if frame.step is not None]
+            self._record.held = [step.move for step in steps if step.actor.startswith("watch:")]
             self._fault = self._fault or self._death()
         except Diverged as divergence:
             self._fault = Odd(divergence)

@@ -45,6 +45,7 @@ class Record:
     def __init__(self, naming: Callable[[str], str]) -> None:
         """Begin empty; ``naming`` replaces the names that the Gateway made up."""
         self.moves: list[Move] = []
+        self.held: list[Move] = []
         self.events: list[Event] = []
         self.answers: list[Answer] = []
         self.snapshots: list[Snapshot] = []
@@ -97,7 +98,7 @@ class Record:
     ) -> Trace:
         """Give the trace of a run with these ``names``: the fresh value and the fingerprint."""
         states = tuple(self.snapshots) or (Snapshot(None, None),)
-        told = Details(tuple(self.answers), states, tuple(self.events))
+        told = Details(tuple(self.answers), states, tuple(self.events), tuple(self.held))
         return Trace(
             world="wire",
             fresh=names[0],

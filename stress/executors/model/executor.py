@@ -217,7 +217,8 @@ class ModelWorld:
                     Event(index, Kind.STEP, actor, command, objects, what.text, told, touches, now, outcome=came)
                 )
         states = (*ended, self.state.observe(run.memory, names.replace))
-        return with_told_hits(self.target, Details(answers, states, events))
+        held = [one.move for one in self.told(run)] if self.state.watches else []
+        return with_told_hits(self.target, Details(answers, states, events, held))
 
     def told(self, run: _Run) -> list[Told]:
         """Give the moves that let a replica know of what happened: the next event of each watch."""

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stress.core.masking import clean
-from stress.report.explain.pattern import telling
 from stress.report.explain.steps import said, shown
+from stress.report.explain.telling import telling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from stress.core.masking import clean
 from stress.core.verdict import Cause, Ruling
 from stress.report.explain.beside import comparison
 from stress.report.explain.columns import WIDTH, columns
-from stress.report.explain.story import ASSERTION, told
+from stress.report.explain.story import told
+from stress.report.explain.telling import ASSERTION
 from stress.report.explain.words import replay_command
 
 if TYPE_CHECKING:

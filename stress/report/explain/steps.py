@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _BEFORE = "before"
 COLLECTION = "/*"
 """How the name of a collection of the Kubernetes API ends."""
+_REMAINING = ("TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME")
+"""What looks at how long a key lasts has not looked at what it holds."""
 ACTS = {
     "clock": "moves on to the next second",
     "cleanup": "deletes the records",
@@ -111,7 +113,7 @@ def _around(mine: Sequence[Event], came: Event) -> Between | None:
         return None
     reads = [event for event in earlier if any(_only_reads(event, name) for name in common(event, came))]
     saw = (reads or earlier)[-1]
-    then = next((event for event in later if common(event, came)), later[0])
+    then = next((event for event in later if common(event, came) and event.command not in _REMAINING), later[0])
     both = [name for name in common(saw, came) if name in common(came, then)]
     return Between(saw.index, came.index, then.index, (both or common(saw, came))[0])
 

@@ -10,10 +10,11 @@ from stress.core.verdict import counted
 from stress.report.explain.beside import beside, breaks, is_far
 from stress.report.explain.endings import draws, endings, lines_of, percent
 from stress.report.explain.meanings import in_words, uncontrolled
-from stress.report.explain.pattern import telling, titled
+from stress.report.explain.pattern import titled
 from stress.report.explain.race import CAUSES
 from stress.report.explain.steps import conflicting, said, shown
-from stress.report.explain.story import ASSERTION, story
+from stress.report.explain.story import story
+from stress.report.explain.telling import ASSERTION, telling
 from stress.report.explain.values import UNKNOWN, course
 from stress.report.explain.words import replay_command
 from stress.report.html.rendering import embedded, rendered

@@ -1,0 +1,382 @@
+"""What the story of a failing order is about: its pattern, the steps that show it, and the sentence about them.
+
+What is told depends on what is broken, and is made from typed outcomes: who was refused, who found nothing, what was
+seen and what was left. Each of these tells nothing where the steps do not show it, and the next one is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stress.core.step import Access
+from stress.core.trace import Kind
+from stress.report.explain.deeds import access_to, changes, deed, made, reads, refused, told, unknown
+from stress.report.explain.deliveries import UNHEARD, begun, unheard
+from stress.report.explain.environment import acted, clock_between
+from stress.report.explain.locks import lost_locks
+from stress.report.explain.pattern import Pattern
+from stress.report.explain.steps import COLLECTION, between, common, of_kubernetes, saw_nothing
+from stress.report.explain.words import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from stress.core.trace import Answer, Event, Trace
+    from stress.core.verdict import Violation
+    from stress.report.explain.steps import Between
+
+ASSERTION = "test_"
+"""How the name of a check begins that is what a test asserts; what the Gateway itself broke says more."""
+_HITS = ("hit", "count", "status_initialised")
+_MADE = ("record", "created")
+_PAUSES = ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST")
+_SERVER_ERRORS = 500
+
+
+class Telling(NamedTuple):
+    """What a story is about: the pattern (None: none is known), the indexes of the events that it names, in words.
+
+    ``actors`` are whom it concerns; of those in ``refused`` it is said that they were answered all the same.
+    """
+
+    pattern: Pattern | None
+    steps: tuple[int, ...] = ()
+    cause: str = ""
+    actors: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def telling(trace: Trace, violations: Sequence[Violation]) -> Telling:
+    """Find what the story of a failing order is about."""
+    broken = sorted(violations, key=lambda one: one.invariant.startswith(ASSERTION))
+    lead = broken[0] if broken else None
+    found = between(trace, broken)
+    if lead is not None and (lost := _locked(trace, lead)) is not None:
+        return _with_clock(trace, lost)
+    if (act := acted(trace, found)) is not None:
+        return Telling(act.pattern, act.steps, act.told)
+    for find in _FINDERS if lead is not None else ():
+        assert lead is not None  # noqa: S101 - said above
+        if (one := find(trace, lead)) is not None:
+            return _with_clock(trace, one)
+    if found is None:
+        return Telling(None)
+    return _with_clock(trace, _of_steps(trace, found, broken))
+
+
+def pattern(trace: Trace, violations: Sequence[Violation]) -> Pattern | None:
+    """Name the pattern of a failing order; None where its steps show none that is known."""
+    return telling(trace, violations).pattern
+
+
+def _with_clock(trace: Trace, one: Telling) -> Telling:
+    asked = [index for index in one.steps if not trace.events[index].actor.startswith("watch")]
+    return one._replace(steps=tuple(sorted(one.steps)), cause=one.cause + clock_between(trace, asked, one.actors))
+
+
+# --- locks -------------------------------------------------------------------------------------------
+
+
+def _locked(trace: Trace, lead: Violation) -> Telling | None:
+    """Tell of a lock that let another in, of those whom the violation is about."""
+    for lost in lost_locks(trace.events):
+        actors = tuple(dict.fromkeys(step.actor for step in lost.steps if step.kind is Kind.STEP))
+        indexes = tuple(step.index for step in lost.steps)
+        about = set(lead.steps) <= set(indexes) if _of_leases(lead) else set(actors) <= set(lead.answers or actors)
+        if about:
+            return Telling(lost.how, indexes, lost.told, actors)
+    return None
+
+
+def _of_leases(lead: Violation) -> bool:
+    return lead.invariant.startswith("lease") and bool(lead.steps)
+
+
+# --- hits --------------------------------------------------------------------------------------------
+
+
+def _gave_up(trace: Trace, lead: Violation) -> Telling | None:
+    """Tell of a write that was refused each time, of one whose client was told that its hit is taken care of."""
+    if not _about(lead, _HITS):
+        return None
+    for answer in _answers(trace, lead):
+        steps = trace.steps_of(answer.actor)
+        last = next((one for one in reversed(steps) if _written(one)), None)
+        if last is None or not refused(last) or not answer.counts or made(last):
+            continue
+        name = _written(last)
+        tries = [one for one in steps if _written(one) == name]
+        tries = tries[max((at + 1 for at, one in enumerate(tries) if not refused(one)), default=0) :]
+        overtakers = [_overtaken(trace, steps, one, name) for one in tries]
+        others = [one for one in overtakers if one is not None]
+        if len(others) == len(tries):
+            return _refused_each_time(trace, tries, others, name)
+    return None
+
+
+def _refused_each_time(trace: Trace, tries: Sequence[Event], others: Sequence[Event], name: str) -> Telling:
+    first, last = tries[0], tries[-1]
+    steps = tuple(sorted({*(one.index for one in others), *(one.index for one in tries)}))
+    code = str(last.outcome.value or "").split(" ")[0]
+    times = "" if first is last else f" in all {len(tries)} attempts"
+    what = f"{deed(last, name)} was refused{f' ({code})' if code else ''}{times}"
+    actors, who = (last.actor,), listed(list(dict.fromkeys(one.actor for one in others)))
+    if len(set(others)) == 1 and (later := unheard(trace, others[0], last)) is not None:
+        cause = f"{what} after {deed(others[0])} had changed it and {UNHEARD}"
+        return Telling(Pattern.STALE_READ, (*steps, *later), cause, actors, actors)
+    if any(reads(one) and access_to(one, name) for one in trace.steps_of(last.actor)):
+        cause = f"{what}, as {who} had changed it{'' if first is last else ' each time'} since {last.actor} read it"
+    else:
+        cause = f"{what} after {who} had changed it"
+    return Telling(Pattern.LOST_UPDATE, steps, cause, actors, actors)
+
+
+def _overtaken(trace: Trace, mine: Sequence[Event], attempt: Event, name: str) -> Event | None:
+    """Give the last change of an object by another since the actor of an attempt had last read it, or had begun."""
+    since = [one.index for one in mine if one.index < attempt.index and access_to(one, name) is Access.READ]
+    start = begun(trace, attempt.actor)
+    at = since[-1] if since else start.index if start else 0
+    came = [
+        one
+        for one in trace.events[at : attempt.index]
+        if one.kind is Kind.STEP and one.actor != attempt.actor and access_to(one, name) and changes(one)
+    ]
+    return came[-1] if came else None
+
+
+def _unwritten(trace: Trace, lead: Violation) -> Telling | None:
+    """Tell of who made a record, wrote nothing more to it, and was answered before any watch told of it."""
+    if not _about(lead, _HITS):
+        return None
+    for answer in _answers(trace, lead):
+        steps = trace.steps_of(answer.actor)
+        write = next((one for one in steps if made(one) and changes(one) and of_kubernetes(one)), None)
+        if write is None or steps[-1] is not write or not answer.created:
+            continue
+        end = trace.events[answer.ended]
+        later = unheard(trace, write, end)
+        if later is not None:
+            cause = f"{answer.actor} wrote nothing to {made(write)} after its {write.command} of it, and was answered "
+            cause += f"{answer.status} {UNHEARD}"
+            return Telling(Pattern.STALE_READ, (write.index, end.index, *later), cause)
+    return None
+
+
+# --- errors ------------------------------------------------------------------------------------------
+
+
+def _failed(trace: Trace, lead: Violation) -> Telling | None:
+    """Tell of the last step of who was answered with an error: why it was refused, or found nothing."""
+    answer = next((one for one in _answers(trace, lead) if one.status >= _SERVER_ERRORS), None)
+    if answer is None or lead.invariant != "no_server_error":
+        return None
+    steps = trace.steps_of(answer.actor)
+    last = next((one for one in reversed(steps) if refused(one) and not unknown(one)), None)
+    if last is None or last is not steps[-1]:
+        return None
+    names = [touch.object for touch in last.touches if not touch.object.endswith(COLLECTION)]
+    for name in names:
+        others = [one for one in trace.events if _touched_by_another(one, last, name) and changes(one)]
+        before = [one for one in others if one.index < last.index]
+        after = [one for one in others if one.index > last.index]
+        if before and last.outcome.error:
+            return _refused_after(trace, before[-1], last, name)
+        if before and access_to(before[-1], name) is Access.DELETE:
+            actors = before[-1].actor, last.actor
+            cause = f"{told(last, name)} came after {deed(before[-1])} of it"
+            return Telling(Pattern.DELETE_UNDER_FOOT, (before[-1].index, last.index), _plain(cause), actors)
+        if after and reads(last):
+            return _torn(trace, last, after[0], name)
+    return None
+
+
+def _refused_after(trace: Trace, write: Event, last: Event, name: str) -> Telling:
+    actors = write.actor, last.actor
+    cause = f"{told(last, name)} came after {deed(write)} of it"
+    later = unheard(trace, write, last)
+    if later is not None:
+        steps = (write.index, last.index, *later)
+        return Telling(Pattern.STALE_READ, steps, f"{cause} and {UNHEARD}", actors)
+    same = Pattern.NAME_COLLISION if made(last) == name == made(write) else None
+    gone = access_to(write, name) is Access.DELETE
+    return Telling(Pattern.DELETE_UNDER_FOOT if gone else same, (write.index, last.index), cause, actors)
+
+
+def _torn(trace: Trace, last: Event, after: Event, name: str) -> Telling:
+    """Tell of who found nothing before another wrote it: where it had seen another write of the same, of both."""
+    cause = f"{told(last, name)} came before {deed(after)} of it"
+    for saw in reversed([one for one in trace.steps_of(last.actor) if one.index < last.index and reads(one)]):
+        wrote = [one for one in trace.steps_of(after.actor) if one.index < saw.index and common(one, saw)]
+        if wrote and not saw_nothing(saw):
+            also = common(wrote[-1], saw)[0]
+            cause = f"{told(saw, also)} came after {deed(wrote[-1])} of it, and {cause}"
+            steps = wrote[-1].index, saw.index, last.index, after.index
+            return Telling(Pattern.TORN_READ, steps, cause, (after.actor, last.actor))
+    return Telling(None, (last.index, after.index), cause, (after.actor, last.actor))
+
+
+# --- creations ---------------------------------------------------------------------------------------
+
+
+def _twice_made(trace: Trace, lead: Violation) -> Telling | None:
+    """Tell of two who made something: of one name, where the second was refused, or each its own."""
+    pairs = _makers(trace, lead) if _about(lead, _MADE) else ()
+    return next((one for pair in pairs if (one := _both_made(trace, *pair)) is not None), None)
+
+
+def _both_made(trace: Trace, first: Event, second: Event) -> Telling | None:
+    """Tell how the second came to make it: it had looked before the first did, had begun before, or had not heard."""
+    same = made(first) == made(second)
+    collided = Pattern.NAME_COLLISION if same and refused(second) else Pattern.CHECK_THEN_ACT
+    actors, again = (first.actor, second.actor), (second.actor,) if refused(second) else ()
+    begins = begun(trace, second.actor)
+    looks = [one for one in trace.steps_of(second.actor) if one.index < second.index and reads(one)]
+    looks = [one for one in looks if common(one, first)]
+    if looks:
+        saw = looks[-1]
+        if saw.index > first.index or not saw_nothing(saw):
+            return None
+        then = told(second, "it" if same else made(second))
+        cause = f"{deed(first, made(first))} came between {told(saw)} and {then}"
+        return Telling(collided, (saw.index, first.index, second.index), _plain(cause), actors, again)
+    if begins is not None and begins.index < first.index:
+        then = told(second, "it" if same else made(second))
+        cause = f"{deed(first, made(first))} came between {second.actor}'s start and {then}"
+        return Telling(collided, (begins.index, first.index, second.index), _plain(cause), actors, again)
+    return _not_heard(trace, first, second) or (
+        Telling(collided, (first.index, second.index), _after(first, second), actors, again) if same else None
+    )
+
+
+def _not_heard(trace: Trace, first: Event, second: Event) -> Telling | None:
+    """Tell of who made it although another had, when no watch had told of that, or when it began none had."""
+    actors, again = (first.actor, second.actor), (second.actor,) if refused(second) else ()
+    begins = begun(trace, second.actor)
+    if (later := unheard(trace, first, second)) is not None:
+        steps = (first.index, second.index, *later)
+        return Telling(Pattern.STALE_READ, steps, f"{_after(first, second)} and {UNHEARD}", actors, again)
+    if begins is None or (later := unheard(trace, first, begins)) is None:
+        return None
+    cause = f"{second.actor} started after {deed(first, made(first))} and {UNHEARD}, and then came "
+    cause += _plain(told(second, made(second)))
+    return Telling(Pattern.STALE_READ, (first.index, begins.index, second.index, *later), cause, actors, again)
+
+
+def _after(first: Event, second: Event) -> str:
+    return (
+        f"{told(second, made(second))} came after {deed(first, 'it' if made(first) == made(second) else made(first))}"
+    )
+
+
+def _makers(trace: Trace, lead: Violation) -> Iterator[tuple[Event, Event]]:
+    """Give pairs of steps of two actors that were both told of a creation, in their order."""
+    told_so = {answer.actor for answer in _answers(trace, lead) if answer.created}
+    steps = [one for one in trace.events if one.kind is Kind.STEP and one.actor in told_so]
+    makers = [one for one in steps if _made_record(trace, one)]
+    for second in makers:
+        for first in makers:
+            if first.index < second.index and first.actor != second.actor and not refused(first):
+                if refused(second) and made(first) != made(second):
+                    continue
+                yield first, second
+
+
+def _made_record(trace: Trace, one: Event) -> bool:
+    """Tell whether a step made, or would have made, the record that its client was told of."""
+    answer = next(answer for answer in trace.answers if answer.actor == one.actor)
+    return bool(made(one)) and not unknown(one) and answer.record is not None and answer.record in made(one)
+
+
+def refused_write(one: Event) -> bool:
+    """Tell whether a step was a write that changed nothing."""
+    return refused(one) and not reads(one)
+
+
+# --- steps -------------------------------------------------------------------------------------------
+
+
+def _of_steps(trace: Trace, found: Between, broken: Sequence[Violation]) -> Telling:
+    """Tell of the step that came between two others."""
+    saw, came, then = (trace.events[index] for index in found[:3])
+    named = _pattern_of(trace, found, broken)
+    name = came.object if found.object.endswith(COLLECTION) and changes(came) and came.object else found.object
+    same = access_to(then, name) is not None
+    what = told(then, "" if same else then.object)
+    if _created(trace, came, saw):
+        cause = f"{came.actor} created the record ({came.command}) between {told(saw)} and {what}"
+    elif reads(came) or unknown(came) or refused(came) or came.command.split("+")[0] in _PAUSES:
+        cause = f"{told(came, name)} came between {told(saw)} and {what}"
+    else:
+        cause = f"{deed(came)} changed {name} between {told(saw)} and {what}"
+    again = (then.actor,) if refused(then) and made(then) else ()
+    return Telling(named, found[:3], _plain(cause), (saw.actor, came.actor), again)
+
+
+def _created(trace: Trace, came: Event, saw: Event) -> bool:
+    """Tell whether a step created the record: the first whose text names that of which its client was told so."""
+    answer = next((one for one in trace.answers if one.actor == came.actor), None)
+    if answer is None or not answer.created or not answer.record or answer.record not in came.text or refused(came):
+        return False
+    first = next(event for event in trace.steps_of(came.actor) if answer.record in event.text)
+    return first is came and saw_nothing(saw)
+
+
+def _pattern_of(trace: Trace, found: Between, broken: Sequence[Violation]) -> Pattern | None:
+    saw, came, then = (trace.events[index] for index in found[:3])
+    if access_to(came, found.object) is Access.DELETE and changes(came):
+        return Pattern.DELETE_UNDER_FOOT
+    if reads(came):
+        return Pattern.TORN_READ if not reads(then) else None
+    overwrites = bool(common(came, then)) and access_to(then, found.object) is Access.WRITE and _overwrites(then)
+    counts = any(_about(one, _HITS) for one in broken)
+    if overwrites and reads(saw) and (counts or not saw_nothing(saw)):
+        return Pattern.LOST_UPDATE
+    return Pattern.NAME_COLLISION if _same_name(trace) and saw_nothing(then) else Pattern.CHECK_THEN_ACT
+
+
+def _overwrites(event: Event) -> bool:
+    """Tell whether a write replaces what stood there: it does not add to it, was not turned down, and is no script."""
+    adds = "INCR" in event.command or event.command in ("SADD", "RPUSH", "LPUSH", "ZADD", "APPEND")
+    return not (adds or refused(event) or unknown(event))
+
+
+def _same_name(trace: Trace) -> bool:
+    """Tell whether several clients were told that each made the record of one name."""
+    names = [answer.record for answer in trace.answers if answer.created and answer.record is not None]
+    return len(set(names)) < len(names)
+
+
+# --- small things ------------------------------------------------------------------------------------
+
+
+def _about(lead: Violation, words: Sequence[str]) -> bool:
+    return any(word in lead.invariant for word in words)
+
+
+def _answers(trace: Trace, lead: Violation) -> list[Answer]:
+    """Give the answers that a violation is about; all, where it names none."""
+    return [one for one in trace.answers if not lead.answers or one.actor in lead.answers]
+
+
+def _written(event: Event) -> str:
+    """Name the one object that a step writes, or tried to; empty where it is none."""
+    names = (touch.object for touch in event.touches if touch.access is not Access.READ)
+    return next((name for name in names if not name.endswith(COLLECTION)), "")
+
+
+def _touched_by_another(one: Event, last: Event, name: str) -> bool:
+    return one.kind is Kind.STEP and one.actor != last.actor and access_to(one, name) is not None
+
+
+def _plain(text: str) -> str:
+    """Leave out the comma of what ends a clause."""
+    return text.removesuffix(",")
+
+
+_FINDERS: tuple[Callable[[Trace, Violation], Telling | None], ...] = (
+    _gave_up,
+    _failed,
+    _twice_made,
+    _unwritten,
+)
+"""Each tells of one kind of race, or of none."""
