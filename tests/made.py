@@ -102,7 +102,9 @@ def hostile(text: str) -> Result:
     one = result(RACE)
     start = Event(0, Kind.START, text, "start")
     step = Event(1, Kind.STEP, text, text, text, text, text)
-    trace = hand_made([start, step], [answer(text, record=text, error=text)], [Snapshot((text,), {text: 1}, text)])
+    trace = hand_made(
+        [start, step], [answer(text, 500, record=text, error=text, body=text)], [Snapshot((text,), {text: 1}, text)]
+    )
     violation = Violation(text, text, text, (text,))
     finding = dataclasses.replace(one.findings[0], trace=trace, violations=(violation,), world=text, confirmed=False)
     return dataclasses.replace(

@@ -143,6 +143,15 @@ def test_the_page_of_a_race_tells_it_all() -> None:
     assert "gateway. An invariant is broken: the Gateway must change." in page.texts
 
 
+def test_the_page_shows_what_clients_were_refused_with() -> None:
+    """The body of an answer of 4xx or 5xx stands beside its status; that of a success does not."""
+    one = result(RACE)
+    trace = hand_made([], [answer("A", body="all is well"), answer("B", 409, body='{"title":"Conflict"}')])
+    page = Page(pair_page(dataclasses.replace(one, findings=(dataclasses.replace(one.findings[0], trace=trace),)), "r"))
+    assert page.classes["body"] == ['{"title":"Conflict"}']
+    assert not any("all is well" in text for text in page.texts)
+
+
 def test_the_parts_of_a_page_stand_in_this_order() -> None:
     """From the verdict to the raw trace, as somebody in a hurry reads."""
     text = pair_page(searched(), "r")

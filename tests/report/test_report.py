@@ -240,6 +240,23 @@ def test_a_race_tells_its_cause_and_the_command_that_replays_it() -> None:
     assert details(found(*RACE)[0], "")[-1] == "1 context switch; failed again in 3 of 3 replays"
 
 
+def test_what_clients_were_refused_with_is_told_word_by_word() -> None:
+    """Bodies of 4xx and 5xx stand below the violations, the same one once, without a credential or a control sign."""
+    refused = answer("B", 500, body='{"title":"Internal\n Server Error","token":"s3cr3t-of-B"}\x1b[31m')
+    busy = [answer(actor, 429, body="busy") for actor in "CD"]
+    trace = hand_made(
+        [], [answer("A", body="created"), refused, *busy, answer("E", 503), answer("F", 404, body="x" * 900)]
+    )
+    lines = details(dataclasses.replace(found(*RACE)[0], trace=trace), "", width=1000)
+    at = next(at for at, line in enumerate(lines) if line.startswith("cause: "))
+    assert lines[at - 4 : at] == [
+        "distinct_counts: expected counts [2, 3] of rr-{fingerprint:16}; observed [2, 2]",
+        'B was answered 500: {"title":"Internal Server Error","token":"***"}\\x1b[31m',
+        "C and D were answered 429: busy",
+        f"F was answered 404: {'x' * 499}…",
+    ]
+
+
 def test_a_violation_names_its_incarnation_where_there_are_several() -> None:
     """Who reads that a record is missing must know before or after which deletion."""
     finding = found(*CLEANUP)[0]

@@ -9,15 +9,20 @@ from stress.core.masking import clean
 from stress.core.verdict import Cause, Ruling
 from stress.report.explain.beside import comparison
 from stress.report.explain.columns import WIDTH, columns
+from stress.report.explain.deeds import cut
 from stress.report.explain.story import told
 from stress.report.explain.telling import ASSERTION
-from stress.report.explain.words import replay_command
+from stress.report.explain.words import listed, replay_command
 
 if TYPE_CHECKING:
+    from stress.core.trace import Trace
     from stress.core.verdict import Violation
     from stress.report.events import Finding, Result
 
 _NARROWEST = 20
+_REFUSED = 400
+_LONGEST = 500
+"""How many letters of an answer are shown."""
 CAUSES = {
     Cause.GATEWAY: "gateway. An invariant is broken: the Gateway must change.",
     Cause.ENVIRONMENT: "environment. No change in the Gateway can help: isolate the test.",
@@ -44,6 +49,8 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
     for one in finding.violations:
         said = clean(f"{one.invariant}: expected {one.expected}; observed {one.observed}{_where(finding, one)}")
         lines += wrap(said, max(width, _NARROWEST), subsequent_indent="  ", break_on_hyphens=False)
+    for said in refusals(finding.trace):
+        lines += wrap(clean(said), max(width, _NARROWEST), subsequent_indent="  ", break_on_hyphens=False)
     lines.append(f"cause: {CAUSES[finding.cause]}")
     lines.append(
         f"{switches} context {'switch' if switches == 1 else 'switches'}; failed again in {good} of {of} replays"
@@ -55,6 +62,18 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
     if order_file:
         lines.append(f"replay: {clean(replay_command(order_file, program))}")
     return lines
+
+
+def refusals(trace: Trace) -> list[str]:
+    """Give what clients were told with a status of 4xx or 5xx, word by word; once where several were told the same."""
+    told: dict[tuple[int, str], list[str]] = {}
+    for answer in trace.answers:
+        if answer.status >= _REFUSED and (body := cut(answer.body, _LONGEST)):
+            told.setdefault((answer.status, body), []).append(answer.actor)
+    return [
+        f"{listed(actors)} {'was' if len(actors) == 1 else 'were'} answered {status}: {body}"
+        for (status, body), actors in told.items()
+    ]
 
 
 def _where(finding: Finding, violation: Violation) -> str:
