@@ -10,6 +10,7 @@ from stress.core.step import Access, Move, Touch
 from stress.core.trace import Answer, Event, Kind, Trace
 from stress.core.verdict import Violation
 from stress.protocols.kube.requests import KubeEffect, touches_of
+from stress.report.explain.locks import lost_locks
 from stress.report.explain.pattern import Pattern
 from stress.report.explain.story import story, told
 from stress.report.explain.telling import pattern, telling
@@ -492,9 +493,8 @@ def test_the_story_says_what_the_pattern_is_seen_by(race: str) -> None:
     assert (telling(trace, violations).steps, story(trace, violations)[: len(STORIES[race][1])]) == STORIES[race]
 
 
-def test_a_lock_that_works_is_no_pattern() -> None:
-    """Who waits for a lock, or finds it free, has not entered over another's head; nor does a lock end a race."""
-    waits = trace_of(
+KEPT_OUT = {
+    "waits for a lock, or finds it free": (
         f"A create {LEASE} 201 lock",
         f"B get {LEASE} 200 lock",
         "A create rr/prod/rr-1 201 rr-1",
@@ -503,9 +503,50 @@ def test_a_lock_that_works_is_no_pattern() -> None:
         f"B create {LEASE} 201 lock",
         "B update/status rr/prod/rr-1 200 rr-1",
         f"B delete {LEASE} 200",
-    )
-    assert pattern(waits, ()) is not Pattern.REENTRANT_LOCK
-    assert pattern(waits, ()) is not Pattern.LOCK_EXPIRY
+    ),
+    "is refused, sleeps, and counts outside of the lock": (
+        f"A create {LEASE} 201 lock",
+        f"B get {LEASE} 200 lock",
+        "B blocked",
+        "A create rr/prod/rr-1 201 rr-1",
+        "B list rr/prod/* 200 [rr-1]",
+        "B update/status rr/prod/rr-1 200 rr-1",
+    ),
+    "sleeps, and then makes something that needs no lock": (
+        f"A create {LEASE} 201 lock",
+        f"B get {LEASE} 200 lock",
+        "B blocked",
+        "B create rr/prod/rr-2 201 rr-2",
+    ),
+    "is refused the lock, and makes something that needs none": (
+        f"A create {LEASE} 201 lock",
+        f"B get {LEASE} 200 lock",
+        f"B create {LEASE} 409 AlreadyExists lock",
+        "B create rr/prod/rr-2 201 rr-2",
+    ),
+    "asks for it by a script, which says how long it lasts": (
+        "A SET my:lock create-if-absent OK",
+        "B EVAL my:lock write 5000",
+        "A SET k write OK",
+    ),
+    "lets it last longer": (
+        "A SET my:lock create-if-absent OK",
+        "B EXPIRE my:lock write 1",
+        "A SET k write OK",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", KEPT_OUT)
+def test_a_lock_that_works_is_no_pattern(who: str) -> None:
+    """Who does so has not entered over another's head, nor taken the lock: no pattern of locks is told."""
+    lines = KEPT_OUT[who]
+    assert lost_locks(trace_of(*lines).events) == []
+    assert telling(trace_of(*lines), RECORDS).pattern not in {
+        Pattern.REENTRANT_LOCK,
+        Pattern.LOCK_TAKEN,
+        Pattern.LOCK_EXPIRY,
+    }
 
 
 def test_nothing_between_has_no_name() -> None:

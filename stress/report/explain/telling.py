@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.outcomes import How
 from stress.core.step import Access
 from stress.core.trace import Kind
 from stress.report.explain.deeds import access_to, changes, deed, made, reads, refused, told, unknown
@@ -102,7 +103,7 @@ def _gave_up(trace: Trace, lead: Violation) -> Telling | None:
     for answer in _answers(trace, lead):
         steps = trace.steps_of(answer.actor)
         last = next((one for one in reversed(steps) if _written(one)), None)
-        if last is None or not refused(last) or not answer.counts or made(last):
+        if last is None or last.outcome.how is not How.REFUSED or unknown(last) or not answer.counts or made(last):
             continue
         name = _written(last)
         tries = [one for one in steps if _written(one) == name]
@@ -117,7 +118,7 @@ def _gave_up(trace: Trace, lead: Violation) -> Telling | None:
 def _refused_each_time(trace: Trace, tries: Sequence[Event], others: Sequence[Event], name: str) -> Telling:
     first, last = tries[0], tries[-1]
     steps = tuple(sorted({*(one.index for one in others), *(one.index for one in tries)}))
-    code = str(last.outcome.value or "").split(" ")[0]
+    code = str(last.outcome.value or "").split(" ")[0] if last.outcome.error else ""
     times = "" if first is last else f" in all {len(tries)} attempts"
     what = f"{deed(last, name)} was refused{f' ({code})' if code else ''}{times}"
     actors, who = (last.actor,), listed(list(dict.fromkeys(one.actor for one in others)))
@@ -132,14 +133,12 @@ def _refused_each_time(trace: Trace, tries: Sequence[Event], others: Sequence[Ev
 
 
 def _overtaken(trace: Trace, mine: Sequence[Event], attempt: Event, name: str) -> Event | None:
-    """Give the last change of an object by another since the actor of an attempt had last read it, or had begun."""
+    """Give the last change of an object by another before an attempt, since its actor had last read it if it did."""
     since = [one.index for one in mine if one.index < attempt.index and access_to(one, name) is Access.READ]
-    start = begun(trace, attempt.actor)
-    at = since[-1] if since else start.index if start else 0
     came = [
         one
-        for one in trace.events[at : attempt.index]
-        if one.kind is Kind.STEP and one.actor != attempt.actor and access_to(one, name) and changes(one)
+        for one in trace.events[max(since, default=0) : attempt.index]
+        if _touched_by_another(one, attempt, name) and changes(one)
     ]
     return came[-1] if came else None
 
