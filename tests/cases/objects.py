@@ -26,9 +26,10 @@ def path(resource: str, name: str = "") -> str:
 
 
 def api(method: str, where: str, body: Object | None = None) -> tuple[int, Object]:
-    """Ask the API server; give the status and the object."""
+    """Ask the API server; give the status and the object. A patch is merged."""
     link = _link()
-    link.request(method, where, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    link.request(method, where, None if body is None else json.dumps(body), {"Content-Type": kind})
     answer = link.getresponse()
     found = json.loads(answer.read())
     link.close()

@@ -22,7 +22,7 @@ LONG_SECONDS = 3.0
 NIGHTLY = pytest.mark.skipif(os.environ.get("STRESS_NIGHTLY") != "1", reason="a variant: STRESS_NIGHTLY=1 runs it")
 _LINE = re.compile(
     r"(?P<case>[^/]+)/(?P<target>\S+) (?P<codes>[\d,]+) (?P<seconds>[\d.]+)s(?P<nightly> nightly)?"
-    r"( budget=(?P<budget>\d+))?( replay=(?P<times>\d+))?( !(?P<never>.+))?"
+    r"( budget=(?P<budget>\d+))?( replay=(?P<times>\d+))?( \"(?P<story>[^\"]+)\")?( !(?P<never>.+))?"
 )
 
 pytestmark = pytest.mark.unmeasured
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.unmeasured
 class Expected:
     """One line of EXPECTED.
 
-    ``budget`` is empty where the quick profile is enough, ``times`` is 0 where nothing is replayed, ``never``
-    empty where any text may be printed.
+    ``budget`` is empty where the quick profile is enough, ``times`` is 0 where nothing is replayed, ``story`` empty
+    where none is told that is worth it, ``never`` empty where any text may be printed.
     """
 
     case: str
@@ -41,7 +41,13 @@ class Expected:
     codes: tuple[int, ...]
     budget: str
     times: int
+    story: str
     never: str
+
+    @property
+    def stories(self) -> set[str]:
+        """The story with either of two requests in either part."""
+        return {re.sub(r"\bY\b", other, re.sub(r"\bX\b", one, self.story)) for one, other in ("AB", "BA")}
 
 
 def _read() -> Iterator[object]:
@@ -53,7 +59,7 @@ def _read() -> Iterator[object]:
         parts = _LINE.fullmatch(line)
         assert parts is not None, f"EXPECTED can't be read: {line}"
         codes = tuple(map(int, parts["codes"].split(",")))
-        rest = (parts["budget"] or "", int(parts["times"] or 0), parts["never"] or "")
+        rest = (parts["budget"] or "", int(parts["times"] or 0), parts["story"] or "", parts["never"] or "")
         expected = Expected(parts["case"], parts["target"], codes, *rest)
         marks = [pytest.mark.cases] if float(parts["seconds"]) > LONG_SECONDS else []
         marks += [NIGHTLY] if parts["nightly"] else []
@@ -84,13 +90,14 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 @pytest.mark.parametrize("expected", list(_read()))
 def test_a_case_is_judged_as_expected(expected: Expected, folder_of: Callable[[str], Path], tmp_path: Path) -> None:
-    """A search exits with the right code, prints nothing wrong, and what it finds fails in each replay."""
+    """A search exits with the right code, tells the right story, and what it finds fails in each replay."""
     folder = folder_of(expected.case)
     target = f"{expected.target}.yaml"
     words = ["--no-examples", "--reports", tmp_path, *(["--seconds", expected.budget] if expected.budget else [])]
     code, told = _stress(folder, "run", "scenario.yaml", "--target", target, *words)
     assert code in expected.codes, told
     assert not expected.never or expected.never not in told, told
+    assert any(story in " ".join(told.split()) for story in expected.stories), told
     found = sorted(tmp_path.glob("[0-9]*/order*.txt"))
     assert bool(found) == (code == 1), told
     for order in found if expected.times else ():

@@ -223,6 +223,21 @@ RACES: dict[str, tuple[Pattern, tuple[Violation, ...], tuple[str, ...]]] = {
             "C answer 202 rr-1",
         ),
     ),
+    "a transaction is refused until it gives up": (
+        Pattern.LOST_UPDATE,
+        (Violation("no_server_error", "2xx", "500", ("A",)),),
+        (
+            "A WATCH k read OK",
+            "B SET k write OK",
+            "A EXEC(SET) k write nil",
+            "A WATCH k read OK",
+            "B SET k write OK",
+            "A GET k read 2",
+            "A EXEC(SET) k write nil",
+            "A answer 500",
+            "B answer 201",
+        ),
+    ),
     "a write that was refused is tried again": (
         Pattern.CHECK_THEN_ACT,
         HITS,
@@ -433,6 +448,13 @@ STORIES = {
         (
             "A's update/status of rr/prod/rr-1 was refused (409) in all 2 attempts, as B and C had changed it each time"
             " since A read it; A was answered 202 all the same, and 1 hit is stored"
+        ),
+    ),
+    "a transaction is refused until it gives up": (
+        (1, 2, 4, 6),
+        (
+            "A's EXEC(SET) of k was refused in all 2 attempts, as B had changed it each time since A watched it; A was"
+            " answered 500."
         ),
     ),
     "a write that was refused is tried again": (

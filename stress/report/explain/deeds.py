@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stress.core.masking import mask_text
 from stress.core.outcomes import How
 from stress.core.step import Access
+from stress.core.trace import Kind
 from stress.report.explain.steps import COLLECTION, of_kubernetes
 from stress.report.explain.words import SCRIPTS
 
@@ -61,10 +62,9 @@ def reads(event: Event) -> bool:
 
 def access_to(event: Event, name: str) -> Access | None:
     """Give how a step touches an object; None where it does not."""
-    accesses = [touch.access for touch in event.touches if touch.object == name]
-    if Access.DELETE in accesses and len(set(accesses)) > 1:  # a transaction that writes it again
-        return Access.WRITE
-    return accesses[0] if accesses else None
+    access = next((touch.access for touch in event.touches if touch.object == name), None)
+    # One command of several deletes it; the others may have made it again.
+    return Access.WRITE if access is Access.DELETE and "+" in event.command else access
 
 
 def refused(event: Event) -> bool:
@@ -86,6 +86,22 @@ def made(event: Event) -> str:
     """Name the object that a step made, or tried to make; empty where it is none."""
     names = (touch.object for touch in event.touches if touch.access is Access.CREATE)
     return next((name for name in names if not name.endswith(COLLECTION)), "")
+
+
+def written(event: Event) -> str:
+    """Name the one object that a step writes, or tried to; empty where it is none."""
+    names = (touch.object for touch in event.touches if touch.access is not Access.READ)
+    return next((name for name in names if not name.endswith(COLLECTION)), "")
+
+
+def touched_by_another(one: Event, last: Event, name: str) -> bool:
+    """Tell whether a step of another actor than that of ``last`` touches an object."""
+    return one.kind is Kind.STEP and one.actor != last.actor and access_to(one, name) is not None
+
+
+def plain(text: str) -> str:
+    """Leave out the comma of what ends a clause."""
+    return text.removesuffix(",")
 
 
 def unknown(event: Event) -> bool:

@@ -7,6 +7,7 @@ scenarios and targets. The races of the Gateway contract (section 3) are what th
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Pattern(StrEnum):
@@ -44,3 +45,16 @@ _MEANINGS = {
 def titled(named: Pattern) -> str:
     """Give a name with a capital, as a sentence begins."""
     return named[:1].upper() + named[1:]
+
+
+class Telling(NamedTuple):
+    """What a story is about: the pattern (None: none is known), the indexes of the events that it names, in words.
+
+    ``actors`` are whom it concerns; of those in ``refused`` it is said that they were answered all the same.
+    """
+
+    pattern: Pattern | None
+    steps: tuple[int, ...] = ()
+    cause: str = ""
+    actors: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()

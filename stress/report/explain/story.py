@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Answer, Trace
     from stress.core.verdict import Violation
-    from stress.report.explain.telling import Telling
+    from stress.report.explain.pattern import Telling
 
 
 def story(trace: Trace, violations: Sequence[Violation]) -> str:

@@ -6,21 +6,34 @@ seen and what was left. Each of these tells nothing where the steps do not show 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stress.core.outcomes import How
 from stress.core.step import Access
 from stress.core.trace import Kind
-from stress.report.explain.deeds import access_to, changes, deed, made, reads, refused, told, unknown
-from stress.report.explain.deliveries import UNHEARD, begun, unheard
+from stress.report.explain.creations import both_made, makers
+from stress.report.explain.deeds import (
+    access_to,
+    changes,
+    deed,
+    made,
+    plain,
+    reads,
+    refused,
+    told,
+    touched_by_another,
+    unknown,
+    written,
+)
+from stress.report.explain.deliveries import UNHEARD, unheard
 from stress.report.explain.environment import acted, clock_between
 from stress.report.explain.locks import lost_locks
-from stress.report.explain.pattern import Pattern
+from stress.report.explain.pattern import Pattern, Telling
+from stress.report.explain.retries import attempts, refused_each_time
 from stress.report.explain.steps import COLLECTION, between, common, of_kubernetes, saw_nothing
-from stress.report.explain.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from stress.core.trace import Answer, Event, Trace
     from stress.core.verdict import Violation
@@ -32,19 +45,6 @@ _HITS = ("hit", "count", "status_initialised")
 _MADE = ("record", "created")
 _PAUSES = ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST")
 _SERVER_ERRORS = 500
-
-
-class Telling(NamedTuple):
-    """What a story is about: the pattern (None: none is known), the indexes of the events that it names, in words.
-
-    ``actors`` are whom it concerns; of those in ``refused`` it is said that they were answered all the same.
-    """
-
-    pattern: Pattern | None
-    steps: tuple[int, ...] = ()
-    cause: str = ""
-    actors: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
 
 
 def telling(trace: Trace, violations: Sequence[Violation]) -> Telling:
@@ -98,49 +98,14 @@ def _of_leases(lead: Violation) -> bool:
 
 def _gave_up(trace: Trace, lead: Violation) -> Telling | None:
     """Tell of a write that was refused each time, of one whose client was told that its hit is taken care of."""
-    if not _about(lead, _HITS):
-        return None
-    for answer in _answers(trace, lead):
-        steps = trace.steps_of(answer.actor)
-        last = next((one for one in reversed(steps) if _written(one)), None)
-        if last is None or last.outcome.how is not How.REFUSED or unknown(last) or not answer.counts or made(last):
-            continue
-        name = _written(last)
-        tries = [one for one in steps if _written(one) == name]
-        tries = tries[max((at + 1 for at, one in enumerate(tries) if not refused(one)), default=0) :]
-        overtakers = [_overtaken(trace, steps, one, name) for one in tries]
-        others = [one for one in overtakers if one is not None]
-        if len(others) == len(tries):
-            return _refused_each_time(trace, tries, others, name)
+    asked = [one for one in _answers(trace, lead) if one.counts] if _about(lead, _HITS) else []
+    for answer in asked:
+        tries = attempts(trace, answer.actor)
+        later = trace.steps_of(answer.actor) if tries else []
+        done = [one for one in later if one.index > tries[-1].index and written(one) == written(tries[-1])]
+        if tries and not done and (one := refused_each_time(trace, tries)) is not None:
+            return one
     return None
-
-
-def _refused_each_time(trace: Trace, tries: Sequence[Event], others: Sequence[Event], name: str) -> Telling:
-    first, last = tries[0], tries[-1]
-    steps = tuple(sorted({*(one.index for one in others), *(one.index for one in tries)}))
-    code = str(last.outcome.value or "").split(" ")[0] if last.outcome.error else ""
-    times = "" if first is last else f" in all {len(tries)} attempts"
-    what = f"{deed(last, name)} was refused{f' ({code})' if code else ''}{times}"
-    actors, who = (last.actor,), listed(list(dict.fromkeys(one.actor for one in others)))
-    if len(set(others)) == 1 and (later := unheard(trace, others[0], last)) is not None:
-        cause = f"{what} after {deed(others[0])} had changed it and {UNHEARD}"
-        return Telling(Pattern.STALE_READ, (*steps, *later), cause, actors, actors)
-    if any(reads(one) and access_to(one, name) for one in trace.steps_of(last.actor)):
-        cause = f"{what}, as {who} had changed it{'' if first is last else ' each time'} since {last.actor} read it"
-    else:
-        cause = f"{what} after {who} had changed it"
-    return Telling(Pattern.LOST_UPDATE, steps, cause, actors, actors)
-
-
-def _overtaken(trace: Trace, mine: Sequence[Event], attempt: Event, name: str) -> Event | None:
-    """Give the last change of an object by another before an attempt, since its actor had last read it if it did."""
-    since = [one.index for one in mine if one.index < attempt.index and access_to(one, name) is Access.READ]
-    came = [
-        one
-        for one in trace.events[max(since, default=0) : attempt.index]
-        if _touched_by_another(one, attempt, name) and changes(one)
-    ]
-    return came[-1] if came else None
 
 
 def _unwritten(trace: Trace, lead: Violation) -> Telling | None:
@@ -166,27 +131,31 @@ def _unwritten(trace: Trace, lead: Violation) -> Telling | None:
 
 def _failed(trace: Trace, lead: Violation) -> Telling | None:
     """Tell of the last step of who was answered with an error: why it was refused, or found nothing."""
-    answer = next((one for one in _answers(trace, lead) if one.status >= _SERVER_ERRORS), None)
-    if answer is None or lead.invariant != "no_server_error":
+    answers = [one for one in _answers(trace, lead) if one.status >= _SERVER_ERRORS]
+    if not answers or lead.invariant != "no_server_error":
         return None
-    steps = trace.steps_of(answer.actor)
+    steps, tries = trace.steps_of(answers[0].actor), attempts(trace, answers[0].actor)
+    if len(tries) > 1 and (one := refused_each_time(trace, tries)) is not None:
+        return one
     last = next((one for one in reversed(steps) if refused(one) and not unknown(one)), None)
     if last is None or last is not steps[-1]:
         return None
     names = [touch.object for touch in last.touches if not touch.object.endswith(COLLECTION)]
-    for name in names:
-        others = [one for one in trace.events if _touched_by_another(one, last, name) and changes(one)]
-        before = [one for one in others if one.index < last.index]
-        after = [one for one in others if one.index > last.index]
-        if before and last.outcome.error:
-            return _refused_after(trace, before[-1], last, name)
-        if before and access_to(before[-1], name) is Access.DELETE:
-            actors = before[-1].actor, last.actor
-            cause = f"{told(last, name)} came after {deed(before[-1])} of it"
-            return Telling(Pattern.DELETE_UNDER_FOOT, (before[-1].index, last.index), _plain(cause), actors)
-        if after and reads(last):
-            return _torn(trace, last, after[0], name)
-    return None
+    return next((one for name in names if (one := _last(trace, last, name)) is not None), None)
+
+
+def _last(trace: Trace, last: Event, name: str) -> Telling | None:
+    """Tell why a step was refused, or found nothing, by what another did to an object before or after it."""
+    others = [one for one in trace.events if touched_by_another(one, last, name) and changes(one)]
+    before = [one for one in others if one.index < last.index]
+    after = [one for one in others if one.index > last.index]
+    if before and (last.outcome.error or last.outcome.how is How.REFUSED):
+        return _refused_after(trace, before[-1], last, name)
+    if before and access_to(before[-1], name) is Access.DELETE:
+        cause = plain(f"{told(last, name)} came after {deed(before[-1])} of it")
+        actors = before[-1].actor, last.actor
+        return Telling(Pattern.DELETE_UNDER_FOOT, (before[-1].index, last.index), cause, actors)
+    return _torn(trace, last, after[0], name) if after and reads(last) else None
 
 
 def _refused_after(trace: Trace, write: Event, last: Event, name: str) -> Telling:
@@ -219,76 +188,8 @@ def _torn(trace: Trace, last: Event, after: Event, name: str) -> Telling:
 
 def _twice_made(trace: Trace, lead: Violation) -> Telling | None:
     """Tell of two who made something: of one name, where the second was refused, or each its own."""
-    pairs = _makers(trace, lead) if _about(lead, _MADE) else ()
-    return next((one for pair in pairs if (one := _both_made(trace, *pair)) is not None), None)
-
-
-def _both_made(trace: Trace, first: Event, second: Event) -> Telling | None:
-    """Tell how the second came to make it: it had looked before the first did, had begun before, or had not heard."""
-    same = made(first) == made(second)
-    collided = Pattern.NAME_COLLISION if same and refused(second) else Pattern.CHECK_THEN_ACT
-    actors, again = (first.actor, second.actor), (second.actor,) if refused(second) else ()
-    begins = begun(trace, second.actor)
-    looks = [one for one in trace.steps_of(second.actor) if one.index < second.index and reads(one)]
-    looks = [one for one in looks if common(one, first)]
-    if looks:
-        saw = looks[-1]
-        if saw.index > first.index or not saw_nothing(saw):
-            return None
-        then = told(second, "it" if same else made(second))
-        cause = f"{deed(first, made(first))} came between {told(saw)} and {then}"
-        return Telling(collided, (saw.index, first.index, second.index), _plain(cause), actors, again)
-    if begins is not None and begins.index < first.index:
-        then = told(second, "it" if same else made(second))
-        cause = f"{deed(first, made(first))} came between {second.actor}'s start and {then}"
-        return Telling(collided, (begins.index, first.index, second.index), _plain(cause), actors, again)
-    return _not_heard(trace, first, second) or (
-        Telling(collided, (first.index, second.index), _after(first, second), actors, again) if same else None
-    )
-
-
-def _not_heard(trace: Trace, first: Event, second: Event) -> Telling | None:
-    """Tell of who made it although another had, when no watch had told of that, or when it began none had."""
-    actors, again = (first.actor, second.actor), (second.actor,) if refused(second) else ()
-    begins = begun(trace, second.actor)
-    if (later := unheard(trace, first, second)) is not None:
-        steps = (first.index, second.index, *later)
-        return Telling(Pattern.STALE_READ, steps, f"{_after(first, second)} and {UNHEARD}", actors, again)
-    if begins is None or (later := unheard(trace, first, begins)) is None:
-        return None
-    cause = f"{second.actor} started after {deed(first, made(first))} and {UNHEARD}, and then came "
-    cause += _plain(told(second, made(second)))
-    return Telling(Pattern.STALE_READ, (first.index, begins.index, second.index, *later), cause, actors, again)
-
-
-def _after(first: Event, second: Event) -> str:
-    return (
-        f"{told(second, made(second))} came after {deed(first, 'it' if made(first) == made(second) else made(first))}"
-    )
-
-
-def _makers(trace: Trace, lead: Violation) -> Iterator[tuple[Event, Event]]:
-    """Give pairs of steps of two actors that were both told of a creation, in their order."""
-    told_so = {answer.actor for answer in _answers(trace, lead) if answer.created}
-    steps = [one for one in trace.events if one.kind is Kind.STEP and one.actor in told_so]
-    makers = [one for one in steps if _made_record(trace, one)]
-    for second in makers:
-        for first in makers:
-            if first.index < second.index and first.actor != second.actor and not refused(first):
-                if refused(second) and made(first) != made(second):
-                    continue
-                yield first, second
-
-
-def _made_record(trace: Trace, one: Event) -> bool:
-    """Tell whether a step made, or would have made, the record that its client was told of."""
-    answer = next(answer for answer in trace.answers if answer.actor == one.actor)
-    return bool(made(one)) and not unknown(one) and answer.record is not None and answer.record in made(one)
-
-
-def refused_write(one: Event) -> bool:
-    """Tell whether a step was a write that changed nothing."""
-    return refused(one) and not reads(one)
+    told_so = {answer.actor for answer in _answers(trace, lead) if answer.created} if _about(lead, _MADE) else set()
+    return next((one for pair in makers(trace, told_so) if (one := both_made(trace, *pair)) is not None), None)
 
 
 # --- steps -------------------------------------------------------------------------------------------
@@ -308,7 +209,7 @@ def _of_steps(trace: Trace, found: Between, broken: Sequence[Violation]) -> Tell
     else:
         cause = f"{deed(came)} changed {name} between {told(saw)} and {what}"
     again = (then.actor,) if refused(then) and made(then) else ()
-    return Telling(named, found[:3], _plain(cause), (saw.actor, came.actor), again)
+    return Telling(named, found[:3], plain(cause), (saw.actor, came.actor), again)
 
 
 def _created(trace: Trace, came: Event, saw: Event) -> bool:
@@ -355,21 +256,6 @@ def _about(lead: Violation, words: Sequence[str]) -> bool:
 def _answers(trace: Trace, lead: Violation) -> list[Answer]:
     """Give the answers that a violation is about; all, where it names none."""
     return [one for one in trace.answers if not lead.answers or one.actor in lead.answers]
-
-
-def _written(event: Event) -> str:
-    """Name the one object that a step writes, or tried to; empty where it is none."""
-    names = (touch.object for touch in event.touches if touch.access is not Access.READ)
-    return next((name for name in names if not name.endswith(COLLECTION)), "")
-
-
-def _touched_by_another(one: Event, last: Event, name: str) -> bool:
-    return one.kind is Kind.STEP and one.actor != last.actor and access_to(one, name) is not None
-
-
-def _plain(text: str) -> str:
-    """Leave out the comma of what ends a clause."""
-    return text.removesuffix(",")
 
 
 _FINDERS: tuple[Callable[[Trace, Violation], Telling | None], ...] = (

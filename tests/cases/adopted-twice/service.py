@@ -5,26 +5,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from http.client import HTTPConnection
-from urllib.parse import urlsplit
 
-from objects import Object, api, path, serve
+from objects import api, path, serve
 
-TRIES = 5
-
-
-def patched(where: str, body: Object) -> bool:
-    """Merge a patch into an object; tell whether the server took it."""
-    server = urlsplit(os.environ["KUBE_URL"])
-    link = HTTPConnection(server.hostname or "", server.port)
-    link.request("PATCH", where, json.dumps(body), {"Content-Type": "application/merge-patch+json"})
-    answer = link.getresponse()
-    answer.read()
-    link.close()
-    return answer.status == 200
+TRIES, TAKEN = 5, 200
 
 
 def adopt(pod: str, request: str) -> tuple[int, str, int | None]:
@@ -38,7 +23,7 @@ def adopt(pod: str, request: str) -> tuple[int, str, int | None]:
             break
         metadata = free[0]["metadata"]
         version = {"metadata": {"resourceVersion": metadata["resourceVersion"]}} if sys.argv[1] == "versioned" else {}
-        if patched(path("machines", metadata["name"]), {"spec": {"owner": request}} | version):
+        if api("PATCH", path("machines", metadata["name"]), {"spec": {"owner": request}} | version)[0] == TAKEN:
             return 201, metadata["name"], None
     return 500, "", None
 
