@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
 from stress.core.errors import Untested, UsageFault
-from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT, USAGE
+from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
 from stress.engine.case import Pair
@@ -67,7 +67,7 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
     except Untested as error:
         return Told(f"inconclusive: {error}", INCONCLUSIVE)
     except UsageFault as fault:  # requests one after another show what is wrong in the target's file
-        return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), USAGE)
+        return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
 
 
 class _Replays:
