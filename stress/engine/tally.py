@@ -34,7 +34,7 @@ class Tally:
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
     ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was
-    accepted.
+    accepted, ``cut_off`` whether a run was ended because the search was over.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -49,7 +49,7 @@ class Tally:
         self.shared_connection = self.polling = ""
         self.pipelines: set[str] = set()
         self.ran = 0
-        self.accepted = False
+        self.accepted = self.cut_off = False
         self.behaviour = Behaviour(
             dict(zip(letters(world.scenario.concurrent), world.scenario.replicas or (), strict=False))
         )
@@ -82,7 +82,9 @@ class Tally:
         """
         if not (trace.odd or (beside and trace.fault)) or self._world.broken:
             return False
-        if not isinstance(trace.fault, CutOff):
+        if isinstance(trace.fault, CutOff):
+            self.cut_off = True
+        else:
             self.odd.add(trace.fault)
         self.last = trace
         return True
