@@ -39,6 +39,7 @@ class Event:
     """One line of a trace. Times are seconds since the run began; ``None`` where a thing did not happen.
 
     ``varies`` says that a step touched what its command does not name, as a script may: elsewhere it may touch more.
+    ``times`` is how many steps that ask the same, and are told the same, it stands for.
     """
 
     index: int
@@ -55,6 +56,7 @@ class Event:
     replied: float | None = None
     varies: bool = False
     outcome: Outcome = _OK
+    times: int = 1
 
     @property
     def signature(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from made import CLEANUP, RACE, TWO_RACES, came_to, found, hand_made
 from made import answer as answer_of
@@ -569,6 +571,20 @@ def test_a_lock_that_works_is_no_pattern(who: str) -> None:
         Pattern.LOCK_TAKEN,
         Pattern.LOCK_EXPIRY,
     }
+
+
+def test_an_event_that_stands_for_several_attempts_counts_as_so_many() -> None:
+    """Who asks the same again and is told the same is followed in one step: its attempts are all told."""
+    made = trace_of(
+        "B update/status rr/prod/rr-1 200 rr-1",
+        "A update/status rr/prod/rr-1 409 Conflict rr-1",
+        "A update/status rr/prod/rr-1 409 Conflict rr-1",
+        "A answer 202 rr-1",
+    )
+    events = [*made.events[:2], replace(made.events[2], times=3), made.events[3]]
+    assert story(hand_made(events, made.answers), HITS).startswith(
+        "A's update/status of rr/prod/rr-1 was refused (409) in all 4 attempts after B had changed it; A was answered"
+    )
 
 
 def test_nothing_between_has_no_name() -> None:

@@ -86,7 +86,7 @@ class Record:
         """Make an event one of several steps that ask the same, the last of which is given; give its text and reply."""
         event, text = self.events[index], frame.step.text if frame.step else frame.command
         reply, outcome = shown(frame.replies, self._naming), frame.outcome(self._naming)
-        self.events[index] = replace(event, text=f"{text} ({times} times)", reply=reply, outcome=outcome)
+        self.events[index] = replace(event, text=f"{text} ({times} times)", reply=reply, outcome=outcome, times=times)
         return text, reply
 
     def crossing(self) -> None:

@@ -33,22 +33,23 @@ def attempts(trace: Trace, actor: str) -> list[Event]:
 
 def refused_each_time(trace: Trace, tries: Sequence[Event]) -> Telling | None:
     """Tell of attempts each of which came after another's change; None where one was refused for another reason."""
-    first, last, name = tries[0], tries[-1], written(tries[-1])
+    last, name = tries[-1], written(tries[-1])
     others = [found for one in tries if (found := _overtaken(trace, one, name)) is not None]
     if len(others) < len(tries):
         return None
     steps = tuple(sorted({*(one.index for one in others), *(one.index for one in tries)}))
     code = str(last.outcome.value or "").split(" ")[0] if last.outcome.error else ""
-    times = "" if first is last else f" in all {len(tries)} attempts"
-    what = f"{deed(last, name)} was refused{f' ({code})' if code else ''}{times}"
+    times = sum(one.times for one in tries)
+    often = "" if times == 1 else f" in all {times} attempts"
+    what = f"{deed(last, name)} was refused{f' ({code})' if code else ''}{often}"
     actors, who = (last.actor,), listed(list(dict.fromkeys(one.actor for one in others)))
     if len(set(others)) == 1 and (later := unheard(trace, others[0], last)) is not None:
         cause = f"{what} after {deed(others[0])} had changed it and {UNHEARD}"
         return Telling(Pattern.STALE_READ, (*steps, *later), cause, actors, actors)
     looks = [one for one in trace.steps_of(last.actor) if reads(one) and access_to(one, name)]
-    if looks:
+    if looks and times == len(tries):
         looked = "watched" if any(one.command == _WATCH for one in looks) else "read"
-        each = "" if first is last else " each time"
+        each = "" if times == 1 else " each time"
         cause = f"{what}, as {who} had changed it{each} since {last.actor} {looked} it"
     else:
         cause = f"{what} after {who} had changed it"
