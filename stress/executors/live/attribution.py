@@ -216,6 +216,15 @@ class Attribution:
         if frame.step is not None:
             self._shown[frame.step.move[:3]] -= 1
 
+    def count_anew(self, frames: Iterable[Frame]) -> None:
+        """Count steps from here on, those of these frames first."""
+        self._shown.clear()
+        for frame in frames:
+            if frame.step is not None:
+                key = frame.step.move[:3]
+                self._shown[key] = occurrence = self._shown.get(key, 0) + 1
+                frame.step = replace(frame.step, move=Move(*key, occurrence))
+
     async def note(
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
     ) -> Found:

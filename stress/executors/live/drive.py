@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stress.executors.live.executor import WireWorld
     from stress.executors.live.redis import Written
     from stress.processes.replicas import Replica
-    from stress.protocols.gate import Frame, Passed, Signal
+    from stress.protocols.gate import Frame, Signal
 
 STORE_SECONDS = 5.0
 """How long the store may take to reply."""
@@ -60,16 +60,18 @@ class Drive(ABC):
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
-        self._passed: list[Passed] = []
         self._record = Record(self._attribution.named)
-        # A bundled Gateway is known: none of them polls without end.
-        self._polling = Polling(world.loops if world.target.protocol is None else None, self._record)
+        self._polling = self._new_polling()
         self._sent: list[asyncio.Task[Raw]] = []
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
         self._second, self.taken = int(time.time()), Taken(world.patience)
+
+    def _new_polling(self) -> Polling:
+        """Begin to see who polls. A bundled Gateway is known: none of them does so without end."""
+        return Polling(self._world.loops if self._world.target.protocol is None else None, self._record)
 
     async def run(self) -> Trace:
         """Follow the explorer until every request is answered and it wants no more.
@@ -192,7 +194,6 @@ class Drive(ABC):
         request.started = self._record.event(Kind.START, request.actor, START)
         self._send(request)
         await asyncio.sleep(0)  # now it is sent, and the Gateway has work to do
-        await self._note_passed()
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
@@ -254,7 +255,7 @@ class Drive(ABC):
 
     @abstractmethod
     async def _before(self) -> None:
-        """Send the requests that come before the concurrent ones, one after another, and let them through."""
+        """Make ready what a run begins with, and send the requests that come before the concurrent ones."""
 
     @abstractmethod
     async def _until_shown(self, request: Request) -> None:
@@ -341,9 +342,8 @@ class Drive(ABC):
             self._second = int(time.time())
             self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
-        before = await self._observe(move.actor)
+        before, state = await self._observe(move.actor), self._world.site.state
         sets = next((one.sets for name, one in self._world.scenario.actors.items() if name == move.actor), None)
-        state = self._world.site.state
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
@@ -360,12 +360,6 @@ class Drive(ABC):
     async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
         return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
-
-    async def _note_passed(self) -> None:
-        """Remember what the requests wrote that came before."""
-        for command in self._passed:
-            await self._attribution.note(command.effects, command.watched)
-        self._passed.clear()
 
     def _note_second(self) -> None:
         if int(time.time()) != self._second:

@@ -10,7 +10,7 @@ import subprocess
 from contextlib import suppress
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -194,15 +194,12 @@ async def test_client_that_waits_to_go_on(api: Api, wire: Wire) -> None:
 
 @pytest.mark.asyncio
 async def test_opening_the_gate_sends_on_what_is_parked(api: Api, wire: Wire) -> None:
-    """When the gate opens, requests that are parked go first, in their order, and what they touch is told no more."""
+    """When the gate opens, requests that are parked go first, in their order; what comes then passes."""
     first = wire.ask("POST", RRS, record("rr-1", 0))
     await wire.shown()
     wire.gate.reopen()
     assert (await first)[0] == 201
-    passing: list[Any] = []
-    wire.gate.passing = passing
     assert (await wire.ask("GET", f"{RRS}/rr-1"))[0] == 200
-    assert [one.effects[0].args for one in passing] == [(b"get", b"remediationrequests/prod/rr-1")]
     assert api.seen == [f"POST {RRS}", f"GET {RRS}/rr-1"]
 
 
