@@ -132,6 +132,11 @@ class Attribution:
         self._raw[name] = text
         return name
 
+    @property
+    def seconds(self) -> Sequence[int]:
+        """The seconds of which names were made so far, where the target's names depend on the second."""
+        return self._names.seconds
+
     def record(self, text: str) -> str:
         """Replace the made-up names in the name of a record."""
         return self._names.record(text)

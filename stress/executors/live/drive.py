@@ -21,6 +21,7 @@ from stress.executors.live.pace import Taken, about
 from stress.executors.live.polling import Polling
 from stress.executors.live.possible import possible
 from stress.executors.live.record import Record, Try, plain
+from stress.executors.live.seconds import Seconds
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 STORE_SECONDS = 5.0
 """How long the store may take to reply."""
 CROSSINGS = 5
-"""How often an order is run at most that crosses a second unasked where the second matters."""
+"""How often an order is run at most that crosses a second unasked, and shows it, where the second matters."""
 _REST_PATIENCES = 10
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
@@ -67,7 +68,7 @@ class Drive(ABC):
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
-        self._second, self.taken = int(time.time()), Taken(world.patience)
+        self._seconds, self.taken = Seconds(), Taken(world.patience)
 
     def _new_polling(self) -> Polling:
         """Begin to see who polls. A bundled Gateway is known: none of them does so without end."""
@@ -339,7 +340,7 @@ class Drive(ABC):
         if move.actor == "clock":
             with self.taken.apart():
                 await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
-            self._second = int(time.time())
+            self._seconds.asked()
             self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
         before, state = await self._observe(move.actor), self._world.site.state
@@ -362,11 +363,16 @@ class Drive(ABC):
         return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
 
     def _note_second(self) -> None:
-        if int(time.time()) != self._second:
-            if self._world.target.second == "matters":
-                raise Crossed
+        """Note that another second began unasked.
+
+        Raises:
+            Crossed: where the second matters, once a name shows it.
+
+        """
+        if self._seconds.crossing():
             self._record.crossing()
-            self._second = int(time.time())
+        if self._world.target.second == "matters" and self._seconds.shown(self._attribution.seconds):
+            raise Crossed
 
     def _faulty(self) -> bool:
         self._gate.check()
