@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
-from stress.core.errors import Untested
+from stress.core.errors import Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
@@ -50,7 +50,6 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
-        UsageFault: when requests one after another show a fault in the target's file.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
@@ -67,6 +66,8 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
         return told.above(replays.why_searched(told.code))
     except Untested as error:
         return Told(f"inconclusive: {error}", INCONCLUSIVE)
+    except UsageFault as fault:  # requests one after another show what is wrong in the target's file
+        return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
 
 
 class _Replays:
