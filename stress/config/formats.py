@@ -56,6 +56,7 @@ _BODY_PATH = r"^(\.|[^.\s]+(\.[^.\s]+)*)$"
 METHOD = "^[A-Z]+$"
 """What a method of HTTP looks like."""
 _HEADER = r"^[A-Za-z0-9-]+$"
+_EVENT = r"^(ADDED|MODIFIED|DELETED) [a-z0-9.-]+$"
 _PATTERNS = {
     _NAME: "may hold letters, digits, '.', '_' and '-', at most 80",
     _PATH: "must begin with '/'",
@@ -63,6 +64,7 @@ _PATTERNS = {
     _BODY_PATH: "must be words with a '.' between them, or '.' for the whole body",
     METHOD: "must be a method in capitals, such as POST",
     _HEADER: "may hold letters, digits and '-'",
+    _EVENT: "must be ADDED, MODIFIED or DELETED and the plural of a resource",
 }
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
@@ -76,6 +78,9 @@ Dotted = Annotated[str, StringConstraints(pattern=_DOTTED)]
 
 BodyPath = Annotated[str, StringConstraints(pattern=_BODY_PATH)]
 """A place in the body of an answer, such as ``metadata.count``; ``.`` is the whole body, JSON or plain text."""
+
+EventName = Annotated[str, StringConstraints(pattern=_EVENT)]
+"""An event of a watch as schedules call it, without the name of the object: ``ADDED remediationrequests``."""
 
 Header = Annotated[str, StringConstraints(pattern=_HEADER)]
 """The name of an HTTP header."""

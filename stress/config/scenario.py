@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stress.config.formats import File, Name, Part, find, nearest, wrong
+from stress.config.formats import EventName, File, Name, Part, find, nearest, wrong
 from stress.config.kube_keys import Sets  # noqa: TC001 - pydantic reads it
 from stress.config.placeholders import unknown
 from stress.config.signal import Signal
@@ -45,6 +45,17 @@ class Source(Part):
 
     test: str = Field(default="", description="the failing test")
     races: list[str] = Field(default=[], description="the races of the contract, section 3")
+
+
+class Before(Part):
+    """Requests before the concurrent ones, and an event of theirs that comes late."""
+
+    requests: int = Field(ge=1, le=100, description="requests answered one after another before the others")
+    late: EventName | None = Field(
+        default=None,
+        description="the first event of this type and resource, as `ADDED remediationrequests`, that a watch tells the "
+        "replica of these requests is not delivered before the others begin; the search says when it is",
+    )
 
 
 class EnvironmentActor(Part):
@@ -102,7 +113,14 @@ class Scenario(File):
     story: str = Field(min_length=1, description="what must be true, in one sentence")
     source: Source = Field(default=Source(), description="where it comes from")
     signal: Signal = Field(default=Signal(), description="what every request carries; {fresh} is new in each order")
-    before: int = Field(default=0, ge=0, le=100, description="requests answered one after another before the others")
+    before: Annotated[
+        Annotated[int, Field(ge=0, le=100), Tag("<number>")] | Annotated[Before, Tag("<parts>")],
+        Discriminator(lambda value: "<parts>" if isinstance(value, dict | Before) else "<number>"),
+    ] = Field(
+        default=0,
+        description="requests answered one after another before the others, each event delivered before the reply "
+        "after it",
+    )
     concurrent: int = Field(default=2, ge=1, le=26, description="identical requests in flight")
     replicas: list[Annotated[int, Field(ge=1, le=9)]] | None = Field(
         default=None, description="which replica each of them goes to, numbered from 1; default: all to replica 1"
@@ -119,6 +137,18 @@ class Scenario(File):
     expect: dict[str, Expected] = Field(
         default={}, description="what is expected of which target: holds, or {race: [invariants]}; default: holds"
     )
+
+    @property
+    def earlier(self) -> Before | None:
+        """The requests that come before the concurrent ones; None where there are none."""
+        if isinstance(self.before, int):
+            return Before(requests=self.before) if self.before else None
+        return self.before
+
+    @property
+    def requests(self) -> int:
+        """How many requests there are in all."""
+        return self.concurrent + (self.earlier.requests if self.earlier else 0)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

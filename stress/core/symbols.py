@@ -70,6 +70,11 @@ class Names:
         """The names that have numbers, in order of first appearance."""
         return tuple(self._numbers)
 
+    @property
+    def seconds(self) -> tuple[int, ...]:
+        """The seconds that have numbers, in order of first appearance."""
+        return tuple(int(word) for kind, word in self._numbers if kind == "time")
+
     def given(self, text: str) -> str:
         """Give the text with what we chose named, and nothing else."""
         chosen = text.replace(self._fresh, "{fresh}") if self._fresh else text

@@ -31,7 +31,7 @@ def new_fresh() -> str:
 
 
 class Crossed(Exception):
-    """The wall clock went into another second unasked, on a target whose names depend on the second."""
+    """The wall clock went into another second unasked, and a name that depends on the second shows it."""
 
 
 class Probed(Exception):

@@ -35,7 +35,8 @@ class Frame:
     ``command`` names it (``HGET``, ``HSET+EXPIRE``, ``EXEC(HSET+EXPIRE)``), ``effects`` are the commands whose
     objects it touches, ``watched`` those whose objects it also reads. ``waiting`` marks a frame that was sent to the
     store and whose reply is the step (BLPOP, WAIT); ``pushed`` one that the store sent unasked (a message). Times are
-    of `time.perf_counter`. ``seen`` is what its scripts were seen to touch, once it has taken effect.
+    of `time.perf_counter`. ``seen`` is what its scripts were seen to touch, once it has taken effect. ``reply`` is the
+    frame that its reply is, if that is held: it is a step of its own.
     """
 
     channel: Channel
@@ -54,6 +55,7 @@ class Frame:
     actor: str = ""
     step: Step | None = None
     seen: tuple[Touch, ...] | None = None
+    reply: Frame | None = None
 
     @property
     def generated(self) -> Sequence[tuple[str, str]]:
@@ -119,18 +121,6 @@ class Channel(Protocol):
         """Wait until everything that the store has said by now is here."""
 
 
-class Passed(Protocol):
-    """What passed the open gate, as far as it is of interest: which objects it touched."""
-
-    @property
-    def effects(self) -> tuple[Effect, ...]:
-        """The commands that took effect."""
-
-    @property
-    def watched(self) -> tuple[Effect, ...]:
-        """Those whose objects it also read."""
-
-
 class Signal:
     """Something happened: whoever waits looks again. Any number of notices between two looks are one.
 
@@ -188,15 +178,14 @@ def _expire(waiter: asyncio.Future[None]) -> None:
 class Gate:
     """Parks the frames of all proxies of one target.
 
-    While ``open`` everything passes at once; a list ``passing`` then takes what passes. ``fault`` says why nothing can
-    be trusted any more (a lost store, a frame that could not be read); empty while all is well. ``refusal`` is raised
-    by who drives a run: a command came that must not reach a store which is lent. ``heard`` is what no step shows.
+    While ``open`` everything passes at once. ``fault`` says why nothing can be trusted any more (a lost store, a frame
+    that could not be read); empty while all is well. ``refusal`` is raised by who drives a run: a command came that
+    must not reach a store which is lent. ``heard`` is what no step shows.
     """
 
     def __init__(self) -> None:
         """Begin open, with no channel."""
         self.open = True
-        self.passing: list[Passed] | None = None
         self.signal = Signal()
         self.fault = ""
         self.refusal: Exception | None = None
@@ -271,7 +260,8 @@ class Gate:
         """Let one head through and wait until its reply came; False if none came within ``seconds``.
 
         When it returns, everything that the store said because of it is here too: replies to commands that waited,
-        and messages.
+        and messages. Its own reply goes on at once unless it is held and something that the store pushed is held for
+        the same replica: which of them comes first is open then.
         """
         if all(head is not frame for head in frame.channel.heads()):
             return False  # its connection is gone
@@ -283,7 +273,13 @@ class Gate:
         if silent:
             await frame.channel.catch_up()
         await self.catch_up()
+        if frame.reply is not None and not self._holds_pushed(frame.channel.replica):
+            frame.channel.forward(frame.reply)
         return done
+
+    def _holds_pushed(self, replica: int) -> bool:
+        """Tell whether something that the store pushed is held for a replica."""
+        return any(head.pushed for head in self.heads() if head.channel.replica == replica)
 
     async def catch_up(self) -> None:
         """Wait until what the store said unasked by now is here, on every channel that listens."""

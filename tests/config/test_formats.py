@@ -63,6 +63,14 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         (HEAD + "concurrent: two\n", "f.yaml:3:13: concurrent: must be a whole number, not 'two'"),
         (HEAD + "concurrent: true\n", "f.yaml:3:13: concurrent: must be a whole number, not true"),
         (HEAD + "before:\n", "f.yaml:3:8: before: must be a whole number, not nothing"),
+        (
+            HEAD + "before: {request: 1, requests: 1}\n",
+            "f.yaml:3:10: unknown key 'before.request' (did you mean 'requests'?)",
+        ),
+        (
+            HEAD + "before: {requests: 1, late: added}\n",
+            "f.yaml:3:29: before.late: must be ADDED, MODIFIED or DELETED and the plural of a resource, not 'added'",
+        ),
         (HEAD + "search: {seconds: .inf}\n", "f.yaml:3:19: search.seconds: must be a finite number, not inf"),
         (HEAD + "search: {seconds: 0}\n", "f.yaml:3:19: search.seconds: must be more than 0, not 0"),
         ("name: 7\nstory: b\n", 'f.yaml:1:7: name: must be a text, not 7 (write it in quotes: "7")'),

@@ -190,7 +190,7 @@ def test_what_was_not_controlled_is_said() -> None:
     assert page.texts[at + 1 : at + 8] == [
         "What a Gateway does between two store commands is not ordered: its threads, its timers, its memory.",
         "What the target calls background passes ungated, such as PING.",
-        "1 request came before the others and ran freely.",
+        "1 request came before the others, one after another.",
         "It is assumed that requests share only the store.",
         "Another second began unasked at move 3 of a failing order.",
         "Not checked: x.",

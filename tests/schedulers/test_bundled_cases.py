@@ -53,13 +53,13 @@ CASES = [  # interleavings, classes, schedules of DPOR with symmetry, endings up
     ("r1-across-a-second", "kube-named-by-fingerprint", 674, 178, 89, 1),
     ("r2-same-second-losers", "kube-status", 270, 30, 15, 3),
     ("r2-same-second-losers", "kube-named-by-fingerprint", 74, 14, 7, 1),
-    ("r3-status-init-lost", "kube-status-cached", 14, 6, 3, 3),
+    ("r3-status-init-lost", "kube-status-cached", 2_958, 282, 141, 7),
     ("r3-status-init-lost", "kube-named-by-fingerprint", 74, 14, 7, 1),
-    ("r4-loser-without-cache", "kube-status-cached", 14, 6, 3, 3),
+    ("r4-loser-without-cache", "kube-status-cached", 2_958, 282, 141, 7),
     ("r4-loser-without-cache", "kube-named-by-fingerprint", 74, 14, 7, 1),
-    ("r5-stale-list", "kube-status-cached", 70, 34, 17, 4),
+    ("r5-stale-list", "kube-status-cached", 42_578, 5_010, 2_505, 10),
     ("r5-stale-list", "kube-named-by-fingerprint", 674, 178, 89, 1),
-    ("r7-stale-cache-conflict", "kube-status-cached", 32, 12, 6, 2),
+    ("r7-stale-cache-conflict", "kube-status-cached", 364, 56, 28, 2),
     ("r7-stale-cache-conflict", "kube-named-by-fingerprint", 20, 4, 2, 1),
     ("r8-phase-flip", "kube-status", 6, 5, 5, 4),
     ("r8-phase-flip", "kube-named-by-fingerprint", 5, 4, 4, 3),
@@ -72,6 +72,10 @@ CASES = [  # interleavings, classes, schedules of DPOR with symmetry, endings up
     ("t2-one-then-three", "redis-atomic", 90, 36, 6, 1),
     ("t2-one-then-three", "kube-named-by-fingerprint", 8_376, 210, 32, 1),
 ]
+REDUNDANT = {("r3-status-init-lost", 19, 8), ("r4-loser-without-cache", 19, 8), ("r5-stale-list", 231, 100)}
+REDUNDANT |= {("r7-stale-cache-conflict", 4, 0)}
+"""Of a cached Gateway: how many schedules DPOR runs besides, without and with symmetry, in which an event comes that no
+other schedule of the class delivers before the last answer."""
 TOO_LARGE = [
     ("l1-reentrant-lock", "kube-lease"),
     ("l2-early-release", "kube-lease"),
@@ -170,12 +174,13 @@ def test_the_classes_of_a_bundled_case_are_those_of_brute_force(  # noqa: PLR091
     number, every = classes_of(world, Exhaustive(fused=False), names)
     ends = unnamed(every.values(), alike)
     assert (number, len(every), len(ends)) == (interleavings, classes, endings)
+    more, few = next((n for one, *n in REDUNDANT if (one, target) == (scenario, "kube-status-cached")), (0, 0))
     dpor = Dpor(dependence, read=read)
-    assert classes_of(world, dpor, names) == (classes, every)
+    assert classes_of(world, dpor, names) == (classes + more, every)
     assert dpor.exhausted != dpor.doubtful
     fewer = Dpor(dependence, read=read, alike=alike)
     assert unnamed((ending(world, trace) for trace in run_all(world, fewer)), alike) == ends
-    assert (fewer.orders, fewer.redundant) == (symmetric, 0)
+    assert (dpor.redundant, fewer.orders, fewer.redundant) == (more, symmetric + few, few)
     default = covering_of(world, lambda: False)
     assert unnamed((ending(world, trace) for trace in run_all(world, default)), alike) == ends
     assert default.scheduler.exhausted

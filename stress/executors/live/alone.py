@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from stress.config.placeholders import filled
 from stress.config.target_parts import EmptyKey
-from stress.core.step import START
 from stress.core.trace import Kind
-from stress.executors.live.attribution import END, Request
+from stress.executors.live.attribution import END
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.drive import LOOKS, STORE_SECONDS
-from stress.executors.live.fair import Fair
+from stress.executors.live.kindest import Kindest
 
 if TYPE_CHECKING:
     from stress.executors.asked import Asked
+    from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
     from stress.processes.quiescence import Sleep
     from stress.processes.replicas import Replica
@@ -38,7 +38,7 @@ def still_working(what: str, seconds: float) -> str:
     )
 
 
-class Alone(Fair):
+class Alone(Kindest):
     """A run beside which nothing else happens on its world, which is at rest before and after."""
 
     def __init__(self, world: WireWorld, asked: Asked) -> None:
@@ -197,37 +197,6 @@ class Alone(Fair):
             self._requests[one.actor], self._requests[other.actor] = one, other
             self._running = other
 
-    async def _before(self) -> None:
-        """Send the requests that come before the concurrent ones, one after another, the gate open."""
-        first = next(iter(self._requests.values()))
-        await self._world.site.state.prepare(self._values, self.written)
-        if self._watched:
-            await self._world.at_rest()
-        self._gate.passing = self._passed
-        try:
-            for number in range(1, self._world.scenario.before + 1):
-                request = Request(f"before{number}", first.replica, first.client)
-                request.started = self._record.event(Kind.START, request.actor, START)
-                await asyncio.wait([self._send(request)])
-                self._finished.clear()
-                await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
-                self._answer(request)
-                await self._let_settle()
-            if self._watched:
-                await self._world.at_rest()
-        finally:
-            self._gate.passing = None
-        self._gate.close()
-
-    async def _let_settle(self) -> None:
-        """Wait, the gate open, until nothing has come for a settle time."""
-        settle = self._world.learned.settle
-        for _ in range(MOST_SETTLES if settle else 0):
-            so_far = len(self._passed)
-            await asyncio.sleep(settle)
-            if len(self._passed) == so_far:
-                return
-
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
         begun, waits = time.perf_counter(), self._world.waits
@@ -280,7 +249,6 @@ class Alone(Fair):
 
         What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
         """
-        await self._note_passed()
         tasks = self._unanswered
         lost = self._gate.fault or self._death()
         if lost or not tasks:

@@ -132,6 +132,11 @@ class Attribution:
         self._raw[name] = text
         return name
 
+    @property
+    def seconds(self) -> Sequence[int]:
+        """The seconds of which names were made so far, where the target's names depend on the second."""
+        return self._names.seconds
+
     def record(self, text: str) -> str:
         """Replace the made-up names in the name of a record."""
         return self._names.record(text)
@@ -215,6 +220,15 @@ class Attribution:
         """Take a step for the one before it of the same actor, which asked for the same."""
         if frame.step is not None:
             self._shown[frame.step.move[:3]] -= 1
+
+    def count_anew(self, frames: Iterable[Frame]) -> None:
+        """Count steps from here on, those of these frames first."""
+        self._shown.clear()
+        for frame in frames:
+            if frame.step is not None:
+                key = frame.step.move[:3]
+                self._shown[key] = occurrence = self._shown.get(key, 0) + 1
+                frame.step = replace(frame.step, move=Move(*key, occurrence))
 
     async def note(
         self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None

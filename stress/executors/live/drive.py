@@ -21,6 +21,7 @@ from stress.executors.live.pace import Taken, about
 from stress.executors.live.polling import Polling
 from stress.executors.live.possible import possible
 from stress.executors.live.record import Record, Try, plain
+from stress.executors.live.seconds import Seconds
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
     from stress.executors.live.executor import WireWorld
     from stress.executors.live.redis import Written
     from stress.processes.replicas import Replica
-    from stress.protocols.gate import Frame, Passed, Signal
+    from stress.protocols.gate import Frame, Signal
 
 STORE_SECONDS = 5.0
 """How long the store may take to reply."""
 CROSSINGS = 5
-"""How often an order is run at most that crosses a second unasked where the second matters."""
+"""How often an order is run at most that crosses a second unasked, and shows it, where the second matters."""
 _REST_PATIENCES = 10
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
@@ -60,16 +61,18 @@ class Drive(ABC):
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
-        self._passed: list[Passed] = []
         self._record = Record(self._attribution.named)
-        # A bundled Gateway is known: none of them polls without end.
-        self._polling = Polling(world.loops if world.target.protocol is None else None, self._record)
+        self._polling = self._new_polling()
         self._sent: list[asyncio.Task[Raw]] = []
         self._finished: list[Request] = []
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
-        self._second, self.taken = int(time.time()), Taken(world.patience)
+        self._seconds, self.taken = Seconds(), Taken(world.patience)
+
+    def _new_polling(self) -> Polling:
+        """Begin to see who polls. A bundled Gateway is known: none of them does so without end."""
+        return Polling(self._world.loops if self._world.target.protocol is None else None, self._record)
 
     async def run(self) -> Trace:
         """Follow the explorer until every request is answered and it wants no more.
@@ -194,7 +197,6 @@ class Drive(ABC):
         request.started = self._record.event(Kind.START, request.actor, START)
         self._send(request)
         await asyncio.sleep(0)  # now it is sent, and the Gateway has work to do
-        await self._note_passed()
         await self._until_shown(request)
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
@@ -256,7 +258,7 @@ class Drive(ABC):
 
     @abstractmethod
     async def _before(self) -> None:
-        """Send the requests that come before the concurrent ones, one after another, and let them through."""
+        """Make ready what a run begins with, and send the requests that come before the concurrent ones."""
 
     @abstractmethod
     async def _until_shown(self, request: Request) -> None:
@@ -340,12 +342,11 @@ class Drive(ABC):
         if move.actor == "clock":
             with self.taken.apart():
                 await asyncio.sleep(int(time.time()) + 1 - time.time() + GLANCE_SECONDS)
-            self._second = int(time.time())
+            self._seconds.asked()
             self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
-        before = await self._observe(move.actor)
+        before, state = await self._observe(move.actor), self._world.site.state
         sets = next((one.sets for name, one in self._world.scenario.actors.items() if name == move.actor), None)
-        state = self._world.site.state
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
@@ -363,18 +364,17 @@ class Drive(ABC):
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
         return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
 
-    async def _note_passed(self) -> None:
-        """Remember what the requests wrote that came before."""
-        for command in self._passed:
-            await self._attribution.note(command.effects, command.watched)
-        self._passed.clear()
-
     def _note_second(self) -> None:
-        if int(time.time()) != self._second:
-            if self._world.target.second == "matters":
-                raise Crossed
+        """Note that another second began unasked.
+
+        Raises:
+            Crossed: where the second matters, once a name shows it.
+
+        """
+        if self._seconds.crossing():
             self._record.crossing()
-            self._second = int(time.time())
+        if self._world.target.second == "matters" and self._seconds.shown(self._attribution.seconds):
+            raise Crossed
 
     def _faulty(self) -> bool:
         self._gate.check()

@@ -26,7 +26,7 @@ def early(seen: Seen) -> UsageFault | None:
     """See whether expiry or cleanup may act on keys of a fingerprint that is still a guess, and a wrong one."""
     target, scenario = seen.target, seen.scenario
     acting = [name for name in ("expiry", "cleanup") if name in scenario.actors and _asks(target, name)]
-    if scenario.before or not acting or not isinstance(target.fingerprint, FromAnswer):
+    if scenario.earlier or not acting or not isinstance(target.fingerprint, FromAnswer):
         return None
     for sample in seen.samples:
         guess, told = seen.marks.fingerprint(sample.trace.fresh), fingerprint_in(sample.trace.answers, seen.marks.field)

@@ -194,7 +194,7 @@ class WireWorld:
         """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
 
         ``also`` are environment actors that may act once although the scenario does not name them. On a target where
-        the second matters a run that crosses one unasked is repeated with the same choices.
+        the second matters a run that crosses one unasked, and shows it in a name, is repeated with the same choices.
         """
         memory = Memory(explorer)
         return await self.alone(Asked(memory, fresh or "", also), memory)

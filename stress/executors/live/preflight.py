@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
 from stress.core.patterns import Patterns, learn
-from stress.core.step import START, Move, Step
+from stress.core.step import Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
 from stress.executors.live.alone import Alone
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from stress.core.patterns import Shown
     from stress.core.step import Touch
     from stress.core.trace import Snapshot, Trace
-    from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
 
 _SAMPLES = 3
@@ -90,17 +89,12 @@ class Sequential(Alone):
         """Prepare a run with new values."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
-        self.before = False
+        self.sequential = True
         self.late: list[tuple[float, Signature]] = []
         self._watching = watching
         self.shown = self._attribution.shown = {}
 
-    async def _note_passed(self) -> None:
-        self.before = self.before or bool(self._passed)
-        await super()._note_passed()
-
     async def _loop(self) -> None:
-        await self._note_passed()
         self.states.append(await self._observe())
         for request in self._requests.values():
             await self._alone(request)
@@ -112,52 +106,13 @@ class Sequential(Alone):
         while not self._faulty() and not await self._settled():
             pass
 
-    async def _alone(self, request: Request) -> None:
-        """Send one request and follow it until the target has no work left."""
-        await self._go(Move(request.actor, START, ""))
-        answered = time.perf_counter()
-        while not self._done_with(request) and not self._faulty():
-            answered = answered if request.answered else time.perf_counter()
-            if self._watching and time.perf_counter() > answered + self._world.patience:
-                break  # it goes on for ever: the watch after the last answer sees it too
-            if (move := self._kindest()) is not None:
-                if request.answered:
-                    self._note_late(move, answered)
-                await self._go(move)
-            elif not await self._wake():
-                self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
-        await self._until_quiescent()
-        while not self._faulty() and not await self._settled():
-            await self._until_quiescent()
-
-    async def _until_quiescent(self) -> None:
-        """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
-        until = time.perf_counter() + self._world.patience
-        while not self._faulty() and time.perf_counter() < until and (move := self._kindest()) is not None:
-            await self._go(move)
+    def _endless(self, answered: float) -> bool:
+        """Tell whether a request goes on for ever: the watch after the last answer sees it too."""
+        return self._watching and time.perf_counter() > answered + self._world.patience
 
     async def _go(self, move: Move) -> None:
-        await self._apply(move)
+        await super()._go(move)
         self._note_second()
-
-    def _done_with(self, request: Request) -> bool:
-        """Tell whether a request is over: answered, with no step left, and known to the caches before the next one."""
-        told = any(move.actor.startswith("watch:") for move in self.moves())
-        return request.answered and not self._shows(request) and not told
-
-    def possible(self) -> list[Move]:
-        """List what is there already: no request begins by itself, and the environment does not act."""
-        requests = (*self._requests, "watch")
-        return [one for one in super().possible() if one.command != START and one.actor.partition(":")[0] in requests]
-
-    def _kindest(self) -> Move | None:
-        """Choose what is there, events of watches first, and last who was answered; None where nothing is."""
-
-        def late(move: Move) -> tuple[bool, bool]:
-            request = self._requests.get(move.actor)
-            return request is not None, request is not None and request.answered
-
-        return min(self.moves(), key=late, default=None)
 
     async def _watch(self) -> None:
         """See whether commands come after the last answer, and let them through."""
@@ -299,7 +254,7 @@ async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequenti
     while crossed < CROSSINGS:
         drive = world.begun(Sequential(world, watching=watching))
         try:
-            return drive, Sample(await drive.run(), tuple(drive.states), drive.before, drive.shown)
+            return drive, Sample(await drive.run(), tuple(drive.states), drive.gated, drive.shown)
         except (Crossed, Probed) as again:
             crossed += isinstance(again, Crossed)
         finally:

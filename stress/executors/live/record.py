@@ -103,7 +103,7 @@ class Record:
             world="wire",
             fresh=names[0],
             fingerprint=names[1],
-            requests=scenario.before + scenario.concurrent,
+            requests=scenario.requests,
             moves=tuple(self.moves),
             details=partial(with_told_hits, target, told),
             fault=fault,

@@ -23,7 +23,7 @@ from stress.executors.model.happened import Did, Gone, Told, answer_of, renamed,
 from stress.executors.model.kube import KubeModel
 from stress.executors.model.redis import RedisModel
 from stress.executors.model.redis_memory import next_second
-from stress.executors.model.tree import End, HungUp, Known, Node, Silent, Tree, key
+from stress.executors.model.tree import End, HungUp, Known, Node, Silent, Tree, Unread, key
 from stress.executors.observe import with_told_hits
 from stress.gateways.protocols import kube_protocol_named, protocol_named
 from stress.gateways.store import Incoming, Outcome
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from stress.config.scenario import Scenario
     from stress.config.target import Target
+    from stress.executors.model.kube_memory import Reply
     from stress.executors.model.tree import Edge
     from stress.schedulers.base import Explorer
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _BEGINNING = 1_767_225_600.0
 """The virtual clock begins with 2026, seconds since 1970."""
 _FRESH = "5eed5eed5eed"
+_REFUSED = 400
 _LEFT = "hang-up"
 """The command of the move by which a client hangs up."""
 
@@ -119,9 +121,8 @@ class ModelWorld:
         self.known: Known = ()
         self._told: dict[object, Told] = {}
         self._before: list[Did] = []
-        for number in range(1, scenario.before + 1):
+        for number in range(1, scenario.requests - scenario.concurrent + 1):
             self._before += self._alone(self.tree.start(f"before{number}", self.known))
-            self.state.at_rest()
         actors = letters(scenario.concurrent)
         self.number_of = {actor: number for number, actor in enumerate(actors)}
         self.starts = [self.tree.start(actor, self.known) for actor in actors]
@@ -131,10 +132,11 @@ class ModelWorld:
         return Names(self._fingerprint, _FRESH, _BEGINNING, seconds=self._seconds, known=known)
 
     def _alone(self, node: Node | End) -> Iterator[Did]:
-        """Run one request by itself, its steps unseen as on the wire: the gate is open then."""
+        """Run one request by itself, each event before the reply after it; its steps are unseen as on the wire."""
         history: list[Edge] = []
         while isinstance(node, Node):
             reply = node.handler(self.rest, *node.arguments)
+            self.state.at_rest()
             if not history:
                 yield node, reply
             history.append((reply, self.rest.now))
@@ -159,7 +161,7 @@ class ModelWorld:
             world="model",
             fresh=_FRESH,
             fingerprint=self._fingerprint,
-            requests=self.scenario.before + self.scenario.concurrent,
+            requests=self.scenario.requests,
             moves=run.taken,
             details=partial(self._details, run),
             fault=fault,
@@ -284,7 +286,8 @@ class _Run:
             except ValueError as error:  # an error reply
                 reply = error
             did.append((node, reply))
-            following = node.next.get((reply if reply.__class__ in _PLAIN else key(reply), memory.now, known))
+            which = reply if reply.__class__ in _PLAIN else key(reply), memory.now, known
+            following = (self._unread(node, reply) if node.announced else None) or node.next.get(which)
             if following is None or following.__class__ is Silent:
                 following = self._onward(node, following, known)
             if following.known is not known:
@@ -294,6 +297,13 @@ class _Run:
                 requests[requests.index(move)] = following.move
             else:
                 self._end(move, following)
+
+    def _unread(self, node: Node, reply: Reply) -> Unread | None:
+        """Give the reply to a write as a step of its own, where its replica is still to know of something."""
+        replica = self._world.state.replica(node.move.actor)
+        if reply.status >= _REFUSED or not self.memory.holds_news(replica):
+            return None
+        return node.unread(reply, self.known)
 
     def _end(self, move: Move, end: End) -> None:
         """Note that a request has nothing more to do, and its answer unless its client is gone."""
@@ -326,9 +336,10 @@ class _Run:
             if what == "clock":
                 now = next_second(now)
             elif isinstance(what, Gone):
-                found += [(HungUp(), now)] if what.cancelled and what.actor == actor else []
+                if what.cancelled and what.actor == actor:
+                    found[len(found) - what.unread :] = [(HungUp(), now)]
             elif isinstance(what, Node) and what.move.actor == actor:
-                found.append((reply, now))
+                found[len(found) - isinstance(what, Unread) :] = [(reply, now)]
         return found
 
     def _environment(self) -> list[Move]:
@@ -355,7 +366,7 @@ class _Run:
         self._gone.add(actor)
         self._unanswered -= 1
         cancelled = self._world.state.cancels and not node.apart
-        self.did.append((Gone(actor, cancelled), None))
+        self.did.append((Gone(actor, cancelled, unread=isinstance(node, Unread)), None))
         if not cancelled:
             return
         following = node.next.get((_HUNG_UP, self.memory.now, self.known))

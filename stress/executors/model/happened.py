@@ -23,10 +23,14 @@ class Told(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """The client of a request hung up, which was told so (``cancelled``) or goes on unheard."""
+    """The client of a request hung up, which was told so (``cancelled``) or goes on unheard.
+
+    ``unread`` is whether a reply was on its way to it.
+    """
 
     actor: str
     cancelled: bool
+    unread: bool
 
 
 Did = tuple[Node | End | Told | Gone | str, Any]

@@ -7,17 +7,18 @@ import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.config.kube_keys import KubeCleanup, KubeHits, KubeRecords
+from stress.core.outcomes import Outcome
 from stress.core.step import Move, letters
 from stress.executors.environment import ends_incarnation
-from stress.executors.model.kube_memory import KubeMemory, News
-from stress.executors.model.tree import Words
+from stress.executors.model.kube_memory import KubeMemory, News, Reply
+from stress.executors.model.tree import Unread, Words
 from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
 from stress.gateways.kubeapi import RECORDS, ApiError
 from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
 from stress.protocols.kube.outcomes import outcome_of
 from stress.protocols.kube.replies import told
-from stress.protocols.kube.requests import EVENT, KubeEffect, described, effect_of
+from stress.protocols.kube.requests import EVENT, REPLY, WRITES, KubeEffect, described, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from stress.config.kube_keys import KubeExpiry, KubeWriter
     from stress.config.scenario import Scenario
     from stress.config.target import Target
-    from stress.core.outcomes import Outcome
     from stress.core.symbols import Names
     from stress.core.trace import Snapshot
-    from stress.executors.model.kube_memory import Reply
     from stress.executors.model.tree import Known, Node
     from stress.gateways.kubeapi import Json, Resource
 
@@ -65,13 +64,15 @@ class Request(NamedTuple):
 class ModelKubeStore:
     """The API of a protocol in the model: each verb yields a `Request` and is sent the `Reply`.
 
-    ``replicas`` is the replica of each request; those that came before go where the first goes.
+    ``replicas`` is the replica of each request; those that came before go where the first goes. ``watches`` says
+    whether each replica watches the records.
     """
 
     namespace = NAMESPACE
 
-    def __init__(self, now: float, replicas: Mapping[str, int]) -> None:
+    def __init__(self, now: float, replicas: Mapping[str, int], *, watches: bool) -> None:
         """Begin at a time, in seconds since 1970."""
+        self._watches = watches
         self.clock = now
         self._replicas = replicas
         self._actor = ""
@@ -95,12 +96,13 @@ class ModelKubeStore:
         actor = node.move.actor
         if command.verb.startswith("cached"):
             return node.silently(
-                getattr(KubeMemory, command.verb), (self._replica(actor), *command.arguments), names.known
+                getattr(KubeMemory, command.verb), (self.replica(actor), *command.arguments), names.known
             )
         touches, objects, words = described(command.effect, names.replace)
         title = Words(words[0], " ".join(objects), " ".join(words), touches)
         grown = node.following(title, getattr(KubeMemory, command.verb), command.arguments, names.known)
         grown.apart = command.apart
+        grown.announced = self._watches and command.effect.verb in WRITES and command.effect.resource == RECORDS.plural
         return grown
 
     def now(self) -> float:
@@ -113,7 +115,7 @@ class ModelKubeStore:
     @property
     def identity(self) -> str:
         """Give the name of the replica that the actor is sent to."""
-        return f"gateway-{self._replica(self._actor)}"
+        return f"gateway-{self.replica(self._actor)}"
 
     def unique(self) -> str:
         """Count the names that were made up before, in hex, as long as those of the clock are."""
@@ -163,7 +165,8 @@ class ModelKubeStore:
         """Read a record out of the cache."""
         return await self._ask("cached_get", RECORDS, namespace, name)
 
-    def _replica(self, actor: str) -> int:
+    def replica(self, actor: str) -> int:
+        """Give the replica that an actor is sent to."""
         return self._replicas.get(actor, self._replicas["A"])
 
     @types.coroutine
@@ -201,29 +204,42 @@ class KubeModel:
         """Begin empty; ``values`` are fingerprint and fresh value."""
         self._target = target
         self._values = {**values, "namespace": NAMESPACE}
+        self._late = scenario.earlier.late if scenario.earlier else None
         self._sets = {str(name): actor.sets for name, actor in scenario.actors.items()}
         hits = target.observe.hits if target.observe is not None else None
         self._show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
         self.watches = is_cached(str(target.protocol))
         actors, places = letters(scenario.concurrent), scenario.replicas or [1] * scenario.concurrent
-        self.store = ModelKubeStore(now, dict(zip(actors, places, strict=True)))
+        self.store = ModelKubeStore(now, dict(zip(actors, places, strict=True)), watches=self.watches)
         watching = range(1, target.replicas + 1) if self.watches else ()
         self.rest = KubeMemory(now, RECORDS.plural, watching)
 
+    def replica(self, actor: str) -> int:
+        """Give the replica that an actor is sent to."""
+        return self.store.replica(actor)
+
     def at_rest(self) -> None:
-        """Let every replica know of everything."""
-        while news := self.rest.news():
+        """Let every replica know of everything, but the first of the event that is to come late."""
+        while news := [one for one in self.rest.news() if not self._is_late(*one)]:
             for replica, _ in news:
                 self.rest.deliver(replica)
 
-    def told(self, _command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
+    def _is_late(self, replica: int, news: News) -> bool:
+        """Tell whether an event is to come late."""
+        return replica == self.replica("A") and f"{news.type} {RECORDS.plural}" == self._late
+
+    def told(self, command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
         """Write what a request was replied, or what an event tells."""
+        if command == REPLY and isinstance(result, Reply):
+            return str(result.status)
         if isinstance(result, News):
             return naming(told(result.type, result.stored.document, self._show))
         return naming(told(result.status, result.document, self._show))
 
-    def outcome(self, _node: object, result: Reply | News, naming: Callable[[str], str]) -> Outcome:
+    def outcome(self, node: object, result: Reply | News, naming: Callable[[str], str]) -> Outcome:
         """Give what a step came to, or what an event tells."""
+        if isinstance(node, Unread):
+            return Outcome()
         if isinstance(result, News):
             return outcome_of(0, result.stored.document, self._show, naming)
         return outcome_of(result.status, result.document, self._show, naming)

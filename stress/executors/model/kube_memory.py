@@ -166,6 +166,10 @@ class KubeMemory:
         """Give the next event of each replica's watch, where there is one."""
         return [(replica, news[0]) for replica, news in self._news.items() if news]
 
+    def holds_news(self, replica: int) -> bool:
+        """Tell whether a replica is still to know of anything."""
+        return bool(self._news.get(replica))
+
     def deliver(self, replica: int) -> News:
         """Let a replica know of the next event."""
         first, *rest = self._news[replica]

@@ -62,6 +62,10 @@ class RedisModel:
     def at_rest(self) -> None:
         """Have nothing under way."""
 
+    def replica(self, actor: str) -> int:  # noqa: ARG002 - the interface of the model
+        """Give the replica that an actor is sent to: it makes no difference."""
+        return 1
+
     def told(self, command: str, result: Any, naming: Callable[[str], str]) -> str:  # noqa: ANN401 - a reply
         """Write what a command was replied; a pipeline has several replies on a connection, EXEC one."""
         return shown(result if "+" in command and not command.startswith("EXEC") else [result], naming)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from stress.core.step import START, Access, Move, Touch
 from stress.executors.model.redis_memory import Memory, touches
+from stress.protocols.kube.requests import REPLY
 from stress.schedulers.dependence import Effect
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _UNHASHABLE = (list, BaseException)
 _RAISED = (Exception, asyncio.CancelledError)
+_UNREAD = -1.0
+"""The time under which the node of a reply stands that is a step of its own."""
 Known = tuple[tuple[str, str], ...]
 """Names that have numbers already, in order of first appearance."""
 Edge = tuple[object, float]
@@ -147,10 +150,14 @@ class Node:
     """One actor after some history: the step that it shows, how to run it, and where each reply leads.
 
     ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched, ``made``
-    is what the actor made up. Where it is ``apart`` the step is asked for whether or not the client hangs up.
+    is what the actor made up. Where it is ``apart`` the step is asked for whether or not the client hangs up. A watch
+    tells the actor's own replica of a step that is ``announced``.
     """
 
-    __slots__ = ("apart", "arguments", "effects", "handler", "known", "made", "move", "next", "seen", "text", "touches")
+    __slots__ = (
+        *("announced", "apart", "arguments", "effects", "handler", "known", "made", "move", "next"),
+        *("seen", "text", "touches"),
+    )
 
     def __init__(
         self, move: Move, known: Known, handler: Callable[..., Any] = lambda _: None, arguments: tuple[Any, ...] = ()
@@ -161,7 +168,7 @@ class Node:
         self.touches: tuple[Touch, ...] = ()
         self.text = move.command
         self.made: tuple[str, ...] = ()
-        self.apart = True
+        self.announced, self.apart = False, True
         self.seen: dict[Any, Any] = {}
         self.next: dict[tuple[object, float, Known], Node | End] = {}
         self.effects: dict[tuple[object, bool], Effect] = {}
@@ -180,6 +187,19 @@ class Node:
         grown.seen = self.seen
         return grown
 
+    def unread(self, reply: object, known: Known) -> Unread:
+        """Make the node of a reply that is a step of its own."""
+        which = key(reply), _UNREAD, known
+        found = self.next.get(which)
+        if not isinstance(found, Unread):
+            objects = self.move.object
+            occurrence = 1 + self.seen.get((REPLY, objects), 0)
+            found = Unread(Move(self.move.actor, REPLY, objects, occurrence), known, lambda _: reply)
+            found.text, found.made, found.apart = f"{REPLY} {objects}", self.made, self.apart
+            found.seen = {**self.seen, (REPLY, objects): occurrence}
+            self.next[which] = found
+        return found
+
     def effect(self, reply: object, *, answered: bool = False) -> Effect:
         """Give what the step did, if this was the reply, and whether its request was answered then."""
         which = key(reply), answered
@@ -192,6 +212,12 @@ class Node:
 
 class Silent(Node):
     """A node that is no step: what is done there is done with the step before it."""
+
+    __slots__ = ()
+
+
+class Unread(Node):
+    """A node at which the reply to the step before it is read."""
 
     __slots__ = ()
 

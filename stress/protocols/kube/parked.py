@@ -23,12 +23,11 @@ _NOTHING = KubeEffect("get")
 
 @dataclass(slots=True, eq=False)
 class KubeFrame(Frame):
-    """A request, or an event of a watch.
+    """A request, an event of a watch, or a reply that is a step of its own.
 
     ``effect`` is what it does; ``answer`` what the server answered, or the object that an event tells of, as far as it
-    could be read; ``status`` the status of the reply, 0 for an event. ``show`` are the fields of objects that are told
-    besides the name. ``told_to_go_on``: the gate itself told the
-    Gateway to send the body.
+    could be read; ``status`` the status of the reply, 0 for what is no request. ``show`` are the fields of objects that
+    are told besides the name. ``told_to_go_on``: the gate itself told the Gateway to send the body.
     """
 
     effect: KubeEffect = _NOTHING
@@ -54,17 +53,12 @@ class KubeFrame(Frame):
         return outcome_of(self.status, self.answer, self.show, naming)
 
 
-@dataclass(frozen=True, slots=True)
-class Passing:
-    """A request that passed the open gate."""
-
-    effects: tuple[KubeEffect, ...]
-    watched: tuple[KubeEffect, ...] = ()
-
-
 @dataclass(slots=True)
 class Flight:
-    """A request that was sent on, and the reply to it so far; ``waited`` is whether somebody waits for the reply."""
+    """A request that was sent on, and the reply to it so far; ``waited`` is whether somebody waits for the reply.
+
+    ``kept`` are the bytes of a reply that is a step of its own; None of one that passes.
+    """
 
     frame: KubeFrame
     waited: bool
@@ -74,6 +68,7 @@ class Flight:
     events: EventParser | None = None
     body: list[bytes] = field(default_factory=list)
     size: int = 0
+    kept: list[bytes] | None = None
 
     @property
     def effect(self) -> KubeEffect:

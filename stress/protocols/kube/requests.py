@@ -10,7 +10,8 @@ Source: Kubernetes API concepts (resource URIs, API verbs). How objects are name
 A LIST reads its collection. Whoever creates, changes or deletes an object writes the object and both collections, as a
 list shows all that. So two changes in one collection conflict even when their objects differ: more than need be, never
 less. A delete of a whole collection touches everything (``*``). The group is left out: two resources of one name only
-conflict more often. An event of a watch touches nothing in the store: what it changes is its replica's cache.
+conflict more often. An event of a watch touches nothing in the store: what it changes is its replica's cache. Nor does
+a reply.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 CORE = "core"
 """What rules call the group that has no name."""
-EVENT = "event"
-"""The verb of an event that a watch tells of."""
+EVENT, REPLY = "event", "reply"
+"""The verbs of an event that a watch tells of, and of the reply to a write that is a step of its own."""
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 BACKGROUND = (
@@ -142,7 +143,7 @@ def effect_of(method: str, target: str) -> KubeEffect:
 def touches_of(effect: KubeEffect, naming: Callable[[str], str] = str) -> tuple[Touch, ...]:
     """Give what a request touches, and how; objects are called as ``naming`` calls them."""
     verb, whole = effect.verb, f"{effect.resource}/*"
-    if verb == EVENT or (verb == "create" and effect.group in _REVIEWS):
+    if verb in (EVENT, REPLY) or (verb == "create" and effect.group in _REVIEWS):
         return ()
     if not effect.resource:
         return () if verb in ("get", "head", "options") else (Touch(WHOLE, Access.WRITE),)

@@ -1,6 +1,7 @@
 """The way back of one connection: replies pass as they came, the events of a watch are held.
 
-What comes after a held event on the same connection stays behind it. What passes, and what is let go, keeps its bytes.
+So is the reply to a write of which its own replica will be told by an event: either may reach the Gateway first. What
+comes after what is held on the same connection stays behind it. What passes, and what is let go, keeps its bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stress.protocols.gate import Frame
 from stress.protocols.kube.http import Data, End, Head, Part, ResponseParser, header
 from stress.protocols.kube.parked import Flight, KubeFrame
 from stress.protocols.kube.replies import MAX_READ, Document, document, meta, told
-from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect
+from stress.protocols.kube.requests import EVENT, REPLY, WRITES, KubeEffect
 from stress.protocols.kube.watches import Event, EventParser, Watch
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ _CONTINUE, _OK, _MULTIPLE, _REFUSED, _NOT_FOUND, _GONE = 100, 200, 300, 400, 404
 class Return:
     """What a server says on one connection, from the request that asked for it to the bytes that the Gateway gets.
 
-    ``back`` are the bytes that the Gateway can be given now, ``held`` the events that are steps and what comes after
-    them (``held_bytes`` in all). ``closes`` once a reply said that the connection ends with it.
+    ``back`` are the bytes that the Gateway can be given now, ``held`` the events and replies that are steps and what
+    comes after them (``held_bytes`` in all). ``closes`` once a reply said that the connection ends with it.
     """
 
     def __init__(self, channel: KubeChannel) -> None:
@@ -134,10 +135,13 @@ class Return:
             if header(head.headers, b"content-encoding"):
                 raise ProtocolFault(0, "a watch whose events the gate can't read", head.raw)
             flight.events = EventParser(header(head.headers, b"content-type"))
-            flight.watch = Watch(flight.effect)
+            background = self._proxy.rules.background(_told_by(flight.effect, None))
+            flight.watch = Watch(flight.effect, self._proxy.replica, background=background)
             self._proxy.watches.opened(flight.watch)
             self._proxy.outdated.discard((flight.effect.path, flight.effect.selectors))
-        self._out(head.raw)
+        if self._is_step(flight):
+            flight.kept = []
+        self._back(flight, head.raw)
         if flight.watch is not None and flight.waited:  # its reply has no end
             self._answer(flight, None)
 
@@ -146,13 +150,13 @@ class Return:
             flight.size += len(data.payload)
             if flight.size <= MAX_READ and (flight.waited or self._announced(flight)):
                 flight.body.append(data.payload)
-            self._out(data.raw)
+            self._back(flight, data.raw)
             return
         for group in flight.events.feed(data):
             passes = [flight.watch.take_in(event) for event in group.events]
             if any(event.type == "ERROR" and event.object.get("code") == _GONE for event in group.events):
                 self._outdate(flight)
-            if self._proxy.gate.open or all(passes) or self._proxy.rules.background(_told_by(flight.effect, None)):
+            if self._proxy.gate.open or all(passes) or flight.watch.background:
                 self._out(group.raw)
                 continue
             for event, passing, raw in zip(group.events, passes, group.cut(), strict=True):
@@ -177,13 +181,40 @@ class Return:
         self.held_bytes += len(raw)
         self._channel.announce(frame)
 
+    def _back(self, flight: Flight, raw: bytes) -> None:
+        """Give bytes of a reply back, or keep them until it is there in full."""
+        if flight.kept is None:
+            self._out(raw)
+        else:
+            flight.kept.append(raw)
+
+    def _is_step(self, flight: Flight) -> bool:
+        """Tell whether the reply to a step of a request is a step of its own: it and an event may overtake another."""
+        of_step = flight.waited and flight.frame.step is not None and not self._proxy.gate.open
+        return (
+            of_step and self._announced(flight) and self._proxy.watches.holds_news(flight.effect, self._proxy.replica)
+        )
+
     def _announced(self, flight: Flight) -> bool:
         """Tell whether the watches will tell of what a request did."""
         written = flight.effect.verb in WRITES and _OK <= flight.status < _MULTIPLE
         return written and bool(self._proxy.watches)
 
+    def _keep(self, flight: Flight, raw: bytes) -> None:
+        """Make a reply a step of the request that it is for."""
+        of = flight.effect
+        effect = KubeEffect(REPLY, of.group, of.resource, of.namespace, of.name)
+        frame = KubeFrame(self._channel, REPLY, raw, (effect,), effect=effect)
+        frame.actor = flight.frame.actor
+        frame.replies.append(str(flight.status))
+        frame.replied_at, frame.replies_left = frame.parked_at, 0
+        flight.frame.reply = frame
+        self.held.append(frame)
+        self.held_bytes += len(raw)
+        self._channel.announce(frame)
+
     def _end(self, flight: Flight, end: End) -> None:
-        self._out((flight.events.end() if flight.events is not None else b"") + end.raw)
+        self._back(flight, (flight.events.end() if flight.events is not None else b"") + end.raw)
         self.flights.popleft()
         self.closes = self.closes or end.close
         if flight.watch is not None:
@@ -197,6 +228,8 @@ class Return:
             self._proxy.watches.wrote(flight.effect, read)
         if flight.status >= _REFUSED and (flight.status != _NOT_FOUND or flight.effect.verb == "create"):
             self._proxy.gate.heard.error(flight.frame.command, told(flight.status, read))
+        if flight.kept is not None:
+            self._keep(flight, b"".join(flight.kept))
         if flight.waited:
             self._answer(flight, read)
 

@@ -16,7 +16,7 @@ from stress.protocols.acknowledge import acknowledge, bytes_wait
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
 from stress.protocols.kube.http import Request, RequestParser, header, with_headers
-from stress.protocols.kube.parked import KubeFrame, Passing
+from stress.protocols.kube.parked import KubeFrame
 from stress.protocols.kube.replies import document, meta
 from stress.protocols.kube.requests import effect_of
 from stress.protocols.kube.returning import Return
@@ -60,7 +60,7 @@ class KubeChannel(asyncio.Protocol):
 
     @property
     def unsettled(self) -> bool:
-        """Whether requests arrived that are not parked yet, or events that nobody has seen."""
+        """Whether requests arrived that are not parked yet, or events and replies that nobody has seen."""
         return bool(self._fresh or self._news)
 
     @property
@@ -195,8 +195,6 @@ class KubeChannel(asyncio.Protocol):
 
     def _send(self, frame: KubeFrame, *, waited: bool = False) -> None:
         """Send a request to the server; ``waited``: what it is replied is told."""
-        if self.gate.passing is not None and not waited:
-            self.gate.passing.append(Passing((frame.effect,)))
         self._return.sent(frame, waited=waited)
         self._outbox.send(frame.raw, (frame,))
         if self._server is None and self._task is None:
@@ -223,7 +221,7 @@ class KubeChannel(asyncio.Protocol):
             self.abort()
 
     def announce(self, frame: KubeFrame) -> None:
-        """Show an event that is held."""
+        """Show an event or a reply that is held."""
         self._news.append(frame)
         self.gate.signal.notify()
 
@@ -245,8 +243,9 @@ class KubeChannel(asyncio.Protocol):
             self._client.close()
 
     def _deliver(self) -> None:
-        """Hand the event that is held first to the Gateway, and what came after it."""
+        """Hand what is held first to the Gateway, and what came after it."""
         frame = self._return.deliver()
+        self._news = [one for one in self._news if one is not frame]
         self._hand_back()
         _done(frame)
         self._pace()

@@ -147,11 +147,14 @@ class EventParser:
 
 
 class Watch:
-    """One open watch: how far it has told, and whether its initial events are over."""
+    """One open watch: how far it has told, and whether its initial events are over.
 
-    def __init__(self, effect: KubeEffect) -> None:
+    ``replica`` is whose it is; the events that it tells are no steps if they are ``background``.
+    """
+
+    def __init__(self, effect: KubeEffect, replica: int = 1, *, background: bool = False) -> None:
         """Begin where the request asked to begin."""
-        self.effect = effect
+        self.effect, self.replica, self.background = effect, replica, background
         self.initial = effect.parameter("sendInitialEvents") == "true"
         self.paused = False
         self.seen = version_of({"resourceVersion": effect.parameter("resourceVersion")})
@@ -240,6 +243,12 @@ class Watches:
                 self._prune()
             if uid:
                 self._awaited += [(watch, write) for watch in self._open if watch.tells_of(write)]
+
+    def holds_news(self, effect: KubeEffect, replica: int) -> bool:
+        """Tell whether a replica will be told of a write by an event that is a step."""
+        write = Written(effect, "", 0)
+        mine = (watch for watch in self._open if watch.replica == replica and not watch.background)
+        return any(not watch.paused and watch.tells_of(write) for watch in mine)
 
     async def caught_up(self) -> None:
         """Wait until every open watch has told of every write that was answered."""

@@ -178,8 +178,7 @@ class RedisChannel(asyncio.Protocol):
 
     def _through(self, requests: Sequence[Request]) -> None:
         """Send on what comes while the gate is open."""
-        plain, passing = self._state.plain, self.gate.passing
-        follows = passing is not None or self._outbox.keeps
+        plain, follows = self._state.plain, self._outbox.keeps
         commands: list[Command] = []
         for request in requests:
             if not follows and plain(request.args):
@@ -187,8 +186,6 @@ class RedisChannel(asyncio.Protocol):
                 continue
             commands.append(command := self._state.follow(request, self.proxy.background))
             self._owed.passed(command)
-        if passing is not None:
-            passing += commands
         if requests:
             raw = requests[0].raw if len(requests) == 1 else b"".join([request.raw for request in requests])
             self._outbox.send(raw, commands, self._owed.last_of(commands))

@@ -25,8 +25,8 @@ def uncontrolled(result: Result) -> list[str]:
         told.append("What the target calls background passes ungated, such as PING.")
     if worlds == {"model"}:
         told.append("Nothing was run on the wire.")
-    if scenario.before:
-        told.append(f"{counted(scenario.before, 'request')} came before the others and ran freely.")
+    if scenario.earlier:
+        told.append(f"{counted(scenario.earlier.requests, 'request')} came before the others, one after another.")
     if any(one.shared_only for one in evidence):
         told.append("It is assumed that requests share only the store.")
     crossed = (finding.trace.crossed_second for finding in result.findings)

@@ -60,10 +60,10 @@ async def ran(scenario: str, target: str, actors: str) -> Trace:
     [
         ("r8-phase-flip", "kube-status", "writer A A A A A A"),
         ("r2-same-second-losers", "kube-status", "A A B B B B B A A A A"),
-        ("r4-loser-without-cache", "kube-status-cached", "A A B B"),
-        ("r5-stale-list", "kube-status-cached", "A A clock B B"),
+        ("r4-loser-without-cache", "kube-status-cached", "A A A B B"),
+        ("r5-stale-list", "kube-status-cached", "A A A clock B B B"),
         ("r6-retry-exhaustion", "kube-status", "A A A B B B B A A C C C C A A D D D D A A E E E E A"),
-        ("r7-stale-cache-conflict", "kube-status-cached", "A A B B B B B"),
+        ("r7-stale-cache-conflict", "kube-status-cached", "A A A B B B B B"),
         ("r9-delete-under-foot", "kube-status", "A A cleanup A"),
         ("l1-reentrant-lock", "kube-lease", "A A A A B B B B B B B B A A A A"),
         ("l6-unrenewed-lease", "kube-lease", "A A A A expiry B B B B B B B B B A A A A"),
@@ -119,10 +119,10 @@ async def test_a_client_that_hangs_up_leaves_a_lease() -> None:
 async def test_an_event_that_is_let_through_is_known_to_the_next_request() -> None:
     """Held back, A's record is unknown to B, who finds its name taken; let through, B counts a hit (R4)."""
     told = {}
-    for actors in ("A A B B", "A A watch:1 B B"):
+    for actors in ("A A A B B", "A A watch:1 B B"):
         trace = await ran("r4-loser-without-cache", "kube-status-cached", actors)
         told[actors] = sorted((answer.actor, answer.status) for answer in trace.answers)
-    assert told == {"A A B B": [("A", 201), ("B", 500)], "A A watch:1 B B": [("A", 201), ("B", 202)]}
+    assert told == {"A A A B B": [("A", 201), ("B", 500)], "A A watch:1 B B": [("A", 201), ("B", 202)]}
 
 
 @pytest.mark.unmeasured
@@ -172,7 +172,7 @@ async def test_a_server_of_ones_own_is_used_and_left_as_it_was(tmp_path: Path, *
         if controlled:
             await made(server, "serviceaccounts", {"kind": "ServiceAccount", "metadata": {"name": "default"}})
         result = await searched("r3-status-init-lost", Target.load(tmp_path / "target.yaml"))
-        assert [(one.order.actors, one.replays) for one in result.findings] == [("A A B B", (3, 3))]
+        assert [(one.order.actors, one.replays) for one in result.findings] == [("A A A B B", (3, 3))]
         left = {one["metadata"]["name"] for one in server.objects("namespaces")} - {*before}
         assert {name.split("-")[0] for name in left} == (set() if controlled else {"gateway", "prod"})
         assert server.objects("customresourcedefinitions.apiextensions.k8s.io") == []

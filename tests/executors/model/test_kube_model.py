@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from test_kube_server import DEFINITION
 
 from stress.checks import run_checks
+from stress.config.scenario import Before
 from stress.engine.case import Pair
 from stress.engine.search import Limits
 from stress.engine.strategy import alike_in, dependence_of, read
@@ -290,8 +291,8 @@ def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> No
     scenario = scenario_of("r4-loser-without-cache").model_copy(update={"replicas": [1, 2]})
     world = ModelWorld(scenario, target_of("kube-status-cached").model_copy(update={"replicas": 2}))
     for _ in range(2):
-        trace = world.run(looking := Looking("A A watch:1 B B"))
-        assert looking.seen == [[], [], ["watch:1", "watch:2"], ["watch:2"], ["watch:2"]]
+        trace = world.run(looking := Looking("A A A watch:1 B B"))
+        assert looking.seen == [[], [], *[["watch:1", "watch:2"]] * 2, ["watch:2"], ["watch:2"]]
         assert [str(event) for event in trace.events if event.actor == "watch:1"] == [
             f"watch:1 ADDED {RECORD}-{{time:1}} -> ADDED {NAME}-{{time:1}}"
         ]
@@ -327,7 +328,7 @@ def test_the_environment_acts_on_what_is_stored(
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("before", [1, 2])
 async def test_both_worlds_begin_with_the_same_caches_after_earlier_requests(before: int) -> None:
-    """What A and B do first shows what their cache knows of the earlier requests, the first of which counts nothing."""
+    """What A and B do first shows what their cache knows of the earlier requests, each of which has counted."""
     scenario = scenario_of("r7-stale-cache-conflict").model_copy(update={"before": before})
     target = target_of("kube-status-cached")
     model = ModelWorld(scenario, target)
@@ -337,7 +338,33 @@ async def test_both_worlds_begin_with_the_same_caches_after_earlier_requests(bef
             assert [str(event) for event in real.events] == [str(event) for event in told.events]
             assert real.outcome == told.outcome
             first = next(event for event in real.events if event.command == "update/status")
-            assert str(first).endswith(f"occurrenceCount={before}")
+            assert str(first).endswith(f"occurrenceCount={before + 1}")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("late", "actors", "answer", "hits"),
+    [
+        ("ADDED remediationrequests", "watch:1 A A", (202, 1), 1),
+        ("ADDED remediationrequests", "A A", (500, None), None),
+        ("MODIFIED remediationrequests", "watch:1 A A", (202, 2), 2),
+        ("MODIFIED remediationrequests", "A A A A A", (202, 1), 1),
+    ],
+)
+async def test_an_event_of_the_earlier_requests_comes_late_where_the_scenario_says_so(
+    late: str, actors: str, answer: tuple[int, int | None], hits: int | None
+) -> None:
+    """One request shows in each world alike what a cache that was told too late loses: R3, R4 and R7."""
+    scenario = scenario_of("r7-stale-cache-conflict")
+    scenario = scenario.model_copy(update={"before": Before(requests=1, late=late), "concurrent": 1})
+    target = target_of("kube-status-cached")
+    modelled = ModelWorld(scenario, target).run(Follow(actors))
+    async with WireWorld(scenario, target) as wire:
+        real = await wire.run(Follow(actors))
+    assert [(one.status, one.count) for one in real.answers if one.actor == "A"] == [answer]
+    assert list((real.final.hits or {}).values()) == [hits]
+    assert [str(event) for event in real.events] == [str(event) for event in modelled.events]
+    assert (real.fault, real.moves, real.outcome) == ("", tuple(modelled.moves), modelled.outcome)
 
 
 @pytest.mark.unmeasured

@@ -10,12 +10,13 @@ import subprocess
 from contextlib import suppress
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from kubewire import LEASES, RRS, WATCH, Api, Wire, event, loop_turns, record, recorded
 
+from stress.core.step import Move, Step
 from stress.processes.child import free_port
 from stress.protocols.gate import Frame, Gate
 from stress.protocols.kube.http import Data, ResponseParser
@@ -194,15 +195,12 @@ async def test_client_that_waits_to_go_on(api: Api, wire: Wire) -> None:
 
 @pytest.mark.asyncio
 async def test_opening_the_gate_sends_on_what_is_parked(api: Api, wire: Wire) -> None:
-    """When the gate opens, requests that are parked go first, in their order, and what they touch is told no more."""
+    """When the gate opens, requests that are parked go first, in their order; what comes then passes."""
     first = wire.ask("POST", RRS, record("rr-1", 0))
     await wire.shown()
     wire.gate.reopen()
     assert (await first)[0] == 201
-    passing: list[Any] = []
-    wire.gate.passing = passing
     assert (await wire.ask("GET", f"{RRS}/rr-1"))[0] == 200
-    assert [one.effects[0].args for one in passing] == [(b"get", b"remediationrequests/prod/rr-1")]
     assert api.seen == [f"POST {RRS}", f"GET {RRS}/rr-1"]
 
 
@@ -247,6 +245,60 @@ async def test_events_are_held_and_released_one_by_one(api: Api, wire: Wire) -> 
     await wire.release("MODIFIED")
     rest = b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines[1:])
     assert await reader.readexactly(len(rest)) == rest
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("first", ["ADDED", "reply"])
+async def test_either_an_event_or_the_reply_to_its_write_may_come_first(api: Api, wire: Wire, first: str) -> None:
+    """While an event of its own replica is held the reply to a request's write is a step; each has its own bytes."""
+    told = await wire.watch()
+    reader, writer = await wire.connect()
+    body = json.dumps(record("rr-1", 0)).encode()
+    writer.write(f"POST {RRS} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    (asked,) = await wire.shown()
+    asked.actor, asked.step = "A", Step(Move("A", "create", "rr-1"))
+    assert (await wire.release("create")).replies == ["201 rr-1 count=2"]
+    held = [(frame.actor, frame.command, frame.pushed) for frame in wire.gate.settle(1)]
+    assert sorted(held) == [("A", "reply", False), ("watch:1", "ADDED", True)]
+    for command in (first, *{"ADDED", "reply"} - {first}):
+        await wire.release(command)
+        if command == "reply":
+            assert await reader.readline() == b"HTTP/1.1 201 Created\r\n"
+        else:
+            assert b'"rr-1"' in await told.readuntil(b"}}\n\r\n")
+    assert (wire.heads(), wire.gate.settle(1), len(api.seen)) == ([], [], 2)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", ["refused", "untold", "elsewhere", "nobody's"])
+async def test_a_reply_that_no_event_can_overtake_goes_on_at_once(api: Api, wire: Wire, case: str) -> None:
+    """It is of a refused write, of one that no watch of its replica tells of, or of what is no request's step."""
+    await wire.watch(replica=2 if case == "elsewhere" else 1)
+    if case == "refused":
+        api.objects[f"{RRS}/rr-1"] = record("rr-1", 1)
+    api.silent = case == "untold"
+    path = LEASES if case == "untold" else RRS
+    answer = wire.ask("POST", path, record("rr-1", 0))
+    (asked,) = await wire.shown()
+    if case != "nobody's":
+        asked.actor, asked.step = "A", Step(Move("A", "create", "rr-1"))
+    await wire.release("create")
+    assert (await answer)[0] == (409 if case == "refused" else 201)
+    assert [head for head in wire.heads() if head.startswith("reply")] == []
+
+
+@pytest.mark.asyncio
+async def test_a_replica_whose_background_call_is_under_way_is_busy(api: Api, wire: Wire) -> None:
+    """Who waits for a review, or a read of the core group, which pass, has not gone to sleep; another replica may."""
+    api.hold = asyncio.Event()
+    for path in ("/apis/authentication.k8s.io/v1/tokenreviews", "/api/v1/namespaces/prod/pods/p"):
+        answer = wire.ask("POST" if path.endswith("reviews") else "GET", path, {"metadata": {"name": "x"}})
+        await api.until(len(api.seen) + 1)
+        assert (wire.gate.busy(1), wire.gate.busy(2), wire.heads()) == (True, False, [])
+        api.hold.set()
+        await answer
+        assert not wire.gate.busy(1)
+        api.hold.clear()
 
 
 @pytest.mark.asyncio
