@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
+from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it, examples
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario, targets_of
 from stress.core.errors import UsageFault
@@ -57,7 +56,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     help="At most so many seconds a pair, from its first request to its verdict.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
@@ -107,8 +106,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from stress.engine.example_database import Folder, Nothing
     from stress.report.terminal import Terminal
 
-    if seconds is not None and math.isnan(seconds):
-        raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed)
     where = Where(world or "", frozenset(hosts), workers)

@@ -54,7 +54,7 @@ _STOPS: dict[type[Exception], tuple[str, int]] = {
 _CLOCK_WEIGHT = 16
 _PROOF_SECONDS = 5.0
 """What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
-_PREFLIGHT_SECONDS = 5.0
+PREFLIGHT_SECONDS = 5.0
 """How long requests before a search may take, however short it is."""
 _STARTS_AT_ONCE = 2
 """How many targets start at the same time: the one that is wanted next must not wait for all others."""
@@ -243,7 +243,7 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             if wire is not None:
-                wire.most_seconds = max(limits.seconds, _PREFLIGHT_SECONDS)
+                wire.most_seconds = max(limits.seconds, PREFLIGHT_SECONDS)
             async with wire or nullcontext() as world:
                 earlier = Earlier(self.examples.orders(job), regressions(job))
                 pair = Pair(model, world, limits, self._tell, earlier)
