@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from stress.config.formats import bundled, find
+from stress.config.formats import find, is_bundled
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable, Untested, UsageFault
@@ -87,7 +87,7 @@ class Job(NamedTuple):
         file = paths["target"]
         job = cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent)
         name_secrets((), but=[job.scenario.name, job.target.name])
-        texts = {kind: path for kind, path in paths.items() if path.is_file() and not path.is_relative_to(bundled(""))}
+        texts = {kind: path for kind, path in paths.items() if path.is_file() and not is_bundled(path)}
         told = ((f"{kind} {os.path.relpath(path)}", mask_text(path.read_text())) for kind, path in texts.items())
         return job._replace(attachments=tuple(told))
 
