@@ -11,6 +11,8 @@ from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it,
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario, targets_of
 from stress.core.errors import UsageFault
+from stress.core.letters import UnknownLetter, letters
+from stress.core.step import ENVIRONMENT
 from stress.engine.shard import Shard, took
 
 if TYPE_CHECKING:
@@ -59,6 +61,11 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     type=Seconds(),
     help="At most so many seconds a pair, from its first request to its verdict.",
 )
+@click.option(
+    "--schedule",
+    metavar="LETTERS",
+    help='Run this schedule alone, as "A A clock B B": each letter lets that request go to its next step.',
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
 @click.option(
     "--shard", callback=_shard_named, metavar="I/N", help="Only shard I of N, which together search each case once."
@@ -85,6 +92,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     profile: str,
     orders: int | None,
     seconds: float | None,
+    schedule: str | None,
     seed: int,
     shard: Shard | None,
     kept: Path,
@@ -107,9 +115,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from stress.report.terminal import Terminal
 
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
-    budget = Budget(total, seconds, orders, seed)
-    where = Where(world or "", frozenset(hosts), workers)
+    budget = Budget(total, seconds, orders, seed, schedule or "")
     jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard, reports)
+    if schedule is not None:
+        _check(schedule, jobs)
+        world = world or "wire"
+    where = Where(world or "", frozenset(hosts), workers)
     failed = Nothing() if no_examples else Folder(kept)
     terminal = Terminal(quiet=quiet)
     batch = Batch(
@@ -136,6 +147,20 @@ def _sharded(jobs: list[Job], shard: Shard | None, reports: Path) -> list[Job]:
     if not own:
         click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
     return own
+
+
+def _check(schedule: str, jobs: Sequence[Job]) -> None:
+    """Refuse a schedule that names an actor which a scenario does not have, or no scenario to run it on."""
+    for job in jobs:
+        try:
+            moves = letters(schedule, job.scenario.concurrent)
+        except UnknownLetter as error:
+            raise click.BadParameter(f"{job.scenario.name}: {error}", param_hint="'--schedule'") from None
+        acting = {move.actor: None for move in moves if move.actor in ENVIRONMENT and move.actor != "clock"}
+        for name in acting:
+            if getattr(job.target.environment, name) is None:
+                message = f"{name} needs environment.{name} in {job.target.name}"
+                raise click.BadParameter(message, param_hint="'--schedule'")
 
 
 def _bundled(*, quick: bool) -> list[str]:

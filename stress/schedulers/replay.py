@@ -25,8 +25,8 @@ class Replay:
     name = "replay"
 
     def __init__(self, moves: Sequence[Move], times: int = 1, *, loose: bool = False) -> None:
-        """Take the moves to follow."""
-        self._moves = tuple(moves)
+        """Take the moves to follow, which are its ``moves``."""
+        self.moves = tuple(moves)
         self._left = times
         self._loose = loose
         self._step = 0
@@ -45,7 +45,7 @@ class Replay:
             Diverged: when that move is not possible now, or the order has ended too early.
 
         """
-        if self._step == len(self._moves):
+        if self._step == len(self.moves):
             if done:
                 return None
             if self._loose:
@@ -53,7 +53,7 @@ class Replay:
                 self._current = chosen.actor
                 return chosen
             raise Diverged(self._step + 1, "the end of the order", moves)
-        expected = self._moves[self._step]
+        expected = self.moves[self._step]
         fits = [
             move for move in moves if move == expected or (expected.command == NEXT and move.actor == expected.actor)
         ]
