@@ -324,5 +324,8 @@ class Alone(Fair):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            for number in sorted({one.replica for one in self._requests.values() if one.task in late}):
+                await self._world.look(self._world.replicas[number])
+            self._fault = self._death() or self._fault
         if tasks or self._frames or self._fault:  # what comes after the answers is not of the next run
             await asyncio.sleep(self._world.learned.settle)
