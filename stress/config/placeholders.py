@@ -2,11 +2,13 @@
 
 A word in braces is a placeholder when it is written in small letters. ``${port}`` is the shell's own and stays as it
 is. ``{fingerprint:12}`` are its first twelve characters. Where braces must stand around a value (the hash tag of a
-Redis key), write them twice: ``{{fingerprint}}``.
+Redis key), write them twice: ``{{fingerprint}}``. ``{env.NAME|default}`` is a variable of our own environment, where a
+target starts something; without ``|default`` it must be set.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,7 +21,8 @@ from stress.config.formats import nearest, wrong
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_WORD = re.compile(r"(?<!\$)\{([a-z_]+(?:\.[\w./-]+)?(?::\d+)?)\}")
+_WORD = re.compile(r"(?<!\$)\{([a-z_]+(?:\.[\w./-]+)?(?::\d+)?|env\.\w+\|[^{}]*)\}")
+_ENV = re.compile(r"(?<!\$)\{env\.(\w+)(?:\|([^{}]*))?\}")
 
 
 @lru_cache(maxsize=4096)
@@ -41,6 +44,17 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return "".join(found)
 
 
+def from_environment(text: str) -> str:
+    """Replace each ``{env.NAME|default}``; one that is empty counts as not set, and without a default it is empty."""
+    return _ENV.sub(lambda match: os.environ.get(match[1]) or match[2] or "", text)
+
+
+def not_set(text: str) -> list[str]:
+    """Name the variables of our environment that a text needs and that are not set."""
+    needed = (match[1] for match in _ENV.finditer(text) if match[2] is None)
+    return [name for name in dict.fromkeys(needed) if not os.environ.get(name)]
+
+
 def fill(words: Sequence[str], **values: str) -> tuple[str, ...]:
     """Replace the placeholders in each word of a command."""
     return tuple(filled(word, values) for word in words)
@@ -55,7 +69,8 @@ def unknown(text: str, known: Sequence[str], *, foreign: bool = False) -> list[t
     found = []
     for match in _WORD.finditer(text):
         name, doubled = match[1].partition(":")[0], text[match.start() - 1 : match.start()] == "{"
-        if name in known or (name.startswith("labels.") and "labels.NAME" in known):
+        family = name.partition(".")[0]
+        if name in known or (family != name and f"{family}.NAME" in known):
             continue
         if (foreign or doubled) and not get_close_matches(name, known, 1, 0.7):
             continue

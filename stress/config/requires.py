@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from stress.config.formats import Part, Word, wrong
+from stress.config.placeholders import placeholders
 
 Kind = Literal["file", "program", "host", "tcp", "http", "command"]
 KINDS: tuple[Kind, ...] = ("file", "program", "host", "tcp", "http", "command")
 
 Text = Annotated[str, StringConstraints(min_length=1)]
+Named = Annotated[Text, placeholders("env.NAME")]
 
 
 def _address(text: str) -> str:
@@ -55,12 +57,14 @@ class Requirement(Part):
 
     model_config = {"json_schema_extra": _schema}
 
-    file: Text | None = Field(
-        default=None, description="a file or folder, relative to this file; may hold $VARIABLE and ~"
-    )
-    program: Text | None = Field(
+    file: Named | None = Field(
         default=None,
-        description="a program by its name on PATH, or by its path relative to this file; may hold $VARIABLE and ~",
+        description="a file or folder, relative to this file; may hold $VARIABLE, {env.NAME|default} and ~",
+    )
+    program: Named | None = Field(
+        default=None,
+        description="a program by its name on PATH, or by its path relative to this file; may hold $VARIABLE, "
+        "{env.NAME|default} and ~",
     )
     host: Text | None = Field(default=None, description="a name of a host that must resolve")
     tcp: Annotated[str, AfterValidator(_address)] | None = Field(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from stress.config.placeholders import from_environment
 from stress.core.masking import is_secret_name, made_up_in, named_in
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ def secrets_of(
     found = {secret for text in (*texts, request.path) for secret in named_in(text)}
     found.update(_of_pairs([*request.headers.items(), *request.query.items()]))
     if start is not None:
-        found.update(_of_pairs([*start.env.items(), *pairwise(start.command)]))
-        parts = [*start.env.values(), *start.command, *start.files.values()]
+        env = {name: from_environment(text) for name, text in start.env.items()}
+        command = [from_environment(text) for text in start.command]
+        found.update(_of_pairs([*env.items(), *pairwise(command)]))
+        parts = [*env.values(), *command, *start.files.values()]
         found.update(secret for text in parts for secret in (*named_in(text), *made_up_in(_PLACEHOLDER.sub(" ", text))))
     found.update(secret for one in _read(objects, folder) for secret in _of_object(one))
     return {one for one in found if _PLACEHOLDER.search(one) is None}

@@ -12,7 +12,7 @@ from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, nearest, wrong
 from stress.config.gateways import PROTOCOLS
 from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
-from stress.config.placeholders import unknown
+from stress.config.placeholders import not_set, unknown
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.secrets_of import secrets_of
 from stress.config.target_parts import (
@@ -157,6 +157,10 @@ class Target(File):
             store = "kubernetes" if of_kubernetes(part) else "redis"
             if part is not None and getattr(self.stores, store) is None:
                 raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", where)
+        for name, text in self.request.headers.items() if self.stores.kubernetes is None else ():
+            if "{token}" in text:
+                hint = "add `stores: {kubernetes: {}}`, or write the token"
+                raise wrong("{token} is of an API server", hint, ("request", "headers", name))
         if self.stores.kubernetes is None and self.setup:
             raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", ("setup",))
         for at, one in enumerate(self.each_run):
@@ -173,6 +177,14 @@ class Target(File):
         acting = (getattr(self.environment, name) for name in ("cleanup", "expiry", "writer"))
         parts = (self.observe.records if self.observe is not None else None, *acting)
         return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
+
+    @property
+    def with_token(self) -> bool:
+        """Whether it needs a service account's token, ``{token}``."""
+        sent = [self.request.path, *self.request.query.values(), *self.request.headers.values()]
+        started = [*dict(self.start.texts).values(), *self.start.files.values()] if self.start is not None else []
+        body = self.body(self.folder) if self.folder is not None else None
+        return any("{token}" in text for text in (*sent, *started, body or ""))
 
     @property
     def ordered(self) -> bool:
@@ -214,6 +226,12 @@ class Target(File):
         if self.start is not None and not (folder / self.start.folder).is_dir():
             place, message = self.place("start", "folder"), f"start.folder: no such folder: {self.start.folder}"
             faults.append(Fault(place, message, "it is relative to this file"))
+        for where, text in self.start.texts if self.start is not None else ():
+            for name in not_set(text):
+                key = ".".join(("start", *map(str, where)))
+                message = f"{key}: the variable {name} of your environment is not set"
+                hint = f"export {name}=…, or write {{env.{name}|…}}"
+                faults.append(Fault(self.place("start", *where), message, hint))
         for at, pattern in enumerate(self.start.sources if self.start is not None else ()):
             if not any(file.is_file() for file in folder.glob(pattern)):
                 message = f"start.sources.{at}: no file matches {pattern}"

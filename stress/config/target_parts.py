@@ -30,11 +30,11 @@ OWN_CONNECTION = ("HELLO", "AUTH", "SELECT", "QUIT")
 
 STARTED = (
     *("port", "redis_host", "redis_port", "redis_url", "kubeconfig", "kube_url", "namespace", "sink_url"),
-    *("replica", "folder", "files"),
+    *("replica", "folder", "files", "token"),
 )
-SENT = ("fingerprint", "fresh", "now", "unix")
+SENT = ("fingerprint", "fresh", "now", "unix", "token")
 
-Filled = Annotated[Word, placeholders(*STARTED)]
+Filled = Annotated[Word, placeholders(*STARTED, "env.NAME")]
 Command = Annotated[list[Annotated[Word, placeholders("fingerprint", "fresh")]], Field(min_length=1)]
 OfRecord = Annotated[list[Annotated[Word, placeholders("fingerprint", "fresh", "record")]], Field(min_length=1)]
 OverSignal = Annotated[
@@ -95,7 +95,8 @@ class Start(Part):
     Texts may hold {port} {redis_host} {redis_port} {redis_url} {kubeconfig} {kube_url} {namespace} {sink_url} {replica}
     {folder} {files}: the port to listen on, the stores' addresses as this replica must use them, a namespace for it on
     the API server, a server that answers 200 to whatever it is sent, the replica's number, the folder it starts in, and
-    the folder that `files` were written to.
+    the folder that `files` were written to; {token} is a service account's, which the API server
+    accepts. In `command` and `env` {env.NAME} and {env.NAME|default} are variables of our own environment.
     """
 
     command: list[Filled] = Field(min_length=1, description="the program and its arguments")
@@ -111,10 +112,15 @@ class Start(Part):
         "changed; else what git lists in its folder, else the files there",
     )
 
+    @property
+    def texts(self) -> list[tuple[Location, str]]:
+        """What it is started with, command and environment, each with its place."""
+        words: list[tuple[Location, str]] = [(("command", at), text) for at, text in enumerate(self.command)]
+        return [*words, *((("env", name), text) for name, text in self.env.items())]
+
     @model_validator(mode="after")
     def _files_are_where_they_are(self) -> Self:
-        texts: list[tuple[Location, str]] = [(("command", at), text) for at, text in enumerate(self.command)]
-        for where, text in [*texts, *((("env", name), text) for name, text in self.env.items())]:
+        for where, text in self.texts:
             for name in self.files:
                 if "{folder}/" + name in text:
                     raise wrong(f"{name!r} is not written to {{folder}}", f"write {{files}}/{name}", where)
@@ -199,7 +205,9 @@ class RequestForm(Part):
         default={}, description="parameters of the query, by name; the same placeholders"
     )
     headers: dict[str, Annotated[Word, placeholders(*SENT)]] = Field(
-        default={}, description="more headers; may hold {fingerprint} {fresh} {now} (RFC 3339) {unix} (seconds)"
+        default={},
+        description="more headers; may hold {fingerprint} {fresh} {now} (RFC 3339) {unix} (seconds) "
+        "{token} (of a service account of the API server)",
     )
     body: str | None = Field(
         default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"

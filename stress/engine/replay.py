@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from stress.checks import run_checks
-from stress.core.errors import Untested
+from stress.core.errors import Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.trace import CutOff
 from stress.core.verdict import judge
@@ -66,7 +66,6 @@ async def replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: 
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
-        UsageFault: when requests one after another show a fault in the target's file.
 
     """
     name = where.world or ("model" if order.head.world == "model" else "wire")
@@ -85,6 +84,8 @@ async def replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: 
         return told.above(replays.why_searched(told.code))
     except Untested as error:
         return Told(f"inconclusive: {error}", INCONCLUSIVE)
+    except UsageFault as fault:  # requests one after another show what is wrong in the target's file
+        return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
 
 
 def _within(wire: WireWorld | None, seconds: float) -> AbstractAsyncContextManager[WireWorld | None]:

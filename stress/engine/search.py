@@ -302,7 +302,7 @@ class Search:
     def _over(self) -> bool:
         ran = self._tally.ran
         kept = _RANDOM_SHARE if self._baseline else 0.0
-        return ran >= self._limits.orders or (ran > 0 and self._spent(1.0 - kept))
+        return self._tally.cut_off or ran >= self._limits.orders or (ran > 0 and self._spent(1.0 - kept))
 
     async def _explore(self, explorer: Starts[Covering]) -> None:
         beforehand = Beforehand(self._world, self._limits.workers, self._enough)

@@ -34,7 +34,7 @@ class Tally:
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
     ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was
-    accepted, or one before the search.
+    accepted, ``cut_off`` whether a run was ended because the search was over.
     """
 
     def __init__(self, world: World, seed: int) -> None:
@@ -49,7 +49,7 @@ class Tally:
         self.shared_connection = self.polling = ""
         self.pipelines: set[str] = set()
         self.ran = 0
-        self.accepted = any(trace.accepted_any for trace in sequential(world))
+        self.accepted = self.cut_off = False
         self.behaviour = Behaviour(
             dict(zip(letters(world.scenario.concurrent), world.scenario.replicas or (), strict=False))
         )
@@ -82,7 +82,9 @@ class Tally:
         """
         if not (trace.odd or (beside and trace.fault)) or self._world.broken:
             return False
-        if not isinstance(trace.fault, CutOff):
+        if isinstance(trace.fault, CutOff):
+            self.cut_off = True
+        else:
             self.odd.add(trace.fault)
         self.last = trace
         return True
@@ -90,11 +92,13 @@ class Tally:
     def conclude(self) -> None:
         """Take it for a fault where too many runs were skipped, unless a race was found without them.
 
-        So it is where no request of any run was accepted: nothing was tested, whatever was found.
+        So it is where no request of any run was accepted: nothing was tested. Where one alone was accepted before the
+        search, what was found stays, as only requests at the same time are all refused.
         """
         if self.odd and not self.found:
             self.fault = self.fault or self.odd.unstable(self.ran)
-        if self.accepted or self.fault or self.last is None:
+        alone = bool(self.found) and any(trace.accepted_any for trace in sequential(self._world))
+        if self.accepted or alone or self.fault or self.last is None:
             return
         self.fault = none_accepted(self.last)
         self.found.clear()

@@ -12,11 +12,13 @@ import select
 import signal
 import struct
 import subprocess
+import tempfile
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.errors import Unavailable
 from stress.processes.child import die_with_parent
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _NUMBER = struct.Struct("q")
 """How `multiprocessing.forkserver` writes a number."""
 
+_LONGEST = 107 - len("/pymp-12345678/listener-12345678")
+"""How long the name of the folder may be that `multiprocessing` makes the socket's folder in, in bytes."""
 _GATEWAY = "stress.gateways.__main__"
 forkserver.set_forkserver_preload([_GATEWAY, __name__])
 
@@ -36,9 +40,14 @@ def begin() -> None:
 
     Raises:
         OSError: when it can't be started.
+        Unavailable: when the folder for temporary files has too long a name for its socket (unix(7): 107 bytes).
 
     """
     resource_tracker.ensure_running()
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _LONGEST:
+        message = f"the folder for temporary files has too long a name for a socket: {folder}"
+        raise Unavailable(message, f"let TMPDIR name one of at most {_LONGEST} bytes")
     forkserver.ensure_running()
 
 
@@ -49,6 +58,7 @@ async def gateway(words: Sequence[str], log: int) -> Child:
         OSError: when it can't be started.
 
     """
+    begin()
     return await asyncio.to_thread(Forked, words, dict(os.environ), log)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from stress.config.placeholders import fill, filled
+from stress.config.placeholders import filled, from_environment
 from stress.core.errors import Fault, Unavailable
 from stress.core.hosts import is_loopback
 from stress.processes.child import accepts, free_port
@@ -70,10 +70,11 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
     files = write_files(begin, values)
     if files is not None:
         values["files"] = str(files)
-    env = {name: filled(text, values) for name, text in begin.env.items()}
+    env = {name: filled(from_environment(text), values) for name, text in begin.env.items()}
+    words = [filled(from_environment(text), values) for text in begin.command]
     ready = (begin.ready.path, begin.ready.within)
     try:
-        replica = await start(number, by_command(fill(begin.command, **values), env, home), port=port, ready=ready)
+        replica = await start(number, by_command(words, env, home), port=port, ready=ready)
     except BaseException:
         if files is not None:
             shutil.rmtree(files, ignore_errors=True)

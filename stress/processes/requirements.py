@@ -13,6 +13,7 @@ from shutil import which
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stress.config.placeholders import from_environment
 from stress.processes.command import once
 from stress.processes.probe import Ill, Probe
 
@@ -50,6 +51,7 @@ def look(one: Requirement, folder: Path) -> str:
 
 
 def _file(name: str, folder: Path) -> str:
+    name = from_environment(name)
     path = _path(name, folder)
     if not path.exists():
         raise Ill(f"no such file: {name}{_unset(name)}", "put it there, or correct `requires` of the target")
@@ -63,6 +65,7 @@ def program(name: str, folder: Path) -> str:
         Ill: when it is not there, or may not be run.
 
     """
+    name = from_environment(name)
     path = _path(name, folder)
     by_path = "/" in os.path.expandvars(name)
     if which(str(path) if by_path else path.name) is None:

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from stress.cli.main import main
 from stress.config import yaml_file
 from stress.config.formats import bundled, find, nearest
-from stress.config.placeholders import fill
+from stress.config.placeholders import fill, from_environment
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import UsageFault
+from stress.core.masking import mask_text
 
 HEAD = "name: a\nstory: b\n"
 START = "name: t\nstart:\n  command: [x]\n"
@@ -153,7 +154,7 @@ def test_a_wrong_scenario_is_one_clear_line(tmp_path: Path, text: str, fault: st
             (
                 "f.yaml:2:32: start.env.A: unknown placeholder {fingerprint} (known: {port}, {redis_host}, "
                 "{redis_port}, {redis_url}, {kubeconfig}, {kube_url}, {namespace}, {sink_url}, {replica}, {folder}, "
-                "{files})"
+                "{files}, {token}, {env.NAME})"
             ),
         ),
         (START + "  files: {c.ini: 'p = {prot}'}\n", "unknown placeholder {prot} (did you mean {port}?)"),
@@ -476,6 +477,38 @@ def test_placeholders_are_filled_once_and_foreign_braces_stay() -> None:
         "{PORT}",
         "a{host}bhc",
     )
+
+
+def test_a_variable_of_our_environment_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not set, or empty, is its default; the shell's own stays."""
+    monkeypatch.setenv("GATEWAY", "/opt/gateway")
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.delenv("MISSING", raising=False)
+    texts = ("{env.GATEWAY}", "{env.EMPTY|gateway}", "{env.MISSING|a:b}", "${env.GATEWAY}", "{env.MISSING}")
+    assert [from_environment(text) for text in texts] == ["/opt/gateway", "gateway", "a:b", "${env.GATEWAY}", ""]
+
+
+def test_a_variable_that_is_needed_and_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its place, with what to do; one with a default is not needed."""
+    monkeypatch.delenv("MISSING", raising=False)
+    (tmp_path / "t.yaml").write_text("name: t\nstart: {command: ['{env.MISSING}', '{env.MISSING|x}']}\n")
+    with pytest.raises(UsageFault) as caught:
+        Target.load(tmp_path / "t.yaml")
+    (fault,) = caught.value.faults
+    assert str(fault) == (
+        f"{tmp_path}/t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set "
+        "(export MISSING=…, or write {env.MISSING|…})"
+    )
+
+
+def test_what_a_variable_holds_is_masked_where_its_name_is_a_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password from our environment is repeated by no report."""
+    monkeypatch.setenv("FROM_OUTSIDE", "horse-battery")
+    (tmp_path / "t.yaml").write_text("name: t\nstart: {command: [x], env: {DB_PASSWORD: '{env.FROM_OUTSIDE}'}}\n")
+    Target.load(tmp_path / "t.yaml")
+    assert mask_text("it says horse-battery") == "it says ***"
 
 
 def test_the_former_name_of_each_run_is_read(tmp_path: Path) -> None:

@@ -85,6 +85,17 @@ async def test_a_run_that_was_ended_with_its_search_makes_nothing_unstable() -> 
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("explorer", ["auto", "walk", "exhaustive"])
+async def test_a_search_whose_first_run_takes_all_its_time_is_over(explorer: str) -> None:
+    """No run is begun again and again that has to end at once: one was, from which nothing follows."""
+    raw = scenario_of("atomic-hit-count").model_dump(exclude_unset=True)
+    world = Spoilt(Scenario.model_validate({**raw, "search": {"explorer": explorer}}), target_of("redis-optimistic"))
+    world.odd, world.fault = range(1, 10**6), CutOff("the run was ended after 2 s, as the search was over")
+    covered = await Search(world, Limits(600.0, 400), baseline=False).run()
+    assert (world.ran, covered.evidence.orders, covered.evidence.exhausted) == (1, 0, False)
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("explorer", ["auto", "dpor", "exhaustive"])
 @pytest.mark.parametrize("odd", [1, 2, 5])
 async def test_a_search_goes_on_without_a_schedule(explorer: str, odd: int, monkeypatch: pytest.MonkeyPatch) -> None:

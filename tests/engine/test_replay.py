@@ -142,6 +142,22 @@ def test_a_replay_in_which_no_request_is_accepted_concludes_nothing(here: Path, 
     assert replay(here) == (2, line)
 
 
+@pytest.mark.parametrize(
+    ("well", "said"),
+    [
+        ("-1", "own.yaml:1:1: request.headers: POST /api/v1/signals/prometheus was answered 401"),
+        ("WELL", "no request of any run was accepted: A was answered 401"),
+    ],
+)
+def test_a_replay_on_a_gateway_that_refuses_is_inconclusive(here: Path, well: str, said: str) -> None:
+    """Whether it refuses each request or all after the first few: neither FIXED nor holds, status and body are said."""
+    change(here / "gateway.py", "said(500", "said(401")
+    change(here / "gateway.py", "> WELL", f"> {well}")
+    change(here / "own.yaml", '"well"', '"500"')
+    code, line = replay(here)
+    assert (code, line.partition(' [{"title"')[0]) == (2, f"inconclusive: {said}")
+
+
 def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(here: Path) -> None:
     """No request of the replays is accepted, but those sent one after another are: the order does it (exit 1)."""
     change(here / "own.yaml", '"well"', '"moody"')

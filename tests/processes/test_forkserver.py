@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from commands import children, descriptors
+from commands import children, command, descriptors
 
 from stress.processes.child import Ends, accepts, end, ending, free_port, listens
 from stress.processes.forkserver import gateway
@@ -112,6 +112,19 @@ def test_the_environment_is_todays(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         assert fork(log, "--help").wait(20) == 0
         lengths.append((tmp_path / "log").read_text().count("\n"))
     assert lengths[1] > 2 * lengths[0]  # the second text stands below the first
+
+
+def test_too_long_a_folder_for_temporary_files_is_named(tmp_path: Path) -> None:
+    """A socket has no room for its name: what is wrong and what to do, and no bug of ours (exit 69)."""
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    words = command("run", "atomic-hit-count", "--target", "redis-atomic")
+    done = subprocess.run(
+        words, cwd=tmp_path, env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, text=True, check=False
+    )
+    said = f"the folder for temporary files has too long a name for a socket: {folder} (let TMPDIR name one of at most"
+    assert done.returncode == 69
+    assert said in " ".join(done.stderr.split())
 
 
 def test_its_end_is_seen_as_of_any_child(valkey: Valkey, log: int) -> None:

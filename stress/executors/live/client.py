@@ -53,20 +53,23 @@ class Sent(NamedTuple):
 class Form:
     """What is sent: a scenario's signal as a target wants it. What does not change between requests is made once."""
 
-    def __init__(self, signal: Signal, request: RequestForm, body: str | None, marks: Marks) -> None:
-        """Take the signal, and the text of the body that the target names (None: the signal's own, if any)."""
+    def __init__(
+        self, signal: Signal, request: RequestForm, body: str | None, marks: Marks, given: Mapping[str, str]
+    ) -> None:
+        """Take the signal, the text of the body that the target names (None: the signal's own, if any), more values."""
         self._request, self._signal, self._body, self._marks = request, signal, body, marks
+        self._given = given
         self._bare = body is None and request.method in _WITHOUT_BODY
-        given = {name.lower() for name in request.headers}
+        named = {name.lower() for name in request.headers}
         usual = {"X-Timestamp": "{unix}"} | ({} if self._bare else {"Content-Type": "application/json"})
-        self._headers = {name: text for name, text in usual.items() if name.lower() not in given} | request.headers
-        self._correlated = (marks.header or "").lower() in given
+        self._headers = {name: text for name, text in usual.items() if name.lower() not in named} | request.headers
+        self._correlated = (marks.header or "").lower() in named
 
     def fill(self, fresh: str, fingerprint: str, actor: str) -> Sent:
         """Give one request, sent now."""
         now = time.time()
         stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        values = {"fresh": fresh, "fingerprint": fingerprint, "unix": str(int(now)), "now": stamp}
+        values = {"fresh": fresh, "fingerprint": fingerprint, "unix": str(int(now)), "now": stamp, **self._given}
         own = {name: filled(text, values) for name, text in self._headers.items()}
         mark = {} if self._correlated else self._marks.correlation(fresh, actor)
         body = self._signal.body(fresh) if self._body is None else filled(self._body, values).encode()

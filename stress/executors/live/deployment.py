@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from stress.config.kube_keys import KubeHits
 from stress.config.target_parts import OWN_CONNECTION
 from stress.core.errors import Unavailable, UsageFault
+from stress.core.masking import name_secrets
 from stress.executors.identity import identity
 from stress.executors.live.kube import KubeStore
 from stress.executors.live.redis import Store
@@ -79,6 +80,7 @@ class Site:
         self._proxies: list[RedisProxy | KubeProxy] = []
         self._scripts: ScriptWatch | None = None
         self._sink: Sink | None = None
+        self.given: dict[str, str] = {}  # what requests may hold that is known once the stores are there
         self._configs: Path | None = None
         self._ends = Ends(self.gate.signal.notify)
         self._allow = allow
@@ -277,12 +279,15 @@ class Site:
             self.kube.watches = Watches(self.gate)
             self.kube.kept.refuse = self.gate.refuse
             await self.kube.open()
+            if self.target.with_token:
+                self.given["token"] = await self.kube.token()
+                name_secrets(self.given.values())
         if self.target.start is not None and "{sink_url}" in self.target.start.model_dump_json():
             self._sink = Sink()
             await self._sink.open()
 
     async def _start_replica(self, number: int) -> None:
-        addresses = {"sink_url": self._sink.url} if self._sink is not None else {}
+        addresses = {**self.given, **({"sink_url": self._sink.url} if self._sink is not None else {})}
         if self._redis is not None:
             rules = (*OWN_CONNECTION, *self.target.background.redis)
             redis = RedisProxy(self.gate, number, self._redis.address, rules, self._ask)

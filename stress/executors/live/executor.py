@@ -105,7 +105,7 @@ class WireWorld:
         self.loops: dict[Key, Ending] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
-        self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks)
+        self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks, self.site.given)
         self.learned, self.pace = Learned(), Pace()
         self.judged = True
         self.most_seconds, self.preflight_seconds = math.inf, 0.0

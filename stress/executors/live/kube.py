@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 import uuid
 from contextlib import suppress
@@ -44,6 +45,7 @@ _LOOK_SECONDS = 0.05
 _NAMESPACES = "/api/v1/namespaces/"
 _OF_CONTROLLERS = "/api/v1/namespaces/default/serviceaccounts/default"
 """What only a server with controllers has: they make it, and they finish what is deleted."""
+_ACCOUNT = "gateway-stress"
 _OK, _MULTIPLE, _NOT_FOUND, _CONFLICT = 200, 300, 404, 409
 
 
@@ -120,6 +122,24 @@ class KubeStore:
         for manifest in [*self._manifests(), *self._target.setup]:
             if isinstance(manifest, dict):
                 await self._apply(self._filled(manifest, {}))
+
+    async def token(self) -> str:
+        """Make a service account in the namespace of this run, and give a token of it.
+
+        Raises:
+            Unavailable: when the server gives none.
+
+        """
+        if self._embedded is not None:
+            return secrets.token_urlsafe(32)  # it accepts every token
+        account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+        path = await self._apply({**account, "metadata": {"name": _ACCOUNT, "namespace": self.namespace}})
+        request: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        status, found = await self.call("POST", f"{path}/token", request)
+        if found is None or status >= _MULTIPLE:
+            message = f"no token for {{token}}: the API server says {_told(status, found)}"
+            raise Unavailable(message, "allow `create serviceaccounts/token` to the user of the kubeconfig")
+        return str(found["status"]["token"])
 
     async def probe(self) -> None:
         """Ask whether the server is there.
