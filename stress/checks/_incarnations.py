@@ -1,11 +1,14 @@
-"""Counting per incarnation: an answer whose steps straddle several may belong to any one of them."""
+"""Counting per incarnation: an answer whose steps straddle several may belong to any one of them.
+
+Nor is it known what became of a request whose client hung up: it may have had an effect or none.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stress.checks._contradiction import steps_between
 
@@ -18,20 +21,29 @@ if TYPE_CHECKING:
     Judge = Callable[[int, Snapshot, Sequence[Answer]], list[Violation]]
 
 _MOST_ASSIGNMENTS = 4096
+_ACCEPTED = 200
+
+
+class _Placed(NamedTuple):
+    """An answer, and the incarnation that its effect is assigned to."""
+
+    answer: Answer
+    incarnation: int
 
 
 def judge_each(trace: Trace, judge: Judge) -> list[Violation]:
     """Judge each incarnation with the accepted answers that belong to it.
 
-    Violations are given only when no assignment of straddling answers satisfies the judge everywhere; they are those
-    of the assignment with the fewest. An answer is tried first in its latest incarnation, where its effect stayed.
+    A request whose client hung up is judged as if it had had no effect, or been accepted in any way. Violations are
+    given only when no assignment of such requests and of straddling answers satisfies the judge everywhere; they are
+    those of the assignment with the fewest. An answer is tried first in its latest incarnation, where its effect
+    stayed.
     """
-    accepted = [answer for answer in trace.answers if answer.accepted]
     best: list[Violation] | None = None
-    for places in product(*(answer.incarnations[::-1] for answer in accepted)):
+    for taken in product(*_told(trace)):
         found: list[Violation] = []
         for number, snapshot in enumerate(trace.incarnations):
-            mine = [answer for answer, place in zip(accepted, places, strict=True) if place == number]
+            mine = [one.answer for one in taken if one is not None and one.incarnation == number]
             found += judge(number, snapshot, mine)
         if not found:
             return []
@@ -40,11 +52,40 @@ def judge_each(trace: Trace, judge: Judge) -> list[Violation]:
     return [replace(one, steps=steps_between(trace, one.answers, one.incarnation)) for one in best or []]
 
 
+def _told(trace: Trace) -> list[list[_Placed | None]]:
+    """Give for each accepted answer, and for each client that hung up, what is to be tried; None stands for nothing."""
+    found: list[list[_Placed | None]] = []
+    for answer in trace.answers:
+        if answer.hung_up:
+            found.append([None, *_unheard(trace, answer)])
+        elif answer.accepted:
+            found.append([_Placed(answer, place) for place in answer.incarnations[::-1]])
+    return found
+
+
+def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
+    """Give what a client might have been told that hung up; its request may have taken effect at any later time."""
+    told = replace(answer, status=_ACCEPTED, ended=max(one.ended for one in trace.answers))
+    unnamed: list[str | None] = [None]
+    return [
+        _Placed(replace(told, record=record, created=created, duplicate=not created), place)
+        for place in answer.incarnations[::-1]
+        for record in _records(trace) or unnamed
+        for created in (True, False)
+    ]
+
+
+def _records(trace: Trace) -> list[str]:
+    """Name the records that states show or answers tell."""
+    seen = [name for state in trace.incarnations for name in (*(state.records or ()), *(state.hits or ()))]
+    return list(dict.fromkeys([*seen, *(one.record for one in trace.answers if one.record is not None)]))
+
+
 def undecided(trace: Trace) -> bool:
-    """Tell whether answers straddle in more ways than can be tried: then nothing may be said, least a violation."""
-    if len(trace.incarnations) == 1:
+    """Tell whether there are more ways to assign answers than can be tried: then nothing is said, least a violation."""
+    if len(trace.incarnations) == 1 and not any(answer.hung_up for answer in trace.answers):
         return False
-    return prod(len(answer.incarnations) for answer in trace.answers if answer.accepted) > _MOST_ASSIGNMENTS
+    return prod(len(tried) for tried in _told(trace)) > _MOST_ASSIGNMENTS
 
 
 def names(answers: Sequence[Answer]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -35,6 +36,21 @@ WORKERS = click.option(
     metavar="N",
     help="So many deployments of the target side by side; default: one a core, at most 4 (8 where schedules wait).",
 )
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, more than none."""
+
+    def __init__(self) -> None:
+        """Take any."""
+        super().__init__(0, min_open=True)
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse what compares with nothing."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is no number of seconds", param, ctx)
+        return number
 
 
 def examples(*lines: str) -> str:

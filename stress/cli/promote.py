@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from stress.config.formats import bundled, find
+from stress.config.formats import find, is_bundled
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Fault, Place, UsageFault
 from stress.core.masking import masked_lines
 from stress.engine.example_database import name_of
-from stress.engine.regressions import beside, files, home, read, unfit
+from stress.engine.regressions import FOLDER, files, home, read, unfit
 
 if TYPE_CHECKING:
     from stress.core.schedule import Order
@@ -44,7 +44,7 @@ Examples:
     "--into",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Where to put it; default: regressions/ beside the scenario's file, where runs look for it.",
+    help="Where to put it; default: regressions/ beside your scenario's or target's file, where runs look for it.",
 )
 @click.option("--force", is_flag=True, help="Replace a regression of that name.")
 def command(order_file: Path, name: str | None, into: Path | None, force: bool) -> None:  # noqa: FBT001 - an option
@@ -85,8 +85,8 @@ def _home(order: Order, file: Path) -> Path:
     if why := unfit(order, scenario):
         hint = "allow it under `actors` of the scenario"
         raise UsageFault([Fault(Place(str(file), line, 1), f"would never be tried: {why}", hint)])
-    if scenario.folder != bundled(""):
-        return beside(scenario)
+    if scenario.folder is not None and not is_bundled(scenario.folder):
+        return scenario.folder / FOLDER
     return home(_Pair(scenario, Target.load(_file(order, file, "target", "targets"))))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
+from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it, examples
 from stress.core.errors import Fault, Place, UsageFault
 from stress.core.masking import MASK, clean_lines, mask_text
 from stress.core.schedule import Order, parse
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stress.config.target import Target
     from stress.engine.campaign import Job, Where
+    from stress.engine.replay import Wanted
 
 
 @click.command(
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 @click.argument("order_file", type=click.Path(path_type=Path))
 @click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
+@click.option(
+    "--seconds",
+    type=Seconds(),
+    help="At most so many, from the first request to the verdict, also where the scenario is searched instead.",
+)
 @click.option("--trust", is_flag=True, help="Start the target that is attached to the file.")
 @WORLD
 @ALLOW
@@ -40,6 +46,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     order_file: Path,
     target: str | None,
     times: int,
+    seconds: float | None,
     trust: bool,  # noqa: FBT001 - an option of the command line
     world: str | None,
     hosts: tuple[str, ...],
@@ -60,13 +67,16 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if target is None and not trust:
         _refuse_unread(order, str(order_file), text.splitlines())
     job = _job_of(order, target, str(order_file), text.splitlines())
-    return await_it(_replay(order, job, times, Where(world or "", frozenset(hosts), workers), reports))
+    from stress.engine.replay import Wanted
+
+    where = Where(world or "", frozenset(hosts), workers)
+    return await_it(_replay(order, job, Wanted(times, seconds), where, reports))
 
 
-async def _replay(order: Order, job: Job, times: int, where: Where, reports: Path) -> int:
+async def _replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: Path) -> int:
     from stress.engine import replay
 
-    told = await replay.replay(order, job, times, where, reports)
+    told = await replay.replay(order, job, wanted, where, reports)
     click.echo(clean_lines(told.line))
     return told.code
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, await_it, examples
+from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it, examples
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario, targets_of
 from stress.core.errors import UsageFault
+from stress.core.letters import UnknownLetter, letters
+from stress.core.step import ENVIRONMENT
 from stress.engine.shard import Shard, took
 
 if TYPE_CHECKING:
@@ -57,8 +58,13 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     help="At most so many seconds a pair, from its first request to its verdict.",
+)
+@click.option(
+    "--schedule",
+    metavar="LETTERS",
+    help='Run this schedule alone, as "A A clock B B": each letter lets that request go to its next step.',
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
 @click.option(
@@ -86,6 +92,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     profile: str,
     orders: int | None,
     seconds: float | None,
+    schedule: str | None,
     seed: int,
     shard: Shard | None,
     kept: Path,
@@ -107,12 +114,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from stress.engine.example_database import Folder, Nothing
     from stress.report.terminal import Terminal
 
-    if seconds is not None and math.isnan(seconds):
-        raise click.BadParameter("nan is no number of seconds", param_hint="--seconds")
     total = QUICK_SECONDS if profile == "quick" and seconds is None else None
-    budget = Budget(total, seconds, orders, seed)
-    where = Where(world or "", frozenset(hosts), workers)
+    budget = Budget(total, seconds, orders, seed, schedule or "")
     jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard, reports)
+    if schedule is not None:
+        _check(schedule, jobs)
+        world = world or "wire"
+    where = Where(world or "", frozenset(hosts), workers)
     failed = Nothing() if no_examples else Folder(kept)
     terminal = Terminal(quiet=quiet)
     batch = Batch(
@@ -139,6 +147,20 @@ def _sharded(jobs: list[Job], shard: Shard | None, reports: Path) -> list[Job]:
     if not own:
         click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
     return own
+
+
+def _check(schedule: str, jobs: Sequence[Job]) -> None:
+    """Refuse a schedule that names an actor which a scenario does not have, or no scenario to run it on."""
+    for job in jobs:
+        try:
+            moves = letters(schedule, job.scenario.concurrent)
+        except UnknownLetter as error:
+            raise click.BadParameter(f"{job.scenario.name}: {error}", param_hint="'--schedule'") from None
+        acting = {move.actor: None for move in moves if move.actor in ENVIRONMENT and move.actor != "clock"}
+        for name in acting:
+            if getattr(job.target.environment, name) is None:
+                message = f"{name} needs environment.{name} in {job.target.name}"
+                raise click.BadParameter(message, param_hint="'--schedule'")
 
 
 def _bundled(*, quick: bool) -> list[str]:

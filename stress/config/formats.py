@@ -245,6 +245,11 @@ def bundled(kind: str) -> Path:
     return (checkout if checkout.is_dir() else package / "_scenarios") / kind
 
 
+def is_bundled(path: Path) -> bool:
+    """Tell whether a file or folder, however its path is written, is one that comes with gateway-stress."""
+    return path.resolve().is_relative_to(bundled("").resolve())
+
+
 def find(name: str, kind: str, place: Place | None = None) -> Path:
     """Find a bundled file by name, or any file by path; ``place`` is where the name was read.
 

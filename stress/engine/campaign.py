@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from stress.config.formats import bundled, find
+from stress.config.formats import find, is_bundled
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE, REPORT, UNAVAILABLE, USAGE
+from stress.core.letters import letters
 from stress.core.masking import clean_lines, mask_text, name_secrets, printed
 from stress.core.verdict import judge
 from stress.engine.case import Pair
 from stress.engine.deployments import Shared
-from stress.engine.example_database import Earlier, Nothing
+from stress.engine.example_database import NOTHING, Earlier, Nothing
 from stress.engine.regressions import regressions
 from stress.engine.running import Workers
 from stress.engine.search import INTERRUPTED, Limits
@@ -33,6 +34,7 @@ from stress.processes.needed import check
 from stress.report.events import Finished, Result
 from stress.report.folder import ReportUnwritable, document, write, write_summary
 from stress.report.terminal import Terminal
+from stress.schedulers.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +56,7 @@ _STOPS: dict[type[Exception], tuple[str, int]] = {
 _CLOCK_WEIGHT = 16
 _PROOF_SECONDS = 5.0
 """What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
-_PREFLIGHT_SECONDS = 5.0
+PREFLIGHT_SECONDS = 5.0
 """How long requests before a search may take, however short it is."""
 _STARTS_AT_ONCE = 2
 """How many targets start at the same time: the one that is wanted next must not wait for all others."""
@@ -87,7 +89,7 @@ class Job(NamedTuple):
         file = paths["target"]
         job = cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent)
         name_secrets((), but=[job.scenario.name, job.target.name])
-        texts = {kind: path for kind, path in paths.items() if path.is_file() and not path.is_relative_to(bundled(""))}
+        texts = {kind: path for kind, path in paths.items() if path.is_file() and not is_bundled(path)}
         told = ((f"{kind} {os.path.relpath(path)}", mask_text(path.read_text())) for kind, path in texts.items())
         return job._replace(attachments=tuple(told))
 
@@ -98,12 +100,16 @@ class Job(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a run may spend: seconds for all pairs together, or seconds and orders for each pair, and the seed."""
+    """What a run may spend: seconds for all pairs together, or seconds and orders for each pair, and the seed.
+
+    Where a ``schedule`` is given in letters, it is run and nothing else.
+    """
 
     total: float | None
     seconds: float | None
     orders: int | None
     seed: int
+    schedule: str = ""
 
     def share(self, jobs: Sequence[Job], spent: float) -> Limits:
         """Give the limits of the first of the ``jobs`` still to be run: by weight, with what others left over."""
@@ -113,6 +119,8 @@ class Budget(NamedTuple):
             proof = _PROOF_SECONDS
             weights = [_weight(job) for job in jobs]
             seconds = max(1.0, (self.total - spent) * weights[0] / sum(weights))
+        if self.schedule:
+            return Limits(seconds, 1, self.seed)
         return Limits(seconds, self.orders or first.scenario.search.orders, self.seed, proof=proof)
 
 
@@ -243,10 +251,13 @@ class Batch:
                 site = await shared.site()
             model, wire = self.where.worlds(job, site)
             if wire is not None:
-                wire.most_seconds = max(limits.seconds, _PREFLIGHT_SECONDS)
+                wire.most_seconds = max(limits.seconds, PREFLIGHT_SECONDS)
             async with wire or nullcontext() as world:
-                earlier = Earlier(self.examples.orders(job), regressions(job))
+                schedule = self.budget.schedule
+                earlier = NOTHING if schedule else Earlier(self.examples.orders(job), regressions(job))
                 pair = Pair(model, world, limits, self._tell, earlier)
+                if schedule:
+                    pair.given = [Replay(letters(schedule, job.scenario.concurrent), loose=True)]
                 result = job.attached_to(await pair.result())
             self._remember(job, result, pair.stale)
         except (UsageFault, Unavailable, Untested) as error:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from stress.engine.running import World
     from stress.executors.model.executor import ModelWorld
     from stress.report.events import Finding, Happening
+    from stress.schedulers.base import Explorer
 
 _MODEL_SHARE = 0.5
 """The part of the budget that the model may spend when the wire is searched too."""
@@ -42,7 +43,10 @@ _NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
 
 
 class Pair:
-    """Searches one scenario on one target: in the model if ``model`` is given, on the wire if ``wire`` is.
+    """Searches one scenario on one target: in the model if ``model`` is there, on the wire if ``wire`` is.
+
+    Where its user has ``given`` a schedule, it is run first; one that can't be followed ends the search. Nothing is
+    expected of it.
 
     What the model finds is run on the wire before it is called a race of the target.
     """
@@ -59,6 +63,7 @@ class Pair:
 
         Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
         """
+        self.given: Sequence[Explorer] = ()
         self._earlier = earlier
         self.stale: tuple[Order, ...] = ()
         self._model, self._wire, self._limits, self._tell = model, wire, limits, tell
@@ -101,7 +106,7 @@ class Pair:
         share = _MODEL_SHARE if self._wire is not None else 1.0
         kept = self._kept if self._wire is None else 0.0
         limits = self._limits._replace(seconds=max(self._limits.seconds * share, self._limits.proof), kept=kept)
-        return await Search(model, limits, tell=self._tell, baseline=True).run(examples=self._earlier.first)
+        return await Search(model, limits, tell=self._tell, baseline=True).run(self.given, self._earlier.first)
 
     async def _search_wire(self, world: World, found: list[Finding], *, proven: bool) -> Covered:
         left = max(1.0, self._left)
@@ -110,7 +115,7 @@ class Pair:
             limits = limits._replace(seconds=min(left, _LIVE_SECONDS), kept=0.0, timed=False, workers=Workers())
         search = Search(world, limits, tell=self._tell, baseline=self._model is None)
         examples = self._earlier.first if self._model is None else ()
-        return await search.run([finding.order for finding in found], examples)
+        return await search.run([*self.given, *(finding.order for finding in found)], examples)
 
     async def _beside(self, finding: Finding) -> Finding:
         """Find the nearest passing order of a failing one, and with it the two steps that it turns on."""
@@ -160,9 +165,11 @@ class Pair:
 
     def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
         world = self._world
-        expected = expected_of(world)
+        expected = () if self.given else expected_of(world)
         violations = [violation for finding in findings for violation in finding.violations]
         fault = next((one.fault for one in covered if one.fault), "") or _unjudged(world, covered[-1].last)
+        if self.given and not (fault or violations):
+            self._unsure.append("the schedule was followed, and breaks nothing; no other was run")
         verdict = judge(
             [] if self._unsure else violations,
             [one.evidence for one in covered],

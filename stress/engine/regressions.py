@@ -1,8 +1,9 @@
 """Regressions: orders that failed once and were promoted; each run of their scenario begins with them.
 
 They are order files in the folder ``regressions`` beside the scenario's own file, or the target's where the scenario is
-a bundled one and the target is not: in git, so that everybody has them, and never changed or removed by a run. An order
-is tried on the target whose name it has.
+a bundled one and the target is not: in git, so that everybody has them, and never changed or removed by a run. Where
+both are bundled that is the folder of a checkout, or else the one where we are: nothing of a user goes into a
+package that is installed. An order is tried on the target whose name it has.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stress.config.formats import bundled
+from stress.config.formats import bundled, is_bundled
 from stress.core.errors import Fault, Place, UsageFault
 from stress.core.schedule import parse
+from stress.core.step import ENVIRONMENT
 from stress.engine.example_database import Regression
-from stress.schedulers.base import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from stress.config.formats import File
     from stress.config.scenario import Scenario
     from stress.core.schedule import Order
     from stress.engine.example_database import Searched
@@ -52,13 +52,11 @@ def regressions(pair: Searched) -> list[Regression]:
 
 def home(pair: Searched) -> Path:
     """Give the folder of a pair's regressions, which need not be there."""
-    own = pair.target.folder is not None and not pair.target.folder.is_relative_to(bundled(""))
-    return beside(pair.target if own and pair.scenario.folder == bundled("") else pair.scenario)
-
-
-def beside(file: File) -> Path:
-    """Give the folder beside a file; of one that was never read, the folder where there is none."""
-    return (file.folder or Path(os.devnull)) / FOLDER
+    scenario, target = pair.scenario.folder, pair.target.folder
+    if scenario is None:  # it was never read
+        return Path(os.devnull) / FOLDER
+    own = next((folder for folder in (scenario, target) if folder is not None and not is_bundled(folder)), None)
+    return (own or (bundled("") if bundled("").name == "scenarios" else Path())) / FOLDER
 
 
 def files(folder: Path) -> list[Path]:

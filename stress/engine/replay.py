@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from contextlib import aclosing, nullcontext
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from stress.checks import run_checks
 from stress.core.errors import Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
+from stress.core.trace import CutOff
 from stress.core.verdict import judge
-from stress.engine.campaign import Where
+from stress.engine.campaign import PREFLIGHT_SECONDS, Where
 from stress.engine.case import Pair
 from stress.engine.repeated import Repeated
 from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
+from stress.engine.stopwatch import Stopwatch
 from stress.executors.identity import UNKNOWN
+from stress.executors.live.executor import WireWorld
 from stress.processes.needed import check
 from stress.report.events import Result
 from stress.report.folder import ReportUnwritable, write
@@ -25,11 +29,23 @@ from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from stress.core.schedule import Order
     from stress.core.trace import Trace
     from stress.engine.campaign import Job
     from stress.engine.running import World
+
+
+class Wanted(NamedTuple):
+    """How often an order is to be followed, and for how many seconds at most; where None, as the scenario is searched.
+
+    They count from the first request to the verdict, without starts and ends of processes. However few they are, one
+    replay is made.
+    """
+
+    times: int = 1
+    seconds: float | None = None
 
 
 class Told(NamedTuple):
@@ -43,8 +59,8 @@ class Told(NamedTuple):
         return self._replace(line="\n".join([self.line, *lines]))
 
 
-async def replay(order: Order, job: Job, times: int, where: Where, reports: Path = Path("reports")) -> Told:
-    """Follow an order ``times`` times; a run that ends with a fault leaves its trace below ``reports``.
+async def replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: Path = Path("reports")) -> Told:
+    """Follow an order as often as ``wanted``; a run that ends with a fault leaves its trace below ``reports``.
 
     Where the Gateway does not allow the order (any more), its scenario is searched instead.
 
@@ -56,13 +72,15 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
     model, wire = Where(name, where.allow).worlds(job)
     if wire is not None:
         await check(job.target, job.folder)
+    seconds = math.inf if wanted.seconds is None else wanted.seconds
     try:
-        async with wire or nullcontext() as world:
-            replays = _Replays(order, world or cast("World", model), times, reports, Workers.chosen(where.workers))
+        async with _within(wire, seconds) as world:
+            replays = _Replays(order, world or cast("World", model), wanted, reports, Workers.chosen(where.workers))
             told = await replays.told()
+            left = max(1.0, seconds - replays.watch.seconds)
         if told is not None:
             return told
-        told = await _search_instead(job, where, reports, checked=wire is not None)
+        told = await _search_instead(job, where, reports, left, checked=wire is not None)
         return told.above(replays.why_searched(told.code))
     except Untested as error:
         return Told(f"inconclusive: {error}", INCONCLUSIVE)
@@ -70,11 +88,21 @@ async def replay(order: Order, job: Job, times: int, where: Where, reports: Path
         return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
 
 
-class _Replays:
-    """Follows one order several times in one world."""
+def _within(wire: WireWorld | None, seconds: float) -> AbstractAsyncContextManager[WireWorld | None]:
+    """Give a world to enter whose preflight may take so many seconds, and a few at least."""
+    if wire is None:
+        return nullcontext()
+    wire.most_seconds = max(seconds, PREFLIGHT_SECONDS)
+    return wire
 
-    def __init__(self, order: Order, world: World, times: int, reports: Path, workers: Workers) -> None:
-        self._order, self._world, self._times, self._reports = order, world, times, reports
+
+class _Replays:
+    """Follows one order several times in one world; ``watch`` counts the seconds."""
+
+    def __init__(self, order: Order, world: World, wanted: Wanted, reports: Path, workers: Workers) -> None:
+        self._order, self._world, self._wanted, self._reports = order, world, wanted, reports
+        self._times = wanted.times
+        self.watch = Stopwatch(world, world.preflight_seconds if isinstance(world, WireWorld) else 0.0)
         self._workers = workers.of(order.moves)
         self._tally = Repeated(frozenset(order.head.outcome.split()[1:]))
         self._last: Trace | None = None
@@ -83,11 +111,15 @@ class _Replays:
     async def told(self) -> Told | None:
         """Count how often the order fails; None when it can't be followed, and never failed before that was seen."""
         tally = self._tally
+        if self._wanted.seconds is not None and isinstance(self._world, WireWorld):
+            self._world.pace.end(max(0.0, self._wanted.seconds - self.watch.seconds))
         try:
             async with aclosing(self._traces(tally.stories)) as traces:
                 async for trace in traces:
                     self._last = trace
                     fault = trace.fault or doubt(trace, self._world)
+                    if isinstance(trace.fault, CutOff) and tally.done:
+                        break
                     if fault.startswith("DIVERGED") and not tally.failed:
                         self._diverged = fault
                         return None
@@ -96,6 +128,8 @@ class _Replays:
                         return self._ended(f"inconclusive: {before}{fault}", INCONCLUSIVE)
                     tally.add(trace, run_checks(self._world.scenario.invariants, trace))
                     await asyncio.sleep(0)
+                    if self._over:
+                        break
             if tally.failed and not tally.accepted:  # does it accept a request that comes alone?
                 tally.accepted = (await follow(Interleaving(()), self._world)).accepted_any
         except asyncio.CancelledError:
@@ -103,7 +137,16 @@ class _Replays:
             return self._ended(f"{INTERRUPTED}: failed {tally.failed} of {tally.done}", INTERRUPT)
         line, code = tally.counted()
         told = self._ended(line, code) if code == INCONCLUSIVE else Told(line, code)
-        return told.above(tally.details())
+        return told.above([*self._cut_short(), *tally.details()])
+
+    @property
+    def _over(self) -> bool:
+        return self._wanted.seconds is not None and self.watch.seconds > self._wanted.seconds
+
+    def _cut_short(self) -> list[str]:
+        """Say that there were fewer replays than wanted, as the time was over."""
+        done, wanted = self._tally.done, self._wanted
+        return [f"after {wanted.seconds:g} s, of {wanted.times} replays"] if done < wanted.times else []
 
     def why_searched(self, code: int) -> list[str]:
         """Say what a user may wonder at when a search was made instead and ended with this exit code."""
@@ -171,13 +214,16 @@ class _Replays:
         return _kept(line, code, result, self._reports)
 
 
-async def _search_instead(job: Job, where: Where, reports: Path, *, checked: bool) -> Told:
-    """Search the scenario; ``checked`` tells that all is there which the target requires on the wire."""
+async def _search_instead(job: Job, where: Where, reports: Path, seconds: float, *, checked: bool) -> Told:
+    """Search the scenario for so many seconds at most, by default for as long as it says.
+
+    ``checked`` tells that all is there which the target requires on the wire.
+    """
     model, wire = where.worlds(job)
     if wire is not None and not checked:
         await check(job.target, job.folder)
-    limits = Limits(job.scenario.search.seconds, job.scenario.search.orders)
-    async with wire or nullcontext() as world:
+    limits = Limits(job.scenario.search.seconds if seconds == math.inf else seconds, job.scenario.search.orders)
+    async with _within(wire, seconds) as world:
         result = job.attached_to(await Pair(model, world, limits).result())
     if INTERRUPTED in result.faults:
         return _kept(INTERRUPTED, INTERRUPT, result, reports)

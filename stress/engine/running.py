@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
 from stress.checks import Reads, run_checks, undecided
 from stress.core.schedule import Head, Order
+from stress.core.step import ENVIRONMENT
 from stress.core.trace import Trace
 from stress.executors.asked import Asked, Memory
 from stress.executors.live.executor import WireWorld
 from stress.executors.live.said import body_of
-from stress.schedulers.base import ENVIRONMENT
 from stress.schedulers.loose import Loose, Ran
 from stress.schedulers.replay import Replay
 
@@ -208,15 +208,15 @@ async def _side_by_side(
 
 
 def _asked(order: Order | Explorer, world: World) -> Asked:
-    """Ask for one order; an order of a file may need actors that the scenario does not name."""
+    """Ask for one order; one of a file, or in letters, may need actors that the scenario does not name."""
     explorer = Replay(order.moves) if isinstance(order, Order) else order
     explorer.more()
-    if not isinstance(order, Order):
+    if not isinstance(explorer, Replay):
         return Asked(explorer)
-    acting = {
-        name for name in (move.actor.partition(":")[0] for move in order.moves) if name in (*ENVIRONMENT, "client")
-    }
-    return Asked(explorer, order.head.fresh, frozenset(acting - world.scenario.actors.keys()))
+    named = (move.actor.partition(":")[0] for move in explorer.moves)
+    acting = {name for name in named if name in (*ENVIRONMENT, "client")}
+    fresh = order.head.fresh if isinstance(order, Order) else ""
+    return Asked(explorer, fresh, frozenset(acting - world.scenario.actors.keys()))
 
 
 def doubt(trace: Trace, world: World) -> str:

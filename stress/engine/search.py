@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.checks import cause, not_checked, run_checks
 from stress.config.scenario import Race
 from stress.core.outcome_map import Outcomes
+from stress.core.schedule import Order
 from stress.core.verdict import Evidence, Sampled
 from stress.engine.beforehand import Beforehand
 from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with
@@ -30,10 +31,10 @@ from stress.schedulers.urw import Urw
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stress.core.schedule import Order
     from stress.core.trace import Trace
     from stress.core.verdict import Violation
     from stress.engine.running import World
+    from stress.schedulers.base import Explorer
     from stress.schedulers.starts import Starts
 
 _PROGRESS_SECONDS = 0.2
@@ -122,7 +123,7 @@ class Search:
         self._explored: set[str] = set()
         self._watch, self._told = Stopwatch(world), time.monotonic()
 
-    async def run(self, first: Sequence[Order] = (), examples: Sequence[Order] = ()) -> Covered:
+    async def run(self, first: Sequence[Order | Explorer] = (), examples: Sequence[Order] = ()) -> Covered:
         """Search until every expected invariant was seen broken, nothing is left, or the budget is spent.
 
         The orders ``first`` are run before all others; one that can't be followed is a fault. So are ``examples``,
@@ -130,11 +131,10 @@ class Search:
         """
         world = self._world
         self._tell(Started(world.scenario.name, world.target.name, world.name, self._limits.seconds))
-        covering, replayed = covering_of(world, self._late), 0
+        covering, replayed = covering_of(world, self._late), sum(isinstance(one, Order) for one in first)
         try:
             for order in first:
                 await self._take(await follow(order, world))
-                replayed += 1
             await self._try(examples)
             known = set(self._tally.found)
             self._end_runs(self._searching - self._watch.seconds)

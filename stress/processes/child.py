@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +26,8 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _CHOSEN_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _BELOW, _LOWEST, _TRIES = 12000, 10000, 100
+_ASLEEP_SECONDS, _GLANCE_SECONDS = 0.2, 0.01
+"""For how long a child that is to end must sleep to be ended, and how often it is looked at."""
 _ESTABLISHED, _LISTENING = "01", "0A"
 
 
@@ -98,13 +101,20 @@ def _bound(port: int) -> int:
         return found
 
 
-def end(process: Child, seconds: float = 2.0) -> None:
-    """End a child: ask, then insist."""
+def end(process: Child, seconds: float = 2.0, sleeps: Callable[[], object] = lambda: False) -> None:
+    """End a child: ask, and insist after so many seconds.
+
+    One that ``sleeps`` all the time has nothing to do but to wait until nobody sends it requests any more: it is not
+    waited for.
+    """
     if process.poll() is None:
         process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        awake = begun = time.monotonic()
+        while process.poll() is None and (now := time.monotonic()) < min(begun + seconds, awake + _ASLEEP_SECONDS):
+            awake = awake if sleeps() else now
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GLANCE_SECONDS)
+        if process.poll() is None:
             process.kill()
     process.wait()
 

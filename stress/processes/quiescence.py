@@ -53,11 +53,14 @@ class Sleep:
         """
         usual = at_rest.unknown.keys() if at_rest is not None else set()
         waits = before.unknown if before is not None else {}
-        timers = before.due.values() if before is not None and not hidden else ()
-        new = (due for due in self.due.values() if not any(abs(due - known) < _SAME_SECONDS for known in timers))
-        return any(due <= moment for due in new) or any(
+        return any(due <= moment for due in self.new(None if hidden else before)) or any(
             thread not in usual and waits.get(thread) != since for thread, since in self.unknown.items()
         )
+
+    def new(self, before: Sleep | None) -> list[float]:
+        """Give when the known timers end that were not there ``before``."""
+        timers = before.due.values() if before is not None else ()
+        return [due for due in self.due.values() if not any(abs(due - known) < _SAME_SECONDS for known in timers)]
 
 
 class ProcessWatch:

@@ -49,7 +49,7 @@ class Replica:
 
     @property
     def death(self) -> str:
-        """Say how the process ended, or nothing while it lives."""
+        """Say how the process ended or that it hangs, or nothing while it lives."""
         if self.lost:
             return self.lost
         if self.process is None or self.process.poll() is None:
@@ -68,11 +68,13 @@ class Replica:
 
     def close(self) -> None:
         """End the process and everything it started."""
-        if self.watch is not None:
-            self.watch.close()
         if self.process is not None:
             family = descendants(self.process.pid)
-            end(self.process)
+            if self.watch is None:
+                end(self.process)
+            else:
+                end(self.process, sleeps=self.watch.quiet)
+                self.watch.close()
             for pid in family[1:]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

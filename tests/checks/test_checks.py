@@ -548,3 +548,41 @@ def test_what_is_listed_or_refused_is_no_server_error() -> None:
     ]
     assert [one.answers for one in run_checks(["no_server_error"], untold(told))] == [("C",)]
     assert [one.accepted for one in told] == [False, False, False]
+
+
+# --- clients that hang up ----------------------------------------------------------------------------
+
+
+def gone(actor: str, *, places: tuple[int, ...] = (0,), between: tuple[int, int] = (0, 1)) -> Answer:
+    """Make what is left of a request whose client hung up."""
+    return replace(answer(actor, 0, None, places=places, between=between), error="its client hung up", hung_up=True)
+
+
+def test_a_request_whose_client_hung_up_may_have_had_an_effect_or_none() -> None:
+    """Its record and its hit are there, or not; it created or counted, also after all others. No more is excused."""
+    made: State = (("r",), {"r": 1})
+    assert broken([gone("A")], made) == broken([gone("A")], ((), {})) == []
+    assert broken([gone("A"), answer("B", 202, count=2)], (("r",), {"r": 2})) == []
+    assert broken([gone("A"), answer("B", 201)], (("r",), {"r": 2})) == []
+    assert broken([gone("A"), answer("B", 201, between=(2, 3))], made) == []
+    late = [gone("A"), answer("B", 201, between=(2, 3)), answer("C", 202, count=3, between=(4, 5))]
+    assert broken(late, (("r",), {"r": 3})) == []
+    assert broken([gone("A"), answer("B", 201)], (("r",), {"r": 3})) == [
+        "hits_equal_answers: expected 1 hits of r; observed 3"
+    ]
+    assert broken([gone("A"), answer("B", 201), answer("C", 201)], (("r",), {"r": 2})) == [
+        "one_created_answer: expected 1 answer says created r; observed 2 of 2",
+        "linearizable_hits: expected an order of 2 hits of r in which the k-th was told k; observed B 1, C 1",
+    ]
+    assert broken([gone("A")], (("r", "s"), {"r": 1, "s": 1}))[0] == (
+        "one_active_record: expected 0 active record; observed 2: r, s"
+    )
+
+
+def test_what_a_client_that_hung_up_left_behind_is_in_one_incarnation_alone() -> None:
+    """A request that spans a cleanup has its effect before it or after it, not on both sides."""
+    before: State = (("r",), {"r": 1})
+    assert broken([gone("A", places=(0, 1))], before, ((), {})) == []
+    assert broken([gone("A", places=(0, 1))], ((), {}), before) == []
+    both = broken([gone("A", places=(0, 1))], before, before)
+    assert both[0] == "one_active_record: expected 0 active record; observed 1: r"

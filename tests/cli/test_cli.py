@@ -278,7 +278,7 @@ def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
         ("run --world moon", "Error: Invalid value for '--world': 'moon' is not one of 'wire', 'model', 'both'."),
         ("run --orders 0", "Error: Invalid value for '--orders': 0 is not in the range x>=1."),
         ("run --seconds 0", "Error: Invalid value for '--seconds': 0.0 is not in the range x>0."),
-        ("run --seconds nan", "Error: Invalid value for --seconds: nan is no number of seconds"),
+        ("run --seconds nan", "Error: Invalid value for '--seconds': nan is no number of seconds"),
         ("run --shard 0/3", "Error: Invalid value for '--shard': there is no shard 0 of 3: they are 1/3 to 3/3"),
         ("run --shard 4/3", "Error: Invalid value for '--shard': there is no shard 4 of 3: they are 1/3 to 3/3"),
         ("run --shard x/y", "Error: Invalid value for '--shard': 'x/y' is no shard: write NUMBER/OF, such as 1/3"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIGEST = "094a249f5cd2"
+MODEL = ("--target", "redis-read-modify-write", "--world", "model", "--no-examples")
 
 
 def found(folder: Path) -> Path:
@@ -91,12 +93,27 @@ def test_an_order_of_a_bundled_pair_goes_to_the_bundled_scenarios(
     assert path.name.startswith(f"{HOME}-")
 
 
+def test_of_an_installed_package_it_goes_to_where_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package is nobody's to write into; the next run there begins with it."""
+    shutil.copytree(bundled(""), tmp_path / "lib" / "stress" / "_scenarios")
+    monkeypatch.setattr(formats, "__file__", str(tmp_path / "lib" / "stress" / "config" / "formats.py"))
+    lost = parse(lost_hit()).moves
+    (tmp_path / "order.txt").write_text(replace(order("AABB"), moves=lost).text())
+    said = stress(tmp_path, "promote", "order.txt", "--name", "lost")
+    assert said.lines[0] == "promoted: regressions/lost.txt"
+    assert names(tmp_path / "regressions") == ["lost.txt"]
+    (result,) = json.loads(stress(tmp_path, "run", "atomic-hit-count", *MODEL, "--json").out)
+    assert result["search"]["covered"] == "1 order of an earlier run tried"
+
+
 @pytest.mark.unmeasured
-def test_of_a_bundled_scenario_on_a_target_of_one_s_own_it_goes_beside_that(tmp_path: Path) -> None:
-    """The regression stays in the project that it is about, not in the installed package."""
+@pytest.mark.parametrize("scenario", ["atomic-hit-count", "link/atomic-hit-count.yaml"])
+def test_of_a_bundled_scenario_on_a_target_of_one_s_own_it_goes_beside_that(tmp_path: Path, scenario: str) -> None:
+    """The regression stays in the project that it is about, however the path of the scenario is written."""
     (tmp_path / "targets").mkdir()
     shutil.copyfile(bundled("targets") / "redis-read-modify-write.yaml", tmp_path / "targets" / "own.yaml")
-    words = ("run", "atomic-hit-count", "--target", "targets/own.yaml", "--world", "model", "--no-examples")
+    (tmp_path / "link").symlink_to(bundled(""))
+    words = ("run", scenario, "--target", "targets/own.yaml", "--world", "model", "--no-examples")
     stress(tmp_path, *words)
     assert stress(tmp_path, "promote", "reports/latest/order.txt", "--name", "lost").code == 0
     assert names(tmp_path / "targets") == ["own.yaml", "regressions"]

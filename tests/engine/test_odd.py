@@ -79,7 +79,7 @@ class Spoilt(ModelWorld):
 async def test_a_run_that_was_ended_with_its_search_makes_nothing_unstable() -> None:
     """It is left out, so that the search is not exhausted; how many there were says nothing of the target."""
     world = Spoilt(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
-    world.odd, world.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as the search was over")
+    world.odd, world.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as its time was over")
     covered = await Search(world, Limits(1.0, 400)).run()
     assert (covered.fault, covered.notes, covered.evidence.exhausted) == ("", [], False)
 
@@ -182,7 +182,7 @@ def test_the_limit_of_a_run_is_twenty_times_the_median() -> None:
         pace.took(seconds)
     assert [*limits, pace.limit] == [float("inf"), 2.0, 10.0, 6.0]
     pace.end(-3.0)
-    assert pace.over(Taken(1.0)).endswith(" s, as the search was over")
+    assert pace.over(Taken(1.0)).endswith(" s, as its time was over")
     move = Move("B", "SET", "lock", 40)
     told = "A, B without an answer after 2 steps, the last B SET lock #40"
     assert about([Move("B", START, ""), move], ["A", "B"]) == told

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stress.core.trace import Trace
+    from stress.engine.case import Pair
     from stress.engine.running import World
+    from stress.engine.search import Limits
     from stress.executors.live.drive import Drive
+    from stress.executors.model.executor import ModelWorld
 
 REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
 
@@ -233,7 +236,9 @@ async def test_replays_run_side_by_side_once_they_agree(
 
     monkeypatch.setattr(WireWorld, "begun", noted)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
-    said = await again.replay(parse((here / "order.txt").read_text()), job, 12, Where("wire", workers=4), tmp_path)
+    said = await again.replay(
+        parse((here / "order.txt").read_text()), job, again.Wanted(12), Where("wire", workers=4), tmp_path
+    )
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
     assert (len(alone) == 3) == (wrong == "False")
 
@@ -256,8 +261,32 @@ async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  #
     ran_alone = prepare(here, monkeypatch, wrong)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     order = parse((here / "order.txt").read_text())
-    said = await again.replay(order, job, 4, Where("wire", workers=workers), tmp_path)
+    said = await again.replay(order, job, again.Wanted(4), Where("wire", workers=workers), tmp_path)
     assert (said.line.partition(" (")[0], len(ran_alone)) == (line, alone)
+
+
+def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
+    """Of a thousand replays there is one at least, however few the seconds; the count says how many there were."""
+    lines = ["STILL FAILING 1/1", "after 0.001 s, of 1000 replays"]
+    assert replay(here, "--times", "1000", "--seconds", "0.001") == (1, "\n".join(lines))
+
+
+def test_the_search_instead_has_the_seconds_that_are_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that can't be followed is searched instead: for what --seconds leaves, else for as long as it says."""
+    given: list[float] = []
+    search = again.Pair
+
+    def noted(model: ModelWorld | None, wire: WireWorld | None, limits: Limits) -> Pair:
+        given.append(limits.seconds)
+        return search(model, wire, limits)
+
+    monkeypatch.setattr(again, "Pair", noted)
+    follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
+    (here / "two.yaml").write_text((here / "two.yaml").read_text() + "search: {seconds: 7}\n")
+    for words in ((), ("--seconds", "50")):
+        assert replay(here, *words) == (1, "STILL FAILING by another order: REPORT/order.txt")
+    assert given[0] == 7
+    assert 40 < given[1] < 50
 
 
 def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:

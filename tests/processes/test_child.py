@@ -1,18 +1,22 @@
-"""Ports for Gateways: free, and kept out of the way of all that the kernel numbers by itself."""
+"""Ports for Gateways, kept out of the way of all that the kernel numbers by itself; how children are ended."""
 
 from __future__ import annotations
 
 import random
+import signal
 import socket
+import sys
+import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from stress.processes import child
-from stress.processes.child import free_port
+from stress.processes.child import end, free_port, spawn
+from stress.processes.quiescence import ProcessWatch
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def chosen_from(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -58,3 +62,41 @@ def test_where_the_kernel_numbers_from_all_ports_it_chooses(tmp_path: Path, monk
         assert free_port() > 1023
     monkeypatch.setattr(child, "_CHOSEN_FROM", tmp_path / "gone")
     assert free_port() > 1023
+
+
+DRAINS = """
+import signal, sys, threading, time
+def drain(*_):
+    print("asked", flush=True)
+    until = time.monotonic() + float(sys.argv[2])
+    while time.monotonic() < until:
+        if sys.argv[1] == "sleeps":
+            time.sleep(9)
+    print("drained", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, drain)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "seconds", "printed"),
+    [("sleeps", "9", ["ready", "asked"]), ("works", "0.5", ["ready", "asked", "drained"])],
+)
+def test_who_drains_is_waited_for_while_it_works_and_not_while_it_sleeps(
+    tmp_path: Path, how: str, seconds: str, printed: list[str]
+) -> None:
+    """One sleeps for 9 s and is killed at once, although 30 s are allowed; one that works comes to its end."""
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = spawn([sys.executable, "-c", DRAINS, how, seconds], log=file.fileno())
+    while not log.read_text():
+        time.sleep(0.01)
+    watch = ProcessWatch(process.pid)
+    begun = time.monotonic()
+    end(process, 30.0, watch.quiet)
+    assert time.monotonic() - begun < 9
+    watch.close()
+    assert log.read_text().split() == printed
+    assert process.returncode == (-signal.SIGKILL if how == "sleeps" else 0)

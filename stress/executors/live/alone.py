@@ -70,10 +70,9 @@ class Alone(Kindest):
             waited = time.perf_counter() - begun
             looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
             if looks >= LOOKS or waited > self._world.patience * (1 if replica.watch is None else STORE_SECONDS):
+                self._sleeps(request, waited, before)
                 if request.answered:
                     break
-                if all(one.actor != request.actor for one in self._frames):
-                    self._block(request, waited)
                 return
         if not self._shows(request):
             await self._until_late(request, before)
@@ -147,7 +146,12 @@ class Alone(Kindest):
             request.owes = expected[-1].keys() != {END}
 
     async def _settled(self) -> bool:
-        """Wait until the key that tells of work left is empty; nothing is waited for where the target names none."""
+        """Wait until the key that tells of work left is empty; nothing is waited for where the target names none.
+
+        Who sleeps although its client hung up is waited for too.
+        """
+        if await self._goes_on():
+            return False
         wanted = self._world.target.settle
         if not isinstance(wanted, EmptyKey):
             return True
@@ -162,6 +166,18 @@ class Alone(Kindest):
             await self._signal.wait(seen, GLANCE_SECONDS)
         return True
 
+    async def _goes_on(self) -> bool:
+        """Wait for the timers of those whose clients hung up; tell whether one goes on."""
+        until = max((one.sleeps for one in self._requests.values() if one.left), default=0.0)
+        if until <= time.perf_counter():
+            return False
+        with self.taken.apart():
+            if await self._woken(until):
+                return True
+        for replica in self._world.replicas.values():  # a machine that is busy may let a timer end late
+            await self._world.waits.calm(replica, self._signal)
+        return await self._news()
+
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
         replica, so_far = (
             self._world.replicas[request.replica],
@@ -171,10 +187,20 @@ class Alone(Kindest):
             return False  # it is about to be woken
         return self._world.waits.asleep(replica, until, before, *so_far)
 
-    def _block(self, request: Request, waited: float) -> None:
+    def _sleeps(self, request: Request, waited: float, before: Sleep | None) -> None:
+        """Take in that a request shows no more: it is blocked, or its client hung up and it sleeps or is over."""
+        shown = any(one.actor == request.actor for one in self._frames)
+        if not request.left and (request.answered or shown):
+            return
+        waits, now = self._world.waits, time.perf_counter()
+        waits.learn(waited, tuple(self._record.moves), tuple(request.done))
+        request.sleeps = waits.own_timer(self._world.replicas[request.replica], before, now + _TIMER_SECONDS)
+        if request.left:
+            request.owes = request.owes or request.sleeps > now
+            return
         request.blocked = True
         self.taken.blocked(waited, request.actor)
-        self._world.waits.blocked(waited, tuple(self._record.moves), tuple(request.done))
+        waits.seconds.append(waited)
         self._record.event(Kind.BLOCKED, request.actor, "blocked")
 
     async def _take_in(self, replica: Replica) -> None:
@@ -266,5 +292,8 @@ class Alone(Kindest):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            for number in sorted({one.replica for one in self._requests.values() if one.task in late}):
+                await self._world.look(self._world.replicas[number])
+            self._fault = self._death() or self._fault
         if tasks or self._frames or self._fault:  # what comes after the answers is not of the next run
             await asyncio.sleep(self._world.learned.settle)

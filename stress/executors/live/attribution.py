@@ -51,7 +51,8 @@ class Request:
     it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
     actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
     answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
-    waited for, in seconds. ``tries`` are its steps with what each was replied; of those asked again and again the last.
+    waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
+    (`time.perf_counter`). ``tries`` are its steps with what each was replied; of those asked again and again the last.
     """
 
     actor: str
@@ -69,11 +70,17 @@ class Request:
     sent_as: str = ""
     owes: bool = False
     late: float = 0.0
+    sleeps: float = 0.0
     tries: list[Try] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin under the name that it is sent as."""
         self.sent_as = self.actor
+
+    @property
+    def left(self) -> bool:
+        """Whether its client hung up: nothing tells when what its Gateway still does for it ends."""
+        return self.answered and self.client.hung_up
 
     @property
     def places(self) -> tuple[Place, Place]:
@@ -87,7 +94,8 @@ class Request:
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        for name in ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "tries"):
+        own = ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "sleeps", "tries")
+        for name in own:
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)
             setattr(other, name, mine)

@@ -66,6 +66,11 @@ class Waits:
         sleep = self._last.get(replica.number)
         return max(sleep.due.values(), default=0.0) if sleep is not None else 0.0
 
+    def own_timer(self, replica: Replica, before: Sleep | None, most: float) -> float:
+        """Give the same of the timers that were not there ``before`` and end by the moment ``most``."""
+        sleep = self._last.get(replica.number)
+        return max((due for due in sleep.new(before) if due <= most), default=0.0) if sleep is not None else 0.0
+
     def asleep(self, replica: Replica, until: float, before: Sleep | None, prefix: Prefix, done: Done) -> bool:
         """Whether the process is quiet and no timer of the request let go wakes it before the patience ends, ``until``.
 
@@ -81,10 +86,9 @@ class Waits:
         hidden = done not in self._untimed
         return not sleep.may_wake_by(until, self._at_rest.get(replica.number), before, hidden=hidden)
 
-    def blocked(self, waited: float, prefix: Prefix, done: Done) -> None:
-        """Remember that after this prefix of moves a request that had ``done`` this waits."""
+    def learn(self, waited: float, prefix: Prefix, done: Done) -> None:
+        """Remember that after this prefix of moves a request that had ``done`` this waits, or is over."""
         if waited >= self.patience:
             self._slept_out.add(prefix)
         elif prefix not in self._slept_out:
             self._untimed.add(done)
-        self.seconds.append(waited)

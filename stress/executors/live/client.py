@@ -100,9 +100,9 @@ class Client:
             auto_decompress=True,
         )
 
-    async def warm(self, path: str) -> None:
+    async def warm(self, path: str) -> Raw:
         """Open the connection by asking for a path; whatever is answered is fine."""
-        await self._ask(Sent("GET", path, None, {}))
+        return await self._ask(Sent("GET", path, None, {}))
 
     async def send(self, sent: Sent) -> Raw:
         """Send one signal and wait for its answer."""

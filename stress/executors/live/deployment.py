@@ -89,6 +89,7 @@ class Site:
         self.seconds = 0.0  # that it took to start
         self.apart = 0.0  # that restarts and starts of others beside it took
         self.left_out = ""
+        self.hung = False  # whether a Gateway was seen to answer nothing any more
 
     async def __aenter__(self) -> Self:
         """Start everything."""
@@ -134,7 +135,7 @@ class Site:
         begun = time.monotonic()
         try:
             self._ends.close()
-            self._ends = Ends(self.gate.signal.notify)
+            self._ends, self.hung = Ends(self.gate.signal.notify), False
             await self._end_replicas()
             if self._redis is not None:
                 await self._redis.empty()
@@ -223,8 +224,8 @@ class Site:
 
     @property
     def hurt(self) -> bool:
-        """Whether the event loop knows that a process that was started here has ended; costs nothing to ask."""
-        return self._ends.any
+        """Whether a process that was started here is known to have ended, or to hang; costs nothing to ask."""
+        return self._ends.any or self.hung
 
     @property
     def hurt_by_now(self) -> bool:

@@ -25,7 +25,7 @@ from stress.executors.live.seconds import Seconds
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from stress.core.trace import Snapshot
     from stress.executors.asked import Asked
@@ -110,8 +110,7 @@ class Drive(ABC):
 
     async def _loop(self) -> None:
         while not self._faulty():
-            moves = self.moves()
-            done = self._done(moves)
+            moves, done = self.moves(), self._done()
             if done and not await self._settled():
                 continue
             if not moves and done:
@@ -129,11 +128,12 @@ class Drive(ABC):
             await self._apply(move)
             self._note_second()
 
-    def _done(self, moves: Sequence[Move]) -> bool:
+    def _done(self) -> bool:
         """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        return not any(move.actor in self._requests and not self._world.learned.is_idle(move) for move in moves)
+        is_idle = self._world.learned.is_idle
+        return not any(move.actor in self._requests and not is_idle(move) for move in self.possible())
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -182,11 +182,11 @@ class Drive(ABC):
         request.client.hang_up()
         assert request.task is not None  # noqa: S101 - it is under way
         await asyncio.wait([request.task])
-        replica = self._world.replicas[request.replica]
-        for _ in range(LOOKS):  # the connection is closed a moment after the request has ended
-            await asyncio.sleep(GLANCE_SECONDS)
-            await self._world.waits.calm(replica, self._signal)
-            await self._take_in(replica)
+        waited = request.blocked
+        await self._take_in(self._world.replicas[request.replica])
+        request.done.append(move.command)
+        request.owes = waited or request.sleeps > time.perf_counter()
+        await self._until_shown(request)
 
     def _frame_of(self, move: Move) -> Frame:
         frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
@@ -322,7 +322,7 @@ class Drive(ABC):
     def _answer(self, request: Request) -> None:
         assert request.task is not None  # noqa: S101 - only sent requests finish
         request.answered, request.blocked = True, False
-        if sum(one.blocked for one in self._requests.values()) == 0:
+        if not request.left and sum(one.blocked for one in self._requests.values()) == 0:
             for place in request.places:
                 self._world.expected.setdefault(place, Counter())[END] = 1
         raw = request.task.result()

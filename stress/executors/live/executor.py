@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from stress.executors.live.judged import Stop
     from stress.executors.live.polling import Ending, Key
     from stress.executors.live.redis import Written
+    from stress.processes.replicas import Replica
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
 
@@ -287,6 +288,18 @@ class WireWorld:
     async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
         """Send the scenario's signal for one actor."""
         return await client.send(self._form.fill(fresh, fingerprint, actor))
+
+    async def look(self, replica: Replica) -> None:
+        """See whether a Gateway that left requests without an answer answers at all; one that does not is lost."""
+        client = Client(replica, self.patience)
+        try:
+            answer = await client.warm(self._ready)
+        finally:
+            await client.close()
+        if not answer.status and not replica.death:
+            told = f"it has answered nothing for {self.patience:g} s, nor GET {self._ready}"
+            replica.lost = f"Gateway {replica.number} hangs: {told} (longer `patience` if it only takes so long)"
+            self.site.hung = True
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands in Redis, past the gate."""

@@ -113,7 +113,7 @@ class Fair(Drive):
             request = self._requests[actor]
             own = [one for one in self._frames if one.actor == actor and one.step is not None]
             last = request.tries[-1]
-            if not same(loop.at(times - 1), last.frame) or len(own) != 1 or request.answered:
+            if not same(loop.at(times - 1), last.frame) or len(own) != 1 or (request.answered and not request.left):
                 break
             frame = own[0]
             if asked(frame) != asked(loop.at(times)):

@@ -42,7 +42,7 @@ class Pace:
         """Say for how long a run may go on that has taken too long, and why; nothing while it may."""
         if taken.seconds > self.limit:
             return f"{self.limit:.3g} s, {_TIMES} times what others took or {_LEAST_SECONDS:g} s"
-        return f"{taken.seconds:.3g} s, as the search was over" if self.past else ""
+        return f"{taken.seconds:.3g} s, as its time was over" if self.past else ""
 
     @property
     def past(self) -> bool:

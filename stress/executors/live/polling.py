@@ -148,7 +148,9 @@ class Polling:
 
     def loop(self, request: Request | None, frame: Frame) -> Loop | None:
         """Give what a request repeats with a step that it shows."""
-        if self.ends is None or request is None or request.answered or frame.pushed or frame.waiting:
+        if self.ends is None or request is None or frame.pushed or frame.waiting:
+            return None
+        if request.answered and not request.left:
             return None
         if frame.step is None or frame.step.move.occurrence < 3:  # noqa: PLR2004 - once, and once more
             return None

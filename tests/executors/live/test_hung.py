@@ -1,0 +1,51 @@
+"""A Gateway whose process hangs with requests in flight is known as such after a few patiences, once and for all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stress.config.scenario import Scenario
+from stress.config.target import Target
+from stress.core.letters import letters
+from stress.executors.live.executor import WireWorld
+from stress.schedulers.replay import Replay
+
+if TYPE_CHECKING:
+    from stress.core.trace import Trace
+
+OWN = Path(__file__).parent.parent.parent / "gateways" / "lock_gateway.py"
+SCENARIO = Scenario.model_validate({"name": "own", "story": "Two at once.", "signal": {"labels": {"pod": "p-{fresh}"}}})
+PATIENCE = 0.3
+
+
+async def ran(world: WireWorld) -> Trace:
+    """Run one schedule."""
+    replay = Replay(letters("A B"), loose=True)
+    replay.more()
+    return await world.run(replay)
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_hangs_is_noticed_and_asked_nothing_more() -> None:
+    """It is stopped: the run that meets it says so, the next one begins nothing, and a new process is well again."""
+    start = {"command": [sys.executable, str(OWN), "{port}", "{redis_port}", "plain"], "ready": {"path": "/ready"}}
+    target = Target.model_validate({"name": "own", "start": start, "patience": PATIENCE})
+    async with WireWorld(SCENARIO, target, OWN.parent) as world:
+        assert (await ran(world)).fault == ""
+        process = world.replicas[1].process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        met, next_one = await ran(world), await ran(world)
+        hint = "(longer `patience` if it only takes so long)"
+        line = f"Gateway 1 hangs: it has answered nothing for {PATIENCE} s, nor GET /ready {hint}"
+        assert (met.fault, met.odd, next_one.fault, len(next_one.moves)) == (line, False, line, 0)
+        assert met.seconds < 8 * PATIENCE
+        assert world.broken
+        await world.restart()
+        assert ((await ran(world)).fault, world.broken) == ("", False)
