@@ -44,11 +44,14 @@ def begin() -> None:
 
     """
     resource_tracker.ensure_running()
-    folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > _LONGEST:
+    try:
+        forkserver.ensure_running()
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        if len(os.fsencode(folder)) <= _LONGEST:
+            raise
         message = f"the folder for temporary files has too long a name for a socket: {folder}"
-        raise Unavailable(message, f"let TMPDIR name one of at most {_LONGEST} bytes")
-    forkserver.ensure_running()
+        raise Unavailable(message, f"let TMPDIR name one of at most {_LONGEST} bytes") from error
 
 
 async def gateway(words: Sequence[str], log: int) -> Child:
