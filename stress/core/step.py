@@ -9,6 +9,14 @@ from typing import NamedTuple
 START = "start"
 """The command of the move that sends a request to the Gateway; it touches no object."""
 
+NEXT = ""
+"""The command of a move that stands for whatever step its actor shows next."""
+
+ENVIRONMENT = ("clock", "expiry", "cleanup", "writer")
+"""Actors that are not requests: they may act, and need not."""
+FOREIGN = ("watch", "client")
+"""The same, one for each replica or request: ``watch:1`` tells replica 1 of a change, ``client:A`` hangs up."""
+
 WHOLE = "*"
 """The object of a step that may touch anything in its store (a scan, a flush, an unknown command)."""
 
@@ -46,9 +54,7 @@ class Move(NamedTuple):
 
     def __str__(self) -> str:
         """Give the line of an order file: ``A HGET gw:dedup:{fingerprint} #2``."""
-        words = [self.actor, self.command]
-        if self.object:
-            words.append(self.object)
+        words = [word for word in (self.actor, self.command, self.object) if word]
         if self.occurrence > 1:
             words.append(f"#{self.occurrence}")
         return " ".join(words)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from stress.config.formats import bundled
 from stress.core.errors import Fault, Place, UsageFault
 from stress.core.schedule import parse
+from stress.core.step import ENVIRONMENT
 from stress.engine.example_database import Regression
-from stress.schedulers.base import ENVIRONMENT
 
 if TYPE_CHECKING:
     from stress.config.formats import File

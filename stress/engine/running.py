@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
 from stress.checks import Reads, run_checks, undecided
 from stress.core.schedule import Head, Order
+from stress.core.step import ENVIRONMENT
 from stress.core.trace import Trace
 from stress.executors.asked import Asked, Memory
 from stress.executors.live.executor import WireWorld
 from stress.executors.live.said import body_of
-from stress.schedulers.base import ENVIRONMENT
 from stress.schedulers.loose import Loose, Ran
 from stress.schedulers.replay import Replay
 

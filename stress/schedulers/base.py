@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from stress.core.step import START
+from stress.core.step import ENVIRONMENT, FOREIGN, START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stress.core.step import Move
     from stress.core.trace import Trace
-
-ENVIRONMENT = ("clock", "expiry", "cleanup", "writer")
-"""Actors that are not requests: they may act, and need not."""
-FOREIGN = ("watch", "client")
-"""The same, one for each replica or request: ``watch:1`` tells replica 1 of a change, ``client:A`` hangs up."""
 
 
 class Explorer(Protocol):

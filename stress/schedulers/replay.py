@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.schedulers.base import Diverged
+from stress.core.step import NEXT
+from stress.schedulers.base import Diverged, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,8 @@ class Replay:
     """Runs one order ``times`` times.
 
     Where the order ends before all requests are answered, that is a divergence too, unless ``loose``: then the
-    rest keeps going by itself (a hand-written order need not spell out its end).
+    rest keeps going by itself (a hand-written order need not spell out its end). A move in letters
+    (`stress.core.letters`) is whatever its actor shows.
     """
 
     name = "replay"
@@ -28,11 +30,12 @@ class Replay:
         self._left = times
         self._loose = loose
         self._step = 0
+        self._current: str | None = None
 
     def more(self) -> bool:
         """Begin again, until it was followed often enough."""
         self._left -= 1
-        self._step = 0
+        self._step, self._current = 0, None
         return self._left >= 0
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
@@ -46,13 +49,20 @@ class Replay:
             if done:
                 return None
             if self._loose:
-                return moves[0]
+                chosen = keep_going(moves, self._current)[0]
+                self._current = chosen.actor
+                return chosen
             raise Diverged(self._step + 1, "the end of the order", moves)
         expected = self._moves[self._step]
-        if expected not in moves:
-            raise Diverged(self._step + 1, str(expected), moves)
+        fits = [
+            move for move in moves if move == expected or (expected.command == NEXT and move.actor == expected.actor)
+        ]
+        if not fits:
+            told = f"a step of {expected.actor}" if expected.command == NEXT else str(expected)
+            raise Diverged(self._step + 1, told, moves)
         self._step += 1
-        return expected
+        self._current = expected.actor
+        return fits[0]
 
     def learn(self, trace: Trace) -> None:
         """Nothing to learn: the order is given."""

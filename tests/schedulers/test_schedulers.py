@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stress.core.letters import letters
 from stress.core.schedule import Order
 from stress.core.step import START, Move
 from stress.core.trace import Details, Snapshot, Trace
@@ -152,3 +153,26 @@ def test_a_walk_is_repeated_by_its_seed() -> None:
     walk = Walk(3)
     ends = {walk.choose([Move("cleanup", "cleanup", "")], done=True) for _ in range(20)}
     assert ends == {None, Move("cleanup", "cleanup", "")}
+
+
+def test_a_schedule_in_letters_is_followed_and_then_goes_on_by_itself() -> None:
+    """A letter is the next step of its request, the first one its start; past the end whoever was last keeps going."""
+    explorer = Replay(letters("A clock B A B"), loose=True)
+    (moves,) = everything(explorer, [2, 2], clocks=1)
+    assert [str(move) for move in moves] == [
+        "A start",
+        "clock clock",
+        "B start",
+        "A STEP k",
+        "B STEP k",
+        "B STEP k #2",
+        "A STEP k #2",
+    ]
+
+
+def test_a_letter_that_can_not_go_on_is_named_with_its_step() -> None:
+    """A has two steps beside its start, so a fourth letter A can't be followed."""
+    explorer = Replay(letters("A A A A B"), loose=True)
+    explorer.more()
+    with pytest.raises(Diverged, match="DIVERGED at step 4: expected a step of A, saw B start"):
+        play(explorer, [2, 2])

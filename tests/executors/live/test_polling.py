@@ -147,5 +147,5 @@ async def test_who_polls_for_what_nobody_will_change_is_named() -> None:
         trace = await world.run(order("A start"), fresh="leaked")
     asks = f"asks SET {LOCK} again and again"
     assert trace.fault == (
-        f"the Gateway hangs: A {asks}; B {asks}, and nobody is left who could change the reply, for 1 s"
+        f"the Gateway hangs: B {asks}; A {asks}, and nobody is left who could change the reply, for 1 s"
     )
