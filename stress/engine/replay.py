@@ -14,9 +14,10 @@ from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.verdict import judge
 from stress.engine.campaign import Where
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.repeated import Repeated
 from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
-from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
+from stress.engine.search import CONFIRMATIONS, INTERRUPTED
 from stress.executors.identity import UNKNOWN
 from stress.processes.needed import check
 from stress.report.events import Result
