@@ -113,5 +113,5 @@ def _goes_on(one: Event, other: Event, trace: Trace) -> bool:
     changes = any(touch.access is not Access.READ for touch in one.touches)
     reads = one.kind is Kind.START or (one.touches and not changes)
     return not reads or any(
-        event.kind is Kind.STEP and event.actor == one.actor and event.index > other.index for event in trace.events
+        event.actor == one.actor and event.index > other.index and bool(event.touches) for event in trace.events
     )
