@@ -1,4 +1,4 @@
-"""Who is told that the object exists does not try to make it again (R10): a name is no error to try again after."""
+"""A create that found the name taken is not tried again (R10), whatever digits the name holds."""
 
 from __future__ import annotations
 

@@ -80,8 +80,8 @@ class Terminal:
             proven = any(one.exhausted for one in result.verdict.evidence)
             for drew in () if result.findings or proven else draws(result.verdict.evidence):
                 self._console.print(Text(clean(f"sampled: {where}: {drew}")))
-            if told := not_met(result):
-                self._console.print(Text(clean(f"{told}: {where}")))
+            if left := not_met(result):
+                self._console.print(Text(clean(f"{left}: {where}")))
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
             # Who can't even begin has been told why on standard error.

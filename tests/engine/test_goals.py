@@ -150,7 +150,7 @@ async def test_a_schedule_of_each_goal_meets_it_on_the_bundled_gateway_that_has_
     assert race in met_by[0]
 
 
-class Told(Terminal):
+class Noted(Terminal):
     """Keeps which searches have begun."""
 
     def __init__(self) -> None:
@@ -165,12 +165,12 @@ class Told(Terminal):
 
 def test_goals_of_all_pairs_come_before_the_search_of_any(tmp_path: Path) -> None:
     """A pair whose goals are met is done; the one whose goal is not is searched after the schedules of the others."""
-    told, target = Told(), target_of("redis-read-modify-write")
+    noted, target = Noted(), target_of("redis-read-modify-write")
     scenarios = [unexpected("concurrent-duplicates"), unexpected("atomic-hit-count")]
     jobs = [Job(one, target, tmp_path) for one in scenarios]
-    batch = Batch(jobs, Budget(10.0, None, None, 0), Where("model"), tmp_path, terminal=told)
+    batch = Batch(jobs, Budget(10.0, None, None, 0), Where("model"), tmp_path, terminal=noted)
     assert await_it(batch.run()) == 1
-    assert told.begun == ["concurrent-duplicates", "atomic-hit-count", "concurrent-duplicates"]
+    assert noted.begun == ["concurrent-duplicates", "atomic-hit-count", "concurrent-duplicates"]
     results = {one.job.scenario.name: one.result for one in batch.kept}
     assert results["concurrent-duplicates"].open_goals == ("R1",)
     assert results["concurrent-duplicates"].verdict.evidence[0].orders > 10
@@ -212,11 +212,11 @@ async def test_reports_name_races_and_goals_that_were_not_met(capsys: pytest.Cap
     scenario = unexpected("concurrent-duplicates", races={"R2": races["R2"], **other})
     result = await searched(scenario, "redis-named-by-second")
     where = "concurrent-duplicates on redis-named-by-second"
-    told = [title(result, one) for one in result.findings]
-    assert told == [f"RACE R2 one_created_answer: {where}", f"RACE one_active_record: {where}"]
+    titles = [title(result, one) for one in result.findings]
+    assert titles == [f"RACE R2 one_created_answer: {where}", f"RACE one_active_record: {where}"]
     assert result.open_goals == ("X9",)
     Terminal().handle(Finished(result))
-    assert {*told, f"goals not met: X9: {where}"} <= {*capsys.readouterr().out.splitlines()}
+    assert {*titles, f"goals not met: X9: {where}"} <= {*capsys.readouterr().out.splitlines()}
     written = document(result)
     assert written["goals"] == {"met": ["R2"], "not_met": ["X9"]}
     assert [one["races"] for one in written["findings"]] == [["R2"], []]
