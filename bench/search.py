@@ -18,7 +18,7 @@ from stress.config.scenario import Search as Settings
 from stress.core.step import letters
 from stress.core.trace import Trace
 from stress.engine.case import Pair
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld, effects_of
 from stress.schedulers.dependence import Dependence

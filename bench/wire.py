@@ -12,8 +12,8 @@ from stress.checks import run_checks
 from stress.config.scenario import Race
 from stress.core.trace import Answer, Details, Trace
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.running import Workers, follow_each
-from stress.engine.search import Limits
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld
 from stress.schedulers.random_walk import Walk

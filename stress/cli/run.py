@@ -10,6 +10,7 @@ import click
 from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it, examples
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario, targets_of
+from stress.config.target import Target
 from stress.core.errors import UsageFault
 from stress.core.letters import UnknownLetter, letters
 from stress.core.step import ENVIRONMENT
@@ -53,7 +54,8 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     type=click.Choice(["quick", "nightly"]),
     default="quick",
     show_default=True,
-    help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together; nightly: for each pair what its scenario says.",
+    help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together, or what their target says; nightly: for each pair "
+    "what its scenario says.",
 )
 @click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
 @click.option(
@@ -114,9 +116,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from stress.engine.example_database import Folder, Nothing
     from stress.report.terminal import Terminal
 
-    total = QUICK_SECONDS if profile == "quick" and seconds is None else None
+    all_jobs = _jobs(scenarios, targets, quick=profile == "quick")
+    total = _quick_seconds(all_jobs) if profile == "quick" and seconds is None else None
     budget = Budget(total, seconds, orders, seed, schedule or "")
-    jobs = _sharded(_jobs(scenarios, targets, quick=profile == "quick"), shard, reports)
+    jobs = _sharded(all_jobs, shard, reports)
     if schedule is not None:
         _check(schedule, jobs)
         world = world or "wire"
@@ -169,17 +172,31 @@ def _bundled(*, quick: bool) -> list[str]:
     return [one.name for one in found if one.quick or not quick]
 
 
+def _quick_seconds(jobs: Sequence[Job]) -> float:
+    """Give what the quick profile spends on all cases together: more where a target says so."""
+    own = {(job.folder, job.target.name): job.target.seconds for job in jobs if job.target.seconds is not None}
+    return max(QUICK_SECONDS, sum(own.values()))
+
+
+def _named(scenarios: Sequence[str], targets: Sequence[str], *, quick: bool) -> list[tuple[str, Sequence[str]]]:
+    """Name the scenarios to run, each with its targets (none: those it names), or what each target lists."""
+    if scenarios or not targets:
+        return [(name, targets) for name in scenarios or _bundled(quick=quick)]
+    listed = {target: Target.load(find(target, "targets")).scenario_paths() for target in targets}
+    names = list(dict.fromkeys(name for own in listed.values() for name in own or OWN_TARGET))
+    return [(name, [target for target in targets if name in (listed[target] or OWN_TARGET)]) for name in names]
+
+
 def _jobs(scenarios: Sequence[str], targets: Sequence[str], *, quick: bool) -> list[Job]:
     from stress.engine.campaign import Job
 
-    names = scenarios or (OWN_TARGET if targets else _bundled(quick=quick))
     found = []
     faults = []
-    for name in names:
+    for name, only in _named(scenarios, targets, quick=quick):
         try:
             path = find(name, "")
             scenario = Scenario.load(path)
-            found += [Job.load(name, target) for target in targets or targets_of(path, scenario).values()]
+            found += [Job.load(name, target) for target in only or targets_of(path, scenario).values()]
         except UsageFault as fault:
             faults += [one for one in fault.faults if one not in faults]
     if faults:

@@ -6,26 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stress.config.formats import EventName, File, Name, Part, find, nearest, wrong
+from stress.config.formats import EventName, File, Name, Part, find, wrong
+from stress.config.goals import Goal  # noqa: TC001 - pydantic reads it
 from stress.config.kube_keys import Sets  # noqa: TC001 - pydantic reads it
 from stress.config.placeholders import unknown
+from stress.config.registered import Invariant, known
 from stress.config.signal import Signal
+from stress.core.letters import UnknownLetter, letters
 from stress.core.registry import CHECKS, SCHEDULERS
+from stress.core.step import letters as names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-
-def _known(kind: str, names: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
-    """Make what refuses a name that is not registered."""
-
-    def known(name: str) -> str:
-        if name not in names():
-            raise wrong(f"unknown {kind} {name!r}", nearest(name, names()))
-        return name
-
-    return known
 
 
 def _judging() -> list[str]:
@@ -33,18 +25,10 @@ def _judging() -> list[str]:
     return [name for name in CHECKS.names() if CHECKS[name].default]
 
 
-Invariant = Annotated[
-    str,
-    AfterValidator(_known("invariant", CHECKS.names)),
-    Field(json_schema_extra=lambda schema: schema.update(enum=list(CHECKS.names()))),
-]
-
-
 class Source(Part):
     """Where a scenario comes from."""
 
     test: str = Field(default="", description="the failing test")
-    races: list[str] = Field(default=[], description="the races of the contract, section 3")
 
 
 class Before(Part):
@@ -74,7 +58,7 @@ Acting = Literal["clock", "expiry", "cleanup", "writer", "client"]
 class Search(Part):
     """How to search each target, and for how long in the nightly profile."""
 
-    explorer: Annotated[str, AfterValidator(_known("scheduler", SCHEDULERS.names))] = Field(
+    explorer: Annotated[str, AfterValidator(known("scheduler", SCHEDULERS.names))] = Field(
         default="auto",
         description="how orders are chosen; auto: exhaustive, then walk while the budget lasts",
         json_schema_extra=lambda schema: schema.update(enum=list(SCHEDULERS.names())),
@@ -132,6 +116,9 @@ class Scenario(File):
         description="which checks judge a run; default: all but `same_answer`, `test_…` and those of Kubernetes",
         json_schema_extra=lambda schema: schema.update(default=[*_judging()]),
     )
+    races: dict[Name, Goal] = Field(
+        default={}, description="goals: known races by name, which are searched for first and never expected"
+    )
     quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")
     search: Search = Field(default=Search(), description="how to search")
     expect: dict[str, Expected] = Field(
@@ -163,10 +150,27 @@ class Scenario(File):
                 if name not in self.invariants:
                     message = f"{name!r} is expected to break and is not in `invariants`"
                     raise wrong(message, "add it there", ("expect", target, "race", at))
+        for name, goal in self.races.items():
+            self._can_meet(name, goal)
         for where, text in _texts(self.signal.model_dump(exclude_unset=True), ("signal",)):
             for name, hint in unknown(text, ("fresh",), foreign=True):
                 raise wrong(f"unknown placeholder {{{name}}}", hint, where)
         return self
+
+    def _can_meet(self, name: str, goal: Goal) -> None:
+        """Refuse a goal that no run of this scenario can meet."""
+        at = ("races", name)
+        if goal.breaks not in self.invariants:
+            raise wrong(f"{goal.breaks!r} is not in `invariants`", "add it there", (*at, "breaks"))
+        may_act = {*names_of(self.concurrent), *self.actors, "watch"}
+        for number, text in enumerate(goal.schedule):
+            where = (*at, "schedule", number)
+            try:
+                moves = letters(text, self.concurrent)
+            except UnknownLetter as unread:
+                raise wrong(unread.message, unread.hint, where) from None
+            if needed := {move.actor.partition(":")[0] for move in moves} - may_act:
+                raise wrong(f"needs {' and '.join(sorted(needed))}", "let them act: `actors`", where)
 
 
 def targets_of(path: Path, scenario: Scenario) -> dict[str, str]:

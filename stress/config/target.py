@@ -82,6 +82,13 @@ class Target(File):
     url: Annotated[str, AfterValidator(_gateway_url)] | None = Field(
         default=None, description="one that runs already, instead of `start`; needs a `listen` port for each store"
     )
+    scenarios: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        description="the scenarios that it is run on when none is named: bundled names, or files relative to this one",
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, le=86_400, description="what the quick profile spends on it, on all scenarios together"
+    )
     stores: Stores = Field(default=Stores(), description="the stores it uses, all behind one gate")
     replicas: int = Field(default=1, ge=1, le=9, description="how many processes of it, numbered from 1")
     second: Literal["ignored", "matters"] = Field(
@@ -177,6 +184,11 @@ class Target(File):
         acting = (getattr(self.environment, name) for name in ("cleanup", "expiry", "writer"))
         parts = (self.observe.records if self.observe is not None else None, *acting)
         return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
+
+    def scenario_paths(self) -> list[str]:
+        """Give what its scenarios are found by: names of bundled ones, or paths."""
+        files = [(name, self.folder / name) for name in self.scenarios] if self.folder is not None else []
+        return [str(path) if path.suffix in (".yaml", ".yml") else name for name, path in files]
 
     @property
     def with_token(self) -> bool:

@@ -82,7 +82,8 @@ class Evidence:
     why the search stopped before its end (empty: it ended by itself). ``clock_orders`` counts the orders
     run in which the clock moved; ``clock_cut`` tells that some of those were left out although every
     order without the clock was run. ``sampled`` counts orders drawn at random, ``replayed`` those that another world
-    had found, ``tried`` those that had failed in an earlier run. ``outcomes`` is the number of distinct outcomes seen.
+    had found, ``tried`` those that had failed in an earlier run, ``aimed`` those of the scenario's goals.
+    ``outcomes`` is the number of distinct outcomes seen.
     ``stopped`` tells that the search ended with a race, long before it had covered anything. ``shared_only`` marks an
     assumption: requests share only the store.
     ``renamed`` tells that classes are counted up to the names of identical requests. ``draws`` tells what each sampler
@@ -130,6 +131,7 @@ class Evidence:
     unsteered: tuple[str, ...] = ()
     skipped: int = 0
     polling: str = ""
+    aimed: int = 0
 
     @property
     def remedy(self) -> str:
@@ -153,6 +155,7 @@ class Evidence:
             ran = self.orders + self.sampled
             told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []
             told += [f"{counted(self.replayed, 'failing order')} of the model followed"] if self.replayed else []
+            told += [f"{counted(self.aimed, 'schedule')} of goals run"] if self.aimed else []
             told += [f"{counted(self.tried, 'order')} of an earlier run tried"] if self.tried else []
             return ", ".join(told)
         words = self._all if self.exhausted else self._some
@@ -241,7 +244,7 @@ def judge(
         return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
     if faults:
         return Verdict(Ruling.INCONCLUSIVE, faults[0], proof)
-    ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried]
+    ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried or one.aimed]
     if not ran:
         return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):

@@ -21,11 +21,13 @@ from stress.core.letters import letters
 from stress.core.masking import clean_lines, mask_text, name_secrets, printed
 from stress.core.verdict import judge
 from stress.engine.case import Pair
+from stress.engine.codes import code_of, missed
 from stress.engine.deployments import Shared
 from stress.engine.example_database import NOTHING, Earlier, Nothing
+from stress.engine.limits import Limits
 from stress.engine.regressions import regressions
 from stress.engine.running import Workers
-from stress.engine.search import INTERRUPTED, Limits
+from stress.engine.search import INTERRUPTED
 from stress.engine.shard import places, remember
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
@@ -111,17 +113,20 @@ class Budget(NamedTuple):
     seed: int
     schedule: str = ""
 
-    def share(self, jobs: Sequence[Job], spent: float) -> Limits:
-        """Give the limits of the first of the ``jobs`` still to be run: by weight, with what others left over."""
+    def share(self, jobs: Sequence[Job], spent: float, *, aim: bool = False) -> Limits:
+        """Give the limits of the first of the ``jobs`` still to be run: by weight, with what others left over.
+
+        To ``aim`` at goals takes little, and of all the same.
+        """
         first = jobs[0]
         seconds, proof = self.seconds or first.scenario.search.seconds, 0.0
         if self.total is not None:
             proof = _PROOF_SECONDS
-            weights = [_weight(job) for job in jobs]
+            weights = [1 if aim else _weight(job) for job in jobs]
             seconds = max(1.0, (self.total - spent) * weights[0] / sum(weights))
         if self.schedule:
             return Limits(seconds, 1, self.seed)
-        return Limits(seconds, self.orders or first.scenario.search.orders, self.seed, proof=proof)
+        return Limits(seconds, self.orders or first.scenario.search.orders, self.seed, proof=proof, aim=aim)
 
 
 def _weight(job: Job) -> int:
@@ -209,7 +214,7 @@ class Batch:
                 for later in range(number, min(number + _STARTED_EARLY + 1, len(groups))):
                     if groups[later][0].target.protocol is not None:
                         shared[later].begin()  # a bundled Gateway starts while others run
-                for job in group:
+                for job in await self._aim(group, shared[number]):
                     self._keep(job, await self._search(job, shared[number]))
                 ended.append(asyncio.create_task(shared[number].__aexit__()))  # and ends while others run
         except asyncio.CancelledError:
@@ -238,11 +243,30 @@ class Batch:
     def _site(self, job: Job) -> Site:
         return Site(job.target, job.folder, self.where.allow)
 
-    async def _search(self, job: Job, shared: Shared) -> Result:
-        """Search one pair."""
+    async def _aim(self, group: Sequence[Job], shared: Shared) -> Sequence[Job]:
+        """Run the schedules of the goals of all pairs before any is searched; give those pairs that are left.
+
+        With one pair, or where each has seconds of its own, its search begins with them anyway.
+        """
+        if self.budget.total is None or len(group) == 1:
+            return group
+        left = []
+        for job in group:
+            if job.target.name in job.scenario.expect or not any(goal.schedule for goal in job.scenario.races.values()):
+                left.append(job)
+                continue
+            result = await self._search(job, shared, aim=True)
+            if result.open_goals and not result.stopped and INTERRUPTED not in result.faults:
+                left.append(job)
+            else:
+                self._keep(job, result)
+        return left
+
+    async def _search(self, job: Job, shared: Shared, *, aim: bool = False) -> Result:
+        """Search one pair, or ``aim`` at its goals alone."""
         done = {id(one.job) for one in self.kept}
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
-        limits = self.budget.share(left, time.monotonic() - self._begun)
+        limits = self.budget.share(left, time.monotonic() - self._begun, aim=aim)
         limits = limits._replace(workers=Workers.chosen(self.where.workers))
         site = None
         try:
@@ -371,26 +395,3 @@ def _by_target(jobs: Sequence[Job]) -> list[list[Job]]:
     for job in jobs:
         groups.setdefault(_group(job), []).append(job)
     return list(groups.values())
-
-
-def code_of(result: Result, require: str = "") -> int:
-    """Give the exit code that one pair comes to (0: as expected); with ``require`` it must be exhausted to hold."""
-    if INTERRUPTED in result.faults:
-        return INTERRUPT
-    if missed(result):
-        return OWN_BUG
-    if result.as_expected:
-        bounded = result.verdict.holds and not any(one.exhausted for one in result.verdict.evidence)
-        return INCONCLUSIVE if require and bounded else 0
-    if result.stopped:
-        return result.stopped
-    if result.unexpected and result.verdict.ruling == "race":
-        return RACE
-    unknown = result.faults or (result.verdict.ruling == "inconclusive" and not result.missing)
-    return INCONCLUSIVE if unknown else NOT_FOUND
-
-
-def missed(result: Result) -> str:
-    """Name a schedule that a finished search of a bundled Gateway missed: those are known to share only the store."""
-    beside = next((one.beside for one in result.verdict.evidence if one.beside), "")
-    return beside if result.target.protocol is not None else ""

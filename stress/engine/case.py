@@ -13,7 +13,7 @@ from stress.core.verdict import judge
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
 from stress.engine.running import Workers, driven, follow_each, follow_restarted
-from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Limits, Search, expected_of
+from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Search, expected_of
 from stress.engine.stopwatch import Stopwatch
 from stress.executors.live.executor import WireWorld
 from stress.report.events import Result
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stress.core.schedule import Order
     from stress.core.step import Move
     from stress.core.trace import Trace
+    from stress.engine.limits import Limits
     from stress.engine.running import World
     from stress.executors.model.executor import ModelWorld
     from stress.report.events import Finding, Happening
@@ -178,6 +179,7 @@ class Pair:
         )
         seen = covered[-1].found
         missing = tuple(name for name in expected if name not in seen)
+        open_goals = tuple(name for name in world.scenario.races if name not in covered[-1].met)
         unexpected = tuple(name for name in seen if name not in expected)
         wanted = (verdict.ruling == "race" and not missing and not unexpected) if expected else verdict.holds
         unseen = tuple(dict.fromkeys(name for one in covered for name in one.evidence.not_checked))
@@ -196,6 +198,7 @@ class Pair:
             as_expected=wanted and fault != INTERRUPTED,
             findings=tuple(findings),
             missing=missing,
+            open_goals=() if world.target.name in world.scenario.expect else open_goals,
             unexpected=unexpected,
             faults=(fault,) if fault else (),
             last_trace=covered[-1].last,
@@ -220,4 +223,5 @@ def _again(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
 
 
 def _distinct(covered: Covered) -> list[Finding]:
-    return list({finding.order.moves: finding for finding in covered.found.values()}.values())
+    found = (*covered.found.values(), *covered.met.values())
+    return list({finding.order.moves: finding for finding in found}.values())

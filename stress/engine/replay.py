@@ -16,9 +16,10 @@ from stress.core.trace import CutOff
 from stress.core.verdict import judge
 from stress.engine.campaign import PREFLIGHT_SECONDS, Where
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.repeated import Repeated
 from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
-from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Limits
+from stress.engine.search import CONFIRMATIONS, INTERRUPTED
 from stress.engine.stopwatch import Stopwatch
 from stress.executors.identity import UNKNOWN
 from stress.executors.live.executor import WireWorld

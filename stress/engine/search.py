@@ -8,21 +8,22 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from stress.checks import cause, not_checked, run_checks
+from stress.checks import not_checked
 from stress.config.scenario import Race
 from stress.core.outcome_map import Outcomes
 from stress.core.schedule import Order
 from stress.core.verdict import Evidence, Sampled
 from stress.engine.beforehand import Beforehand
-from stress.engine.running import Workers, driven, follow, follow_each, order_of, run_with
-from stress.engine.shrink import minimise
+from stress.engine.goals import shown
+from stress.engine.running import Workers, follow, follow_each, run_with
+from stress.engine.small import make_small
 from stress.engine.stopwatch import Stopwatch
 from stress.engine.strategy import Covering, Drawn, Sampler, covering_of, covers, sampler_of
 from stress.engine.tally import Tally
 from stress.executors.live.executor import WireWorld
-from stress.report.events import Finding, Happening, Progress, Started
+from stress.report.events import Happening, Progress, Started
 from stress.schedulers.auto import Auto
 from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.random_walk import Walk
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Trace
     from stress.core.verdict import Violation
+    from stress.engine.limits import Limits
     from stress.engine.running import World
+    from stress.report.events import Finding
     from stress.schedulers.base import Explorer
     from stress.schedulers.starts import Starts
 
@@ -55,31 +58,12 @@ INTERRUPTED = "interrupted"
 """The fault of a search that its user ended."""
 
 
-class Limits(NamedTuple):
-    """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
-
-    ``workers`` is how many deployments run side by side on the wire.
-    ``timed`` is whether orders in which the clock moves are run on the wire, where each takes up to a second.
-    ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
-    ``kept`` are those of the ``seconds`` that no order is searched in: failing ones are made small and confirmed.
-    """
-
-    seconds: float
-    orders: int
-    seed: int = 0
-    workers: Workers = Workers()
-    proof: float = 0.0
-    timed: bool = True
-    kept: float = 0.0
-
-    def drawing(self, number: int = 0) -> int:
-        """Give a seed to draw with, the ``number``-th from the user's."""
-        return self.seed + number
-
-
 @dataclass
 class Covered:
-    """What a search came to: failing orders by invariant, what was covered, and why it ended early if it did."""
+    """What a search came to: failing orders by invariant, what was covered, and why it ended early if it did.
+
+    ``met`` are failing orders by the goal that they meet.
+    """
 
     evidence: Evidence
     found: dict[str, Finding] = field(default_factory=dict)
@@ -88,6 +72,7 @@ class Covered:
     notes: list[str] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=Outcomes)
     stale: list[Order] = field(default_factory=list)
+    met: dict[str, Finding] = field(default_factory=dict)
 
 
 def expected_of(world: World) -> tuple[str, ...]:
@@ -99,8 +84,9 @@ def expected_of(world: World) -> tuple[str, ...]:
 class Search:
     """Searches one scenario on one target in one world, within its limits.
 
-    With ``baseline`` random schedules are run too, half of them drawn as a random walk, half of them uniformly among
-    all schedules (URW): they show how likely each outcome is, and what the other search may have missed.
+    With ``baseline`` the schedules of goals are tried first, and random schedules are run too, half of them drawn as a
+    random walk, half of them uniformly among all schedules (URW): they show how likely each outcome is, and what the
+    other search may have missed.
     """
 
     def __init__(
@@ -131,19 +117,21 @@ class Search:
         """
         world = self._world
         self._tell(Started(world.scenario.name, world.target.name, world.name, self._limits.seconds))
-        covering, replayed = covering_of(world, self._late), sum(isinstance(one, Order) for one in first)
+        covering, replayed, aimed = covering_of(world, self._late), sum(isinstance(one, Order) for one in first), 0
         try:
             for order in first:
                 await self._take(await follow(order, world))
+            aimed = await self._aim() if self._baseline and not self._over() else 0
             await self._try(examples)
-            known = set(self._tally.found)
+            known = self._tally.findings
             self._end_runs(self._searching - self._watch.seconds)
-            await self._search(covering)
-            if self._baseline and not self._tally.fault:
-                await self._run_random_schedules()
+            if not self._limits.aim and not self._tally.settled:
+                await self._search(covering)
+                if self._baseline and not self._tally.fault and not self._tally.settled:
+                    await self._run_random_schedules()
             self._end_runs(math.inf)
             self._tally.conclude()
-            await self._minimise(frozenset(self._tally.found.keys() - known))
+            await self._minimise(known)
             if isinstance(world, WireWorld):
                 out, settle = world.site.left_out, world.learned.settle
                 self._tally.notes += [f"fewer deployments side by side: {out}"] if out else []
@@ -156,7 +144,7 @@ class Search:
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = world.abandoned(INTERRUPTED) or self._tally.last
-        evidence = self._evidence(covering, replayed)
+        evidence = replace(self._evidence(covering, replayed), aimed=aimed)
         return Covered(
             evidence,
             self._tally.found,
@@ -165,7 +153,22 @@ class Search:
             self._tally.notes,
             self._tally.outcomes,
             self._stale,
+            self._tally.met,
         )
+
+    async def _aim(self) -> int:
+        """Run the schedules of each goal until it is met; give how many were run. One may not be possible here."""
+        followed = 0
+        for name in self._tally.open:
+            if name in self._tally.met:
+                continue  # by the schedule of another one
+            async with aclosing(shown(self._world.scenario.races[name], self._world)) as traces:
+                async for trace in traces:
+                    followed += 1
+                    await self._take(trace)
+                    if name in self._tally.met or self._spoilt or self._over():
+                        break
+        return followed
 
     async def _try(self, examples: Sequence[Order]) -> None:
         for order in examples:
@@ -220,7 +223,7 @@ class Search:
         async with aclosing(follow_each(orders, self._world, self._limits.workers.busy)) as traces:
             async for trace in traces:
                 if not self._tally.skips(trace, beside=True):
-                    drawn.add(trace, await self._take(trace, drawn=True, news=not self._tally.found))
+                    drawn.add(trace, await self._take(trace, drawn=True, news=self._news))
         if drawn.orders:
             self._draws.append(drawn.by(Walk(0)))
 
@@ -296,8 +299,13 @@ class Search:
     def _enough(self) -> bool:
         """Tell whether to stop; however little time there is, one order is run."""
         seen = bool(self._expected) and set(self._expected) <= set(self._tally.found)
-        surprised = bool(set(self._tally.found) - set(self._expected))
+        surprised = bool(set(self._tally.found) - set(self._expected)) and not self._tally.open
         return self._spoilt or seen or surprised or self._over()
+
+    @property
+    def _news(self) -> bool:
+        """Whether a failing order is of interest that was drawn beside the search."""
+        return not self._tally.found or bool(self._tally.open)
 
     def _over(self) -> bool:
         ran = self._tally.ran
@@ -332,7 +340,7 @@ class Search:
             trace = await run_with(sampler, self._world)
             if self._tally.skips(trace, beside=beside):
                 continue
-            drawn.add(trace, await self._take(trace, drawn=walks, news=not (beside and self._tally.found)))
+            drawn.add(trace, await self._take(trace, drawn=walks, news=self._news or not beside))
             if not self._tally.fault:
                 sampler.learn(trace)
         if drawn.orders:
@@ -356,30 +364,15 @@ class Search:
             await self._take(trace)
         return self._tally.ran - before
 
-    async def _minimise(self, names: frozenset[str]) -> None:
+    async def _minimise(self, known: Sequence[Finding]) -> None:
         """Make the orders small that were drawn at random; an exhaustive search has begun with the smallest.
 
         Together they may take what the confirmations leave of the time, and a part of that is for the passing orders.
         """
-        found = self._tally.found
-        drawn = {found[name].order.moves: found[name] for name in names}
-        left = self._limits.seconds - self._watch.seconds - CONFIRMATIONS * sum(o.trace.seconds for o in drawn.values())
-        seconds = max(0.0, left) * _SMALL_SHARE / max(1, len(drawn))
-        for finding in drawn.values():
-            if self._world.name == "wire" and any(move.actor == "clock" for move in finding.order.moves):
-                continue  # each run would take a second
-            begun = time.monotonic()
-            smallest = await driven(minimise(finding.order.moves, frozenset(finding.invariants)), self._world, seconds)
-            if time.monotonic() - begun > seconds:
-                self._tally.notes.append(f"made small for {seconds:g} s: there may be a smaller order")
-            trace = await follow(replace(finding.order, moves=smallest), self._world)
-            violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
-            if set(finding.invariants) <= {one.invariant for one in violations}:
-                order = order_of(trace, self._world, self._limits.seed, violations)
-                small = Finding(order, trace, violations, cause(violations), self._world.name)
-                self._tally.found |= dict.fromkeys(
-                    [name for name in names if self._tally.found[name] is finding], small
-                )
+        drawn = [finding for finding in self._tally.findings if finding not in known]
+        left = self._limits.seconds - self._watch.seconds - CONFIRMATIONS * sum(one.trace.seconds for one in drawn)
+        for finding in drawn:
+            await make_small(self._tally, finding, self._world, max(0.0, left) * _SMALL_SHARE / len(drawn))
 
     async def _take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run, and show where the search stands."""

@@ -10,6 +10,7 @@ from stress.core.outcome_map import Outcomes
 from stress.core.step import Move, letters
 from stress.core.trace import CutOff
 from stress.engine.behaviour import Behaviour
+from stress.engine.goals import met
 from stress.engine.odd import OddRuns
 from stress.engine.running import doubt, follow, none_accepted, order_of, sequential
 from stress.executors.live.executor import WireWorld
@@ -28,9 +29,9 @@ _AS_IT_WAS = 3
 class Tally:
     """What the runs of one search came to.
 
-    ``found`` are failing orders by invariant, ``outcomes`` all ways in which runs ended, ``ran`` counts them, ``last``
-    is the trace of the last one. ``shared_connection`` names two requests that shared a connection, in any run,
-    ``polling`` one that polls for too long for its giving up to be explored.
+    ``found`` are failing orders by invariant, ``met`` by the goal that they meet, ``outcomes`` all ways in which runs
+    ended, ``ran`` counts them, ``last`` is the trace of the last one. ``shared_connection`` names two requests that
+    shared a connection, in any run, ``polling`` one that polls for too long for its giving up to be explored.
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
     ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was
@@ -41,6 +42,8 @@ class Tally:
         """Begin with no run."""
         self._world, self._seed = world, seed
         self.found: dict[str, Finding] = {}
+        self.met: dict[str, Finding] = {}
+        self._goals = () if world.target.name in world.scenario.expect else tuple(world.scenario.races)
         self.outcomes = Outcomes()
         self.fault = ""
         self.odd = OddRuns()
@@ -70,9 +73,43 @@ class Tally:
         if self._shows_all:
             self.behaviour.take(trace)
         violations = tuple(run_checks(self._world.scenario.invariants, trace))
-        if news and any(violation.invariant not in self.found for violation in violations):
-            await self._note(trace, violations)
+        if news and violations:
+            met_now = set(met(self._world.scenario, trace, violations)).intersection(self.open)
+            if met_now or any(violation.invariant not in self.found for violation in violations):
+                await self._note(trace, violations)
         return violations
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The goals that no run has met; none on a target of which the scenario expects something."""
+        return tuple(name for name in self._goals if name not in self.met)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there are goals, and each is met: then nothing is left to search for."""
+        return bool(self._goals) and not self.open
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, each once."""
+        return list({id(one): one for one in (*self.found.values(), *self.met.values())}.values())
+
+    def finding(self, trace: Trace, violations: tuple[Violation, ...], order: Order | None = None) -> Finding:
+        """Make a finding of a failing run."""
+        world = self._world
+        return Finding(
+            order or order_of(trace, world, self._seed, violations),
+            trace,
+            violations,
+            cause(violations),
+            world.name,
+            races=met(world.scenario, trace, violations),
+        )
+
+    def put(self, finding: Finding, *, instead: Finding) -> None:
+        """Let a finding take the place of another one."""
+        for known in (self.found, self.met):
+            known.update(dict.fromkeys([name for name, one in known.items() if one is instead], finding))
 
     def skips(self, trace: Trace, *, beside: bool = False) -> bool:
         """Count a run from which nothing follows, if it is one, so that the search goes on without it.
@@ -102,6 +139,7 @@ class Tally:
             return
         self.fault = none_accepted(self.last)
         self.found.clear()
+        self.met.clear()
 
     async def _note(self, trace: Trace, violations: tuple[Violation, ...]) -> None:
         """Keep the failing order of each invariant that was not seen broken before."""
@@ -111,9 +149,11 @@ class Tally:
             if crossed is None:
                 return
             order, trace, violations = crossed
-        finding = Finding(order, trace, violations, cause(violations), self._world.name)
+        finding = self.finding(trace, violations, order)
         for name in finding.invariants:
             self.found.setdefault(name, finding)
+        for name in finding.races:
+            self.met.setdefault(name, finding)
 
     async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
         """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place.

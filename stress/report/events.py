@@ -66,7 +66,8 @@ class Finding:
     ``confirmed`` tells that it was run on the wire (or that the target has no other world). ``replays``
     is how many runs of the order gave the same violations, of how many. ``nearest`` is the passing order that differs
     least from it (None: not looked for, or not found within the runs that it may take). Where the order has a
-    ``fresh`` value, it fails with that value alone, in processes that have not seen it.
+    ``fresh`` value, it fails with that value alone, in processes that have not seen it. ``races`` names the goals of
+    the scenario that it meets.
     """
 
     order: Order
@@ -77,6 +78,7 @@ class Finding:
     confirmed: bool = True
     replays: tuple[int, int] = (1, 1)
     nearest: Nearest | None = None
+    races: tuple[str, ...] = ()
 
     @property
     def invariants(self) -> tuple[str, ...]:
@@ -96,7 +98,8 @@ class Result:
     """All that is known of one scenario on one target when its search ended.
 
     ``expected`` is ``holds`` or ``race: a, b``. ``missing`` are expected invariants never seen broken,
-    ``unexpected`` those broken although not expected. ``last_trace`` is the trace of the run in which a
+    ``unexpected`` those broken although not expected. ``open_goals`` are goals that no run met, which changes no
+    verdict; none where the scenario expects something of the target. ``last_trace`` is the trace of the run in which a
     fault ended the search, if one did. ``notes`` are lines for the user (checks not run, digest changed).
     ``outcomes`` is the outcome map of the world that saw most orders: the outcome that most orders lead to comes first.
     """
@@ -110,6 +113,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
+    open_goals: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     last_trace: Trace | None = None
     notes: tuple[str, ...] = ()

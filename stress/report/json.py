@@ -31,6 +31,10 @@ def document(result: Result) -> dict[str, Any]:
             "as_expected": result.as_expected,
             "violations": [one for finding in result.findings for one in _violations(finding)],
             "missing": result.missing,
+            "goals": {
+                "met": list(dict.fromkeys(name for one in result.findings for name in one.races)),
+                "not_met": result.open_goals,
+            },
             "unexpected": result.unexpected,
             "search": _search(result),
             "order_file": order_name(1) if result.findings else None,
@@ -71,6 +75,7 @@ def _violations(finding: Finding) -> list[dict[str, Any]]:
 def _finding(number: int, finding: Finding) -> dict[str, Any]:
     return {
         "order_file": order_name(number),
+        "races": finding.races,
         "invariants": finding.invariants,
         "pattern": pattern(finding.trace, finding.violations),
         "story": story(finding.trace, finding.violations),
@@ -122,6 +127,11 @@ def summed(result: Result) -> str:
         return words
     reason = result.verdict.reason
     return reason if not words or words in reason else f"{reason}; {words}"
+
+
+def not_met(result: Result) -> str:
+    """Name the goals that no run met, in words; nothing where there are none."""
+    return f"goals not met: {', '.join(result.open_goals)}" if result.open_goals else ""
 
 
 def reasons(result: Result) -> tuple[str, ...]:

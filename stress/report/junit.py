@@ -44,6 +44,9 @@ def junit(results: Sequence[Result], folders: Sequence[str] = ()) -> bytes:
             name=clean(result.target.name),
             time=f"{result.seconds:.3f}",
         )
+        if result.open_goals:
+            named = ET.SubElement(ET.SubElement(case, "properties"), "property", name="goals not met")
+            named.set("value", clean(", ".join(result.open_goals)))
         if kind:
             told = "\n".join(_lines(result, folder))
             message = clean(f"{result.verdict.ruling} (expected {result.expected}): {result.verdict.reason}")

@@ -9,7 +9,7 @@ from stress.core.masking import clean
 from stress.report.explain.endings import draws, endings, percent
 from stress.report.explain.race import details, title
 from stress.report.explain.story import told
-from stress.report.json import order_path, reasons, summed
+from stress.report.json import not_met, order_path, reasons, summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,8 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             rows += ["", f"### {literal(title(result, finding))}", "", literal(sentence), ""]
             rows += _fenced(details(finding, order_path(folder, number)))
         rows += _outcomes(result)
+        if left := not_met(result):
+            rows += ["", literal(f"{left}: {result.scenario.name} on {result.target.name}")]
         rows += [line for drew in draws(result.verdict.evidence) for line in ("", literal(drew))]
         for reason in reasons(result):
             rows += ["", f"**inconclusive**: {literal(result.scenario.name)} on {literal(result.target.name)}: "]

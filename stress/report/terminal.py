@@ -17,7 +17,7 @@ from stress.report.events import Finished, Progress
 from stress.report.explain.endings import draws, told_below
 from stress.report.explain.race import race, title
 from stress.report.explain.words import program, replay_command
-from stress.report.json import order_path, reasons, summed
+from stress.report.json import not_met, order_path, reasons, summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,8 @@ class Terminal:
             proven = any(one.exhausted for one in result.verdict.evidence)
             for drew in () if result.findings or proven else draws(result.verdict.evidence):
                 self._console.print(Text(clean(f"sampled: {where}: {drew}")))
+            if left := not_met(result):
+                self._console.print(Text(clean(f"{left}: {where}")))
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
             # Who can't even begin has been told why on standard error.

@@ -32,6 +32,8 @@ _STARVING = 3
 """From how many requests on one is starved: two lose an attempt to each other with one preemption."""
 _SHALLOW = 10
 """After how many orders every second one is of the adversary for late writes: most races are found before."""
+_CROWDED = 4
+"""After how many orders both adversaries have their turn where so many are alike that one is starved."""
 
 
 class _Prefix(NamedTuple):
@@ -58,11 +60,12 @@ class Point(NamedTuple):
 
 
 class Hunt:
-    """Runs orders with 0, 1 and 2 preemptions, each placed at a conflict, fewest first; then, or before two, starves.
+    """Runs orders with 0, 1 and 2 preemptions, each placed at a conflict, fewest first, and those of adversaries.
 
     ``dependence`` says which moves conflict. Of actors ``alike`` that have the same history only the first preempts.
     ``starve`` is the adversary for retries that has its turn after the orders with one preemption, ``overtake`` the one
-    for late writes, which takes turns with those that are left after the first few. With ``clock_apart`` orders in
+    for late writes, which takes turns with those that are left after the first ten; where three or more are alike both
+    have their turn after the first four, as orders with one preemption are many. With ``clock_apart`` orders in
     which the clock moves are run only while ``timed`` is set, and no others then.
 
     ``orders`` counts runs. Where a request showed no move or several before its end, one has ``waited`` for another.
@@ -128,10 +131,12 @@ class Hunt:
 
     def _next_adversary(self) -> Starve | Overtake | None:
         """Give the adversary whose turn it is, if it has something left."""
-        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS
+        crowded = len(self._alike) >= _STARVING
+        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS or (crowded and self.orders >= _CROWDED)
         if deep and len(self._seen) >= _STARVING and self.starve.more():
             return self.starve
-        due = self._plain and not self.timed and self.orders >= _SHALLOW and self.orders % 2 == 0
+        shallow = _CROWDED if crowded else _SHALLOW
+        due = self._plain and not self.timed and self.orders >= shallow and self.orders % 2 == 0
         return self.overtake if due and self.overtake.more() else None
 
     @property

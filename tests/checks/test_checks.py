@@ -366,6 +366,28 @@ def test_no_count_is_told_that_was_never_stored(lines: tuple[str, ...], count: i
     assert [str(one) for one in run_checks(["no_phantom_count"], trace)] == found
 
 
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (
+            ("B create rrs/n/r -> 409 AlreadyExists r", "A get rrs/n/r -> 200 r", "B create rrs/n/r -> 409 Conflict r"),
+            ["no_repeated_create: expected one create of rrs/n/r; observed B sends it again after 409 AlreadyExists r"],
+        ),
+        (("B create rrs/n/r -> 503 Unavailable r", "B create rrs/n/r -> 201 r"), []),
+        (("B create rrs/n/r -> 409 AlreadyExists r", "B create rrs/n/q -> 201 q"), []),
+        (
+            ("B create rrs/n/r -> 409 AlreadyExists r", "B get rrs/n/r -> 404 NotFound r", "B create rrs/n/r -> 201 r"),
+            [],
+        ),
+        (("A create rrs/n/r -> 409 AlreadyExists r", "B create rrs/n/r -> 409 AlreadyExists r"), []),
+    ],
+)
+def test_a_create_that_found_the_name_taken_is_not_repeated(lines: tuple[str, ...], found: list[str]) -> None:
+    """Another error is worth another try, and so is a name that was looked at and is free."""
+    trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
+    assert [str(one) for one in run_checks(["no_repeated_create"], trace)] == found
+
+
 def test_each_active_record_has_a_count() -> None:
     """One without is told; one that somebody else ended needs none, and where hits are not read nothing is said."""
     states = [Snapshot(("q",), {"q": None}, "cleanup"), Snapshot(("r", "s"), {"r": None, "s": 1})]

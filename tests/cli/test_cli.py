@@ -37,7 +37,7 @@ def real(*args: object, folder: Path, code: int) -> str:
 def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     """Run finds the lost hit as expected, writes every file, and its order file replays it 20 of 20."""
     output = real("run", "atomic-hit-count", folder=tmp_path, code=0)
-    assert "RACE hits_equal_answers, distinct_counts: atomic-hit-count on redis-read-modify-write" in output
+    assert "RACE lost-hit hits_equal_answers, distinct_counts: atomic-hit-count on redis-read-modify-write" in output
     assert "expected 3 hits of rr-{fingerprint:16}; observed 2" in output
     folder = tmp_path / "reports" / "latest" / "atomic-hit-count-redis-read-modify-write"
     result = json.loads((folder / "result.json").read_text())
@@ -65,7 +65,7 @@ def test_a_target_of_ones_own_is_searched_for_both_tests(tmp_path: Path) -> None
     (tmp_path / "mine.yaml").write_text(f"name: mine\nstart: {{command: {words}, ready: {{path: /ready}}}}\n")
     said = stress(tmp_path, "run", "--target", "mine.yaml", "--seconds", "5")
     assert said.code == 1
-    assert "RACE one_created_answer: concurrent-duplicates on mine" in said.out
+    assert "RACE R2 one_created_answer: concurrent-duplicates on mine" in said.out
     assert "atomic-hit-count on mine" in said.out
     said = stress(tmp_path, "run", "concurrent-duplicates", "--target", "mine.yaml", "--json", "--seconds", "5")
     data = json.loads(said.out)

@@ -80,7 +80,36 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         ),
         ("name: a\nstory: ''\n", "f.yaml:2:8: story: must not be empty"),
         ("story: b\n", "f.yaml:1:1: the key 'name' is missing"),
-        (HEAD + "source: {races: R1}\n", "f.yaml:3:17: source.races: must be a list, not 'R1'"),
+        (HEAD + "source: {races: [R1]}\n", "f.yaml:3:10: unknown key 'source.races' (known: test)"),
+        (
+            HEAD + "races:\n  R1: {breaks: one_active_record, conflict: [start]}\n",
+            (
+                "f.yaml:4:45: races.R1.conflict: must be two accesses "
+                "(such as [list remediationrequests, create remediationrequests])"
+            ),
+        ),
+        (
+            HEAD + "races:\n  R1: {breaks: one_active_record, conflict: [start, SET]}\n",
+            (
+                "f.yaml:4:53: races.R1.conflict.1: 'SET' is no access (write a command and what it accesses, such as "
+                "`create remediationrequests`, or start, clock, expiry, cleanup, writer, client, watch)"
+            ),
+        ),
+        (
+            HEAD + "races:\n  R1: {breaks: same_answer, conflict: [start, clock]}\n",
+            "f.yaml:4:16: races.R1.breaks: 'same_answer' is not in `invariants` (add it there)",
+        ),
+        (
+            HEAD + "races:\n  R1: {breaks: one_active_record, conflict: [start, clock], schedule: [A, A clock B]}\n",
+            "f.yaml:4:75: races.R1.schedule.1: needs clock (let them act: `actors`)",
+        ),
+        (
+            HEAD + "races:\n  R1: {breaks: one_active_record, conflict: [start, clock], schedule: A C}\n",
+            (
+                "f.yaml:4:71: races.R1.schedule: word 2, at character 3: 'C' names no actor "
+                "(allowed: A to B, clock, expiry, cleanup, writer, watch, watch:2, client, client:A)"
+            ),
+        ),
         (HEAD + "signal: [a]\n", "f.yaml:3:9: signal: must be a mapping of keys to values, not a list"),
         (
             HEAD + "invariants: [one_active_recrod]\n",
@@ -103,8 +132,8 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
             (
                 "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: distinct_counts, "
                 "hits_equal_answers, lease_deleted_as_seen, lease_deleted_by_owner, lease_released, linearizable_hits, "
-                "no_phantom_count, no_server_error, one_active_record, one_created_answer, same_answer, "
-                "status_initialised, test_t1_one_record, test_t2_hits_at_least_requests)"
+                "no_phantom_count, no_repeated_create, no_server_error, one_active_record, one_created_answer, "
+                "same_answer, status_initialised, test_t1_one_record, test_t2_hits_at_least_requests)"
             ),
         ),
         (HEAD + "expect: {x: {rase: []}}\n", "f.yaml:3:14: unknown key 'expect.x.rase' (did you mean 'race'?)"),

@@ -12,8 +12,9 @@ from stress.config.scenario import Scenario
 from stress.core.step import START, Move
 from stress.core.trace import Details, Snapshot, Trace
 from stress.engine.beforehand import Beforehand
+from stress.engine.limits import Limits
 from stress.engine.running import Workers
-from stress.engine.search import Limits, Search
+from stress.engine.search import Search
 from stress.engine.strategy import covering_of
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld

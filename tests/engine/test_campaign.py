@@ -22,7 +22,7 @@ from stress.config.formats import bundled
 from stress.config.scenario import Scenario
 from stress.core.verdict import Evidence, judge
 from stress.engine.campaign import Batch, Budget, Job, Where, code_of, part_of
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.engine.shard import Shard
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from conftest import scenario_of, target_of
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.engine.campaign import code_of
 from stress.engine.case import Pair
-from stress.engine.search import INTERRUPTED, Limits, Search
+from stress.engine.codes import code_of
+from stress.engine.limits import Limits
+from stress.engine.search import INTERRUPTED, Search
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld
 from stress.report.explain.race import race, title
@@ -200,7 +201,8 @@ async def test_one_order_of_each_class_is_proof_in_both_worlds() -> None:
 @pytest.mark.measured_once
 def test_a_cut_off_search_by_classes_is_no_proof() -> None:
     """Three of six classes are inconclusive, and the report says how many were run."""
-    world = ModelWorld(with_explorer("atomic-hit-count", "dpor"), target_of("redis-optimistic"))
+    scenario = with_explorer("atomic-hit-count", "dpor").model_copy(update={"races": {}})
+    world = ModelWorld(scenario, target_of("redis-optimistic"))
     result = asyncio.run(Pair(world, None, Limits(20.0, 3)).result())
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.verdict.evidence[0].covered == "3 classes of orders, not all"
@@ -283,6 +285,7 @@ async def test_a_violation_in_a_run_that_crossed_a_second_is_run_again(case: str
             **scenario_of("concurrent-duplicates").model_dump(exclude_unset=True),
             "actors": {} if case == "there is no clock" else {"clock": {"at_most": 1}},
             "expect": {},
+            "races": {},
             "invariants": ["one_active_record" if notes else "one_created_answer"],
         }
     )
@@ -365,6 +368,7 @@ def test_answers_that_can_not_be_counted_decide_nothing() -> None:
         {
             **scenario_of("t2-one-then-three-cleanup").model_dump(exclude_unset=True),
             "concurrent": 26,
+            "races": {},
             "invariants": ["hits_equal_answers"],
             "actors": {"cleanup": {"at_most": 1}},
             "search": {"explorer": "walk"},

@@ -11,7 +11,7 @@ from stress.core.schedule import Head, Order
 from stress.core.step import Move
 from stress.engine.case import Pair
 from stress.engine.example_database import Earlier
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.executors.model.executor import ModelWorld
 
 if TYPE_CHECKING:

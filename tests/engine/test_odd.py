@@ -16,9 +16,10 @@ from stress.core.verdict import judge
 from stress.engine import running
 from stress.engine.beforehand import Beforehand
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.odd import OddRuns
 from stress.engine.running import Workers
-from stress.engine.search import Limits, Search
+from stress.engine.search import Search
 from stress.engine.strategy import covering_of
 from stress.executors.live.executor import WireWorld
 from stress.executors.live.pace import Pace, Taken, about

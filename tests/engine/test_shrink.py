@@ -18,7 +18,8 @@ from stress.core.step import START, Move
 from stress.engine import running
 from stress.engine.closest import Nearest, nearest
 from stress.engine.closest import _Search as Nearby
-from stress.engine.search import Limits, Search
+from stress.engine.limits import Limits
+from stress.engine.search import Search
 from stress.engine.shrink import minimise, rank
 from stress.executors.model.executor import ModelWorld
 from stress.schedulers.adversaries.starve import Starve

@@ -15,8 +15,9 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.schedule import Order
 from stress.core.step import Move
+from stress.engine.limits import Limits
 from stress.engine.running import Workers, follow_each
-from stress.engine.search import Limits, Search
+from stress.engine.search import Search
 from stress.executors.asked import Memory
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld

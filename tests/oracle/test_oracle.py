@@ -18,7 +18,8 @@ from program import Made, made
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.engine.search import Limits, Search
+from stress.engine.limits import Limits
+from stress.engine.search import Search
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
 

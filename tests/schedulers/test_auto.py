@@ -137,21 +137,21 @@ KUBERNETES: list[tuple[str, str, str, int, str]] = [
         "r6-retry-exhaustion",
         "kube-status",
         "hits_equal_answers",
-        27,
+        5,
         "A A A B B B B A A C C C C A A D D D D A A E E E E A",
     ),
     (
         "r6-retry-exhaustion",
         "kube-status",
         "distinct_counts",
-        27,
+        5,
         "A A A B B B B A A C C C C A A D D D D A A E E E E A",
     ),
     (
         "r6-retry-exhaustion",
         "kube-status",
         "no_phantom_count",
-        27,
+        5,
         "A A A B B B B A A C C C C A A D D D D A A E E E E A",
     ),
     ("r7-stale-cache-conflict", "kube-status-cached", "hits_equal_answers", 1, "A A A B B B B B"),
@@ -329,7 +329,7 @@ def put_if(program: Program, found: object) -> Op:
 
 
 def test_an_adversary_for_retries_is_part_of_the_hunt() -> None:
-    """Five writers and four attempts: the order in which one of them gives up (R6) is among the first 50."""
+    """Five writers and four attempts: the order in which one of them gives up (R6) is the fifth of many."""
     program = Program(of([retrying(4)] * 5))
     hunt = Hunt(FUSED, fused=True, alike=tuple("ABCDE"))
     gave_up = []
@@ -338,12 +338,12 @@ def test_an_adversary_for_retries_is_part_of_the_hunt() -> None:
         hunt.learn(trace)
         if max(sum(move.command == "CAS" for move in trace.moves if move.actor == name) for name in "ABCDE") == 4:
             gave_up.append(hunt.orders)
-    assert gave_up == [13]
+    assert gave_up == [5]
 
 
 @pytest.mark.parametrize(
     ("code", "bounds", "orders"),
-    [(get_set, [0, 1, 2], 7), (count_seen, [2], 1)],
+    [(get_set, [0, 1, 2], 8), (count_seen, [2], 1)],
 )
 def test_the_hunt_says_up_to_how_many_preemptions_it_went(
     code: Any,  # noqa: ANN401 - the code of an actor

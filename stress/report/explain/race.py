@@ -32,7 +32,8 @@ CAUSES = {
 def title(result: Result, finding: Finding) -> str:
     """Name the race, or what failed in a run and not in each of its replays."""
     what = "RACE" if result.verdict.ruling is Ruling.RACE else "NOT CONFIRMED"
-    return clean(f"{what} {', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
+    named = f"{', '.join(finding.races)} " if finding.races else ""
+    return clean(f"{what} {named}{', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
 
 
 def race(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:

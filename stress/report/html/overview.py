@@ -35,6 +35,7 @@ def overview_page(
             "result": result,
             "link": link,
             "covered": summed(result),
+            "races": ", ".join(dict.fromkeys(name for one in result.findings for name in one.races)),
             "stories": [told(one.trace, one.violations) for one in result.findings],
             "ran": counted(sum(one.orders + one.sampled for one in result.verdict.evidence), "order"),
             "runs": (earlier or {}).get((cut(result.scenario.name), cut(result.target.name)), ()),

@@ -139,6 +139,7 @@ class _Page:
         return {
             "number": number,
             "invariants": ", ".join(finding.invariants),
+            "races": ", ".join(finding.races),
             "pattern": titled(named) if named else "",
             "meaning": named.meaning if named else "",
             "story": story(finding.trace, finding.violations),

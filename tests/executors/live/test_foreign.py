@@ -16,8 +16,8 @@ from conftest import scenario_of
 from stress.checks import run_checks
 from stress.config.target import Target
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.running import run
-from stress.engine.search import Limits
 from stress.executors.live.executor import WireWorld
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.replay import Replay

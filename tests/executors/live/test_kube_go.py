@@ -12,7 +12,7 @@ from test_foreign_kube import HERE, built
 from stress.checks import run_checks
 from stress.config.target import Target
 from stress.engine.case import Pair
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
 

@@ -17,8 +17,8 @@ from stress.config.target import Target
 from stress.core.errors import Unavailable
 from stress.core.schedule import parse
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.running import order_of, run
-from stress.engine.search import Limits
 from stress.executors.live.executor import WireWorld
 from stress.executors.live.kube import KubeStore
 from stress.executors.model.executor import ModelWorld
@@ -92,7 +92,7 @@ async def test_the_guide_tells_the_minimal_order_of_each_race_over_kubernetes(
 ) -> None:
     """The order that the search reports for the invariant is the one in the guide, as is the race."""
     scenario = scenario_of(name)
-    assert race in scenario.source.races
+    assert race in scenario.races
     result = await Pair(ModelWorld(scenario, target_of(target)), None, LIMITS).result()
     assert [one.order.actors for one in result.findings if invariant in one.invariants] == [actors]
 

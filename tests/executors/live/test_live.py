@@ -17,8 +17,8 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable, UsageFault
 from stress.engine.case import Pair
+from stress.engine.limits import Limits
 from stress.engine.running import order_of, run
-from stress.engine.search import Limits
 from stress.executors.live.executor import WireWorld
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.random_walk import Walk

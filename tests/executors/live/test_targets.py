@@ -25,7 +25,7 @@ from stress.config.target import Target
 from stress.core.errors import Unavailable, UsageFault
 from stress.core.trace import Answer, Details, Snapshot
 from stress.engine.case import Pair
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.executors.environment import ends_incarnation
 from stress.executors.fingerprint import Marks
 from stress.executors.live.executor import WireWorld

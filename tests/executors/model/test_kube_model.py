@@ -20,7 +20,7 @@ from test_kube_server import DEFINITION
 from stress.checks import run_checks
 from stress.config.scenario import Before
 from stress.engine.case import Pair
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.engine.strategy import alike_in, dependence_of, read
 from stress.executors.live.executor import WireWorld
 from stress.executors.model.executor import ModelWorld

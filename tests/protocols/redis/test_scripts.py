@@ -16,7 +16,7 @@ from stress.core.errors import UsageFault
 from stress.core.step import Access, Touch
 from stress.core.trace import Kind
 from stress.engine.case import Pair
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.executors.live.executor import WireWorld
 from stress.protocols.redis.server import Valkey
 
