@@ -9,6 +9,9 @@ from typing import NamedTuple
 START = "start"
 """The command of the move that sends a request to the Gateway; it touches no object."""
 
+REPLY = "reply"
+"""The command of a step that lets the reply to a write reach its actor."""
+
 NEXT = ""
 """The command of a move that stands for whatever step its actor shows next."""
 

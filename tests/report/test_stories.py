@@ -72,7 +72,8 @@ TABLE = {
     ),
     "r7-stale-cache-conflict": (
         f"Stale read: B's update/status of {RECORD} was refused (409) in all 4 attempts after A's update/status had"
-        f" changed it and {UNHEARD}; B was answered 202 all the same, and 1 hit is stored of the 3 that were answered."
+        f" changed it and {UNHEARD}; B was answered 202 all the same, and 2 hits are stored of the 3 that were"
+        " answered."
     ),
     "r8-phase-flip": "Writer acted after before1 was answered and before A's list; 0 hits are stored of the 1 that was",
     "r9-delete-under-foot": (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.config.kube_keys import KubeCleanup, KubeHits, KubeRecords
 from stress.core.outcomes import Outcome
-from stress.core.step import Move, letters
+from stress.core.step import REPLY, Move, letters
 from stress.executors.environment import ends_incarnation
 from stress.executors.model.kube_memory import KubeMemory, News, Reply
 from stress.executors.model.tree import Unread, Words
@@ -18,7 +18,7 @@ from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
 from stress.protocols.kube.outcomes import outcome_of
 from stress.protocols.kube.replies import told
-from stress.protocols.kube.requests import EVENT, REPLY, WRITES, KubeEffect, described, effect_of
+from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect, described, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence

@@ -12,9 +12,8 @@ import types
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from stress.core.step import START, Access, Move, Touch
+from stress.core.step import REPLY, START, Access, Move, Touch
 from stress.executors.model.redis_memory import Memory, touches
-from stress.protocols.kube.requests import REPLY
 from stress.schedulers.dependence import Effect
 
 if TYPE_CHECKING:

@@ -23,14 +23,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
-from stress.core.step import WHOLE, Access, Touch
+from stress.core.step import REPLY, WHOLE, Access, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 CORE = "core"
 """What rules call the group that has no name."""
-EVENT, REPLY = "event", "reply"
+EVENT = "event"
 """The verbs of an event that a watch tells of, and of the reply to a write that is a step of its own."""
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 

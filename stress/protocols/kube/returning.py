@@ -10,12 +10,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from stress.core.step import REPLY
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
 from stress.protocols.kube.http import Data, End, Head, Part, ResponseParser, header
 from stress.protocols.kube.parked import Flight, KubeFrame
 from stress.protocols.kube.replies import MAX_READ, Document, document, meta, told
-from stress.protocols.kube.requests import EVENT, REPLY, WRITES, KubeEffect
+from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect
 from stress.protocols.kube.watches import Event, EventParser, Watch
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
 from stress.core.outcomes import How
-from stress.core.step import Access
+from stress.core.step import REPLY, Access
 from stress.core.trace import Kind
 from stress.report.explain.steps import COLLECTION, of_kubernetes
 from stress.report.explain.words import SCRIPTS
@@ -56,8 +56,9 @@ def _value(event: Event, value: str) -> str:
 
 
 def reads(event: Event) -> bool:
-    """Tell whether a step changes nothing of what it touches."""
-    return bool(event.touches) and all(touch.access is Access.READ for touch in event.touches)
+    """Tell whether a step looks at what it touches and changes nothing; a reply that comes does neither."""
+    looks = bool(event.touches) and event.command != REPLY
+    return looks and all(touch.access is Access.READ for touch in event.touches)
 
 
 def access_to(event: Event, name: str) -> Access | None:

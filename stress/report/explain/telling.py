@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.core.outcomes import How
-from stress.core.step import Access
+from stress.core.step import REPLY, Access
 from stress.core.trace import Kind
 from stress.report.explain.creations import both_made, makers
 from stress.report.explain.deeds import (
@@ -113,7 +113,7 @@ def _unwritten(trace: Trace, lead: Violation) -> Telling | None:
     if not _about(lead, _HITS):
         return None
     for answer in _answers(trace, lead):
-        steps = trace.steps_of(answer.actor)
+        steps = [one for one in trace.steps_of(answer.actor) if one.command != REPLY]
         write = next((one for one in steps if made(one) and changes(one) and of_kubernetes(one)), None)
         if write is None or steps[-1] is not write or not answer.created:
             continue
