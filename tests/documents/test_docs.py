@@ -49,15 +49,14 @@ from stress.config.target import Target
 from stress.processes.child import accepts, free_port
 from stress.protocols.redis.server import Valkey
 
-KUBERNAUT = "needs a build of Kubernaut's Gateway; what it names is tested, and its scenarios run on bundled Gateways"
+KUBERNAUT = "needs a build of Kubernaut's Gateway: tests/kubernaut runs it where one is named"
 NOT_RUN = {
-    "stress-gateway run r1-across-a-second r2-same-second-losers --target kubernaut-2026-01": KUBERNAUT,
-    "stress-gateway run l1-reentrant-lock --target kubernaut-head": KUBERNAUT,
-    "stress-gateway run r6-retry-exhaustion --target kubernaut-head": KUBERNAUT,
-    "stress-gateway run r9-delete-under-foot --target kubernaut-2026-01": KUBERNAUT,
-    "stress-gateway run r10-digits-in-the-name --target kubernaut-2026-01": KUBERNAUT,
-    "make stress-gateway TARGET=kubernaut-head": KUBERNAUT,
-    "make stress-gateway TARGET=kubernaut-2026-01": KUBERNAUT,
+    **{
+        line: KUBERNAUT
+        for line in sorted(mentioned("docs/kubernaut.md") | lines_of(["docs/kubernaut.md"]))
+        if re.match("(stress-gateway run .*--target |make stress-gateway TARGET=)kubernaut-", line)
+    },
+    "export KUBERNAUT_GATEWAY_2026_01=…/gateway-2026-01 KUBERNAUT_GATEWAY_HEAD=…/gateway": "names one's own files",
     "make stress-gateway PROFILE=nightly SHARD=1/4": "takes minutes: each night, and by its words in test_nightly.py",
     "make bench": "takes ten minutes: test_bench.py runs what it is made of",
     "make lint": "is what CI runs before the tests",
