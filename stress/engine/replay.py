@@ -151,7 +151,7 @@ class _Replays:
 
     def why_searched(self, code: int) -> list[str]:
         """Say what a user may wonder at when a search was made instead and ended with this exit code."""
-        if code == INCONCLUSIVE:
+        if code in (INCONCLUSIVE, RACE):
             return [f"searched because the order can't be followed: {self._diverged}"]
         same = UNKNOWN != self._world.digest == self._order.head.target_digest
         return ["no file of the Gateway has changed since the order was found"] if same and not code else []
