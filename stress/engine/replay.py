@@ -223,7 +223,9 @@ async def _search_instead(job: Job, where: Where, reports: Path, seconds: float,
     model, wire = where.worlds(job)
     if wire is not None and not checked:
         await check(job.target, job.folder)
-    limits = Limits(job.scenario.search.seconds if seconds == math.inf else seconds, job.scenario.search.orders)
+    search = job.scenario.search
+    given = search.seconds if seconds == math.inf else seconds
+    limits = Limits(given, search.orders, workers=Workers.chosen(where.workers))
     async with _within(wire, seconds) as world:
         result = job.attached_to(await Pair(model, world, limits).result())
     if INTERRUPTED in result.faults:

@@ -11,6 +11,7 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 from stress import gateways
+from stress.config.placeholders import from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,8 +59,9 @@ def _files(target: Target, folder: Path) -> dict[str, Path]:
 
 def _named(start: Start, home: Path) -> list[Path]:
     """List the executable, and the files and folders that the command names."""
-    program = which(start.command[0]) if "/" not in start.command[0] else None
-    words = [program or start.command[0], *(word for word in start.command[1:] if "{" not in word)]
+    command = [from_environment(word) for word in start.command]
+    program = which(command[0]) if "/" not in command[0] else None
+    words = [program or command[0], *(word for word in command[1:] if "{" not in word)]
     found: list[Path] = []
     for word in words:
         path = home / word

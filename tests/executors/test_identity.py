@@ -93,6 +93,19 @@ def test_what_a_command_names_counts_although_it_is_ignored(
 
 
 @pytest.mark.skipif(which("git") is None, reason="git is not installed")
+def test_a_program_that_a_variable_names_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another build under the same variable is another Gateway, as is another path in it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    target = Target.model_validate({"name": "own", "start": {"command": ["{env.OWN_GATEWAY}", "{port}"]}})
+    seen = []
+    for name, content in (("one", "1"), ("one", "2"), ("two", "2")):
+        (tmp_path / name).write_text(content)
+        monkeypatch.setenv("OWN_GATEWAY", str(tmp_path / name))
+        seen.append(identity(target, home))
+    assert len(set(seen)) == 3
+
+
 def test_a_repository_has_nothing_run(repository: Path, tmp_path: Path) -> None:
     """A repository may name a program that tells git what has changed: it is not started."""
     (repository / "monitor.sh").write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
