@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -223,6 +224,7 @@ def test_the_guide_names_every_bundled_scenario() -> None:
     """None is left out."""
     text = (bundled("") / "README.md").read_text()
     named = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")}
+    named |= set(re.findall(r"^`([\w-]+)`", text, re.MULTILINE))
     assert {path.stem for path in bundled("").glob("*.yaml")} <= named
 
 
