@@ -40,10 +40,11 @@ KNOWN = {
 
 
 class Row(NamedTuple):
-    """A row of the document's table: a race, and the words of the command that shows it."""
+    """A row of the document's table: a race, the words of the command that shows it, and its schedule in letters."""
 
     race: str
     words: tuple[str, ...]
+    letters: str
 
     @property
     def target(self) -> str:
@@ -55,8 +56,11 @@ class Row(NamedTuple):
         return f"{self.race}-{self.target}"
 
 
-_ROW = r"^\| ([RL]\d+) \|[^`]*`(stress-gateway run [^`]+)`"
-ROWS = [Row(race, tuple(shlex.split(line)[1:])) for race, line in re.findall(_ROW, DOCUMENT.read_text(), re.MULTILINE)]
+_ROW = r"^\| ([RL]\d+) \|[^`]*`(stress-gateway run [^`]+)` \| \d+ \| ([^|]+) \|"
+ROWS = [
+    Row(race, tuple(shlex.split(line)[1:]), letters)
+    for race, line, letters in re.findall(_ROW, DOCUMENT.read_text(), re.MULTILINE)
+]
 
 
 def stress(folder: Path, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
@@ -116,6 +120,13 @@ def test_each_race_is_found_under_its_name_and_replays(tmp_path: Path, row: Row)
     schedule = tmp_path / "reports" / "latest" / schedule_of(found, row.race)
     done = stress(tmp_path, "replay", schedule, "--times", REPLAYS)
     assert (done.returncode, done.stdout.splitlines()[:1]) == (1, [f"STILL FAILING {REPLAYS}/{REPLAYS}"]), done.stdout
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.letters.startswith("`")], ids=str)
+def test_each_schedule_that_is_shown_leads_to_its_race(tmp_path: Path, row: Row) -> None:
+    """`--schedule` with the letters of the table breaks what the race breaks."""
+    needs(GATEWAYS[row.target])
+    assert row.race in searched(tmp_path, [*row.words, "--schedule", row.letters.strip("`")])["goals"]["met"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
