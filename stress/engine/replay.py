@@ -107,7 +107,7 @@ class _Replays:
         self._workers = workers.of(order.moves)
         self._tally = Repeated(frozenset(order.head.outcome.split()[1:]))
         self._last: Trace | None = None
-        self._diverged = ""
+        self._diverged, self._again = "", False
 
     async def told(self) -> Told | None:
         """Count how often the order fails; None when it can't be followed, and never failed before that was seen."""
@@ -116,7 +116,8 @@ class _Replays:
             self._world.pace.end(max(0.0, self._wanted.seconds - self.watch.seconds))
         try:
             async with aclosing(self._traces(tally.stories)) as traces:
-                async for trace in traces:
+                async for followed in traces:
+                    trace = await self._once_more(followed)
                     self._last = trace
                     fault = trace.fault or doubt(trace, self._world)
                     if isinstance(trace.fault, CutOff) and tally.done:
@@ -139,6 +140,14 @@ class _Replays:
         line, code = tally.counted()
         told = self._ended(line, code) if code == INCONCLUSIVE else Told(line, code)
         return told.above([*self._cut_short(), *tally.details()])
+
+    async def _once_more(self, trace: Trace) -> Trace:
+        """Follow an order that can't be followed once more in new processes: one may have begun unlike all others."""
+        first = not (self._tally.done or self._again)
+        if not first or not trace.fault.startswith("DIVERGED"):
+            return trace
+        self._again = True
+        return await follow_restarted(self._order, self._world)
 
     @property
     def _over(self) -> bool:

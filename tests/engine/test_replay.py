@@ -223,6 +223,13 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[o
     return alone
 
 
+def test_a_process_that_begins_unlike_all_others_is_started_again(here: Path) -> None:
+    """Where the first one takes another step than the order says, the next one is asked before any search (exit 1)."""
+    change(here / "gateway.py", "\nWELL = 4\n", f"\nWELL = 4\n{NUMBERED}")
+    change(here / "gateway.py", '"GET", f"hits:', '"GET" if NUMBER else "GETEX", f"hits:')
+    assert replay(here, "--times", "2") == (1, "STILL FAILING 2/2")
+
+
 @pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("wrong", ["False", "NUMBER > 0"])
