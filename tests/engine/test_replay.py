@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Trace
     from stress.engine.case import Pair
+    from stress.engine.limits import Limits
     from stress.engine.running import World
-    from stress.engine.search import Limits
     from stress.executors.live.drive import Drive
     from stress.executors.model.executor import ModelWorld
 
@@ -146,20 +146,24 @@ def test_a_replay_in_which_no_request_is_accepted_concludes_nothing(here: Path, 
     assert replay(here) == (2, line)
 
 
-@pytest.mark.parametrize(
-    ("well", "said"),
-    [
-        ("-1", "own.yaml:1:1: request.headers: POST /api/v1/signals/prometheus was answered 401"),
-        ("WELL", "no request of any run was accepted: A was answered 401"),
-    ],
-)
-def test_a_replay_on_a_gateway_that_refuses_is_inconclusive(here: Path, well: str, said: str) -> None:
-    """Whether it refuses each request or all after the first few: neither FIXED nor holds, status and body are said."""
+def test_a_replay_on_a_gateway_that_refuses_is_inconclusive(here: Path) -> None:
+    """It refuses each request: neither FIXED nor holds, status, body and the key to look at are said (exit 2)."""
     change(here / "gateway.py", "said(500", "said(401")
-    change(here / "gateway.py", "> WELL", f"> {well}")
+    change(here / "gateway.py", "> WELL", "> -1")
     change(here / "own.yaml", '"well"', '"500"')
     code, line = replay(here)
+    said = "own.yaml:1:1: request.headers: POST /api/v1/signals/prometheus was answered 401"
     assert (code, line.partition(' [{"title"')[0]) == (2, f"inconclusive: {said}")
+
+
+def test_a_search_on_a_gateway_that_soon_refuses_all_is_inconclusive(here: Path) -> None:
+    """What was accepted before the search is no test of what comes in it, where all is refused (exit 2)."""
+    change(here / "gateway.py", "said(500", "said(401")
+    change(here / "own.yaml", '"well"', '"500"')
+    done = stress(here, "run", "two.yaml", "--target", "own.yaml", "--workers", "1", "--seconds", "3")
+    assert done.code == 2
+    (result,) = json.loads((here / "reports" / "latest" / "results.json").read_text())
+    assert result["reason"].startswith("no request of any run was accepted: A was answered 401"), result["reason"]
 
 
 def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(here: Path) -> None:

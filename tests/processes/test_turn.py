@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
 from stress.processes.turn import Turn
 
 MANY = 5
+NAME = f"test-of-turns-{os.getpid()}"
+"""No other process takes these turns, as another worker of the same tests would."""
 
 
 @pytest.mark.asyncio
@@ -17,7 +20,7 @@ async def test_turns_are_taken_one_after_another_by_all_who_wait() -> None:
     taken: list[str] = []
 
     async def want(name: str) -> None:
-        turn = Turn("test-of-turns")
+        turn = Turn(NAME)
         for _ in range(MANY):
             assert await turn.take(10.0)
             assert await turn.take(0.0)  # it is ours
@@ -35,7 +38,7 @@ async def test_turns_are_taken_one_after_another_by_all_who_wait() -> None:
 @pytest.mark.asyncio
 async def test_who_waits_too_long_is_told_and_leaves_nothing_behind() -> None:
     """While another has it nobody else does; afterwards it can be taken, also by who gave up before."""
-    one, other, third = Turn("test-of-turns"), Turn("test-of-turns"), Turn("test-of-turns")
+    one, other, third = Turn(NAME), Turn(NAME), Turn(NAME)
     assert await one.take(0.0)
     waiting = asyncio.ensure_future(third.take(10.0))
     await asyncio.sleep(0)

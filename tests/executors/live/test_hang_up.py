@@ -11,7 +11,7 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.letters import letters
 from stress.engine.case import Pair
-from stress.engine.search import Limits
+from stress.engine.limits import Limits
 from stress.executors.live.executor import WireWorld
 from stress.schedulers.replay import Replay
 

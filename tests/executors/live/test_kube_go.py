@@ -88,7 +88,7 @@ async def test_a_cache_that_was_not_told_yet_loses_a_hit_or_fails(site_of: Calla
                 result = await Pair(None, wire, Limits(20, 1)).result()
             told[name] = [(one.invariants, one.order.actors, one.replays) for one in result.findings]
     assert told == {
-        "r3-status-init-lost": [(("hits_equal_answers",), "A A A B B", (3, 3))],
+        "r3-status-init-lost": [(("hits_equal_answers",), "A A A watch:1 B B B", (3, 3))],
         "r4-loser-without-cache": [(("no_server_error",), "A A A B B", (3, 3))],
     }
 
