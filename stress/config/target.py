@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from stress.config.answers import Answers
-from stress.config.formats import File, Header, Name, nearest, wrong
+from stress.config.formats import File, Header, Name, wrong
 from stress.config.gateways import PROTOCOLS
 from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
 from stress.config.placeholders import not_set, unknown
+from stress.config.registered import known
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.secrets_of import secrets_of
 from stress.config.target_parts import (
@@ -40,12 +41,6 @@ if TYPE_CHECKING:
 _MOST_BODY = 1024 * 1024
 
 
-def _known_protocol(name: str) -> str:
-    if name not in PROTOCOLS:
-        raise wrong(f"unknown protocol {name!r}", nearest(name, PROTOCOLS))
-    return name
-
-
 def _gateway_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -57,7 +52,9 @@ def _gateway_url(url: str) -> str:
     return url.rstrip("/")
 
 
-Protocol = Annotated[str, AfterValidator(_known_protocol), Field(json_schema_extra={"enum": list(PROTOCOLS)})]
+Protocol = Annotated[
+    str, AfterValidator(known("protocol", lambda: PROTOCOLS)), Field(json_schema_extra={"enum": list(PROTOCOLS)})
+]
 
 
 def _how_put(value: object) -> str:

@@ -39,7 +39,7 @@ class Event:
     """One line of a trace. Times are seconds since the run began; ``None`` where a thing did not happen.
 
     ``varies`` says that a step touched what its command does not name, as a script may: elsewhere it may touch more.
-    ``times`` is how many steps that ask the same, and are told the same, it stands for.
+    ``times`` is how many steps that ask the same, with the same reply, it stands for.
     """
 
     index: int

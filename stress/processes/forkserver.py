@@ -61,7 +61,6 @@ async def gateway(words: Sequence[str], log: int) -> Child:
         OSError: when it can't be started.
 
     """
-    begin()
     return await asyncio.to_thread(Forked, words, dict(os.environ), log)
 
 
@@ -69,7 +68,8 @@ class Forked:
     """A Gateway in a session of its own: a `stress.processes.child.Child`."""
 
     def __init__(self, words: Sequence[str], env: Mapping[str, str], log: int) -> None:
-        """Fork it; raises OSError where that fails."""
+        """Fork it; raises OSError where that fails, and Unavailable as `begin` does."""
+        begin()
         self.returncode: int | None = None
         # Nothing but `Start` is pickled: a process of `multiprocessing` would import what started this one as well.
         self._status, data = forkserver.connect_to_new_process([log])

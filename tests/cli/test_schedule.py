@@ -1,4 +1,4 @@
-"""`run --schedule`: one schedule in letters, whoever's scenario and target; what it says and its exit code."""
+"""`run --schedule`: one schedule in letters, on any scenario and target; what it says and its exit code."""
 
 from __future__ import annotations
 

@@ -528,14 +528,20 @@ def test_a_variable_of_our_environment_has_a_default(monkeypatch: pytest.MonkeyP
 def test_a_variable_that_is_needed_and_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At its place, with what to do; one with a default is not needed."""
     monkeypatch.delenv("MISSING", raising=False)
-    (tmp_path / "t.yaml").write_text("name: t\nstart: {command: ['{env.MISSING}', '{env.MISSING|x}']}\n")
-    with pytest.raises(UsageFault) as caught:
-        Target.load(tmp_path / "t.yaml")
-    (fault,) = caught.value.faults
-    assert str(fault) == (
-        f"{tmp_path}/t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set "
-        "(export MISSING=…, or write {env.MISSING|…})"
-    )
+    text = "name: t\nstart: {command: ['{env.MISSING}', '{env.MISSING|x}']}\n"
+    hint = "(export MISSING=…, or write {env.MISSING|…})"
+    assert faults_of(Target, tmp_path / "t.yaml", text) == [
+        f"t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set {hint}"
+    ]
+
+
+def test_a_token_needs_an_api_server(tmp_path: Path) -> None:
+    """A target whose stores have none is wrong at the header that holds it."""
+    text = "name: t\nstart: {command: [x]}\nrequest: {headers: {Authorization: 'Bearer {token}'}}\n"
+    hint = "(add `stores: {kubernetes: {}}`, or write the token)"
+    assert faults_of(Target, tmp_path / "t.yaml", text) == [
+        f"t.yaml:3:36: request.headers.Authorization: {{token}} is of an API server {hint}"
+    ]
 
 
 def test_what_a_variable_holds_is_masked_where_its_name_is_a_secrets(

@@ -156,7 +156,7 @@ def test_a_walk_is_repeated_by_its_seed() -> None:
 
 
 def test_a_schedule_in_letters_is_followed_and_then_goes_on_by_itself() -> None:
-    """A letter is the next step of its request, the first one its start; past the end whoever was last keeps going."""
+    """A letter is the next step of its request, the first one its start; past the end the last one keeps going."""
     explorer = Replay(letters("A clock B A B"), loose=True)
     (moves,) = everything(explorer, [2, 2], clocks=1)
     assert [str(move) for move in moves] == [

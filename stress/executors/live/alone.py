@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _TIMER_SECONDS = 5.0
 """How long a timer of a process is waited for at most that may wake a request when nobody else can go."""
+_REST_PATIENCES = 10
+"""How long answers are waited for once a run has ended: who sleeps between tries sleeps several times."""
 MOST_SETTLES = 10
 """For how many settle times a request may work on after its answer."""
 
@@ -275,12 +277,13 @@ class Alone(Kindest):
 
         What requests write that had more to do is noted, so that it can be deleted, unless the store is lost.
         """
-        tasks = self._unanswered
+        tasks = [task for task in self._sent if not task.done()]
         lost = self._gate.fault or self._death()
         if lost or not tasks:
             self._gate.reopen()
         if tasks:
-            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=self._rest_seconds))
+            seconds = self._world.patience * (1 if self._fault else _REST_PATIENCES)
+            answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=seconds))
             if not lost:
                 await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
             _, late = await answers

@@ -39,7 +39,6 @@ STORE_SECONDS = 5.0
 """How long the store may take to reply."""
 CROSSINGS = 5
 """How often an order is run at most that crosses a second unasked, and shows it, where the second matters."""
-_REST_PATIENCES = 10
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
 
@@ -212,15 +211,6 @@ class Drive(ABC):
         request.task = task
         self._sent.append(task)
         return task
-
-    @property
-    def _unanswered(self) -> list[asyncio.Task[Raw]]:
-        return [task for task in self._sent if not task.done()]
-
-    @property
-    def _rest_seconds(self) -> float:
-        """How long answers are waited for once a run has ended: who sleeps between tries sleeps several times."""
-        return self._world.patience * (1 if self._fault else _REST_PATIENCES)
 
     async def _release(self, request: Request, move: Move) -> None:
         frame = self._frame_of(move)

@@ -297,8 +297,8 @@ class WireWorld:
         finally:
             await client.close()
         if not answer.status and not replica.death:
-            told = f"it has answered nothing for {self.patience:g} s, nor GET {self._ready}"
-            replica.lost = f"Gateway {replica.number} hangs: {told} (longer `patience` if it only takes so long)"
+            why = f"it has answered nothing for {self.patience:g} s, nor GET {self._ready}"
+            replica.lost = f"Gateway {replica.number} hangs: {why} (longer `patience` if it only takes so long)"
             self.site.hung = True
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:

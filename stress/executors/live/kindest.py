@@ -116,8 +116,8 @@ class Kindest(Fair):
 
     def _done_with(self, request: Request) -> bool:
         """Tell whether a request is over: answered, with no step left, and known to the caches before the next one."""
-        told = any(move.actor.startswith("watch:") for move in self.moves())
-        return request.answered and not self._shows(request) and not told
+        held = any(move.actor.startswith("watch:") for move in self.moves())
+        return request.answered and not self._shows(request) and not held
 
     def possible(self) -> list[Move]:
         """List what is possible now, of what is there already while it is ``sequential``."""

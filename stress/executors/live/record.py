@@ -98,14 +98,14 @@ class Record:
     ) -> Trace:
         """Give the trace of a run with these ``names``: the fresh value and the fingerprint."""
         states = tuple(self.snapshots) or (Snapshot(None, None),)
-        told = Details(tuple(self.answers), states, tuple(self.events), tuple(self.held))
+        details = Details(tuple(self.answers), states, tuple(self.events), tuple(self.held))
         return Trace(
             world="wire",
             fresh=names[0],
             fingerprint=names[1],
             requests=scenario.requests,
             moves=tuple(self.moves),
-            details=partial(with_told_hits, target, told),
+            details=partial(with_told_hits, target, details),
             fault=fault,
             seconds=time.perf_counter() - self._begun,
             crossed_second=self.crossed,

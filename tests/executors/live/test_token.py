@@ -10,7 +10,7 @@ import pytest
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.core.errors import Unavailable, UsageFault
+from stress.core.errors import Unavailable
 from stress.core.masking import mask_text
 from stress.executors.live.deployment import Site
 from stress.executors.live.executor import WireWorld
@@ -86,17 +86,3 @@ async def test_a_real_server_knows_its_token() -> None:
         assert found is not None
         user = found["status"]["user"]["username"]
         assert (status, user) == (201, f"system:serviceaccount:{site.kube.namespace}:gateway-stress")
-
-
-def test_a_token_needs_an_api_server(tmp_path: Path) -> None:
-    """A target whose stores have none is wrong at the header that holds it."""
-    (tmp_path / "t.yaml").write_text(
-        "name: t\nstart: {command: [x]}\nrequest: {headers: {Authorization: 'Bearer {token}'}}\n"
-    )
-    with pytest.raises(UsageFault) as caught:
-        Target.load(tmp_path / "t.yaml")
-    (fault,) = caught.value.faults
-    assert str(fault) == (
-        f"{tmp_path}/t.yaml:3:36: request.headers.Authorization: {{token}} is of an API server "
-        "(add `stores: {kubernetes: {}}`, or write the token)"
-    )
