@@ -129,7 +129,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ran(project: Path) -> Ran:
     """Run all of it, once, on two workers."""
-    words = ("-n", "2", "--continue-on-collection-errors", "--stress-seconds", "2", "--junitxml", "junit.xml")
+    words = ("-n", "2", "--continue-on-collection-errors", "--stress-seconds", "30", "--junitxml", "junit.xml")
     out = in_project(project, *words)
     passed: list[str] = []
     told: dict[str, tuple[str, str]] = {}

@@ -45,7 +45,7 @@ def own_scenario(**changes: object) -> Scenario:
     return Scenario.model_validate(data)
 
 
-async def search(scenario: Scenario, target: Target, seconds: float = 20.0) -> tuple[object, ...]:
+async def search(scenario: Scenario, target: Target, seconds: float = 600.0) -> tuple[object, ...]:
     """Search and give what matters: the ruling, what was broken, and the minimal orders as actors."""
     async with WireWorld(scenario, target) as world:
         result = await Pair(None, world, Limits(seconds, 5000)).result()
