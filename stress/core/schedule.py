@@ -13,7 +13,7 @@ VERSION = 1
 """Version of the text format; a file of another version is refused with a clear line."""
 
 _MAGIC = "gateway-stress order"
-_KEYS = ("scenario", "target", "world", "seed", "fresh", "fingerprint", "outcome")
+_KEYS = ("scenario", "target", "world", "seed", "fresh", "fingerprint", "bursts", "outcome")
 _SAFE = ":{}*/,()+-_.;@="
 
 
@@ -35,6 +35,7 @@ class Head:
     fresh: str = ""
     fingerprint: str = ""
     outcome: str = ""
+    bursts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Order:
             f"seed: {head.seed}",
             *([f"fresh: {head.fresh}"] if head.fresh else []),
             f"fingerprint: {head.fingerprint}",
+            *([f"bursts: {head.bursts}"] if head.bursts else []),
             f"outcome: {head.outcome}",
             "---",
             *(_line(move) for move in self.moves),
@@ -175,6 +177,7 @@ def _head(values: dict[str, str]) -> Head:
         fresh=values.get("fresh", ""),
         fingerprint=values.get("fingerprint", ""),
         outcome=values.get("outcome", ""),
+        bursts=values.get("bursts", ""),
     )
 
 

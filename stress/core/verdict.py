@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stress.core.bursts import Bursts
+
 
 class Ruling(StrEnum):
     """What a search concludes about one scenario on one target."""
@@ -101,6 +103,7 @@ class Evidence:
     ``exhausted`` is never said, but ``in_order``.
     ``skipped`` counts orders from whose runs nothing follows: without them, and those that they would have led to, the
     search is neither exhausted nor has run a class of each.
+    ``bursts`` is what requests released together showed after it (None: there were no bursts).
     """
 
     world: str
@@ -132,6 +135,7 @@ class Evidence:
     skipped: int = 0
     polling: str = ""
     aimed: int = 0
+    bursts: Bursts | None = None
 
     @property
     def remedy(self) -> str:
@@ -147,6 +151,11 @@ class Evidence:
     @property
     def covered(self) -> str:
         """Say in words how much was covered."""
+        return self._searched if self.bursts is None else f"{self._searched}; {self.bursts}"
+
+    @property
+    def _searched(self) -> str:
+        """Say in words what the search covered."""
         if self.beside or self.differs:
             shown = f"found beside the search: {self.beside}" if self.beside else self.differs
             so_far = "" if self.beside else f"; {self._counted}"
@@ -225,6 +234,14 @@ class Verdict:
         return self.ruling is Ruling.HOLDS
 
 
+def _after_bursts(ran: Sequence[Evidence]) -> Verdict | None:
+    """Give the verdict where bursts show what no schedule did; None where they show nothing."""
+    for ruling, reason in [one.bursts.ruling for one in ran if one.bursts is not None]:
+        if ruling:
+            return Verdict(Ruling(ruling), reason, tuple(ran))
+    return None
+
+
 def judge(
     violations: Sequence[Violation],
     evidence: Sequence[Evidence],
@@ -236,19 +253,17 @@ def judge(
 
     A violation is a race whatever else happened. Without one, any fault, an empty search, or a search cut
     off below one context switch is `inconclusive`. With ``exhaustively`` (a bundled twin) at least one
-    world must have run every order.
+    world must have run every order. Bursts may show a race that no schedule does, or a doubt.
     """
     proof = tuple(evidence)
     if violations:
         broken = sorted({violation.invariant for violation in violations})
         return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
-    if faults:
-        return Verdict(Ruling.INCONCLUSIVE, faults[0], proof)
     ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried or one.aimed]
-    if not ran:
-        return Verdict(Ruling.INCONCLUSIVE, "no order was run", proof)
+    if faults or not ran:
+        return Verdict(Ruling.INCONCLUSIVE, faults[0] if faults else "no order was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
     if not any(one.exhausted or one.in_order or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
-    return Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)
+    return _after_bursts(ran) or Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)

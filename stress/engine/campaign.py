@@ -98,7 +98,9 @@ class Job(NamedTuple):
     def attached_to(self, result: Result) -> Result:
         """Attach the texts of the files to each order that was found."""
         findings = [replace(one, order=replace(one.order, attachments=self.attachments)) for one in result.findings]
-        return replace(result, findings=tuple(findings))
+        bare = result.unordered
+        unordered = bare and bare._replace(order=replace(bare.order, attachments=self.attachments))
+        return replace(result, findings=tuple(findings), unordered=unordered)
 
 
 class Budget(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stress.checks import any_checked, run_checks, why_not_checked
 from stress.core.errors import Unavailable
 from stress.core.verdict import judge
+from stress.engine.bursts import most_of, run_bursts
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
 from stress.engine.running import Workers, driven, follow_each, follow_restarted
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from stress.engine.limits import Limits
     from stress.engine.running import World
     from stress.executors.model.executor import ModelWorld
-    from stress.report.events import Finding, Happening
+    from stress.report.events import Finding, Happening, Unordered
     from stress.schedulers.base import Explorer
 
 _MODEL_SHARE = 0.5
@@ -94,7 +95,26 @@ class Pair:
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         self.stale = tuple(order for one in covered for order in one.stale)
-        return self._conclude(covered, findings)
+        result = self._conclude(covered, findings)
+        if not result.verdict.holds or self.given or not isinstance(self._world, WireWorld):
+            return result
+        return await self._with_bursts(self._world, covered, result)
+
+    async def _with_bursts(self, world: WireWorld, covered: list[Covered], result: Result) -> Result:
+        """Release all requests together where a search found nothing: what the wire can't order shows itself."""
+        if not (most := most_of(world)):
+            return result
+        last = covered[-1]
+        try:
+            seen = await run_bursts(world, most, self._limits.seconds, self._left)
+        except asyncio.CancelledError:
+            last.fault = INTERRUPTED
+            return self._conclude(covered, [])
+        last.evidence = replace(last.evidence, bursts=seen.bursts)
+        if world.broken:
+            last.fault = f"{world.site.death or 'the store does not reply'}, in a burst"
+            last.last = seen.trace or last.last
+        return self._conclude(covered, [], seen.race(world, self._limits.seed))
 
     @property
     def _world(self) -> World:
@@ -164,7 +184,7 @@ class Pair:
         self._unsure.append(told)
         return finding
 
-    def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
+    def _conclude(self, covered: list[Covered], findings: list[Finding], unordered: Unordered | None = None) -> Result:
         world = self._world
         expected = () if self.given else expected_of(world)
         violations = [violation for finding in findings for violation in finding.violations]
@@ -177,7 +197,7 @@ class Pair:
             [told for told in (fault, *self._unsure) if told],
             exhaustively=self._model is not None and not expected,
         )
-        seen = covered[-1].found
+        seen = [*covered[-1].found, *(unordered.bursts.broken if unordered else ())]
         missing = tuple(name for name in expected if name not in seen)
         open_goals = tuple(name for name in world.scenario.races if name not in covered[-1].met)
         unexpected = tuple(name for name in seen if name not in expected)
@@ -203,6 +223,7 @@ class Pair:
             faults=(fault,) if fault else (),
             last_trace=covered[-1].last,
             outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
+            unordered=unordered,
             notes=tuple(notes + [note for one in covered for note in one.notes]),
             seed=self._limits.seed,
             seconds=self._watch.seconds,

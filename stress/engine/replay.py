@@ -14,6 +14,7 @@ from stress.core.errors import Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.trace import CutOff
 from stress.core.verdict import judge
+from stress.engine.bursts import burst_again
 from stress.engine.campaign import PREFLIGHT_SECONDS, Where
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
@@ -76,6 +77,8 @@ async def replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: 
     seconds = math.inf if wanted.seconds is None else wanted.seconds
     try:
         async with _within(wire, seconds) as world:
+            if order.head.bursts and world is not None:
+                return Told(*await burst_again(order, world, seconds))
             replays = _Replays(order, world or cast("World", model), wanted, reports, Workers.chosen(where.workers))
             told = await replays.told()
             left = max(1.0, seconds - replays.watch.seconds)

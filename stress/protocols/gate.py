@@ -12,6 +12,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from stress.core.errors import StoreLost
@@ -175,12 +176,31 @@ def _expire(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
+_LATE, _LATE_SECONDS = 0.5, 0.004
+"""Which part of the replies is late in a burst; the latest is so by the product of the two."""
+
+
+class Passing:
+    """What passed an open gate since the making of this: ``frames``. Some replies are late, as networks have them."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.frames: list[Frame] = []
+        self._random = Random()  # noqa: S311 - chance, no secret
+
+    def delay(self) -> float:
+        """Draw for how many seconds the next reply is kept back; mostly 0."""
+        late = self._random.random()
+        return _LATE_SECONDS * late if late < _LATE else 0.0
+
+
 class Gate:
     """Parks the frames of all proxies of one target.
 
     While ``open`` everything passes at once. ``fault`` says why nothing can be trusted any more (a lost store, a frame
     that could not be read); empty while all is well. ``refusal`` is raised by who drives a run: a command came that
-    must not reach a store which is lent. ``heard`` is what no step shows.
+    must not reach a store which is lent. ``heard`` is what no step shows. ``passing`` takes what passes in a
+    burst (None: there is none).
     """
 
     def __init__(self) -> None:
@@ -190,6 +210,7 @@ class Gate:
         self.fault = ""
         self.refusal: Exception | None = None
         self.heard = Heard()
+        self.passing: Passing | None = None
         self._channels: dict[Channel, None] = {}  # in the order of their coming
 
     def connect(self, channel: Channel) -> None:

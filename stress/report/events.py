@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
+    from stress.core.bursts import Bursts
     from stress.core.outcome_map import Row
     from stress.core.schedule import Order
     from stress.core.step import Move
@@ -93,6 +94,21 @@ class Finding:
         return told % fresh if fresh else ""
 
 
+class Unordered(NamedTuple):
+    """A race without a schedule: ``trace`` is that of one burst, ``violations`` what it broke.
+
+    ``control`` is a run of the same requests one after another, ``cause`` is whose fault it is, ``order`` what
+    its file holds: a head without moves.
+    """
+
+    bursts: Bursts
+    trace: Trace
+    violations: tuple[Violation, ...]
+    control: Trace
+    cause: Cause
+    order: Order
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """All that is known of one scenario on one target when its search ended.
@@ -102,6 +118,7 @@ class Result:
     verdict; none where the scenario expects something of the target. ``last_trace`` is the trace of the run in which a
     fault ended the search, if one did. ``notes`` are lines for the user (checks not run, digest changed).
     ``outcomes`` is the outcome map of the world that saw most orders: the outcome that most orders lead to comes first.
+    ``unordered`` is a race that bursts show and no schedule does (None: they show none).
     """
 
     scenario: Scenario
@@ -118,6 +135,7 @@ class Result:
     last_trace: Trace | None = None
     notes: tuple[str, ...] = ()
     outcomes: tuple[Row, ...] = ()
+    unordered: Unordered | None = None
     seed: int = 0
     seconds: float = 0.0
     stopped: int = 0

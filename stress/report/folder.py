@@ -1,7 +1,7 @@
 """The report folder of one pair, and ``latest``, the one of the whole run.
 
 A pair has ``reports/<time>-<scenario>-<target>/`` with result.json, trace.ndjson, order.txt (and order-2.txt, … when
-several orders fail), junit.xml and index.html.
+several orders fail; burst.txt when bursts alone do), junit.xml and index.html.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text, masked_lines
 from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named, replaced
+from stress.report.explain.unordered import BURST_FILE
 from stress.report.history import history
 from stress.report.html.overview import overview_page
 from stress.report.html.page import pair_page
@@ -43,7 +44,10 @@ def write(result: Result, root: Path) -> Path:
     folder = new_folder(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{_pair(result)}")
     for number, finding in enumerate(result.findings, start=1):
         put(folder / order_name(number), masked_lines(finding.order.text()))
+    if result.unordered is not None:
+        put(folder / BURST_FILE, masked_lines(result.unordered.order.text()))
     trace = result.findings[0].trace if result.findings else result.last_trace
+    trace = result.unordered.trace if result.unordered is not None else trace
     if trace is not None:
         put(folder / "trace.ndjson", lines(trace))
     put(folder / "result.json", _json(document(result)))
@@ -88,7 +92,7 @@ def _link(latest: Path, folder: Path, name: str) -> str:
 
 
 def _copy(folder: Path, latest: Path) -> None:
-    for pattern in ("result.json", "trace.ndjson", "order*.txt"):
+    for pattern in ("result.json", "trace.ndjson", "order*.txt", BURST_FILE):
         for path in folder.glob(pattern):
             shutil.copyfile(path, latest / path.name)
 

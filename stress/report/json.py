@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stress.report.explain.endings import lines_of, listing
 from stress.report.explain.story import story
 from stress.report.explain.telling import pattern
+from stress.report.explain.unordered import BURST_FILE
 from stress.report.explain.words import plain
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def document(result: Result) -> dict[str, Any]:
             "reason": result.verdict.reason,
             "expected": result.expected,
             "as_expected": result.as_expected,
-            "violations": [one for finding in result.findings for one in _violations(finding)],
+            "violations": [one for finding in result.findings for one in _violations(finding)] + _in_bursts(result),
             "missing": result.missing,
             "goals": {
                 "met": list(dict.fromkeys(name for one in result.findings for name in one.races)),
@@ -39,6 +40,7 @@ def document(result: Result) -> dict[str, Any]:
             "search": _search(result),
             "order_file": order_name(1) if result.findings else None,
             "findings": [_finding(number, one) for number, one in enumerate(result.findings, start=1)],
+            "unordered": _unordered(result),
             "outcomes": listing(result.outcomes),
             "faults": result.faults,
             "notes": result.notes,
@@ -70,6 +72,21 @@ def lines(trace: Trace) -> str:
 
 def _violations(finding: Finding) -> list[dict[str, Any]]:
     return [{**plain(violation), "cause": finding.cause} for violation in finding.violations]
+
+
+def _in_bursts(result: Result) -> list[dict[str, Any]]:
+    bare = result.unordered
+    return [{**plain(one), "cause": bare.cause} for one in bare.violations] if bare is not None else []
+
+
+def _unordered(result: Result) -> dict[str, Any] | None:
+    """Give a race without a schedule: how often it was seen, a burst and its control."""
+    bare = result.unordered
+    if bare is None:
+        return None
+    traces = {"burst": bare.trace, "control": bare.control}
+    told = {name: {"answers": plain(one.answers), "states": plain(one.incarnations)} for name, one in traces.items()}
+    return {"burst_file": BURST_FILE, "seen": plain(bare.bursts), **told}
 
 
 def _finding(number: int, finding: Finding) -> dict[str, Any]:

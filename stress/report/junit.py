@@ -12,6 +12,7 @@ from stress.core.masking import clean
 from stress.report.explain.columns import WIDTH
 from stress.report.explain.endings import told_below
 from stress.report.explain.race import race, title
+from stress.report.explain.unordered import heading, unordered
 from stress.report.json import order_path
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _lines(result: Result, folder: str) -> list[str]:
     lines: list[str] = []
     for number, finding in enumerate(result.findings, start=1):
         lines += [title(result, finding), *race(finding, order_path(folder, number)), ""]
+    if (bare := result.unordered) is not None:
+        lines += [heading(result, bare), *unordered(bare, folder), ""]
     if told := told_below(result, WIDTH):
         lines += [*told, ""]
     lines += [clean(f"inconclusive: {fault}") for fault in result.faults]

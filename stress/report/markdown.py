@@ -9,6 +9,7 @@ from stress.core.masking import clean
 from stress.report.explain.endings import draws, endings, percent
 from stress.report.explain.race import details, title
 from stress.report.explain.story import told
+from stress.report.explain.unordered import heading, unordered
 from stress.report.json import not_met, order_path, reasons, summed
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
             sentence = told(finding.trace, finding.violations)
             rows += ["", f"### {literal(title(result, finding))}", "", literal(sentence), ""]
             rows += _fenced(details(finding, order_path(folder, number)))
+        if (bare := result.unordered) is not None:
+            rows += ["", f"### {literal(heading(result, bare))}", "", *_fenced(unordered(bare, folder))]
         rows += _outcomes(result)
         if left := not_met(result):
             rows += ["", literal(f"{left}: {result.scenario.name} on {result.target.name}")]

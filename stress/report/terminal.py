@@ -16,6 +16,7 @@ from stress.core.masking import clean
 from stress.report.events import Finished, Progress
 from stress.report.explain.endings import draws, told_below
 from stress.report.explain.race import race, title
+from stress.report.explain.unordered import BURST_FILE, heading, unordered
 from stress.report.explain.words import program, replay_command
 from stress.report.json import not_met, order_path, reasons, summed
 
@@ -122,13 +123,16 @@ class Terminal:
         """Write the line of a pair: the ruling, whose, what is broken or why there is none, and if it was expected."""
         ruling = str(result.verdict.ruling)
         broken = dict.fromkeys(name for finding in result.findings for name in finding.invariants)
+        broken |= dict.fromkeys(result.unordered.bursts.broken if result.unordered else ())
         why = ", ".join(broken) or (result.verdict.reason if ruling == "inconclusive" else "")
         line = f"{ruling}: {result.scenario.name} on {result.target.name}"
         line += f": {why}" if why else ""
         line += "" if result.as_expected else f" (expected {result.expected})" if result.expected else " (not expected)"
         self._console.print(Text(clean(line), style="" if result.as_expected else "bold red"))
-        for number in range(1, len(result.findings) + 1 if folder else 1):
-            command = replay_command(order_path(folder, number), self._program)
+        files = [order_path(folder, number) for number in range(1, len(result.findings) + 1)]
+        files += [f"{folder}/{BURST_FILE}"] if result.unordered is not None else []
+        for file in files if folder else ():
+            command = replay_command(file, self._program)
             self._console.print(Text(clean(f"  replay: {command}")))
 
     def _races(self, result: Result, folder: str) -> None:
@@ -136,6 +140,11 @@ class Terminal:
             self._console.print(Text(title(result, finding), style="bold" if result.as_expected else "bold red"))
             for line in race(finding, order_path(folder, number), self._program, self._console.width - 2):
                 self._console.print(Text(f"  {line}" if line else ""))
+            self._console.print()
+        if (bare := result.unordered) is not None:
+            self._console.print(Text(heading(result, bare), style="bold" if result.as_expected else "bold red"))
+            for line in unordered(bare, folder, self._program, self._console.width - 2):
+                self._console.print(Text(f"  {line}"))
             self._console.print()
         if told := told_below(result, self._console.width - 2):
             for line in told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ from stress.executors.observe import field as field_of
 from stress.protocols.acknowledge import acknowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from stress.config.signal import Signal
     from stress.config.target_parts import RequestForm
@@ -83,6 +84,38 @@ class Form:
         return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
 
 
+class Line:
+    """Where requests that are sent together wait, each with its last byte held back; without a body its first."""
+
+    def __init__(self) -> None:
+        """Begin with nobody waiting."""
+        self._waiting = asyncio.Semaphore(0)
+        self._open = asyncio.Event()
+
+    async def full(self, number: int, seconds: float) -> None:
+        """Wait until so many are there, at most so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for _ in range(number):
+                    await self._waiting.acquire()
+
+    def release(self) -> None:
+        """Let all go on."""
+        self._open.set()
+
+    async def wait(self) -> None:
+        """Wait until all may go on."""
+        self._waiting.release()
+        await self._open.wait()
+
+    async def hold(self, body: bytes) -> AsyncIterator[bytes]:
+        """Give a body, the last byte once all may go on."""
+        if len(body) > 1:
+            yield body[:-1]
+        await self.wait()
+        yield body[-1:]
+
+
 class Client:
     """Sends requests of one actor down one connection.
 
@@ -104,9 +137,15 @@ class Client:
         """Open the connection by asking for a path; whatever is answered is fine."""
         return await self._ask(Sent("GET", path, None, {}))
 
-    async def send(self, sent: Sent) -> Raw:
-        """Send one signal and wait for its answer."""
-        return await self._ask(sent)
+    async def send(self, sent: Sent, line: Line | None = None) -> Raw:
+        """Send one signal, with others that wait in a ``line`` if there is one, and wait for its answer."""
+        if line is None:
+            return await self._ask(sent)
+        if not sent.body:
+            await line.wait()
+            return await self._ask(sent)
+        length = {"Content-Length": str(len(sent.body))}
+        return await self._ask(sent._replace(headers={**sent.headers, **length}), line.hold(sent.body))
 
     def hang_up(self) -> None:
         """End the request that is under way, and its connection with it."""
@@ -114,11 +153,10 @@ class Client:
             self.hung_up = True
             self._asking.cancel()
 
-    async def _ask(self, sent: Sent) -> Raw:
+    async def _ask(self, sent: Sent, held: AsyncIterator[bytes] | None = None) -> Raw:
         self._asking, self.hung_up = asyncio.current_task(), False
-        asking = self._session.request(
-            sent.method, self._replica.url + sent.path, data=sent.body, headers=sent.headers, allow_redirects=False
-        )
+        url, body = self._replica.url + sent.path, sent.body if held is None else held
+        asking = self._session.request(sent.method, url, data=body, headers=sent.headers, allow_redirects=False)
         try:
             async with asking as answer:
                 self.answering = True

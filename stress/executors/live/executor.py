@@ -19,7 +19,7 @@ from stress.executors.live.alone import Alone
 from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
-from stress.executors.live.client import Client, Form, Raw
+from stress.executors.live.client import Client, Form, Line, Raw
 from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
 from stress.executors.live.judged import bypassed, stop
@@ -285,9 +285,9 @@ class WireWorld:
         """Give the trace so far of the run that is under way, for a user who interrupts it."""
         return self._drive.abandoned(reason) if self._drive is not None else None
 
-    async def send(self, client: Client, fresh: str, fingerprint: str, actor: str) -> Raw:
-        """Send the scenario's signal for one actor."""
-        return await client.send(self._form.fill(fresh, fingerprint, actor))
+    async def send(self, client: Client, fresh: str, fingerprint: str, actor: str, line: Line | None = None) -> Raw:
+        """Send the scenario's signal for one actor, with others that wait in a ``line`` if there is one."""
+        return await client.send(self._form.fill(fresh, fingerprint, actor), line)
 
     async def look(self, replica: Replica) -> None:
         """See whether a Gateway that left requests without an answer answers at all; one that does not is lost."""

@@ -80,7 +80,10 @@ class KubeChannel(asyncio.Protocol):
         news, self._news = self._news, []
         for frame in fresh:
             if not self.parked and (self.gate.open or frame.background):
-                self._send(frame)
+                told = self.gate.passing if self.gate.open else None
+                if told is not None:
+                    told.frames.append(frame)
+                self._send(frame, waited=told is not None)
                 continue
             self.parked.append(frame)
             if not frame.background:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from stress.protocols.acknowledge import acknowledge, bytes_wait
 from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
+from stress.protocols.late import Late
 from stress.protocols.outbox import Outbox
 from stress.protocols.redis.commands import Command, ConnectionState, Effect, comes_unseen, finds_nodes, pushed
 from stress.protocols.redis.debts import Debts, RedisFrame
@@ -49,6 +50,7 @@ class RedisChannel(asyncio.Protocol):
         self._replies = ReplyParser()
         self._state = ConnectionState()
         self._owed = Debts()
+        self._late = Late()
         self._outbox = Outbox(proxy.keeper, self.pause_client, self.abort)
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
@@ -70,7 +72,7 @@ class RedisChannel(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether the server is still to reply to background commands, or not all of a command has come."""
-        return self._owed.passing or self._requests.partial > 0 or bytes_wait(self._client)
+        return self._owed.passing or self._late.waiting or self._requests.partial > 0 or bytes_wait(self._client)
 
     def settle(self) -> list[Frame]:
         """Park what arrived since the last time, as units; a unit with no effect of its own passes when its turn is."""
@@ -178,7 +180,8 @@ class RedisChannel(asyncio.Protocol):
 
     def _through(self, requests: Sequence[Request]) -> None:
         """Send on what comes while the gate is open."""
-        plain, follows = self._state.plain, self._outbox.keeps
+        passing = self.gate.passing
+        plain, follows = self._state.plain, self._outbox.keeps or passing is not None
         commands: list[Command] = []
         for request in requests:
             if not follows and plain(request.args):
@@ -186,6 +189,8 @@ class RedisChannel(asyncio.Protocol):
                 continue
             commands.append(command := self._state.follow(request, self.proxy.background))
             self._owed.passed(command)
+            if passing is not None and command.ran:
+                passing.frames.append(Frame(self, command.name, b"", command.ran))
         if requests:
             raw = requests[0].raw if len(requests) == 1 else b"".join([request.raw for request in requests])
             self._outbox.send(raw, commands, self._owed.last_of(commands))
@@ -250,7 +255,7 @@ class RedisChannel(asyncio.Protocol):
             else:
                 back.append(reply.raw)
         if back and self._client is not None:
-            self._client.write(back[0] if len(back) == 1 else b"".join(back))
+            self._late.write(self._client, back, self.gate.passing)
 
     def _step_of(self, reply: Reply) -> RedisFrame | None:
         """Take in one reply; give the frame that it is if it must be held."""

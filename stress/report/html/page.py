@@ -15,6 +15,7 @@ from stress.report.explain.race import CAUSES
 from stress.report.explain.steps import conflicting, said, shown
 from stress.report.explain.story import story
 from stress.report.explain.telling import ASSERTION, telling
+from stress.report.explain.unordered import unordered
 from stress.report.explain.values import UNKNOWN, course
 from stress.report.explain.words import replay_command
 from stress.report.html.rendering import embedded, rendered
@@ -107,6 +108,7 @@ class _Page:
             title=f"{result.scenario.name} on {result.target.name}",
             result=result,
             findings=found,
+            unordered=self._unordered(),
             last=last,
             broken=self._broken(),
             covered=covered(result.verdict.evidence),
@@ -121,17 +123,24 @@ class _Page:
     def _broken(self) -> list[dict[str, Any]]:
         """List each violation of the failing orders once: what is demanded, expected and observed."""
         rows: dict[tuple[str, ...], dict[str, Any]] = {}
-        for finding in self._result.findings:
-            for one in finding.violations:
-                told = {
-                    "invariant": one.invariant,
-                    "means": in_words(one.invariant),
-                    "expected": one.expected,
-                    "observed": one.observed,
-                    "where": _where(finding, one),
-                }
-                rows.setdefault(tuple(told.values()), told)
+        bare = self._result.unordered
+        broken = [(one, _where(finding, one)) for finding in self._result.findings for one in finding.violations]
+        broken += [(one, "") for one in bare.violations] if bare is not None else []
+        for one, where in broken:
+            told = {
+                "invariant": one.invariant,
+                "means": in_words(one.invariant),
+                "expected": one.expected,
+                "observed": one.observed,
+                "where": where,
+            }
+            rows.setdefault(tuple(told.values()), told)
         return list(rows.values())[: self._limits.rows]
+
+    def _unordered(self) -> list[str]:
+        """Tell a race without a schedule; nothing where there is none."""
+        bare = self._result.unordered
+        return unordered(bare, self._folder) if bare is not None else []
 
     def _finding(self, number: int, finding: Finding) -> dict[str, Any]:
         named = telling(finding.trace, finding.violations).pattern
