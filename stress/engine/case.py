@@ -12,6 +12,7 @@ from stress.core.errors import Unavailable
 from stress.core.verdict import judge
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
+from stress.engine.lines import with_lines
 from stress.engine.running import Workers, driven, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Search, expected_of
 from stress.engine.stopwatch import Stopwatch
@@ -77,6 +78,7 @@ class Pair:
         """Search, confirm, judge."""
         covered: list[Covered] = []
         findings: list[Finding] = []
+        seconds: float | None = None
         if self._model is not None:
             covered.append(await self._search_model(self._model))
             findings = _distinct(covered[0])
@@ -91,10 +93,14 @@ class Pair:
                 began.notes += await self._earlier.notes(began.stale, began.evidence.tried, self._model or self._world)
                 findings = [await self._confirm(self._world, one) for one in findings]
                 findings = [await self._beside(one) for one in findings]
+                seconds = self._watch.seconds
+                if not self._unsure:
+                    findings, why = await with_lines(findings, self._world)
+                    began.notes += [why] if why else []
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         self.stale = tuple(order for one in covered for order in one.stale)
-        return self._conclude(covered, findings)
+        return self._conclude(covered, findings, self._watch.seconds if seconds is None else seconds)
 
     @property
     def _world(self) -> World:
@@ -164,7 +170,7 @@ class Pair:
         self._unsure.append(told)
         return finding
 
-    def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
+    def _conclude(self, covered: list[Covered], findings: list[Finding], seconds: float) -> Result:
         world = self._world
         expected = () if self.given else expected_of(world)
         violations = [violation for finding in findings for violation in finding.violations]
@@ -205,7 +211,7 @@ class Pair:
             outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
             notes=tuple(notes + [note for one in covered for note in one.notes]),
             seed=self._limits.seed,
-            seconds=self._watch.seconds,
+            seconds=seconds,
         )
 
 
