@@ -53,8 +53,8 @@ async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Fi
         await looker.close()
     if any(event.lines for finding in found for event in finding.trace.events):
         return found, ""
-    sees = "; ".join(f"{tool.program} sees {tool.sees}" for tool in tools)
-    return found, f"no source lines: {looker.why or f'no stack stood out: {sees}'}"
+    looker.give_up()
+    return found, f"no source lines: {looker.why}"
 
 
 async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:

@@ -22,7 +22,7 @@ from stress.processes.quiescence import descendants
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_PTRACER = 1, 0x59616D61
 _LIBC = ctypes.CDLL(None)
 _CHOSEN_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _BELOW, _LOWEST, _TRIES = 12000, 10000, 100
@@ -58,6 +58,12 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _begin_as_child() -> None:
+    """Let our own debuggers look at this process too, where a kernel allows that to its parents alone (Yama)."""
+    die_with_parent()
+    _LIBC.prctl(_PR_SET_PTRACER, ctypes.c_ulong(os.getppid()))
+
+
 def spawn(
     command: Sequence[str],
     *,
@@ -75,7 +81,7 @@ def spawn(
         stdout=log,
         stderr=log,
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - a single call into libc, no locks taken
+        preexec_fn=_begin_as_child,  # noqa: PLW1509 - calls into libc, no locks taken
     )
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from stress.protocols.gate import Frame
 
 
+_MOST_VAIN = 2
+"""After so many looks in a row in which nothing was seen although a command had come, none is taken any more."""
+
+
 class Looking:
     """Looks at the replicas of a run, after each move of a request at its own."""
 
@@ -30,6 +34,7 @@ class Looking:
             if replica.process is not None
         }
         self._known: set[Frame] = set()
+        self._looker, self._vain = looker, 0
 
     async def begin(self) -> None:
         """See how each replica sleeps while no request is under way."""
@@ -49,6 +54,9 @@ class Looking:
         self._known |= {*fresh}
         if looks is None or not await looks.look():
             return
+        self._vain = self._vain + 1 if fresh and looks.blind else 0
+        if self._vain == _MOST_VAIN:
+            self._looker.give_up()
         parked = Counter(frame.actor for frame in own)
         alone = {frame.actor for frame in fresh} <= {request.actor}
         for frame in fresh:

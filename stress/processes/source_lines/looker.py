@@ -57,6 +57,11 @@ class Looker:
             self.why = "it takes too long"
         return None if self.why else found
 
+    def give_up(self) -> None:
+        """Take no more stacks, as none tells anything."""
+        sees = "; ".join(f"{tool.program} sees {tool.sees}" for tool in self._sessions)
+        self.why = self.why or f"no stack stood out: {sees}"
+
     async def close(self) -> None:
         """End what still runs."""
         for session in self._sessions.values():
@@ -90,6 +95,11 @@ class Looks:
         self._last = found
         self._changed = [one for one in new if self._lines(one)]
         return True
+
+    @property
+    def blind(self) -> bool:
+        """Whether no stack in the code of the service has changed up to now, as where requests are coroutines."""
+        return not self._changed and not self._at_work
 
     def lines(self, who: str, *, alone: bool) -> tuple[str, ...]:
         """Give the own lines of the stack of the thread that is at work for someone; none where no stack stands out.

@@ -104,6 +104,21 @@ async def test_a_request_that_goes_on_in_another_thread_is_followed(tmp_path: Pa
 
 
 @pytest.mark.asyncio
+async def test_who_sees_no_stack_of_the_service_change_is_blind(tmp_path: Path) -> None:
+    """That it stands still, or changes in code of others alone, shows nothing; one that was new once does."""
+    given = Given(
+        tmp_path, {"main": 50, "t1": 0}, {"main": 50, "t1": 0}, {"main": 50, "t1": 31}, {"main": 50, "t1": 31}
+    )
+    looks = Looks(given, 7, ())
+    seen = []
+    for _ in range(4):
+        await looks.look()
+        seen.append(looks.blind)
+        looks.lines("A", alone=True)
+    assert seen == [True, True, False, False]
+
+
+@pytest.mark.asyncio
 async def test_who_has_no_time_left_does_not_look(tmp_path: Path) -> None:
     """Once its seconds are over it says so, and sees nothing."""
     looker = Looker(Sources(Start(command=["python3", "app.py"]), tmp_path), 0.0)
