@@ -311,7 +311,7 @@ def test_the_lines_of_code_stand_in_diagram_and_card(tab: Tab, page: Callable[[R
         "(() => { const one = document.querySelector('.raws input'); one.value = 'shop/app'; "
         "one.dispatchEvent(new Event('input')); })()"
     )
-    assert tab.text(".raws .count") == "1 of 11 events"
+    assert tab.text(".raws .count") == "1 of 10 events"
     assert tab.errors == []
 
 
