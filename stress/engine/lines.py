@@ -7,6 +7,7 @@ leaves lines out.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from stress.core.errors import Unavailable, UsageFault
@@ -39,11 +40,12 @@ async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Fi
         return [*findings], ""
     looker = Looker(Sources(start, world.site.folder), _SECONDS)
     replicas = [one.process.pid for one in world.replicas.values() if one.process is not None]
-    tools = dict.fromkeys(tool for pid in replicas for tool in looker.tools(pid, world.site.ports).values())
+    each = [tools for pid in replicas for tools in looker.tools(pid, world.site.ports).values()]
+    tools = dict.fromkeys(chain.from_iterable(each))
     if not tools:  # it is in a language that nothing here looks into
         return [*findings], ""
-    if missing := [f"{tool.program} is not installed ({tool.get})" for tool in tools if not tool.path]:
-        return [*findings], f"no source lines: {'; '.join(missing)}"
+    missing = "; ".join(f"{tool.program} is not installed ({tool.get})" for tool in tools if not tool.path)
+    looker.why = missing if not any(tool.path for tool in tools) else ""
     found: list[Finding] = []
     try:
         for finding in findings:
@@ -54,7 +56,7 @@ async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Fi
     if any(event.lines for finding in found for event in finding.trace.events):
         return found, ""
     looker.give_up()
-    return found, f"no source lines: {looker.why}"
+    return found, f"no source lines: {missing or looker.why}"
 
 
 async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from stress.processes.child import connected
 from stress.processes.quiescence import descendants
-from stress.processes.source_lines.stacks import Session, Unseen, tool_for
+from stress.processes.source_lines.stacks import COROUTINE, Session, Unseen, tools_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from stress.processes.source_lines.sources import Sources
     from stress.processes.source_lines.stacks import Stack, Tool
@@ -28,16 +28,16 @@ class Looker:
     def __init__(self, sources: Sources, seconds: float) -> None:
         """Look for the lines of these sources."""
         self.sources, self._left, self.why = sources, seconds, ""
-        self._tools: dict[int, Tool | None] = {}
+        self._tools: dict[int, tuple[Tool, ...]] = {}
         self._sessions: dict[Tool, Session] = {}
 
-    def tools(self, pid: int, ports: Collection[int]) -> dict[int, Tool]:
+    def tools(self, pid: int, ports: Collection[int]) -> dict[int, tuple[Tool, ...]]:
         """Give those of a process and its descendants whose stacks can be taken: of several, who uses the ``ports``."""
         family = descendants(pid)
         for one in family:
             if one not in self._tools:
-                self._tools[one] = tool_for(one)
-        found = {one: tool for one in family if (tool := self._tools[one]) is not None}
+                self._tools[one] = tools_for(one)
+        found = {one: tools for one in family if (tools := self._tools[one])}
         using = connected(found, ports) if len(found) > 1 else ()
         return {one: found[one] for one in using} or found
 
@@ -46,10 +46,10 @@ class Looker:
         begun = time.monotonic()
         found: dict[Thread, Stack] = {}
         try:
-            for one, tool in self.tools(pid, ports).items() if not self.why else ():
-                session = self._sessions.setdefault(tool, Session(tool))
-                stacks = await session.stacks(one, max(0.1, min(_LOOK_SECONDS, self._left)))
-                found |= {(one, thread): stack for thread, stack in stacks.items()}
+            for one, tools in self.tools(pid, ports).items() if not self.why else ():
+                for tool in tools:
+                    stacks = await self._stacks(tool, one, begun) if tool.path else {}
+                    found |= {(one, thread): stack for thread, stack in stacks.items()}
         except Unseen as error:
             self.why = self.why or str(error)
         self._left -= time.monotonic() - begun
@@ -57,10 +57,18 @@ class Looker:
             self.why = "it takes too long"
         return None if self.why else found
 
+    async def _stacks(self, tool: Tool, pid: int, begun: float) -> Mapping[str, Stack]:
+        session = self._sessions.setdefault(tool, Session(tool))
+        try:
+            return await session.stacks(pid, max(0.1, min(_LOOK_SECONDS, self._left - time.monotonic() + begun)))
+        except Unseen:
+            if not tool.beside:
+                raise
+            return {}
+
     def give_up(self) -> None:
         """Take no more stacks, as none tells anything."""
-        sees = "; ".join(f"{tool.program} sees {tool.sees}" for tool in self._sessions)
-        self.why = self.why or f"no stack stood out: {sees}"
+        self.why = self.why or f"no stack stood out among {' and '.join(tool.sees for tool in self._sessions)}"
 
     async def close(self) -> None:
         """End what still runs."""
@@ -72,7 +80,8 @@ class Looks:
     """The looks at one replica in one run: which thread is at work for whom.
 
     Only who was let go has run since the last look. So the thread whose stack differs from what it was then, and from
-    what it was at rest, is at work for that one, if it is alone.
+    what it was at rest, is at work for that one, if it is alone. A thread that had nothing to do at rest goes before
+    coroutines, which may wait for what it does.
     """
 
     def __init__(self, looker: Looker, pid: int, ports: Collection[int]) -> None:
@@ -94,6 +103,10 @@ class Looks:
         new = [one for one, stack in found.items() if stack not in (at_rest.get(one), last.get(one))]
         self._last = found
         self._changed = [one for one in new if self._lines(one)]
+        of_its_own = [
+            one for one in self._changed if not one[1].startswith(COROUTINE) and not self._lines(one, at_rest)
+        ]
+        self._changed = of_its_own or self._changed
         return True
 
     @property
@@ -114,6 +127,6 @@ class Looks:
         self._at_work[who] = changed[0]
         return self._lines(changed[0])
 
-    def _lines(self, thread: Thread | None) -> tuple[str, ...]:
-        stack = self._last.get(thread) if thread is not None else None
+    def _lines(self, thread: Thread | None, among: Mapping[Thread, Stack] | None = None) -> tuple[str, ...]:
+        stack = (self._last if among is None else among).get(thread) if thread is not None else None
         return self._looker.sources.lines(stack) if stack is not None else ()

@@ -20,6 +20,8 @@ from stress.processes.child import die_with_parent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+COROUTINE = "coroutine "
+"""How the name of a thread begins that is a coroutine."""
 ANYWHERE = "*/"
 """How a file begins of which no more is known than its package and name."""
 _GRACE_SECONDS = 1.0
@@ -53,7 +55,7 @@ class Tool:
 
     It is started for each look with ``arguments``; or once, and then ``asked`` on its standard input for each look, to
     which the answer ends with ``looked``. Both hold {pid}. ``read`` takes what it prints and gives stacks by thread.
-    ``get`` says where it is from, ``sees`` what of a process it shows.
+    ``get`` says where it is from, ``sees`` what of a process it shows. Where it is ``beside`` another it may fail.
     """
 
     program: str
@@ -62,6 +64,7 @@ class Tool:
     get: str
     sees: str
     asked: str = ""
+    beside: bool = False
 
     @property
     def path(self) -> str:
@@ -179,6 +182,12 @@ def of_py_spy(printed: str) -> dict[str, Stack]:
     }
 
 
+def of_coroutines(printed: str) -> dict[str, Stack]:
+    """Read what our script prints of the coroutines of a process."""
+    found: Mapping[str, list[tuple[str, int]]] = json.loads(printed)
+    return {COROUTINE + one: tuple(Place(*place) for place in stack) for one, stack in found.items()}
+
+
 def of_jstack(printed: str) -> dict[str, Stack]:
     """Read what jstack prints: of a frame it tells the class and the name of the file."""
     found: dict[str, list[Place]] = {}
@@ -204,12 +213,21 @@ def of_gdb(printed: str) -> dict[str, Stack]:
 
 
 _SCRIPT = str(Path(__file__).with_name("goroutines.gdb"))
+_OF_COROUTINES = str(Path(__file__).with_name("coroutines.py"))
 PYTHON = Tool(
     "py-spy",
     ("dump", "--json", "--nonblocking", "--pid", "{pid}"),
     of_py_spy,
     "pip install py-spy",
-    "threads, not coroutines that wait",
+    "threads",
+)
+COROUTINES = Tool(
+    "sh",
+    ("-c", 'exec "$(readlink /proc/{pid}/exe)" -I -S "$0" {pid}', _OF_COROUTINES),
+    of_coroutines,
+    "",
+    "coroutines of CPython 3.11 to 3.13",
+    beside=True,
 )
 JVM = Tool("jstack", ("{pid}",), of_jstack, "it is part of a JDK", "threads of the platform, not virtual ones")
 GO = Tool(
@@ -222,22 +240,22 @@ GO = Tool(
 )
 
 
-def tool_for(pid: int) -> Tool | None:
-    """Give the tool for the language that a process runs; None where it is none of those, or can't be seen."""
+def tools_for(pid: int) -> tuple[Tool, ...]:
+    """Give the tools for the language that a process runs; none where it is none of those, or can't be seen."""
     with suppress(OSError):
         program = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - the text of the link
         mapped = Path(f"/proc/{pid}/maps").read_text(errors="replace")
         if Path(program).name.startswith("python") or "/libpython" in mapped:
-            return PYTHON
+            return (PYTHON, COROUTINES)
         if "/libjvm.so" in mapped:
-            return JVM
+            return (JVM,)
         with open(f"/proc/{pid}/exe", "rb") as file:  # noqa: PTH123 - also where the file was replaced
             head = file.read(64)
             if not head.startswith(_ELF):
-                return None
+                return ()
             file.seek(int.from_bytes(head[_SECTIONS], "little"))
             sections = [file.read(_SECTION_BYTES) for _ in range(int.from_bytes(head[60:62], "little"))]
             names = sections[int.from_bytes(head[62:64], "little")] if sections else b""
             file.seek(int.from_bytes(names[24:32], "little"))
-            return GO if _GO_SECTION in file.read(int.from_bytes(names[32:40], "little")) else None
-    return None
+            return (GO,) if _GO_SECTION in file.read(int.from_bytes(names[32:40], "little")) else ()
+    return ()

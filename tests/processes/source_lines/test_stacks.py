@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stress.processes.source_lines.stacks import PYTHON, Place, Session, Tool, Unseen, of_gdb, of_jstack, tool_for
+from stress.processes.source_lines.stacks import (
+    COROUTINES,
+    PYTHON,
+    Place,
+    Session,
+    Tool,
+    Unseen,
+    of_gdb,
+    of_jstack,
+    tools_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -142,9 +152,9 @@ def test_the_tool_is_chosen_by_the_program_that_runs(sleeper: subprocess.Popen[b
     """Python is known by its name, and nothing is known of a program in C, or of a process that is gone."""
     python = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        assert tool_for(python.pid) is PYTHON
+        assert tools_for(python.pid) == (PYTHON, COROUTINES)
     finally:
         python.communicate(b"\n")
-    assert tool_for(sleeper.pid) is None
-    assert tool_for(python.pid) is None
+    assert tools_for(sleeper.pid) == ()
+    assert tools_for(python.pid) == ()
     assert PYTHON.path == (shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy")))
