@@ -26,7 +26,7 @@ Lines = dict[int, tuple[str, ...]]
 
 _REPLAYS = 2
 """How many replays have to show the same line at a step."""
-_SECONDS = 20.0
+_SECONDS = 30.0
 """How long stacks are taken at most for all races of a case; one takes from 0.05 s (py-spy) to 1 s (gdb)."""
 
 

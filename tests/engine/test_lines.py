@@ -25,8 +25,6 @@ from stress.report.explain.lines import lines_by_event
 if TYPE_CHECKING:
     from stress.report.events import Finding, Result
 
-pytestmark = pytest.mark.unmeasured
-
 HERE = Path(__file__).parent / "lines"
 FASTAPI = Path(__file__).parents[1] / "cases" / "fixed" / "fastapi"
 SCENARIO = Scenario.load(HERE / "scenario.yaml")
@@ -111,6 +109,7 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
 
 
 @pytest.mark.cases
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "needs", "source", "built"),
@@ -138,6 +137,7 @@ async def test_each_step_of_a_service_in_any_language_shows_its_line(
 
 
 @pytest.mark.cases
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_a_coroutine_that_waits_shows_its_line_or_a_note_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

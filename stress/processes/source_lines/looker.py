@@ -23,20 +23,26 @@ Thread = tuple[int, str]
 
 
 class Looker:
-    """Takes stacks for so many ``seconds`` in all. After the first failure it takes none: ``why`` says what it was."""
+    """Takes stacks for so many ``seconds`` in all. After the first failure it takes none: ``why`` says what it was.
+
+    Once a request was seen ``in_threads``, coroutines are not looked at any more.
+    """
 
     def __init__(self, sources: Sources, seconds: float) -> None:
         """Look for the lines of these sources."""
-        self.sources, self._left, self.why = sources, seconds, ""
+        self.sources, self._left, self.why, self.in_threads = sources, seconds, "", False
         self._tools: dict[int, tuple[Tool, ...]] = {}
         self._sessions: dict[Tool, Session] = {}
 
     def tools(self, pid: int, ports: Collection[int]) -> dict[int, tuple[Tool, ...]]:
-        """Give those of a process and its descendants whose stacks can be taken: of several, who uses the ``ports``."""
+        """Give those of a process and its descendants that run a language of the sources, with the tools for it.
+
+        Of several it is those that use the ``ports``.
+        """
         family = descendants(pid)
         for one in family:
             if one not in self._tools:
-                self._tools[one] = tools_for(one)
+                self._tools[one] = tuple(tool for tool in tools_for(one) if self.sources.holds(tool.files))
         found = {one: tools for one in family if (tools := self._tools[one])}
         using = connected(found, ports) if len(found) > 1 else ()
         return {one: found[one] for one in using} or found
@@ -48,7 +54,8 @@ class Looker:
         try:
             for one, tools in self.tools(pid, ports).items() if not self.why else ():
                 for tool in tools:
-                    stacks = await self._stacks(tool, one, begun) if tool.path else {}
+                    left_out = not tool.path or (tool.beside and self.in_threads)
+                    stacks = {} if left_out else await self._stacks(tool, one, begun)
                     found |= {(one, thread): stack for thread, stack in stacks.items()}
         except Unseen as error:
             self.why = self.why or str(error)
@@ -125,6 +132,7 @@ class Looks:
         if len(changed) != 1 or not alone or (known is not None and self._lines(known)):
             return ()
         self._at_work[who] = changed[0]
+        self._looker.in_threads = self._looker.in_threads or not changed[0][1].startswith(COROUTINE)
         return self._lines(changed[0])
 
     def _lines(self, thread: Thread | None, among: Mapping[Thread, Stack] | None = None) -> tuple[str, ...]:

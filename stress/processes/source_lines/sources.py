@@ -8,11 +8,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stress.processes.source_lines.stacks import ANYWHERE
+from stress.processes.source_lines.stacks import ANYWHERE, JVM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from stress.config.target_parts import Start
     from stress.processes.source_lines.stacks import Stack
 
@@ -20,7 +18,6 @@ _OF_LIBRARIES = re.compile(
     r"(^|/)(\.[^/]+|site-packages|dist-packages|node_modules|lib(64)?/python[\d.]+|pkg/mod|go[\d.]*/src|vendor(?=/.*\.go$))/"
 )
 """What stands in a folder of the service and is not its own: installed packages, standard libraries, hidden folders."""
-_OF_THE_JVM = (".java", ".kt", ".scala", ".groovy")
 _MOST_FILES = 20_000
 
 
@@ -57,21 +54,26 @@ class Sources:
     def _of_the_jvm(self) -> dict[str, str]:
         """The names of its files by package and name: a folder for each word of the package, as it is usual."""
         found: dict[str, str] = {}
-        for path, name in {path: name for name, path in reversed(list(self._walked()))}.items():
+        files = ((name, path) for name, path in self._files if name.endswith(JVM.files))
+        for path, name in {path: name for name, path in reversed(list(files))}.items():
             parts = path.split("/")
             for at in range(1, len(parts)):
                 tail = "/".join(parts[at:])
                 found[tail] = "" if tail in found else name  # of several none is known to be meant
         return found
 
-    def _walked(self) -> Iterable[tuple[str, str]]:
-        """Give the name and the path of each source of the JVM."""
-        seen = 0
+    def holds(self, endings: tuple[str, ...]) -> bool:
+        """Tell whether any file of the service has one of these endings."""
+        return any(name.endswith(endings) and not _OF_LIBRARIES.search(name) for name, _ in self._files)
+
+    @cached_property
+    def _files(self) -> list[tuple[str, str]]:
+        """The files of the service by name and path."""
+        found: list[tuple[str, str]] = []
         for root in self._roots:
             for inside, folders, names in os.walk(root):
                 folders[:] = [one for one in folders if not one.startswith(".") and one != "node_modules"]
-                seen += len(names)
-                if seen > _MOST_FILES:
-                    return
-                paths = (f"{inside}/{name}" for name in names if name.endswith(_OF_THE_JVM))
-                yield from ((os.path.relpath(path, root), path) for path in paths)
+                found += [(os.path.relpath(f"{inside}/{name}", root), f"{inside}/{name}") for name in names]
+                if len(found) > _MOST_FILES:
+                    return found
+        return found

@@ -55,7 +55,8 @@ class Tool:
 
     It is started for each look with ``arguments``; or once, and then ``asked`` on its standard input for each look, to
     which the answer ends with ``looked``. Both hold {pid}. ``read`` takes what it prints and gives stacks by thread.
-    ``get`` says where it is from, ``sees`` what of a process it shows. Where it is ``beside`` another it may fail.
+    ``get`` says where it is from, ``sees`` what of a process it shows, ``files`` are the endings of its language. It may
+    fail where it is ``beside`` another.
     """
 
     program: str
@@ -63,6 +64,7 @@ class Tool:
     read: Callable[[str], dict[str, Stack]]
     get: str
     sees: str
+    files: tuple[str, ...]
     asked: str = ""
     beside: bool = False
 
@@ -220,6 +222,7 @@ PYTHON = Tool(
     of_py_spy,
     "pip install py-spy",
     "threads",
+    (".py",),
 )
 COROUTINES = Tool(
     "sh",
@@ -227,15 +230,24 @@ COROUTINES = Tool(
     of_coroutines,
     "",
     "coroutines of CPython 3.11 to 3.13",
+    (".py",),
     beside=True,
 )
-JVM = Tool("jstack", ("{pid}",), of_jstack, "it is part of a JDK", "threads of the platform, not virtual ones")
+JVM = Tool(
+    "jstack",
+    ("{pid}",),
+    of_jstack,
+    "it is part of a JDK",
+    "threads of the platform, not virtual ones",
+    (".java", ".kt", ".scala", ".groovy"),
+)
 GO = Tool(
     "gdb",
     ("-nx", "-q", "-iex", "set auto-load off", "-iex", "set confirm off"),
     of_gdb,
     "install gdb",
     "goroutines that wait, of a build that keeps its symbols and the paths of its files",
+    (".go",),
     f"attach {{pid}}\nsource {_SCRIPT}\ndetach\necho {_DONE}\\n",
 )
 

@@ -55,6 +55,12 @@ def test_a_class_is_found_by_its_package(service: Path) -> None:
     assert sources.lines(stack) == ("src/com/acme/Orders.java:1", "src/com/acme/Orders.java:4")
 
 
+def test_languages_are_known_by_the_files_of_the_service(service: Path) -> None:
+    """What stands in libraries alone is no language of the service."""
+    sources = Sources(Start(command=["python3", "app.py"]), service)
+    assert [sources.holds((ending,)) for ending in (".py", ".kt", ".go", ".js")] == [True, True, False, False]
+
+
 def test_what_the_target_names_is_its_own_too(service: Path) -> None:
     """Files beside one that the command or `start.sources` names belong to it, wherever they are."""
     folder = service / "shop"

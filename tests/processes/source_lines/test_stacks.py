@@ -53,7 +53,7 @@ def sleeper() -> Generator[subprocess.Popen[bytes], None, None]:
 
 def shell(text: str, asked: str = "") -> Session:
     """Give a session of a tool that is a line of shell; it shows nothing."""
-    return Session(Tool("sh", ("-c", text), lambda _: {}, "", "", asked))
+    return Session(Tool("sh", ("-c", text), lambda _: {}, "", "", (), asked))
 
 
 def state(pid: int) -> str:
@@ -138,7 +138,7 @@ async def test_a_tool_that_goes_on_is_asked_again_until_it_is_closed(sleeper: su
         seen.append(printed)
         return {"1": (Place("main.go", 1),)}
 
-    session = Session(Tool("sh", (), read, "", "", "echo $$ {pid}; echo looked"))
+    session = Session(Tool("sh", (), read, "", "", (), "echo $$ {pid}; echo looked"))
     first, second = [await session.stacks(sleeper.pid, 10.0) for _ in range(2)]
     await session.close()
     assert first == second == {"1": (Place(str(Path.cwd() / "main.go"), 1),)}
