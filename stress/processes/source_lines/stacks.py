@@ -55,8 +55,8 @@ class Tool:
 
     It is started for each look with ``arguments``; or once, and then ``asked`` on its standard input for each look, to
     which the answer ends with ``looked``. Both hold {pid}. ``read`` takes what it prints and gives stacks by thread.
-    ``get`` says where it is from, ``sees`` what of a process it shows, ``files`` are the endings of its language. It may
-    fail where it is ``beside`` another.
+    ``get`` says where it is from, ``sees`` what of a process it shows, ``files`` are the endings of its language. One
+    that is ``beside`` another may fail.
     """
 
     program: str
