@@ -264,6 +264,9 @@ def test_a_line_tells_steps_apart() -> None:
         return list(lines_by_event(hand_made(events).with_lines(dict(enumerate(lines)))).values())
 
     assert told(("store.py:9", "a/app.py:31"), ("store.py:9", "a/app.py:33")) == ["app.py:31", "app.py:33"]
+    blocked = [*events[:2], Event(2, Kind.BLOCKED, "B", "blocked", lines=("app.py:40",))]
+    lines = {0: ("store.py:9", "app.py:31"), 1: ("store.py:9", "app.py:33"), 2: ("app.py:40",)}
+    assert lines_by_event(hand_made(blocked).with_lines(lines)) == {0: "app.py:31", 1: "app.py:33", 2: "app.py:40"}
     assert told(("store.py:9", "app.py:31"), ("store.py:9", "app.py:31")) == ["store.py:9", "store.py:9"]
     assert told(("store.py:9", "app.py:31"), ("store.py:9",)) == ["store.py:9", "store.py:9"]
     assert told(("store.py:9", "app.py:31"), ("other.py:9", "app.py:31")) == ["store.py:9", "other.py:9"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stress.core.trace import Kind
 from stress.report.explain.steps import shown
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ def lines_by_event(trace: Trace) -> dict[int, str]:
     That is the innermost of the service's own code, but for a helper through which all steps go alike: it tells
     nothing, so then it is who called it. A file is called by its name alone where no other has that.
     """
-    stacks = {event.index: event.lines for event in shown(trace) if event.lines}
+    known = [event for event in shown(trace) if event.lines]
+    stacks = {event.index: event.lines for event in known if event.kind is Kind.STEP}
     while len(set(stacks.values())) > 1 and _alike(list(stacks.values())):
         stacks = {index: lines[1:] for index, lines in stacks.items()}
-    first = {index: lines[0] for index, lines in stacks.items()}
+    first = {event.index: stacks.get(event.index, event.lines)[0] for event in known}
     files = {line.rpartition(":")[0] for line in first.values()}
     names = [file.rpartition("/")[2] for file in files]
     return {index: line if names.count(_name(line)) > 1 else _last(line) for index, line in first.items()}
