@@ -63,7 +63,8 @@ class Pair:
     ) -> None:
         """Take the worlds, the wire entered, and what may be spent on both together, the requests before it included.
 
-        Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
+        Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end. For
+        ``looked`` seconds lines of code were looked for.
         """
         self.given: Sequence[Explorer] = ()
         self._earlier = earlier
@@ -73,12 +74,12 @@ class Pair:
         self._kept = _KEPT_SHARE * limits.seconds
         self._modelled: set[tuple[Move, ...]] = set()
         self._unsure: list[str] = []
+        self.looked = 0.0
 
     async def result(self) -> Result:
         """Search, confirm, judge."""
         covered: list[Covered] = []
         findings: list[Finding] = []
-        seconds: float | None = None
         if self._model is not None:
             covered.append(await self._search_model(self._model))
             findings = _distinct(covered[0])
@@ -93,14 +94,12 @@ class Pair:
                 began.notes += await self._earlier.notes(began.stale, began.evidence.tried, self._model or self._world)
                 findings = [await self._confirm(self._world, one) for one in findings]
                 findings = [await self._beside(one) for one in findings]
-                seconds = self._watch.seconds
-                if not self._unsure:
-                    findings, why = await with_lines(findings, self._world)
-                    began.notes += [why] if why else []
+                findings, why = await self._with_lines(findings) if not self._unsure else (findings, "")
+                began.notes += [why] if why else []
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         self.stale = tuple(order for one in covered for order in one.stale)
-        return self._conclude(covered, findings, self._watch.seconds if seconds is None else seconds)
+        return self._conclude(covered, findings)
 
     @property
     def _world(self) -> World:
@@ -170,7 +169,15 @@ class Pair:
         self._unsure.append(told)
         return finding
 
-    def _conclude(self, covered: list[Covered], findings: list[Finding], seconds: float) -> Result:
+    async def _with_lines(self, findings: list[Finding]) -> tuple[list[Finding], str]:
+        """Look for the lines of code of what was found, which no budget pays for; give why there are none."""
+        begun = self._watch.seconds
+        try:
+            return await with_lines(findings, self._world)
+        finally:
+            self.looked = self._watch.seconds - begun
+
+    def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
         world = self._world
         expected = () if self.given else expected_of(world)
         violations = [violation for finding in findings for violation in finding.violations]
@@ -211,7 +218,7 @@ class Pair:
             outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
             notes=tuple(notes + [note for one in covered for note in one.notes]),
             seed=self._limits.seed,
-            seconds=seconds,
+            seconds=self._watch.seconds - self.looked,
         )
 
 

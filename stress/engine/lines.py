@@ -71,8 +71,10 @@ async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:
             return {}
         finally:
             world.looker = None
-        if looker.why or trace.fault or trace.signature != finding.trace.signature:
-            return {}
-        seen = {event.index: event.lines for event in trace.events if event.lines}
+        if trace.fault or trace.signature != finding.trace.signature:
+            looker.why = looker.why or "a replay in which stacks were taken went otherwise"
+        seen = {event.index: event.lines for event in trace.events if event.lines and not looker.why}
         agreed = seen if agreed is None else {at: lines for at, lines in seen.items() if agreed.get(at) == lines}
+        if not agreed:
+            break
     return agreed or {}
