@@ -19,7 +19,7 @@ from stress.engine.limits import Limits
 from stress.engine.lines import with_lines
 from stress.engine.running import run
 from stress.executors.live.executor import WireWorld
-from stress.processes.source_lines import looker, stacks
+from stress.processes.source_lines import stacks
 from stress.report.explain.lines import lines_by_event
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
         bare = dataclasses.replace(finding, trace=finding.trace.with_lines({}))
         slow = dataclasses.replace(stacks.PYTHON, program="sleep", arguments=("60",))
         monkeypatch.setattr(stacks, "PYTHON", slow)
-        monkeypatch.setattr(looker, "_LOOK_SECONDS", 0.2)
+        monkeypatch.setattr(stacks, "_LOOK_SECONDS", 0.2)
         hangs = await with_lines([bare], world)
         monkeypatch.setattr(stacks, "PYTHON", dataclasses.replace(slow, program="no-such-program"))
         missing = await with_lines([bare], world)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from stress.processes.source_lines.sources import Sources
     from stress.processes.source_lines.stacks import Stack, Tool
 
-_LOOK_SECONDS = 5.0
-"""How long one look may take."""
-
 Thread = tuple[int, str]
 """A process, and what its tool calls a thread of it."""
 
@@ -65,9 +62,10 @@ class Looker:
         return None if self.why else found
 
     async def _stacks(self, tool: Tool, pid: int, begun: float) -> Mapping[str, Stack]:
+        within = min(tool.within(first=tool not in self._sessions), self._left - time.monotonic() + begun)
         session = self._sessions.setdefault(tool, Session(tool))
         try:
-            return await session.stacks(pid, max(0.1, min(_LOOK_SECONDS, self._left - time.monotonic() + begun)))
+            return await session.stacks(pid, max(0.1, within))
         except Unseen:
             if not tool.beside:
                 raise
