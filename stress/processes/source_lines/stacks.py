@@ -57,7 +57,7 @@ class Tool:
     It is started for each look with ``arguments``; or once, and then ``asked`` on its standard input for each look, to
     which the answer ends with ``looked``. Both hold {pid}, the arguments {exe}. ``read`` takes what it prints and gives
     stacks by thread. ``get`` says where it is from, ``sees`` what of a process it shows, ``files`` are the endings of
-    its language. One that is ``beside`` another may fail.
+    its language. One that is ``beside`` another may fail; one that is ``quick`` takes a tenth of a second.
     """
 
     program: str
@@ -68,6 +68,7 @@ class Tool:
     files: tuple[str, ...]
     asked: str = ""
     beside: bool = False
+    quick: bool = False
 
     def within(self, *, first: bool) -> float:
         """Give how many seconds a look may take; in the ``first`` a debugger reads the whole program."""
@@ -229,6 +230,7 @@ PYTHON = Tool(
     "pip install py-spy",
     "threads",
     (".py",),
+    quick=True,
 )
 COROUTINES = Tool(
     "sh",
@@ -238,6 +240,7 @@ COROUTINES = Tool(
     "coroutines of CPython 3.11 to 3.13",
     (".py",),
     beside=True,
+    quick=True,
 )
 JVM = Tool(
     "jstack",

@@ -104,6 +104,17 @@ async def test_a_request_that_goes_on_in_another_thread_is_followed(tmp_path: Pa
 
 
 @pytest.mark.asyncio
+async def test_a_thread_goes_before_coroutines_that_may_wait_for_it(tmp_path: Path) -> None:
+    """That is one which had nothing to do at rest; where another has changed beside a coroutine nothing is known."""
+    looks = await looked(tmp_path, {"t1": 0, "coroutine 1": IDLE}, {"t1": 31, "coroutine 1": 60})
+    assert looks.lines("A", alone=True) == ("app.py:31",)
+    looks = await looked(tmp_path, {"t1": IDLE, "coroutine 1": IDLE}, {"t1": 31, "coroutine 1": 60})
+    assert looks.lines("A", alone=True) == ()
+    looks = await looked(tmp_path, {"t1": IDLE, "coroutine 1": IDLE}, {"t1": IDLE, "coroutine 1": 60})
+    assert looks.lines("A", alone=True) == ("app.py:60",)
+
+
+@pytest.mark.asyncio
 async def test_who_sees_no_stack_of_the_service_change_is_blind(tmp_path: Path) -> None:
     """That it stands still, or changes in code of others alone, shows nothing; one that was new once does."""
     given = Given(
