@@ -32,9 +32,15 @@ class Place(NamedTuple):
     value: str
 
     @property
+    def name(self) -> str:
+        """The innermost name that leads to it, in words with a line between them."""
+        name = next((key for key in reversed(self.path) if isinstance(key, str)), "")
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+
+    @property
     def told(self) -> str:
-        """The place for people: ``body order.id``, ``header Idempotency-Key``."""
-        return " ".join([self.part, ".".join(map(str, self.path))]).strip()
+        """The place for people: ``body order.id``, ``header Idempotency-Key``, ``path nightly-7``."""
+        return " ".join([self.part, ".".join(map(str, self.path if self.part == "body" else self.path[-1:]))]).strip()
 
     @property
     def fresh(self) -> str:
@@ -53,27 +59,21 @@ def places(sample: Sample, secret: frozenset[str] = frozenset()) -> list[Place]:
     Those of headers that are ``secret`` are left out.
     """
     segments = sample.path.split("/")
-    found = [Place("path", (at,), text) for at, text in enumerate(segments) if at > 1 and text]
-    found += [Place("query", (at,), value) for at, (_, value) in enumerate(sample.query)]
+    found = [Place("path", (at, text), text) for at, text in enumerate(segments) if at > 1 and text]
+    found += [Place("query", (at, name), value) for at, (name, value) in enumerate(sample.query)]
     named = (one for one in sample.headers.items() if one[0].lower() not in _PLAIN and one[0] not in secret)
     found += [Place("header", (name,), value) for name, value in named]
     found += [Place("body", path, text) for path, text in _in_body(sample)]
-    likely = [one for one in found if one.value and _NAMES.search(_name(sample, one)) is not None]
-    return [*likely, *(one for one in found if one.value and one not in likely)]
-
-
-def _name(sample: Sample, place: Place) -> str:
-    """Give what a place is called, in words with a line between them."""
-    of_query = sample.query[int(place.path[0])][0] if place.part == "query" else ""
-    name = of_query or next((key for key in reversed(place.path) if isinstance(key, str)), "")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    found = [one for one in found if one.value]
+    return sorted(found, key=lambda one: _NAMES.search(one.name) is None)
 
 
 def _in_body(sample: Sample) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if sample.body is None:
         return
     if sample.content_type.endswith("form-urlencoded"):
-        yield from (((at,), value) for at, (_, value) in enumerate(parse_qsl(sample.body, keep_blank_values=True)))
+        pairs = parse_qsl(sample.body, keep_blank_values=True)
+        yield from (((at, name), value) for at, (name, value) in enumerate(pairs))
         return
     try:
         whole = json.loads(sample.body)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _TIMES, _ROUNDS, _MOST_PLACES = 3, 3, 30
 """How often a request is sent in a round, how many rounds there are, and how many places of values are tried."""
-_GOOD = range(200, 400)
+_GOOD, _OWN_FAULT = range(200, 400), range(400, 500)
 _MOST_LETTERS = 200
 _INSTEAD, _OF_COUNTS = "same_answer", ("distinct_counts", "linearizable_hits")
 _BODILESS = ("GET", "HEAD", "DELETE")
@@ -104,7 +104,13 @@ class Proposer:
             trial = Trial(self._launch, listeners, given)
             stack.push_async_callback(trial.close)
             await trial.begin()
-            return await trial.read(send(trial.url, self._sample, new_fresh(), given))
+            return await trial.read(self._accepted(trial.url, given))
+
+    async def _accepted(self, url: str, given: Mapping[str, str]) -> None:
+        """Send the sample; who fails may only miss its store, which is said elsewhere."""
+        reply = await send(url, self._sample, new_fresh(), given)
+        if reply.status in _OWN_FAULT:
+            self._refused(reply, [])
 
     async def _api_server(self, stack: AsyncExitStack) -> dict[str, str]:
         """Start an API server, and give the values by which the service reaches it."""

@@ -175,13 +175,7 @@ class _Finder:
             return {}
         rows = [[dict(_leaves(one, "")) for one in row] for row in objects]
         common = [path for path in rows[0][0] if all(path in leaves for row in rows for leaves in row)]
-        where = [
-            (path, word)
-            for path in common
-            for word in ("{fingerprint}", "{fresh}")
-            if not path.startswith("metadata.name")
-            and all(self._named[at].get(str(leaves[path])) == word for at, row in enumerate(rows) for leaves in row)
-        ]
+        where = [(path, word) for path in common if (word := self._placed(path, rows)) is not None]
         records: dict[str, object] = {"kubernetes": resource[0]}
         if where:
             records["where"] = dict(where[:1])
@@ -192,6 +186,13 @@ class _Finder:
                 found["hits"] = {"kubernetes": path}
                 break
         return found
+
+    def _placed(self, path: str, rows: Sequence[Sequence[Mapping[str, object]]]) -> str | None:
+        """Give what stands at a path of all objects, where that holds what the request is about."""
+        texts = {self._alike(at, (str(leaves[path]),))[0] for at, row in enumerate(rows) for leaves in row}
+        word = next(iter(texts))
+        named = "{fresh}" in word or "{fingerprint}" in word
+        return word if len(texts) == 1 and named and not path.startswith("metadata.name") else None
 
 
 def _leaves(value: object, before: str) -> Iterator[tuple[str, object]]:

@@ -59,8 +59,8 @@ _MOST_FILES, _MOST_BYTES, _MOST_NAMES = 300, 200_000, 40
 _ADDRESS = re.compile(r"(redis://)?(localhost|127\.0\.0\.1):6379(/\d+)?")
 _NOT_LOOKED_AT = frozenset({"node_modules", "vendor", "target", "build", "dist", "__pycache__", "venv"})
 _READY = ("/ready", "/readyz", "/health", "/healthz")
-_WITHIN, _ELSEWHERE, _MET_SECONDS, _LOOK_SECONDS = 15.0, 2.0, 1.0, 0.02
-"""How long it may take to listen at all, after it listens elsewhere, and to connect after an answer."""
+_WITHIN, _ELSEWHERE, _MORE_SECONDS, _MET_SECONDS, _LOOK_SECONDS = 15.0, 2.0, 0.1, 1.0, 0.02
+"""How long it may take to listen at all, after it listens elsewhere, on more ports, and to connect after an answer."""
 
 
 @dataclass
@@ -259,20 +259,21 @@ class Trial:
         finally:
             os.close(handle)
         self._replica = Replica(1, "", process, log=Path(name))
-        deadline = time.monotonic() + _WITHIN
-        while not (there := [port for port in self._ports if port in ports(process.pid)]):
+        deadline, elsewhere = time.monotonic() + _WITHIN, set[int]()
+        while not (there := [port for port in self._ports if port in (listening := ports(process.pid))]):
             if self._replica.death:
-                raise Unavailable(
-                    f"the service {self._replica.death.partition(' ')[2].partition(' ')[2]} before it listened"
-                    f"{self._printed()}",
-                    "run its command by hand; --env NAME={redis_url} tells it where its Redis is",
-                )
-            elsewhere = sorted(ports(process.pid))
-            if time.monotonic() > deadline or (elsewhere and time.monotonic() > deadline - _WITHIN + _ELSEWHERE):
-                seen = f"it listens on port {elsewhere[0]}" if elsewhere else f"it listens on no port{self._printed()}"
-                raise NotTold("port", f"which variable tells the service its port is not known: {seen}")
+                how = self._replica.death.partition("died ")[2]
+                message = f"the service died {how} before it listened{self._printed()}"
+                remedy = "run its command by hand; --env NAME={redis_url} tells it where its Redis is"
+                raise Unavailable(message, remedy)
+            if listening and not elsewhere:  # such as for metrics: the port that is asked for may come a little later
+                elsewhere, deadline = listening, time.monotonic() + _ELSEWHERE
+            if time.monotonic() > deadline:
+                seen = f"port {min(elsewhere)}" if elsewhere else f"no port{self._printed()}"
+                raise NotTold("port", f"which variable tells the service its port is not known: it listens on {seen}")
             await asyncio.sleep(_LOOK_SECONDS)
-        self._port = next(port for port in self._ports if port in there)
+        await asyncio.sleep(_MORE_SECONDS)
+        self._port = next(port for port in self._ports if port in ports(process.pid) | {there[0]})
         self.url = f"http://127.0.0.1:{self._port}"
 
     def _printed(self) -> str:

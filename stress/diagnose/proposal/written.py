@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _PLAIN = re.compile(r"[A-Za-z_/.][\w./-]*( [\w./-]+)*|-{1,2}[a-z][\w-]*")
+_SENTENCE = re.compile(rf"{_PLAIN.pattern}|[A-Za-z][^:#]*[^:#\s]")
 _BLOCKS = ("start", "request", "answers", "observe")
 """Keys of which each part has a line."""
 
@@ -35,13 +36,14 @@ def flow(value: object, *, top: bool = False) -> str:
         return "{" + ", ".join(f"{flow(key)}: {flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(flow, value)) + "]"
-    if isinstance(value, str):
-        return value if _plain(value, top=top) else json.dumps(value, ensure_ascii=False)
-    return json.dumps(value)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _plain(value, top=top):
+        return value
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in json.dumps(value, ensure_ascii=False))
 
 
 def _plain(text: str, *, top: bool) -> bool:
     """Tell whether a text needs no quotes; a sentence needs none where it stands alone."""
-    if top and re.fullmatch(r"[A-Za-z][^:#\n]*[^:#\s]", text):
-        return True
-    return _PLAIN.fullmatch(text) is not None and yaml.safe_load(text) == text
+    pattern = _SENTENCE if top else _PLAIN
+    return text.isprintable() and pattern.fullmatch(text) is not None and yaml.safe_load(text) == text
