@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stress.diagnose.proposal.propose import Proposal
     from stress.diagnose.proposal.variables import Launch
 
+_ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 _NAME_ONLY = re.compile(r"[A-Za-z_]\w*")
 _IN_SHELL = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 
@@ -86,7 +87,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if sample.host and sample.host not in ("localhost", "127.0.0.1", "[::1]", "::1"):
         click.echo(f"nothing is sent to {clean(sample.host)}: the service is started here")
     sample, exports = _without_secrets(sample, service)
+    while own and _ASSIGNED.match(own[0]) is not None:  # as a shell takes them: PORT=3000 node server.js
+        variables = (*variables, own.pop(0))
     launch = Launch(own, dict(map(_variable, variables)))
+    exports += _kept_apart(launch)
+    _tell_of_secrets(sample)
     proposal = _proposed(service, launch, sample, list(setup) if kubernetes else None)
     if not _write(proposal, force=force):
         return USAGE
@@ -164,12 +169,16 @@ def _without_secrets(sample: Sample, service: str) -> tuple[Sample, list[str]]:
     """Put `{env.NAME}` where credentials stand in headers, and set these variables for this process."""
     from dataclasses import replace
 
+    from stress.config.placeholders import not_set
+
     headers, names = dict(sample.headers), []
     for header, value in sample.headers.items():
         if not is_secret_name(header):
             continue
         if "$" in value:  # a variable that no shell has put in
             headers[header] = _IN_SHELL.sub(r"{env.\1}", value)
+            if missing := not_set(headers[header]):
+                raise click.BadParameter(f"{header}: the variable {missing[0]} is not set", param_hint="--request")
             continue
         variable = re.sub(r"\W+", "_", f"{service}_{header}").upper()
         os.environ[variable] = value
@@ -177,6 +186,25 @@ def _without_secrets(sample: Sample, service: str) -> tuple[Sample, list[str]]:
         headers[header] = f"{{env.{variable}}}"
         names.append(variable)
     return replace(sample, headers=headers), names
+
+
+def _kept_apart(launch: Launch) -> list[str]:
+    """Do the same with variables of the service that are credentials."""
+    secret = [name for name, text in launch.env.items() if is_secret_name(name) and "{" not in text]
+    for name in secret:
+        os.environ[name] = launch.env[name]
+        name_secrets([launch.env[name]])
+        launch.env[name] = f"{{env.{name}}}"
+    return secret
+
+
+def _tell_of_secrets(sample: Sample) -> None:
+    """Say which credentials will stand in a file as they are: there is no other way to send them."""
+    from stress.diagnose.proposal.places import places
+
+    for place in places(sample):
+        if place.part in ("body", "query") and is_secret_name(place.name):
+            click.echo(f"a credential will stand in a file as it is: {clean(place.told)}")
 
 
 def _proposed(service: str, launch: Launch, sample: Sample, setup: list[str] | None) -> Proposal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from stress.cli.init import _write
 from stress.diagnose.proposal.propose import Proposal
 
 SERVICES = Path(__file__).parent.parent / "diagnose" / "proposal" / "services"
-PAGE = Path(__file__).parent.parent.parent / "docs" / "init.md"
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "init.md").read_text()
 ORDER = (
     "curl -X POST http://localhost:8000/v3/orders -H 'Content-Type: application/json' "
     """-H 'Authorization: Bearer not-4-everyone' -d '{"ref": "ORD-7", "amount": 3}'"""
@@ -157,6 +158,11 @@ def test_what_is_missing_is_a_fault_of_the_call_where_nobody_can_be_asked(
 
 
 UNKNOWN = "which variable tells the service"
+STORELESS = """\
+import os
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), SimpleHTTPRequestHandler).serve_forever()
+"""
 
 
 @pytest.mark.parametrize(
@@ -174,7 +180,7 @@ UNKNOWN = "which variable tells the service"
             f"{UNKNOWN} its port is not known: it listens on port ",
         ),
         (
-            "from http.server import *; import os; at = '', int(os.environ['PORT'])\nHTTPServer(at, SimpleHTTPRequestHandler).serve_forever()",
+            STORELESS,
             64,
             f"{UNKNOWN} where its Redis is, is not known: it connected to nothing",
         ),
@@ -237,14 +243,6 @@ TO_THE_END = {
         "orders.py",
         (('MODE == "claims"', 'MODE == "racy"'),),
     ),
-    "fastapi": Service(
-        ("uvicorn",),
-        (),
-        ("uvicorn", "app:app"),
-        ("--path", "/pay", "--data", '{"idempotencyKey": "k-1", "cents": 300}'),
-        "app.py",
-        (("await store.get(key)\n    made", "None\n    made"), ("nx=False", "nx=True")),
-    ),
     "node": Service(
         ("node",),
         (),
@@ -300,6 +298,31 @@ def test_five_commands_lead_to_a_race_and_to_its_fix(language: str, tmp_path: Pa
     code, told = _stress(folder, "replay", order)
     assert (code, told[:5]) == (0, "FIXED"), told
     code, told = _stress(folder, "run", "--target", f"{language}.yaml")
+    assert (code, " holds " in told) == (0, True), told
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
+    """A service with FastAPI: the race, its replay, the fix, the order that is kept, and what holds then."""
+    if shutil.which("uvicorn", path=_path()) is None:
+        pytest.skip("uvicorn not installed")
+    folder = tmp_path / "payments"
+    shutil.copytree(SERVICES / "fastapi", folder)
+    init, again, fixed, keep, run = (
+        shlex.split(line)[1:] for line in re.findall("^    (stress-gateway .*)$", PAGE, re.MULTILINE)
+    )
+    assert _stress(folder, *init)[0] == 1
+    assert _stress(folder, *again) == (1, "STILL FAILING 10/10\n")
+    text = (folder / "app.py").read_text()
+    for racy, right in (("await store.get(key)\n    made", "None\n    made"), ("nx=False", "nx=True")):
+        assert racy in text
+        text = text.replace(racy, right)
+    (folder / "app.py").write_text(text)
+    code, told = _stress(folder, *fixed)
+    assert (code, told[:5]) == (0, "FIXED"), told
+    assert _stress(folder, *keep)[0] == 0
+    code, told = _stress(folder, *run)
     assert (code, " holds " in told) == (0, True), told
 
 

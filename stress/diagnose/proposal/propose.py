@@ -22,7 +22,7 @@ from stress.diagnose.proposal.curl import Unread
 from stress.diagnose.proposal.judged import answers_of
 from stress.diagnose.proposal.places import places, put
 from stress.diagnose.proposal.state import kept
-from stress.diagnose.proposal.variables import Listeners, Trial, told_by_the_command
+from stress.diagnose.proposal.variables import Listeners, Trial, told_by_the_call
 from stress.diagnose.proposal.written import document
 from stress.diagnose.trial import background
 from stress.executors.asked import new_fresh
@@ -81,7 +81,7 @@ class Proposer:
             Unavailable: when it does not start.
 
         """
-        told_by_the_command(self._launch, self._sample.port)
+        told_by_the_call(self._launch, self._sample.port)
         if self._kubernetes:
             self._launch.env.setdefault("KUBECONFIG", "{kubeconfig}")
         self._launch = await self._tried()
@@ -93,10 +93,9 @@ class Proposer:
     async def _tried(self) -> Launch:
         """Start it once, to see which variables it reads."""
         async with AsyncExitStack() as stack:
-            listeners, given = None, dict[str, str]()
-            if self._kubernetes:
-                given = await self._api_server(stack)
-            else:
+            listeners = None
+            given = await self._api_server(stack) if self._kubernetes else {}
+            if "redis" in self._stores:
                 valkey = await Valkey.beside_others()
                 stack.callback(valkey.close)
                 listeners = Listeners(valkey.port)
@@ -111,6 +110,12 @@ class Proposer:
         reply = await send(url, self._sample, new_fresh(), given)
         if reply.status in _OWN_FAULT:
             self._refused(reply, [])
+
+    @property
+    def _stores(self) -> dict[str, Any]:
+        """The stores it uses: a Redis beside the Kubernetes API where it is told of one."""
+        redis = not self._kubernetes or self._launch.holds("redis_url", "redis_host", "redis_port")
+        return {**({"redis": {}} if redis else {}), **({"kubernetes": {}} if self._kubernetes else {})}
 
     async def _api_server(self, stack: AsyncExitStack) -> dict[str, str]:
         """Start an API server, and give the values by which the service reaches it."""
@@ -130,7 +135,7 @@ class Proposer:
         if self._launch.ready:
             start["ready"] = {"path": self._launch.ready}
         keys: dict[str, Any] = {"name": self._name, "start": start}
-        keys["stores"] = {"kubernetes": {}} if self._kubernetes else {"redis": {}}
+        keys["stores"] = self._stores
         return {**keys, "setup": list(self._setup)} if self._setup else keys
 
     async def _learned(self, temporary: Path) -> Proposal:

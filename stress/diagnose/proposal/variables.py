@@ -77,13 +77,20 @@ class Launch:
         return any(f"{{{name}}}" in text for text in (*self.command, *self.env.values()) for name in names)
 
 
-def told_by_the_command(launch: Launch, port: int) -> None:
-    """Put placeholders where words of the command name the port of the sample request, or a Redis at its usual port."""
-    words = launch.command
-    for at, word in enumerate(words[1:], start=1):
-        if not launch.holds("port") and port:
-            words[at] = re.sub(rf"(?<!\d){port}(?!\d)", "{port}", word)
-        words[at] = _ADDRESS.sub(lambda one: "{redis_url}" if one[1] else "{redis_host}:{redis_port}", words[at])
+def told_by_the_call(launch: Launch, port: int) -> None:
+    """Put placeholders where words of the command, or variables, name the sample's port or a Redis at its usual one."""
+    named = launch.holds("port") or not port
+
+    def told(text: str) -> str:
+        text = text if named else re.sub(rf"(?<!\d){port}(?!\d)", "{port}", text)
+        return _redis_told(text)
+
+    launch.command[1:] = map(told, launch.command[1:])
+    launch.env = {name: told(text) for name, text in launch.env.items()}
+
+
+def _redis_told(text: str) -> str:
+    return _ADDRESS.sub(lambda one: "{redis_url}" if one[1] else "{redis_host}:{redis_port}", text)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -170,6 +177,7 @@ class Guess:
             own = [one for one in named if _STORE.fullmatch(one)]
             texts = {one: _store_of(one) for one in _wanted(_USUAL_STORES, own)}
             self.stores = {one: text for one, text in texts.items() if text}
+            self.stores |= {one: _redis_told(text) for one, text in os.environ.items() if _ADDRESS.search(text)}
         self.hosts = {one for one in (*named, "REDIS_HOST", "SPRING_DATA_REDIS_HOST") if one.endswith("_HOST")}
 
     def host_of(self, name: str) -> str:
@@ -236,7 +244,8 @@ class Trial:
         words = [filled(from_environment(text), values) for text in self._launch.command]
         self._ports = {int(values["port"]): ""}
         for name, text in self._guess.ports.items():
-            port = free_port()
+            while (port := free_port()) in self._ports:
+                pass
             self._ports[port] = name
             texts.append(("env", name, filled(text, {"port": str(port)})))
         for name, text in self._guess.stores.items():
