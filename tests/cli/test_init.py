@@ -265,10 +265,7 @@ TO_THE_END = {
         (sys.executable, "jobs.py"),
         ("--kubernetes", "--request", "curl -X PUT localhost/jobs/nightly-7"),
         "jobs.py",
-        (
-            ('f"job-{uuid.uuid4()}"', 'f"job-{job}"'),
-            ("if known:", "if not known and claimed(job):\n            name = job\n        elif known:"),
-        ),
+        (('f"job-{uuid.uuid4()}"', 'f"job-{job}"'),),
     ),
 }
 

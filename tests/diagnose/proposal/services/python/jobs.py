@@ -20,9 +20,8 @@ MAPS = "/api/v1/namespaces/default/configmaps"
 
 def api(method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
     """Ask the API server."""
-    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
     link = HTTPConnection(SERVER.hostname or "", SERVER.port)
-    link.request(method, path, None if body is None else json.dumps(body), {"Content-Type": kind})
+    link.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
     found = json.loads(link.getresponse().read())
     link.close()
     return found
@@ -37,12 +36,10 @@ class Handler(BaseHTTPRequestHandler):
         """Say in a header whether the job is new."""
         job = self.path.removeprefix("/jobs/")
         known = [one for one in api("GET", MAPS)["items"] if (one["metadata"].get("labels") or {}).get("job") == job]
-        if known:
-            name, times = known[0]["metadata"]["name"], int(known[0]["data"]["times"]) + 1
-            api("PATCH", f"{MAPS}/{name}", {"data": {"times": str(times)}})
-        else:
-            name = f"job-{uuid.uuid4()}"
-            api("POST", MAPS, {"metadata": {"name": name, "labels": {"job": job}}, "data": {"times": "1"}})
+        name = known[0]["metadata"]["name"] if known else f"job-{uuid.uuid4()}"
+        if not known:
+            told = api("POST", MAPS, {"metadata": {"name": name, "labels": {"job": job}}})
+            known = [told] if told["kind"] == "Status" else []  # somebody else has made it meanwhile
         text = name.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
