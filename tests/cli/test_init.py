@@ -31,7 +31,7 @@ start:
   command: [PYTHON, orders.py, racy]
   env: {HTTP_PORT: "{port}", ORDERS_CACHE_URL: "{redis_url}"}
 stores: {redis: {}}
-scenarios: [orders-scenario.yaml]
+scenarios: [orders-twice.yaml, orders-again.yaml]
 request:
   path: /v3/orders
   headers: {Authorization: "{env.ORDERS_AUTHORIZATION}"}
@@ -80,21 +80,25 @@ def test_one_request_is_enough_for_a_race(orders: Path) -> None:
         orders, "init", "--request", "request.sh", "--seconds", "1", "--", sys.executable, "orders.py", "racy"
     )
     assert said.err == ""
-    assert (said.code, said.lines[:7]) == (
+    assert (said.code, said.lines[:8]) == (
         1,
         [
             f"started as: {sys.executable} orders.py racy with HTTP_PORT={{port}}, ORDERS_CACHE_URL={{redis_url}}",
             "what names the request: body ref (a new one in each run: ORD-{fresh})",
             "wrote: orders.yaml",
-            "wrote: orders-scenario.yaml",
+            "wrote: orders-twice.yaml",
+            "wrote: orders-again.yaml",
             "wrote: orders-body.json",
             "a credential is in no file: export ORDERS_AUTHORIZATION=… before each further run",
             "searching it: stress-gateway run --target orders.yaml",
         ],
     )
-    assert said.lines[7].startswith("RACE one_active_record, same_answer: orders-twice on orders")
+    assert said.lines[8].startswith("RACE one_active_record, same_answer: orders-twice on orders")
     assert (orders / "orders.yaml").read_text() == TARGET.replace("PYTHON", sys.executable)
-    assert (orders / "orders-scenario.yaml").read_text() == SCENARIO.replace("INVARIANTS", INVARIANTS)
+    twice = SCENARIO.replace("INVARIANTS", INVARIANTS)
+    assert (orders / "orders-twice.yaml").read_text() == twice
+    again = twice.replace("orders-twice", "orders-again").replace("twice at", "twice more at")
+    assert (orders / "orders-again.yaml").read_text() == again.replace("concurrent", "before: 1\nconcurrent")
     assert (orders / "orders-body.json").read_text() == BODY
     written = [path for path in orders.rglob("*") if path.is_file() and path.name not in ("request.sh", "orders.py")]
     assert [path for path in written if b"not-4-everyone" in path.read_bytes()] == []

@@ -21,7 +21,7 @@ from stress.diagnose.proposal.asking import Asker, send
 from stress.diagnose.proposal.curl import Unread
 from stress.diagnose.proposal.judged import answers_of
 from stress.diagnose.proposal.places import places, put
-from stress.diagnose.proposal.state import kept
+from stress.diagnose.proposal.state import BY_KEY, kept
 from stress.diagnose.proposal.variables import Listeners, Trial, told_by_the_call
 from stress.diagnose.proposal.written import document
 from stress.diagnose.trial import background
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _TIMES, _ROUNDS, _MOST_PLACES = 3, 3, 30
 """How often a request is sent in a round, how many rounds there are, and how many places of values are tried."""
 _GOOD, _OWN_FAULT = range(200, 400), range(400, 500)
-_MOST_LETTERS = 200
+_MOST_LETTERS, _MOST_LINES = 200, 5
 _INSTEAD, _OF_COUNTS = "same_answer", ("distinct_counts", "linearizable_hits")
 _BODILESS = ("GET", "HEAD", "DELETE")
 
@@ -146,7 +146,7 @@ class Proposer:
         place = self._fresh
         state = kept(rounds, told.record, place.fresh if place is not None else "")
         keys = self._start_alone()
-        keys["scenarios"] = [f"{self._name}-scenario.yaml"]
+        keys["scenarios"] = [f"{self._name}-twice.yaml"]
         if state.second:
             keys["second"] = "matters"
         if state.fingerprint is not None:
@@ -155,8 +155,12 @@ class Proposer:
         keys["answers"] = told.answers
         if state.observe:
             keys["observe"] = state.observe
+        if BY_KEY in str(state.observe.get("records")):
+            keys["answers"] = {**told.answers, "record": None}
         scenario = self._scenario(second=state.second)
         await self._judged(keys, scenario, temporary)
+        if "count" in keys["answers"] or "hits" in keys.get("observe", {}):
+            keys["scenarios"].append(f"{self._name}-again.yaml")
         return self._proposal(keys, scenario)
 
     async def _asked(self, temporary: Path) -> list[Round]:
@@ -165,7 +169,7 @@ class Proposer:
             asker = Asker(site)
             await asker.forget()
             base = await asker.round(self._sample, _TIMES)
-            self._refused(base.replies[0], [line for one in site.replicas.values() for line in one.tails(1)])
+            self._refused(base.replies[0], site.replicas[1].tails(_MOST_LINES))
             if "{fresh}" not in str(self._sample):
                 await self._search(asker, base)
             rounds = []
@@ -192,7 +196,8 @@ class Proposer:
         if first.status in _GOOD:
             return
         body = " ".join(first.body.split())[:_MOST_LETTERS]
-        last = f"; its last output: {printed[-1]}" if printed else ""
+        lines = [line.strip() for line in printed if any(map(str.isalnum, line))]
+        last = f"; its last output: {lines[-1]}" if lines else ""
         message = clean(f"{self._sample.told} was answered {first.status or 'nothing'} [{body}]{last}")
         raise Unread(message, "give a request that it accepts, in the form that it has")
 
@@ -298,10 +303,19 @@ class Proposer:
         head = "Written by stress-gateway init; `stress-gateway schema target` lists every key."
         notes = {"invariants": self._notes.pop("invariants", [])}
         files = {target: document(keys, self._notes, head)}
-        files[keys["scenarios"][0]] = document(scenario, notes, head.replace("target", "scenario"))
+        for name, one in zip(keys["scenarios"], _scenarios(self._name, scenario), strict=False):
+            files[name] = document(one, notes, head.replace("target", "scenario"))
         if (body := self._body()) is not None:
             files[self._body_name] = body + "\n" if self._body_name.endswith(".json") else body
         return Proposal(files, target)
+
+
+def _scenarios(service: str, twice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the scenario in which nobody was there before, and the one in which somebody was: then two are counted."""
+    again = dict(twice)
+    again |= {"name": f"{service}-again", "story": twice["story"].replace(" comes twice ", " comes twice more ")}
+    at = list(again).index("concurrent")
+    return [dict(twice), dict([*list(again.items())[:at], ("before", 1), *list(again.items())[at:]])]
 
 
 def _another(base: Round, one: Round) -> bool:

@@ -25,6 +25,10 @@ _SECOND = re.compile(r"(?<!\d)1\d{9}(?!\d)")
 _NEAR = 60
 """How many seconds a number may be off from the clock to be of the clock."""
 _DOTTED = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_OWN_KEY = re.compile(r"[^*?\[\]\\]*\{(?:fresh|fingerprint)\}[^*?\[\]\\]*")
+"""A key that each request has for itself, and that is no pattern of other keys."""
+BY_KEY = "KEYS"
+"""The command that reads records which no answer names: the key is the record."""
 _HASH = re.compile(r"[0-9a-f]{16,}")
 
 
@@ -116,13 +120,21 @@ class _Finder:
         return [name for name in states[0] if all(name in state for state in states)]
 
     def of_redis(self) -> dict[str, object]:
-        """Find the records that answers name, and the hits of each."""
-        records = next(self._records_of_redis(), None)
-        if records is None:
-            return {}
-        found: dict[str, object] = {"records": {"redis": records}}
-        hits = next(self._hits_of_redis(), None)
-        return {**found, "hits": {"redis": hits}} if hits is not None else found
+        """Find the records that answers name, and the hits of each.
+
+        Where answers name nothing that the service has made, the key that holds the hits is the record.
+        """
+        records, hits = next(self._records_of_redis(), None), next(self._hits_of_redis(), None)
+        if records is None and hits is not None and not self._telling and _OWN_KEY.fullmatch(str(hits[1])):
+            records = [BY_KEY, hits[1]]
+        found = {"records": records, "hits": hits if records is not None else None}
+        return {name: {"redis": how} for name, how in found.items() if how is not None}
+
+    @property
+    def _telling(self) -> bool:
+        """Whether answers name what the service has made, and not only what it was sent."""
+        pairs = zip(self._records, self._rounds, strict=True)
+        return not all(record is None or one.fresh in record for record, one in pairs)
 
     def _records_of_redis(self) -> Iterator[list[object]]:
         if None in self._records:

@@ -66,6 +66,20 @@ def test_records_and_hits_are_found_where_they_are_alone(
     assert (found.observe, found.fingerprint, found.second) == (observe, None, False)
 
 
+def test_a_key_with_hits_is_the_record_where_answers_name_what_was_sent() -> None:
+    """Then no name is compared; where they name what the service has made, that must be found."""
+
+    def state(fresh: str, done: int) -> Content:
+        return {("string", f"n:{fresh}"): str(done)}
+
+    echoed = kept(rounds(state, lambda fresh: {"id": f"rr-{fresh}"}), "id", "{fresh}")
+    assert echoed.observe == {"records": {"redis": ["KEYS", "n:{fresh}"]}, "hits": {"redis": ["GET", "n:{fresh}"]}}
+    assert kept(rounds(state, lambda _: {}), None, "{fresh}").observe == echoed.observe
+    assert kept(rounds(state, lambda fresh: {"id": f"made-{fresh[0]}"}), "id", "{fresh}").observe == {}
+    shared = kept(rounds(lambda _, done: {("string", "n*"): str(done)}, lambda _: {}), None, "{fresh}")
+    assert shared.observe == {}
+
+
 def test_a_key_that_is_named_by_a_hash_of_what_was_sent_is_known() -> None:
     """Then the fingerprint is that hash, and the key holds it."""
 
