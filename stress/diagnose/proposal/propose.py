@@ -167,16 +167,11 @@ class Proposer:
         """Find which value makes a request another, and send several of them, each several times."""
         async with self._site(self._start_alone(), temporary) as site:
             asker = Asker(site)
-            await asker.forget()
             base = await asker.round(self._sample, _TIMES)
             self._refused(base.replies[0], site.replicas[1].tails(_MOST_LINES))
             if "{fresh}" not in str(self._sample):
                 await self._search(asker, base)
-            rounds = []
-            for _ in range(_ROUNDS):
-                await asker.forget()
-                rounds.append(await asker.round(self._sample, _TIMES))
-            return rounds
+            return [await asker.round(self._sample, _TIMES) for _ in range(_ROUNDS)]
 
     def _site(self, keys: Mapping[str, Any], folder: Path) -> Site:
         return Site(self._target(keys), folder)

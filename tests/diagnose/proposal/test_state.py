@@ -66,6 +66,25 @@ def test_records_and_hits_are_found_where_they_are_alone(
     assert (found.observe, found.fingerprint, found.second) == (observe, None, False)
 
 
+def test_what_other_requests_left_is_no_record_of_this_one() -> None:
+    """A list that grows at its head has one new member; the last record's pointer, and a counter of all, are none."""
+
+    def state(fresh: str, done: int) -> Content:
+        there = ["made-aaaa", "made-bbbb", "made-cccc"]
+        now = there[: there.index(f"made-{fresh}") + (done > 0)][::-1]
+        found: Content = {("list", "all", str(at)): name for at, name in enumerate(now)}
+        total = 3 * there.index(f"made-{fresh}") + done
+        return found | {("string", "last"): now[0] if now else "", ("string", "total"): str(total)}
+
+    made = [
+        Round(
+            fresh, [Reply(200, {}, json.dumps({"id": f"made-{fresh}"}))] * 3, [state(fresh, done) for done in range(4)]
+        )
+        for fresh in ("aaaa", "bbbb", "cccc")
+    ]
+    assert kept(made, "id", "{fresh}").observe == {"records": {"redis": ["LRANGE", "all", 0, -1]}}
+
+
 def test_a_key_with_hits_is_the_record_where_answers_name_what_was_sent() -> None:
     """Then no name is compared; where they name what the service has made, that must be found."""
 
