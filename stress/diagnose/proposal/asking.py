@@ -105,8 +105,8 @@ class Asker:
         store = self._site.store
         (keys,) = await store.ask([("KEYS", "*")])
         names = sorted(map(_text, cast("list[bytes]", keys)))
-        told = await store.ask([("TYPE", name) for name in names]) if names else []
-        kinds = [_text(kind) for kind in cast("list[bytes]", told)]
+        types = await store.ask([("TYPE", name) for name in names]) if names else []
+        kinds = [_text(kind) for kind in cast("list[bytes]", types)]
         known = [(kind, name) for name, kind in zip(names, kinds, strict=True) if kind in _READS]
         replies = await store.ask([(_READS[kind][0], name, *_READS[kind][1:]) for kind, name in known]) if known else []
         found: Content = {}

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 NOW = 1_790_000_000.0
 
 
-def rounds(state: Callable[[str, int], Content], told: Callable[[str], dict[str, Any]] | None = None) -> list[Round]:
+def rounds(state: Callable[[str, int], Content], body: Callable[[str], dict[str, Any]] | None = None) -> list[Round]:
     """Make three rounds of three requests; ``state`` gives what is there after a number of them."""
-    told = told or (lambda fresh: {"id": f"made-{fresh}"})
+    body = body or (lambda fresh: {"id": f"made-{fresh}"})
     return [
         Round(
             fresh,
-            [Reply(200, {}, json.dumps(told(fresh)))] * 3,
+            [Reply(200, {}, json.dumps(body(fresh)))] * 3,
             [{("string", "config"): "x"} | (state(fresh, done) if done else {}) for done in range(4)],
             NOW,
         )
@@ -113,10 +113,10 @@ def test_a_key_that_is_named_by_a_hash_of_what_was_sent_is_known() -> None:
 def test_a_hash_that_answers_tell_is_the_fingerprint() -> None:
     """It is read from them, and keys hold it."""
 
-    def told(fresh: str) -> dict[str, Any]:
+    def body(fresh: str) -> dict[str, Any]:
         return {"id": f"made-{fresh}", "print": hashlib.md5(fresh.encode(), usedforsecurity=False).hexdigest()}
 
-    found = kept(rounds(lambda fresh, _: {("set", f"o:{told(fresh)['print']}", f"made-{fresh}"): ""}, told), "id", "")
+    found = kept(rounds(lambda fresh, _: {("set", f"o:{body(fresh)['print']}", f"made-{fresh}"): ""}, body), "id", "")
     assert found.fingerprint == {"answer": "print"}
     assert found.observe == {"records": {"redis": ["SMEMBERS", "o:{fingerprint}"]}}
 
