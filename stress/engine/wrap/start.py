@@ -135,7 +135,7 @@ class Start:
         self._store, self._gate, self._chooser = store, store.gate, chooser
         self._objects, self._record = tuple(objects), record
         self._names = Names("", "", time.time(), seconds=False, patterns=patterns)
-        self._actors = Actors()
+        self._actors = Actors(pooled=store.pooled)
         self._called: dict[Frame, Called] = {}
         self._unnamed: list[Frame] = []
         self._flying: list[Frame] = []
@@ -213,6 +213,7 @@ class Start:
                 await asyncio.sleep(0)
                 if self._gate.signal.count == seen and not self._gate.unsettled(0) and self._sleeps() is not None:
                     return True
+            await asyncio.sleep(0)  # who else runs here, such as a connection that is made, must go on
             if self._gate.signal.count != seen or self._gate.unsettled(0):
                 return False
             await asyncio.sleep(_LOOK_SECONDS)
