@@ -20,13 +20,15 @@ WAIT = Turn("wait")
 
 
 class Chooser(Protocol):
-    """Chooses at each point at which all that runs sleeps and commands are parked.
+    """Chooses at each point at which all that runs sleeps and commands are parked."""
 
-    ``clock`` tells whether a clock step is still to come. ``diverged`` says where a schedule could not be followed.
-    """
+    @property
+    def clock(self) -> bool:
+        """Whether a clock step is still to come."""
 
-    clock: bool
-    diverged: str
+    @property
+    def diverged(self) -> str:
+        """Where the schedule could not be followed; empty while it is."""
 
     def choose(self, able: Sequence[Turn], *, late: bool) -> Turn:
         """Give one of those that can go, of the clock or of a foreign write; or ``WAIT``, unless it is ``late``."""
@@ -105,10 +107,6 @@ class WithClock:
     def diverged(self) -> str:
         """Where the schedule could not be followed."""
         return self._chooser.diverged
-
-    @diverged.setter
-    def diverged(self, value: str) -> None:
-        self._chooser.diverged = value
 
     def choose(self, able: Sequence[Turn], *, late: bool = False) -> Turn:
         """Let the clock go once."""

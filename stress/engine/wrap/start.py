@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.outcomes import How, Outcome
 from stress.core.step import WHOLE, Access
@@ -34,6 +34,13 @@ _BACKOFF_SECONDS = 0.1
 _WAIT_SECONDS = 1.0
 """How long a step of a schedule is waited for that is not parked while everything sleeps."""
 _HALF, _PAST = 0.5, 0.003
+
+
+class Known(NamedTuple):
+    """What is known of the command: its generated values, and patterns of the objects to gate (none: all)."""
+
+    patterns: Patterns
+    objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,9 @@ class Ended:
 def gated(touches: Sequence[Touch], patterns: Sequence[str]) -> bool:
     """Tell whether a command accesses a gated object; without patterns every object is gated."""
     return not patterns or any(
-        touch.object == WHOLE or any(fnmatchcase(touch.object, pattern) for pattern in patterns) for touch in touches
+        touch.object == WHOLE
+        or any(fnmatchcase(touch.object, pattern) or touch.object.startswith(f"{pattern}/") for pattern in patterns)
+        for touch in touches
     )
 
 
@@ -105,7 +114,7 @@ async def free(store: GatedStore, command: Command, limit: float) -> Ended:
     """Start the command with the gate open, at most ``limit`` seconds long."""
     store.gate.reopen()
     await store.begin()
-    running = Running(command.with_variables(store.variables()), store.gate.signal.notify)
+    running = Running(command, store.gate.signal.notify)
     ended = Ended()
     try:
         while running.code is None and time.perf_counter() - running.begun < limit:
@@ -126,15 +135,14 @@ class Start:
         self,
         store: GatedStore,
         chooser: Chooser,
-        patterns: Patterns,
-        objects: Sequence[str] = (),
+        known: Known,
         *,
         record: bool = False,
     ) -> None:
-        """Take who chooses, what was learned of generated values, and the patterns of the objects that are gated."""
+        """Take who chooses, and what is known of the command."""
         self._store, self._gate, self._chooser = store, store.gate, chooser
-        self._objects, self._record = tuple(objects), record
-        self._names = Names("", "", time.time(), seconds=False, patterns=patterns)
+        self._objects, self._record = known.objects, record
+        self._names = Names("", "", time.time(), seconds=False, patterns=known.patterns)
         self._actors = Actors(pooled=store.pooled)
         self._called: dict[Frame, Called] = {}
         self._unnamed: list[Frame] = []
@@ -146,7 +154,7 @@ class Start:
         """Start the command and let its steps go one by one, until it ends or ``limit`` seconds have passed."""
         self._gate.close()
         await self._store.begin()
-        self._running = Running(command.with_variables(self._store.variables()), self._gate.signal.notify)
+        self._running = Running(command, self._gate.signal.notify)
         ended = self._ended
         try:
             while self._running.code is None and not self._gate.fault:
@@ -283,11 +291,12 @@ class Start:
 
     async def _more(self, seconds: float) -> bool:
         """Wait until something new is parked, at most so long; tell whether there was anything."""
-        seen, until = self._gate.signal.count, time.perf_counter() + seconds
-        while (left := until - time.perf_counter()) > 0:
-            if await self._gate.signal.wait(seen, min(left, _IDLE_SECONDS)) or self._running.code is not None:
-                return True
-        return False
+        until = time.perf_counter() + seconds
+        while not self._gate.unsettled(0) and self._running.code is None:
+            if (left := until - time.perf_counter()) <= 0:
+                return False
+            await self._gate.signal.wait(self._gate.signal.count, min(left, _IDLE_SECONDS))
+        return True
 
     async def _align(self) -> None:
         """See that what comes before the clock step is in one second."""
