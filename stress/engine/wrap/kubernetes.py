@@ -1,4 +1,4 @@
-"""A Kubernetes API server for `wrap`: a small one that is started here, or the one that KUBECONFIG names, behind a gate.
+"""A Kubernetes API server for `wrap`, behind a gate: a small one that is started here, or that which KUBECONFIG names.
 
 A suite that starts a control plane of its own is given programs that lead to the gate. The events of watches pass.
 """
@@ -49,7 +49,10 @@ _BACKGROUND = (
     "create *reviews.authorization.k8s.io",
 )
 """What passes: discovery, reviews, and what fills a cache. Reads of the core group are steps as others are."""
-_SECRET = "secrets"
+_NAME_AT = 3
+"""Which of its words names the object."""
+_HIDDEN = "secrets"
+"""The resource whose writes are not repeated as foreign ones, as a schedule would hold what is in them."""
 
 
 @dataclass
@@ -181,14 +184,22 @@ class KubernetesGated:
     async def call(self, frame: Frame, names: Names) -> Called:
         """Name a parked request by its verb and its object."""
         effect = _effect(frame)
-        names.meet(_words(effect))
-        found = described(effect, names.replace)
+        words = _words(effect)
+        names.meet(words)
+        inside = f"{effect.resource}/"
+
+        def naming(text: str) -> str:
+            """Replace generated values, but in the name of a resource, of which each definition has one in its name."""
+            if not text.startswith(inside):
+                return names.replace(text)
+            return inside + names.replace(text.removeprefix(inside))
+
+        found = described(effect, naming)
         touches = found.touches
         if effect.verb == "deletecollection":  # not of everything there is: what is gated is told by its objects
-            whole = f"{effect.resource}/*"
-            touches = (Touch(names.replace(effect.object), Access.DELETE), Touch(whole, Access.WRITE))
+            touches = (Touch(naming(effect.object), Access.DELETE), Touch(f"{inside}*", Access.WRITE))
         text = mask_text(" ".join(found.words))
-        shown = Shown(tuple(map(names.given, _words(effect))), frozenset((1,)))
+        shown = Shown((words[0], *map(names.given, words[1:])), frozenset((_NAME_AT,)))
         return Called(effect.command, mask_text(found.objects[0]), touches, text, (shown,), _repeatable(frame))
 
     async def release(self, frame: Frame, names: Names, seconds: float) -> bool:
@@ -229,13 +240,14 @@ def _effect(frame: Frame) -> KubeEffect:
 
 
 def _words(effect: KubeEffect) -> list[str]:
-    return [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
+    """Give the words from which generated values are learned: what a resource names its objects is its own."""
+    return [effect.command, effect.resource or effect.path, effect.namespace, effect.name or "*", *effect.selectors]
 
 
 def _repeatable(frame: Frame) -> tuple[str, ...]:
     """Give a write so that it can be sent again: method, target, the type of the body, and the body if it is JSON."""
     effect = _effect(frame)
-    if not isinstance(frame, KubeFrame) or effect.verb not in WRITES or effect.resource == _SECRET:
+    if not isinstance(frame, KubeFrame) or effect.verb not in WRITES or effect.resource == _HIDDEN:
         return ()
     head, _, body = frame.raw.partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")

@@ -59,7 +59,7 @@ class Lanes:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
-        await asyncio.gather(*(one.close() for one in (*self._stores, *self._sinks)))
+        await asyncio.gather(*(store.close() for store in self._stores), *(sink.close() for sink in self._sinks))
 
     async def _sink(self) -> None:
         """Answer what commands need beside their store, on one port for all of them."""
@@ -69,9 +69,7 @@ class Lanes:
                 await sink.open(port)
             except OSError:
                 message = f"another process listens on port {port}, which --sink names"
-                raise Unavailable(
-                    message, "end it, or leave --sink out where it answers what the command needs"
-                ) from None
+                raise Unavailable(message, "end it, or leave --sink out if it is what the command needs") from None
             self._sinks.append(sink)
 
     @property
