@@ -191,10 +191,12 @@ class Search:
 
     async def _schedules(self) -> None:
         """Try schedules, one after another on each lane."""
-        row, plan = self.answer.rows[SCHEDULED], self._plan()
+        row, plan, left = self.answer.rows[SCHEDULED], self._plan(), self._asked.times
 
         async def lane() -> None:
-            while row.runs < self._asked.times and self._left(_SEARCH_SHARE) and not self.answer.reason:
+            nonlocal left
+            while left > 0 and self._left(_SEARCH_SHARE) and not self.answer.reason:
+                left -= 1
                 ended = await self._start(next(plan))
                 row.count(ended)
                 self._sort(ended)
