@@ -67,7 +67,8 @@ class Ended:
 
     ``code`` is the exit code of the command (None: its time ran out), ``fault`` why nothing follows from the start,
     ``diverged`` where it left its schedule. ``seen`` counts all commands at the gate, ``together`` is how many actors
-    waited at once at most, ``awake`` how often one went although not all slept. ``shown`` are the words of each actor.
+    waited at once at most, ``callers`` how many there were, ``awake`` how often one went although not all slept.
+    ``shown`` are the words of each actor.
     """
 
     code: int | None = None
@@ -78,7 +79,7 @@ class Ended:
     diverged: str = ""
     seen: int = 0
     together: int = 0
-    connections: int = 0
+    callers: int = 0
     awake: int = 0
     shown: dict[str, list[Shown]] = field(default_factory=dict)
 
@@ -248,7 +249,7 @@ class Start:
         by_turn = {self._turn(frame): frame for frame in reversed(self._able())}
         able = self._fair(sorted(by_turn, key=lambda turn: (len(turn.actor), turn.actor)))
         self._ended.together = max(self._ended.together, len(able))
-        self._ended.connections = self._actors.count
+        self._ended.callers = self._actors.count
         if len(able) > 1 and self._chooser.clock and not self._aligned:
             self._aligned = True
             await self._align()
