@@ -39,7 +39,7 @@ class Lanes:
 
         Raises:
             Unavailable: when one is not there.
-            UsageFault: when the environment does not name one that may be used.
+            NoStore: when the environment does not name one that may be used.
 
         """
         try:

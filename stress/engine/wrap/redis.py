@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisError, ResponseError
 
 from stress.config.target_parts import OWN_CONNECTION, RedisStore
-from stress.core.errors import Fault, Place, UsageFault
+from stress.core.errors import Place
 from stress.core.hosts import is_loopback
 from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access
-from stress.engine.wrap.stores import Called
+from stress.engine.wrap.stores import Called, NoStore
 from stress.executors.live.redis import Store
 from stress.protocols.gate import Gate
 from stress.protocols.redis.accesses import KeyFinder
@@ -94,7 +94,7 @@ class RedisGated:
         """Take what is wanted; nothing is started yet.
 
         Raises:
-            UsageFault: when the environment names no store, or one on a host that is not allowed.
+            NoStore: when the environment names no store, or one on a host that is not allowed.
 
         """
         self._variables = variables_of(wanted.environment)
@@ -122,15 +122,14 @@ class RedisGated:
 
     def _named(self, wanted: Wanted) -> str:
         """Give the URL of the store that the environment names."""
-        place = Place("environment", 1, 1)
         if not self._variables:
             hint = "say --store redis to start one, or set REDIS_URL, or REDIS_HOST and REDIS_PORT"
-            raise UsageFault([Fault(place, "no variable names a Redis", hint)])
+            raise NoStore("no variable names a Redis", hint)
         first = self._variables[0]
         host, port = first.address
         if not (is_loopback(host) or host in wanted.hosts):
             hint = f"say --allow-host {host} if it may be used, or --store redis to start one"
-            raise UsageFault([Fault(place, f"{first.name} leads to another host: {host}", hint)])
+            raise NoStore(f"{first.name} leads to another host: {host}", hint)
         others = sorted({one.name for one in self._variables if one.address != first.address})
         if others:
             self.notes.append(f"{', '.join(others)} lead to another server than {first.name}, and not to the gate")

@@ -33,6 +33,7 @@ _CLOCKS, _LOOKED = 10, 12
 _REPLAYS, _MOST_REPLAYS, _CHANCE = 3, 20, 0.001
 _CANDIDATES = 3
 _SUITES, _FOREIGN = 5, 5
+_SEVERAL = 2
 _RANDOM_SEED = 1
 
 
@@ -192,10 +193,12 @@ class Search:
 
     async def _schedules(self) -> None:
         """Try schedules, one after another on each lane."""
-        row, plan = self.answer.rows[SCHEDULED], self._plan()
+        row, plan, left = self.answer.rows[SCHEDULED], self._plan(), self._asked.times
 
         async def lane() -> None:
-            while row.runs < self._asked.times and self._left(_SEARCH_SHARE) and not self.answer.reason:
+            nonlocal left
+            while left > 0 and self._left(_SEARCH_SHARE) and not self.answer.reason:
+                left -= 1
                 ended = await self._start(next(plan))
                 row.count(ended)
                 self._sort(ended)
@@ -213,12 +216,8 @@ class Search:
     def _give_up(self) -> None:
         """See whether going on leads nowhere."""
         runs = self._runs
-        if len(runs) >= _LOOKED and max(ended.together for ended in runs) < 2:  # noqa: PLR2004 - two at once
-            one = max(ended.connections for ended in runs) < 2  # noqa: PLR2004 - of several
-            self._untold(
-                "never two commands at once: " + ("all came from one caller" if one else "its callers take turns"),
-                "callers that share one connection have a fixed sequence there: give each its own",
-            )
+        if len(runs) >= _LOOKED:
+            self._see_together()
         timed_out = [ended for ended in runs if ended.code is None]
         if len(timed_out) >= _FEWEST and len(timed_out) > len(runs) / 3:
             why = f"{len(timed_out)} of {len(runs)} scheduled runs did not end within {self._asked.limit:g} s"
@@ -226,6 +225,15 @@ class Search:
         faults = [ended.fault for ended in runs if ended.fault]
         if len(faults) >= _FEWEST and len(faults) > len(runs) / 3:
             self._untold(faults[0], "see the output of the command")
+
+    def _see_together(self) -> None:
+        """See whether there was anything to choose in any run."""
+        if max((ended.together for ended in self._runs), default=0) < _SEVERAL:
+            one = max((ended.callers for ended in self._runs), default=0) < _SEVERAL
+            self._untold(
+                "never two commands at once: " + ("all came from one caller" if one else "its callers take turns"),
+                "callers that share one connection have a fixed sequence there: give each its own",
+            )
 
     def _plan(self) -> Iterator[Chooser]:
         """Give one chooser after another: in step, one after another, in step with a clock step, and drawn ones."""
@@ -289,6 +297,7 @@ class Search:
     async def _conclude(self) -> None:
         """Make what failed small, see that it fails again, and find what passes beside it."""
         if not self._failing:
+            self._see_together()
             if not self._passing:
                 self._untold("no scheduled run passed or failed", "see the output of the command")
             return

@@ -33,6 +33,8 @@ _BUSY_SECONDS = 3.0
 _BACKOFF_SECONDS = 0.1
 _WAIT_SECONDS = 1.0
 """How long a step of a schedule is waited for that is not parked while everything sleeps."""
+_REPEATED = 3
+"""So often in a row an actor may ask the same and be replied the same before all others go first."""
 _HALF, _PAST = 0.5, 0.003
 
 
@@ -65,7 +67,8 @@ class Ended:
 
     ``code`` is the exit code of the command (None: its time ran out), ``fault`` why nothing follows from the start,
     ``diverged`` where it left its schedule. ``seen`` counts all commands at the gate, ``together`` is how many actors
-    waited at once at most, ``awake`` how often one went although not all slept. ``shown`` are the words of each actor.
+    waited at once at most, ``callers`` how many there were, ``awake`` how often one went although not all slept.
+    ``shown`` are the words of each actor.
     """
 
     code: int | None = None
@@ -76,7 +79,7 @@ class Ended:
     diverged: str = ""
     seen: int = 0
     together: int = 0
-    connections: int = 0
+    callers: int = 0
     awake: int = 0
     shown: dict[str, list[Shown]] = field(default_factory=dict)
 
@@ -251,9 +254,9 @@ class Start:
         """Ask the chooser who goes, and let it go."""
         self._name()
         by_turn = {self._turn(frame): frame for frame in reversed(self._able())}
-        able = sorted(by_turn, key=lambda turn: (len(turn.actor), turn.actor))
+        able = self._fair(sorted(by_turn, key=lambda turn: (len(turn.actor), turn.actor)))
         self._ended.together = max(self._ended.together, len(able))
-        self._ended.connections = self._actors.count
+        self._ended.callers = self._actors.count
         if len(able) > 1 and self._chooser.clock and not self._aligned:
             self._aligned = True
             await self._align()
@@ -274,6 +277,19 @@ class Start:
             self._ended.taken.append(Taken(chosen, Outcome(value=self._names.replace(said)), others=others))
         else:
             await self._let(by_turn[chosen], chosen, others)
+
+    def _fair(self, able: list[Turn]) -> list[Turn]:
+        """Leave those out that ask the same again and again and are replied the same, where others can go.
+
+        They make no progress (fair scheduling, Musuvathi and Qadeer, PLDI 2008).
+        """
+
+        def polls(turn: Turn) -> bool:
+            last = [one for one in self._ended.taken if one.turn.actor == turn.actor][-_REPEATED:]
+            same = {(one.turn.text, str(one.outcome.value)) for one in last}
+            return len(last) == _REPEATED and len(same) == 1 and last[0].turn.text == turn.text
+
+        return [turn for turn in able if not polls(turn)] or able
 
     def _turn(self, frame: Frame) -> Turn:
         called = self._called[frame]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from stress.core.errors import UsageFault
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -26,6 +28,15 @@ class Wanted:
     environment: Mapping[str, str]
     hosts: Collection[str] = ()
     sinks: Sequence[int] = ()
+
+
+class NoStore(UsageFault):
+    """The environment names no store, or one that may not be used; exit code 64."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        """Say why, and what to do."""
+        super().__init__(())
+        self.args = (f"{message} ({remedy})",)
 
 
 class Called(NamedTuple):
@@ -67,7 +78,7 @@ class GatedStore(Protocol):
 
         Raises:
             Unavailable: when it is not there.
-            UsageFault: when the environment names none, or one on another host that is not allowed.
+            NoStore: when the environment names none, or one on another host that is not allowed.
 
         """
 

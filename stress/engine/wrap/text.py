@@ -28,6 +28,9 @@ def lines(answer: Answer, schedule: str = "", invocation: tuple[str, ...] = ()) 
     found = answer.found
     if found is not None and not answer.reason:
         yield from _counterexample(found)
+    if answer.reason and answer.free_output.strip():
+        yield ""
+        yield from _output(answer.free_output)
     for note in answer.notes:
         yield f"note: {clean(note)}"
     if found is not None and schedule:
@@ -71,8 +74,12 @@ def _counterexample(found: Found) -> Iterator[str]:
         yield "     the command passes"
     if fails.output.strip():
         yield ""
-        yield "the end of its output:"
-        yield from (f"     {line}" for line in clean_lines(fails.output.rstrip()).splitlines()[-_LAST_LINES:])
+        yield from _output(fails.output)
+
+
+def _output(text: str) -> Iterator[str]:
+    yield "the end of its output:"
+    yield from (f"     {line}" for line in clean_lines(text.rstrip().expandtabs()).splitlines()[-_LAST_LINES:])
 
 
 def steps(ended: Ended, mark: int, begin: int = 0) -> Iterator[str]:
