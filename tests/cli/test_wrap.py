@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -67,6 +70,32 @@ def test_a_lost_update_is_found_and_fails_again_in_twenty_of_twenty(tmp_path: Pa
     assert steps(latest / "passes.txt")[:2] == [f"{late} GET counter", f"{late} SET counter"]
     again = wrapped(tmp_path, "racy", "--schedule", str(latest / "schedule.txt"), times=20)
     assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+
+
+DEDUP = """\
+import os, sys, threading
+sys.path.insert(0, {folder!r})
+import counter
+
+def test_both_count():
+    assert counter.racy()
+
+def test_cleanup():
+    counter.Client().ask("DEL", "counter")
+"""
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+def test_the_commands_of_the_page_do_what_stands_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of docs/wrap.md runs to its end with the exit code that it shows, in their sequence."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "wrap.md").read_text()
+    lines = re.findall(r"(?m)^    (stress-gateway .*?) *# exit (\d+)$", page)
+    (tmp_path / "test_dedup.py").write_text(DEDUP.format(folder=str(COUNTER.parent)))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    assert len(lines) == len(re.findall(r"(?m)^    stress-gateway ", page)) == 3
+    assert [stress(tmp_path, *shlex.split(line)[1:]).code for line, _ in lines] == [int(code) for _, code in lines]
 
 
 def test_the_schedule_of_a_race_that_is_fixed_exists_no_longer(tmp_path: Path) -> None:
