@@ -24,10 +24,15 @@ def name_of(number: int) -> str:
 
 
 class Actors:
-    """The names of all callers of one start."""
+    """The names of all callers of one start.
 
-    def __init__(self) -> None:
+    Where callers take their connections from a pool (``pooled``) one tells little: what shows after a caller was let go
+    is that caller's, on whichever connection.
+    """
+
+    def __init__(self, *, pooled: bool = False) -> None:
         """Begin with nobody."""
+        self._pooled = pooled
         self._of: dict[Channel, str] = {}
         self._count = 0
         self.let_go = ""
@@ -41,7 +46,11 @@ class Actors:
         """Give each new frame its actor; ``parked`` are those that wait, and where; ``text`` is what a frame says."""
         taken: dict[str, Channel] = dict(parked)
         left: list[Frame] = []
-        for frame in sorted(fresh, key=lambda frame: (text(frame), frame.parked_at)):
+        fresh = sorted(fresh, key=lambda frame: (text(frame), frame.parked_at))
+        if self._pooled and fresh and self.let_go and self.let_go not in taken:
+            own = next((frame for frame in fresh if self._of.get(frame.channel) == self.let_go), fresh[0])
+            self._of[own.channel] = self.let_go
+        for frame in fresh:
             known = self._of.get(frame.channel, "")
             if known and taken.setdefault(known, frame.channel) is frame.channel:
                 frame.actor = known

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from stress.core.errors import Unavailable
 from stress.engine.wrap.kinds import KINDS
 from stress.engine.wrap.start import Ended, Known, Start, free
+from stress.processes.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,7 @@ class Lanes:
         self._wished, self._redirects = width, redirects
         self._free: asyncio.Queue[GatedStore] = asyncio.Queue()
         self._places = asyncio.Semaphore(1)
+        self._sinks: list[Sink] = []
         self.width = 1
 
     async def __aenter__(self) -> Self:
@@ -40,6 +43,7 @@ class Lanes:
 
         """
         try:
+            await self._sink()
             for _ in range(self._wished):
                 store = KINDS[self._kind](self._wanted)
                 self._stores.append(store)
@@ -55,7 +59,18 @@ class Lanes:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
-        await asyncio.gather(*(store.close() for store in self._stores))
+        await asyncio.gather(*(store.close() for store in self._stores), *(sink.close() for sink in self._sinks))
+
+    async def _sink(self) -> None:
+        """Answer what commands need beside their store, on one port for all of them."""
+        for port in self._wanted.sinks:
+            sink = Sink()
+            try:
+                await sink.open(port)
+            except OSError:
+                message = f"another process listens on port {port}, which --sink names"
+                raise Unavailable(message, "end it, or leave --sink out if it is what the command needs") from None
+            self._sinks.append(sink)
 
     @property
     def notes(self) -> list[str]:

@@ -106,6 +106,11 @@ class RedisGated:
         self._store = Store(RedisStore(url=self._url or None))
 
     @property
+    def pooled(self) -> bool:
+        """Whether a connection is no caller."""
+        return False
+
+    @property
     def shared(self) -> bool:
         """Whether it was not started here."""
         return not self._embedded

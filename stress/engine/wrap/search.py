@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
@@ -274,14 +275,16 @@ class Search:
         await asyncio.gather(*(lane() for _ in range(self._lanes.width)))
 
     def _foreign(self, taken: Sequence[Taken]) -> list[Turn]:
-        own = {one.turn.text for ended in self._runs for one in ended.taken}
+        own: Counter[str] = Counter()
+        for ended in self._runs:
+            own |= Counter(one.turn.text for one in ended.taken)
         found: dict[str, Turn] = {}
+        theirs = Counter(one.turn.text for one in taken if one.writes and gated(one.touches, self._objects)) - own
         left_out = 0
-        for one in taken:
-            theirs = one.writes and one.turn.text not in own and gated(one.touches, self._objects)
-            if theirs and not one.foreign:
+        for one in sorted(taken, key=lambda one: all(touch.access is not Access.DELETE for touch in one.touches)):
+            if one.turn.text in theirs and not one.foreign:
                 left_out += 1
-            elif theirs:
+            elif one.turn.text in theirs:
                 turn = Turn(FOREIGN, one.turn.command, one.turn.objects, one.turn.text, one.foreign)
                 found.setdefault(one.turn.text, turn)
         if left_out or len(found) > _FOREIGN:

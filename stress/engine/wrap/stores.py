@@ -62,6 +62,10 @@ class GatedStore(Protocol):
     notes: list[str]
 
     @property
+    def pooled(self) -> bool:
+        """Whether callers take their connections from a pool, so that a connection is no caller."""
+
+    @property
     def shared(self) -> bool:
         """Whether it was not started here, so that only one start at a time may use it."""
 
