@@ -98,6 +98,54 @@ def test_the_commands_of_the_page_do_what_stands_beside_them(tmp_path: Path, mon
     assert [stress(tmp_path, *shlex.split(line)[1:]).code for line, _ in lines] == [int(code) for _, code in lines]
 
 
+@pytest.mark.cases
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("mode", ["processes", "second", "named"])
+def test_a_race_is_found_and_fails_again_in_twenty_of_twenty(tmp_path: Path, mode: str) -> None:
+    """Also of processes, across a second, and in a key that has another name in each run."""
+    said = wrapped(tmp_path, mode, "--seconds", "300", times=24)
+    assert (said.code, said.lines[4]) == (
+        1,
+        "FAILS under a schedule: the schedule below failed again in 3 of 3 replays",
+    )
+    if mode == "second":
+        assert any(line.startswith("passes if the second does not change between ") for line in said.lines)
+    file = tmp_path / "reports" / "latest" / "schedule.txt"
+    again = wrapped(tmp_path, mode, "--schedule", str(file), "--seconds", "300", times=20)
+    assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("limited", "it fails in every schedule in which a second passes: that may be its own time limit, and no race"),
+        ("chance", "the replay differs: "),
+    ],
+)
+def test_what_fails_by_time_or_by_chance_is_no_race(tmp_path: Path, mode: str, why: str) -> None:
+    """A failing schedule alone proves nothing: it fails again, and the one next to it passes again."""
+    said = wrapped(tmp_path, mode, "--seconds", "300", times=24)
+    assert said.code == 2
+    assert str(result(tmp_path)["reason"]).startswith(why)
+
+
+def test_foreign_writes_are_not_done_in_a_store_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schedule from elsewhere changes nothing there."""
+    server = Valkey()
+    try:
+        monkeypatch.setenv("REDIS_URL", server.url)
+        (tmp_path / "schedule.txt").write_text("gateway-stress wrap 1\n---\nA GET job\nforeign FLUSHALL\n")
+        said = stress(tmp_path, "wrap", "--schedule", "schedule.txt", *test_of("kept"))
+        assert said.code == 2
+        assert said.lines[4].startswith("CANNOT TELL: foreign writes are for a store that is started here")
+    finally:
+        server.close()
+
+
 def test_the_schedule_of_a_race_that_is_fixed_exists_no_longer(tmp_path: Path) -> None:
     """Its steps are not there any more: that can't be told by a replay, and `git bisect run` skips it."""
     (tmp_path / "schedule.txt").write_text(
