@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stress.engine.wrap.lanes import Lanes
     from stress.engine.wrap.schedule import Schedule
     from stress.engine.wrap.search import Asked
+    from stress.engine.wrap.stores import Wanted
 
 _SEARCHED, _REPLAYED = 40, 3
 _MOST_WORKERS = 4
@@ -28,6 +29,7 @@ _MOST_WORKERS = 4
     epilog=examples(
         "stress-gateway wrap --store redis -- pytest -q test_dedup.py",
         "stress-gateway wrap --store redis --suite 'pytest -q' -- pytest -q test_dedup.py",
+        "stress-gateway wrap --store kubernetes --sink 18091 -- go test -count=1 ./test/integration/...",
         "stress-gateway wrap --store redis --redirect 'CACHE_ADDR={host}:{port}' -- go test -count=1 ./dedup",
         "stress-gateway wrap --schedule reports/latest/schedule.txt --times 20 -- pytest -q test_dedup.py",
         "git bisect run stress-gateway wrap --bisect --store redis -- pytest -q test_dedup.py",
@@ -35,7 +37,9 @@ _MOST_WORKERS = 4
 )
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND...", type=click.UNPROCESSED)
 @click.option(
-    "--store", metavar="KIND", help="Start a store of this kind (redis); default: the one the environment names."
+    "--store",
+    metavar="KIND",
+    help="Start a store of this kind (redis, kubernetes); default: the one the environment names.",
 )
 @click.option("--schedule", "file", type=click.Path(path_type=Path), help="Follow the schedule of this file instead.")
 @click.option(
@@ -49,7 +53,7 @@ _MOST_WORKERS = 4
 @click.option(
     "--only",
     multiple=True,
-    metavar="KEY",
+    metavar="KEY|RESOURCE",
     help="Gate these objects only; may hold * and ?. Default: what two callers write.",
 )
 @click.option(
@@ -94,7 +98,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Run a test of your own under schedules of its store commands, and say which one makes it fail.
 
     The test stays as it is, in any language: its exit code is the verdict of a run. Its clients are led to the gate by
-    the variables of the environment that they are configured by (REDIS_URL, REDIS_HOST and REDIS_PORT, and their like).
+    the variables of the environment that they are configured by (REDIS_URL, REDIS_HOST and REDIS_PORT, KUBECONFIG with
+    USE_EXISTING_CLUSTER, KUBEBUILDER_ASSETS, and their like).
 
     Exit code 1: it fails under a schedule, which fails again in every replay. 0: no failing schedule was found in so
     many, which proves nothing. 2: it can't be told, for the reason that is said: no command came to the gate, never two
@@ -129,7 +134,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     width = workers or min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
     lanes = Lanes(kind, wanted, 1 if schedule is not None else width, [_redirect(one) for one in redirect])
     code = await_it(_searched(asked, lanes, answer, schedule))
-    _report(answer, reports, kind, _invocation(store, redirect, only, hosts, words), searched=schedule is None)
+    _report(answer, reports, kind, _invocation(store, redirect, only, wanted, words), searched=schedule is None)
     if bisect:
         return bisect_code(code)
     return code
@@ -150,12 +155,12 @@ def _redirect(text: str) -> tuple[str, str]:
 
 
 def _invocation(
-    store: str | None, redirect: tuple[str, ...], only: tuple[str, ...], hosts: tuple[str, ...], words: tuple[str, ...]
+    store: str | None, redirect: tuple[str, ...], only: tuple[str, ...], wanted: Wanted, words: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Give the words of the call that a replay needs as well."""
     options = [("--store", store)] if store else []
     options += [("--redirect", one) for one in redirect] + [("--only", one) for one in only]
-    options += [("--allow-host", one) for one in hosts]
+    options += [("--sink", str(one)) for one in wanted.sinks] + [("--allow-host", one) for one in wanted.hosts]
     return ("stress-gateway", *(word for pair in options for word in pair), "--", *words)
 
 

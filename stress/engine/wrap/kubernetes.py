@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stress.config.target import Target
-from stress.core.errors import Fault, Place, StoreLost, UsageFault
+from stress.core.errors import StoreLost, UsageFault
 from stress.core.masking import mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access, Touch
-from stress.engine.wrap.stores import Called
+from stress.engine.wrap.stores import Called, NoStore
 from stress.executors.live.kube import KubeStore
 from stress.protocols.gate import Gate
 from stress.protocols.kube.assets import ASSETS
@@ -71,7 +71,8 @@ class KubernetesGated:
         """Take what is wanted; nothing is started yet.
 
         Raises:
-            UsageFault: when the environment names no API server, or one on a host that is not allowed.
+            NoStore: when the environment names no API server.
+            UsageFault: when its kubeconfig can't be used, or leads to a host that is not allowed.
 
         """
         self.gate = Gate()
@@ -81,7 +82,7 @@ class KubernetesGated:
         if not wanted.embedded and (not named or os.pathsep in named):
             what = "names several files" if named else "is not set"
             hint = "set it to one file, or say --store kubernetes to start a small API server"
-            raise UsageFault([Fault(Place("environment", 1, 1), f"{KUBECONFIG} {what}", hint)])
+            raise NoStore(f"{KUBECONFIG} {what}", hint)
         kubernetes = {} if wanted.embedded else {"kubeconfig": str(Path.cwd() / named)}
         told = {"name": "wrap", "start": {"command": ["true"]}, "stores": {"kubernetes": kubernetes}}
         self._target = Target.model_validate(told)

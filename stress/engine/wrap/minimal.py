@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
     Run = Callable[[Chooser], Awaitable[Ended]]
 
+_UNASKED = 2
+
 
 def size(ended: Ended) -> tuple[int, int, int, int]:
-    """Tell how small a schedule is: foreign writes, clock steps, switches, steps."""
+    """Tell how small a schedule is: foreign writes, clock steps, switches, steps.
+
+    Where a second began unasked that may be why it failed, and no replay has that: it counts as several clock steps.
+    """
     schedule = of(ended.turns)
     letters = schedule.letters
-    return letters.count(FOREIGN), letters.count(CLOCK), schedule.switches(), len(letters)
+    return letters.count(FOREIGN), letters.count(CLOCK) + _UNASKED * ended.crossed, schedule.switches(), len(letters)
 
 
 async def small(failing: Ended, run: Run, until: float, passing: list[Ended]) -> Ended:

@@ -70,7 +70,7 @@ class Ended:
     ``code`` is the exit code of the command (None: its time ran out), ``fault`` why nothing follows from the start,
     ``diverged`` where it left its schedule. ``seen`` counts all commands at the gate, ``together`` is how many actors
     waited at once at most, ``callers`` how many there were, ``awake`` how often one went although not all slept.
-    ``shown`` are the words of each actor.
+    ``shown`` are the words of each actor, ``crossed`` tells whether a second began unasked between two choices.
     """
 
     code: int | None = None
@@ -83,6 +83,7 @@ class Ended:
     together: int = 0
     callers: int = 0
     awake: int = 0
+    crossed: bool = False
     shown: dict[str, list[Shown]] = field(default_factory=dict)
 
     @property
@@ -97,12 +98,8 @@ class Ended:
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The schedule that was followed: up to the last choice, as what comes behind it is forced.
-
-        Who polls there, as tests do for what they expect, does so more or less often.
-        """
-        chosen = [at for at, one in enumerate(self.taken, start=1) if one.others or one.turn.actor in (CLOCK, FOREIGN)]
-        return tuple(one.turn for one in self.taken[: max(chosen, default=None)])
+        """The schedule that was followed."""
+        return tuple(one.turn for one in self.taken)
 
     @property
     def choices(self) -> int:
@@ -157,7 +154,7 @@ class Start:
         self._unnamed: list[Frame] = []
         self._flying: list[Frame] = []
         self._ended = Ended()
-        self._aligned, self._waiting = False, 0.0
+        self._aligned, self._waiting, self._second = False, 0.0, 0
 
     async def run(self, command: Command, limit: float) -> Ended:
         """Start the command and let its steps go one by one, until it ends or ``limit`` seconds have passed."""
@@ -262,6 +259,9 @@ class Start:
         if len(able) > 1 and self._chooser.clock and not self._aligned:
             self._aligned = True
             await self._align()
+        if len(able) > 1:
+            before, self._second = self._second, int(time.time())
+            self._ended.crossed = self._ended.crossed or 0 < before < self._second
         chosen = self._chooser.choose(able, late=False)
         if chosen == WAIT:
             now = time.perf_counter()
@@ -273,6 +273,7 @@ class Start:
         others = tuple(turn.actor for turn in able if turn.actor != chosen.actor)
         if chosen.actor == CLOCK:
             await self._tick()
+            self._second = int(time.time())
             self._ended.taken.append(Taken(chosen, others=others))
         elif chosen.actor == FOREIGN:
             said = await self._store.write(chosen.foreign)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from stress.core.masking import clean, clean_lines, mask_text
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from stress.engine.wrap.start import Ended, Taken
 
 _WIDTH, _LONGEST, _LAST_LINES = 30, 100, 12
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def lines(answer: Answer, schedule: str = "", invocation: tuple[str, ...] = ()) -> Iterator[str]:
@@ -80,15 +83,21 @@ def _counterexample(found: Found) -> Iterator[str]:
 
 def _output(text: str) -> Iterator[str]:
     yield "the end of its output:"
-    yield from (f"     {line}" for line in clean_lines(text.rstrip().expandtabs()).splitlines()[-_LAST_LINES:])
+    yield from (
+        f"     {line}" for line in clean_lines(_COLOURS.sub("", text.rstrip().expandtabs())).splitlines()[-_LAST_LINES:]
+    )
 
 
 def steps(ended: Ended, mark: int, begin: int = 0) -> Iterator[str]:
     """Give the steps of a run, numbered from 1; one is marked."""
     if begin > 0:
         yield f"     … {begin} steps alike"
-    for number, one in enumerate(ended.taken[max(begin, 0) :], start=max(begin, 0)):
-        yield f"{'>' if number == mark else ' '}{number + 1:>4} {clean(_step(one))}"
+    number = max(begin, 0)
+    for said, alike in groupby(ended.taken[number:], _step):
+        times = len(list(alike))
+        again = f" ({times} times)" if times > 1 else ""
+        yield f"{'>' if number <= mark < number + times else ' '}{number + 1:>4} {clean(said)}{again}"
+        number += times
 
 
 def _step(one: Taken) -> str:

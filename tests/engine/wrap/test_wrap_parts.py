@@ -110,6 +110,16 @@ def test_letters_that_nobody_can_follow_are_skipped() -> None:
     assert not letters.clock
 
 
+def test_a_replay_does_not_count_how_often_a_test_asks_at_its_end() -> None:
+    """Where one actor is left that repeats its last step, it may do so once more, or once less."""
+    for asked in (1, 3):
+        replay = Replay(turns("A:GET B:GET B:GET B:DEL"))
+        shown = [replay.choose(turns("A:GET B:GET")), *(replay.choose(turns("B:GET")) for _ in range(asked))]
+        shown.append(replay.choose(turns("B:DEL")))
+        assert [turn.command for turn in shown] == ["GET", *["GET"] * asked, "DEL"]
+        assert replay.diverged == ""
+
+
 def test_a_replay_waits_for_a_step_and_then_says_where_it_was_left() -> None:
     """Whoever is parked meanwhile does not go before it is too late."""
     replay = Replay(turns("A:GET B:SET"))
