@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -67,6 +70,80 @@ def test_a_lost_update_is_found_and_fails_again_in_twenty_of_twenty(tmp_path: Pa
     assert steps(latest / "passes.txt")[:2] == [f"{late} GET counter", f"{late} SET counter"]
     again = wrapped(tmp_path, "racy", "--schedule", str(latest / "schedule.txt"), times=20)
     assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+
+
+DEDUP = """\
+import os, sys, threading
+sys.path.insert(0, {folder!r})
+import counter
+
+def test_both_count():
+    assert counter.racy()
+
+def test_cleanup():
+    counter.Client().ask("DEL", "counter")
+"""
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+def test_the_commands_of_the_page_do_what_stands_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of docs/wrap.md runs to its end with the exit code that it shows, in their sequence."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "wrap.md").read_text()
+    lines = re.findall(r"(?m)^    (stress-gateway .*?) *# exit (\d+)$", page)
+    (tmp_path / "test_dedup.py").write_text(DEDUP.format(folder=str(COUNTER.parent)))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    assert len(lines) == len(re.findall(r"(?m)^    stress-gateway ", page)) == 3
+    assert [stress(tmp_path, *shlex.split(line)[1:]).code for line, _ in lines] == [int(code) for _, code in lines]
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("mode", ["processes", "second", "named"])
+def test_a_race_is_found_and_fails_again_in_twenty_of_twenty(tmp_path: Path, mode: str) -> None:
+    """Also of processes, across a second, and in a key that has another name in each run."""
+    said = wrapped(tmp_path, mode, "--seconds", "300", times=24)
+    assert (said.code, said.lines[4]) == (
+        1,
+        "FAILS under a schedule: the schedule below failed again in 3 of 3 replays",
+    )
+    if mode == "second":
+        assert any(line.startswith("passes if the second does not change between ") for line in said.lines)
+    file = tmp_path / "reports" / "latest" / "schedule.txt"
+    again = wrapped(tmp_path, mode, "--schedule", str(file), "--seconds", "300", times=20)
+    assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("limited", "it fails in every schedule in which a second passes: that may be its own time limit, and no race"),
+        ("chance", "the replay differs: "),
+    ],
+)
+def test_what_fails_by_time_or_by_chance_is_no_race(tmp_path: Path, mode: str, why: str) -> None:
+    """A failing schedule alone proves nothing: it fails again, and the one next to it passes again."""
+    said = wrapped(tmp_path, mode, "--seconds", "300", times=24)
+    assert said.code == 2
+    assert str(result(tmp_path)["reason"]).startswith(why)
+
+
+def test_foreign_writes_are_not_done_in_a_store_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schedule from elsewhere changes nothing there."""
+    server = Valkey()
+    try:
+        monkeypatch.setenv("REDIS_URL", server.url)
+        (tmp_path / "schedule.txt").write_text("gateway-stress wrap 1\n---\nA GET job\nforeign FLUSHALL\n")
+        said = stress(tmp_path, "wrap", "--schedule", "schedule.txt", *test_of("kept"))
+        assert said.code == 2
+        assert said.lines[4].startswith("CANNOT TELL: foreign writes are for a store that is started here")
+    finally:
+        server.close()
 
 
 def test_the_schedule_of_a_race_that_is_fixed_exists_no_longer(tmp_path: Path) -> None:

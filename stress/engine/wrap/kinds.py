@@ -17,5 +17,6 @@ KINDS: dict[str, Callable[[Wanted], GatedStore]] = {"redis": RedisGated, "kubern
 
 def named_by(environment: Mapping[str, str]) -> str:
     """Name the kind of store that the environment of a command names; empty where it names none."""
-    redis = bool(variables_of(environment))
-    return "kubernetes" if environment.get(KUBECONFIG) and not redis else "redis"
+    if variables_of(environment):
+        return "redis"
+    return "kubernetes" if environment.get(KUBECONFIG) else ""

@@ -73,6 +73,11 @@ class Lanes:
             self._sinks.append(sink)
 
     @property
+    def shared(self) -> bool:
+        """Whether the store was not started here."""
+        return any(store.shared for store in self._stores)
+
+    @property
     def notes(self) -> list[str]:
         """What users should know of their store, each once."""
         return list(dict.fromkeys(note for store in self._stores for note in store.notes))

@@ -216,7 +216,8 @@ class RedisGated:
             places = frozenset(at for at, key in enumerate(keys) if at and key in found.objects)
             shown.append(Shown(tuple(map(names.given, words)), places))
         writes = any(touch.access is not Access.READ for touch in found.touches)
-        foreign = tuple(_words(frame.effects[0])) if writes and len(frame.effects) == 1 else ()
+        sent = tuple(_words(frame.effects[0])) if writes and len(frame.effects) == 1 else ()
+        foreign = sent if mask_command(sent) == sent else ()  # what holds a credential is not written down
         objects = mask_text(" ".join(found.objects))
         return Called(frame.command, objects, found.touches, "; ".join(texts), tuple(shown), foreign)
 

@@ -34,6 +34,9 @@ _REPLAYS, _MOST_REPLAYS, _CHANCE = 3, 20, 0.001
 _CANDIDATES = 3
 _SUITES, _FOREIGN = 5, 5
 _SEVERAL = 2
+_STRANGE = "foreign writes are for a store that is started here"
+_AWAKE = "see whether it polls without a pause, or has fake timers that advance by themselves"
+_STARTED = "say --store"
 _RANDOM_SEED = 1
 
 
@@ -78,6 +81,9 @@ class Search:
 
     async def replay(self, schedule: Schedule) -> Answer:
         """Follow a schedule ``times`` times."""
+        if FOREIGN in schedule.letters and self._lanes.shared:
+            self._untold(_STRANGE, _STARTED)
+            return self._end()
         self._objects = schedule.objects
         row = self.answer.rows[DISTURBED if FOREIGN in schedule.letters else SCHEDULED]
         found: Found | None = None
@@ -109,6 +115,9 @@ class Search:
         self.answer.seconds = time.monotonic() - self._begun
         self.answer.objects = self._objects
         self.answer.notes += self._lanes.notes
+        if awake := sum(1 for ended in self._runs if ended.awake):
+            note = f"in {awake} runs something in the command never slept, and steps went by time: {_AWAKE}"
+            self.answer.notes.append(note)
         return self.answer
 
     def _left(self, share: float) -> bool:
@@ -254,6 +263,9 @@ class Search:
 
     async def _disturb(self, suite: Command) -> None:
         """Repeat what the suite writes to the same objects after each step of the command in turn."""
+        if self._lanes.shared:
+            self.answer.rows[DISTURBED].why = f"not run: {_STRANGE} ({_STARTED})"
+            return
         recorded = await self._lanes.start(suite, Serial(), Known(self._patterns), self._asked.limit, record=True)
         writes = self._foreign(recorded.taken)
         row = self.answer.rows[DISTURBED]

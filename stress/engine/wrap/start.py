@@ -30,6 +30,8 @@ _STORE_SECONDS = 5.0
 _LOOK_SECONDS, _IDLE_SECONDS = 0.0005, 0.05
 _BUSY_SECONDS = 3.0
 """How long a tree may stay awake beside parked commands before one goes all the same: something in it polls."""
+_KNOWN_AWAKE, _AWAKE_SECONDS = 2, 0.2
+"""Once it has done so twice, it is waited for no longer than this."""
 _BACKOFF_SECONDS = 0.1
 _WAIT_SECONDS = 1.0
 """How long a step of a schedule is waited for that is not parked while everything sleeps."""
@@ -215,7 +217,7 @@ class Start:
 
     async def _quiescent(self) -> bool:
         """Wait until the whole tree sleeps; False if something came meanwhile that was not taken in."""
-        until = time.perf_counter() + _BUSY_SECONDS
+        until = time.perf_counter() + (_BUSY_SECONDS if self._ended.awake < _KNOWN_AWAKE else _AWAKE_SECONDS)
         seen = self._gate.signal.count
         while time.perf_counter() < until:
             if self._running.code is not None or self._gate.fault:

@@ -38,7 +38,8 @@ def lines(answer: Answer, schedule: str = "", invocation: tuple[str, ...] = ()) 
         yield f"note: {clean(note)}"
     if found is not None and schedule:
         yield ""
-        yield "replay: " + shlex.join([*invocation[:1], "wrap", "--schedule", schedule, *invocation[1:]])
+        words = [*invocation[:1], "wrap", "--schedule", schedule, *invocation[1:]]
+        yield "replay: " + clean(shlex.join(words))
 
 
 def verdict(answer: Answer) -> str:
