@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stress.config.target import Target
-from stress.core.errors import StoreLost, UsageFault
+from stress.core.errors import StoreLost
 from stress.core.masking import mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access, Touch
@@ -27,7 +27,7 @@ from stress.protocols.kube.envtest import Programs
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.parked import KubeFrame
 from stress.protocols.kube.proxy import KubeProxy
-from stress.protocols.kube.requests import WRITES, KubeEffect, KubeRules, described, effect_of
+from stress.protocols.kube.requests import WRITES, KubeEffect, KubeRules, described
 from stress.protocols.kube.watches import Watches
 
 if TYPE_CHECKING:
@@ -211,14 +211,13 @@ class KubernetesGated:
         return released
 
     async def write(self, words: Sequence[str]) -> str:
-        """Do a foreign write past the gate, at the server that the command uses; give what it was answered."""
+        """Do a foreign write past the gate, at the server that the command uses."""
         method, target, kind, body = (*words, "", "")[:4]
         told = ""
         for plane in self._others.values() or [self._main]:
             try:
-                await plane.store.kept.save(effect_of(method, target))
                 status, found = await plane.store.write(method, target, json.loads(body) if body else None, kind)
-            except (StoreLost, UsageFault) as error:
+            except StoreLost as error:
                 return str(error)
             told = f"{status} {found.get('message', '')}".rstrip()
         return told
