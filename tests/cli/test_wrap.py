@@ -104,9 +104,9 @@ def test_the_commands_of_the_page_do_what_stands_beside_them(tmp_path: Path, mon
 def test_a_race_is_found_and_fails_again_in_twenty_of_twenty(tmp_path: Path, mode: str) -> None:
     """Also of processes, across a second, and in a key that has another name in each run."""
     said = wrapped(tmp_path, mode, "--seconds", "300", times=24)
-    assert (said.code, said.lines[4]) == (
-        1,
-        "FAILS under a schedule: the schedule below failed again in 3 of 3 replays",
+    assert said.code == 1
+    assert re.fullmatch(
+        r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays", said.lines[4]
     )
     if mode == "second":
         assert any(line.startswith("passes if the second does not change between ") for line in said.lines)
