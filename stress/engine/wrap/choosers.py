@@ -203,9 +203,9 @@ class Replay:
     def _polls(self, wanted: Turn, able: Sequence[Turn]) -> bool:
         """Tell whether the only one left asks for the same more or less often than before, as tests do at their end."""
         rest = {self._names.get(turn.actor, turn.actor) for turn in self._turns[self._at :]}
-        if not self._at or len(able) != 1 or rest != {able[0].actor}:
+        last = self._turns[self._at - 1] if self._at else wanted
+        if len(able) != 1 or rest != {able[0].actor} or last.actor != wanted.actor:
             return False
-        last = self._turns[self._at - 1]
         return wanted.fits(last) or able[0].fits(last._replace(actor=able[0].actor))
 
     def _find(self, wanted: Turn, able: Sequence[Turn]) -> Turn | None:

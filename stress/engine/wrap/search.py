@@ -274,7 +274,7 @@ class Search:
             return
         base = min(self._passing, key=size, default=None)
         letters = of(base.turns).letters if base is not None else ()
-        places = [(write, at) for at in range(len(letters)) for write in writes]
+        places = [(write, at) for write in writes for at in range(len(letters))]
 
         async def lane() -> None:
             while places and self._left(_SEARCH_SHARE + _FREE_SHARE / 2):
