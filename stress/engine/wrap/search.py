@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
-from collections import Counter
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from stress.core.patterns import Patterns, learn
-from stress.core.step import WHOLE, Access
-from stress.engine.wrap.answer import ALONE, DISTURBED, SCHEDULED, SIBLINGS, Answer, Found
+from stress.engine.wrap.answer import ALONE, DISTURBED, SCHEDULED, SIBLINGS, Answer, Found, Row
 from stress.engine.wrap.choosers import Drawn, InStep, Letters, Replay, Serial, WithClock
 from stress.engine.wrap.minimal import nearest, size, small
+from stress.engine.wrap.objects import foreign_writes, shared_objects
 from stress.engine.wrap.schedule import CLOCK, FOREIGN, Schedule, Turn, of
-from stress.engine.wrap.start import Known, gated
+from stress.engine.wrap.start import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,14 +23,14 @@ if TYPE_CHECKING:
     from stress.engine.wrap.choosers import Chooser
     from stress.engine.wrap.command import Command
     from stress.engine.wrap.lanes import Lanes
-    from stress.engine.wrap.start import Ended, Taken
+    from stress.engine.wrap.start import Ended
 
 _FEWEST, _ALL_FAIL = 3, 5
 _FREE_SHARE, _SEARCH_SHARE = 0.25, 0.6
 _CLOCKS, _LOOKED = 10, 12
 _REPLAYS, _MOST_REPLAYS, _CHANCE = 3, 20, 0.001
 _CANDIDATES = 3
-_SUITES, _FOREIGN = 5, 5
+_SUITES = 5
 _SEVERAL = 2
 _STRANGE = "foreign writes are for a store that is started here"
 _AWAKE = "see whether it polls without a pause, or has fake timers that advance by themselves"
@@ -88,7 +86,7 @@ class Search:
         row = self.answer.rows[DISTURBED if FOREIGN in schedule.letters else SCHEDULED]
         found: Found | None = None
         for _ in range(self._asked.times):
-            ended = await self._start(Replay(schedule.turns))
+            ended = await self._follow(schedule.turns)
             row.count(ended)
             self._say(row.name, row.failed, row.runs)
             if ended.failed and not ended.diverged:
@@ -99,17 +97,25 @@ class Search:
                 self._untold(ended.fault, "see the output of the command")
             if time.monotonic() - self._begun > self._asked.seconds:
                 break
+        self._judge(row, found)
+        return self._end()
+
+    def _judge(self, row: Row, found: Found | None) -> None:
+        """Say what the replays of a schedule come to."""
         followed = [ended for ended in self._runs if not ended.diverged]
         failed = sum(1 for ended in followed if ended.failed)
         if found is not None:
             found.failed, found.replays = failed, row.runs
-        if not self.answer.reason and self._runs and not followed:
+        self.answer.found = found
+        if self.answer.reason:
+            return
+        if not row.runs:
+            self._untold("no run of the command ended in time", "give it more: --timeout")
+        elif not followed:
             self._untold("the command no longer takes the steps of this schedule", "search again without --schedule")
-        elif not self.answer.reason and 0 < failed < len(self._runs):
+        elif 0 < failed < len(self._runs):
             why = f"the replay differs: it failed in {failed} of {len(self._runs)}"
             self._untold(why, "something else than its store commands decides: see the steps and the output")
-        self.answer.found = found
-        return self._end()
 
     def _end(self) -> Answer:
         self.answer.seconds = time.monotonic() - self._begun
@@ -176,6 +182,14 @@ class Search:
         known = Known(self._patterns, self._objects)
         ended = await self._lanes.start(self._asked.command, chooser, known, self._asked.limit)
         self._runs.append(ended)
+        return ended
+
+    async def _follow(self, turns: Sequence[Turn]) -> Ended:
+        """Follow a schedule exactly, as far as the command takes its steps."""
+        chooser = Replay(turns)
+        ended = await self._start(chooser)
+        if chooser.left and not ended.diverged:
+            ended.diverged = f"step {len(turns) - chooser.left + 1}: the command ended before it"
         return ended
 
     async def _look(self) -> bool:
@@ -267,7 +281,9 @@ class Search:
             self.answer.rows[DISTURBED].why = f"not run: {_STRANGE} ({_STARTED})"
             return
         recorded = await self._lanes.start(suite, Serial(), Known(self._patterns), self._asked.limit, record=True)
-        writes = self._foreign(recorded.taken)
+        writes, left_out = foreign_writes(recorded.taken, self._runs, self._objects)
+        if left_out:
+            self.answer.notes.append(f"{left_out} foreign writes were not repeated: pipelines, or too many")
         row = self.answer.rows[DISTURBED]
         if not writes:
             row.why = "the suite shows no foreign writes to the same objects"
@@ -285,24 +301,6 @@ class Search:
                 self._say(DISTURBED, row.failed, row.runs)
 
         await asyncio.gather(*(lane() for _ in range(self._lanes.width)))
-
-    def _foreign(self, taken: Sequence[Taken]) -> list[Turn]:
-        own: Counter[str] = Counter()
-        for ended in self._runs:
-            own |= Counter(one.turn.text for one in ended.taken)
-        found: dict[str, Turn] = {}
-        theirs = Counter(one.turn.text for one in taken if one.writes and gated(one.touches, self._objects)) - own
-        left_out = 0
-        for one in sorted(taken, key=lambda one: all(touch.access is not Access.DELETE for touch in one.touches)):
-            if one.turn.text in theirs and not one.foreign:
-                left_out += 1
-            elif one.turn.text in theirs:
-                turn = Turn(FOREIGN, one.turn.command, one.turn.objects, one.turn.text, one.foreign)
-                found.setdefault(one.turn.text, turn)
-        if left_out or len(found) > _FOREIGN:
-            left_out += max(0, len(found) - _FOREIGN)
-            self.answer.notes.append(f"{left_out} foreign writes were not repeated: pipelines, or too many")
-        return list(found.values())[:_FOREIGN]
 
     # --- the counterexample -----------------------------------------------------------------------------
 
@@ -336,7 +334,7 @@ class Search:
             found = Found(candidate)
             wanted = self._wanted()
             while found.replays < wanted:
-                ended = await self._start(Replay(candidate.turns))
+                ended = await self._follow(candidate.turns)
                 found.replays += 1
                 found.failed += ended.failed and not ended.diverged
                 self._say("replay", found.failed, found.replays)
@@ -377,28 +375,7 @@ class Search:
 
     async def _again(self, passing: Ended, times: int) -> bool:
         for _ in range(times):
-            ended = await self._start(Replay(passing.turns))
+            ended = await self._follow(passing.turns)
             if not ended.passed or ended.diverged:
                 return False
         return True
-
-
-def shared_objects(runs: Sequence[Ended]) -> tuple[str, ...]:
-    """Give patterns of the objects that two actors accessed and one wrote; none where there are none: all are gated."""
-    users: dict[str, set[str]] = {}
-    written: set[str] = set()
-    for ended in runs:
-        for one in ended.taken:
-            for touch in one.touches:
-                if touch.object != WHOLE:
-                    name = _pattern(touch.object)
-                    users.setdefault(name, set()).add(one.turn.actor)
-                    if touch.access is not Access.READ:
-                        written.add(name)
-    return tuple(sorted(name for name, actors in users.items() if len(actors) > 1 and name in written))
-
-
-def _pattern(name: str) -> str:
-    """Give a pattern for an object: a generated value may be any."""
-    escaped = re.sub(r"([\[*?])", r"[\1]", name)
-    return re.sub(r"\{\w+(?::\d+)?\}", "*", escaped)

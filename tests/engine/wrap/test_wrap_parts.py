@@ -13,9 +13,9 @@ from stress.engine.wrap.actors import Actors, name_of
 from stress.engine.wrap.answer import Answer, bisect_code, difference
 from stress.engine.wrap.choosers import WAIT, Drawn, InStep, Letters, Replay, Serial, WithClock
 from stress.engine.wrap.minimal import nearest, size, small
+from stress.engine.wrap.objects import foreign_writes, shared_objects
 from stress.engine.wrap.redis import variables_of
 from stress.engine.wrap.schedule import CLOCK, FOREIGN, Schedule, Turn, parse
-from stress.engine.wrap.search import shared_objects
 from stress.engine.wrap.start import Ended, Taken, gated
 
 
@@ -122,7 +122,7 @@ def test_a_replay_does_not_count_how_often_a_test_asks_at_its_end() -> None:
 
 def test_a_replay_waits_for_a_step_and_then_says_where_it_was_left() -> None:
     """Whoever is parked meanwhile does not go before it is too late."""
-    replay = Replay(turns("A:GET B:SET"))
+    replay = Replay(turns("A:GET B:SET A:SET"))
     able = turns("A:GET B:GET")
     assert replay.choose(able).actor == "A"
     assert replay.choose(turns("B:GET")) == WAIT
@@ -252,6 +252,28 @@ def test_what_two_callers_access_and_one_writes_is_gated() -> None:
     assert gated((Touch("job:7", Access.READ),), ("job:*",))
     assert gated((Touch("*", Access.WRITE),), ("job:*",))
     assert not gated((Touch("own", Access.WRITE),), ("job:*",))
+
+
+def test_foreign_writes_are_what_the_suite_writes_and_the_test_does_not() -> None:
+    """As often as it writes itself is its own; what deletes comes first, and what can't be repeated is counted."""
+
+    def wrote(text: str, access: Access, *, repeated: bool = True) -> Taken:
+        words = tuple(text.split())
+        turn = Turn("", words[0], words[1], text)
+        return Taken(turn, Outcome(), (Touch(words[1], access),), (), words if repeated else ())
+
+    own = Ended(taken=[wrote("SET job 1", Access.WRITE)])
+    suite = [
+        wrote("SET job 1", Access.WRITE),
+        wrote("SET job 2", Access.WRITE),
+        wrote("GET job", Access.READ),
+        wrote("DEL job", Access.DELETE),
+        wrote("SET other 1", Access.WRITE),
+        wrote("EVAL job 3", Access.WRITE, repeated=False),
+    ]
+    found, left_out = foreign_writes(suite, [own], ("job",))
+    assert [turn.foreign for turn in found] == [("DEL", "job"), ("SET", "job", "2")]
+    assert left_out == 1
 
 
 def test_what_can_not_be_told_is_skipped_by_a_bisection() -> None:
