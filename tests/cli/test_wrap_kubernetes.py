@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OBJECTS = Path(__file__).parent.parent / "engine" / "wrap" / "suites" / "plain" / "objects.py"
 FAILS = r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays"
-COUNTER, ALL, MAPS = "configmaps/default/counter", "configmaps/default/*", "/api/v1/namespaces/default/configmaps"
+COUNTER, MAPS = "configmaps/default/counter", "/api/v1/namespaces/default/configmaps"
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,6 @@ def test_records_that_are_named_by_the_second_need_a_clock_step(tmp_path: Path) 
     assert re.fullmatch(FAILS, said.lines[4])
     one, clock, two = schedule(tmp_path).letters[:3]
     assert (clock, {one, two}) == ("clock", {"A", "B"})
-    assert f"passes if the second does not change between {one} list {ALL} and {two} list {ALL}" in said.lines
     file = str(tmp_path / "reports" / "latest" / "schedule.txt")
     again = wrapped(tmp_path, test_of("second"), "--schedule", file, times=20)
     assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")

@@ -82,6 +82,8 @@ class Search:
         if FOREIGN in schedule.letters and self._lanes.shared:
             self._untold(_STRANGE, _STARTED)
             return self._end()
+        await self._learn()
+        self._runs.clear()
         self._objects = schedule.objects
         row = self.answer.rows[DISTURBED if FOREIGN in schedule.letters else SCHEDULED]
         found: Found | None = None
@@ -192,9 +194,16 @@ class Search:
             ended.diverged = f"step {len(turns) - chooser.left + 1}: the command ended before it"
         return ended
 
+    async def _learn(self) -> list[Ended]:
+        """Learn in two starts which values are generated: a schedule names them, and keeps what is the same in both."""
+        first = [await self._start(InStep()) for _ in range(2)]
+        if first[0].shown.keys() == first[1].shown.keys():
+            self._patterns = learn([ended.shown for ended in first], time.time())
+        return first
+
     async def _look(self) -> bool:
         """See what the command does at the gate; tell whether there is anything to schedule."""
-        first = [await self._start(InStep()) for _ in range(2)]
+        first = await self._learn()
         if not any(ended.seen for ended in first):
             self._untold(
                 "no command was seen at the gate",
@@ -205,8 +214,6 @@ class Search:
         if all(ended.fault for ended in first):
             self._untold(first[0].fault, "see the output of the command")
             return False
-        if first[0].shown.keys() == first[1].shown.keys():
-            self._patterns = learn([ended.shown for ended in first], time.time())
         third = await self._start(InStep())
         fourth = await self._start(Serial())
         self._runs.clear()
