@@ -49,7 +49,7 @@ class Actors:
         fresh = sorted(fresh, key=lambda frame: (text(frame), frame.parked_at))
         if self._pooled and fresh and self.let_go and self.let_go not in taken:
             own = next((frame for frame in fresh if self._of.get(frame.channel) == self.let_go), fresh[0])
-            self._of[own.channel] = self.let_go
+            self._exchange(own.channel)
         for frame in fresh:
             known = self._of.get(frame.channel, "")
             if known and taken.setdefault(known, frame.channel) is frame.channel:
@@ -62,6 +62,13 @@ class Actors:
                 known = self.let_go if self.let_go and self.let_go not in taken else self._new()
             frame.actor = self._of[frame.channel] = known
             taken[known] = frame.channel
+
+    def _exchange(self, channel: Channel) -> None:
+        """Give a connection to the caller let go, and those it had to whose that was."""
+        other = self._of.get(channel)
+        if other is not None:
+            self._of.update({one: other for one, whose in self._of.items() if whose == self.let_go})
+        self._of[channel] = self.let_go
 
     def _new(self) -> str:
         self._count += 1

@@ -179,6 +179,15 @@ def test_who_takes_another_connection_is_known_by_causality() -> None:
     assert named(actors, {"A": "two", "B": "three"}, Parked("one", "GET")) == ["C"]
 
 
+def test_on_a_connection_from_a_pool_shows_who_was_let_go() -> None:
+    """Whose command came last there has given it back, and takes the one that is free now."""
+    actors = Actors(pooled=True)
+    assert named(actors, {}, Parked("one", "GET a"), Parked("two", "GET b")) == ["A", "B"]
+    actors.let_go = "A"
+    assert named(actors, {}, Parked("two", "PUT")) == ["A"]
+    assert named(actors, {"A": "two"}, Parked("one", "PUT")) == ["B"]
+
+
 def test_commands_behind_one_another_on_a_connection_are_of_one_caller() -> None:
     """A second one does not make a second caller."""
     assert named(Actors(), {}, Parked("one", "GET"), Parked("one", "SET")) == ["A", "A"]

@@ -1,0 +1,113 @@
+"""The API server that `wrap` puts behind a gate: what leads there, what is given back, what may be repeated."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from stress.core.patterns import Patterns
+from stress.core.symbols import Names
+from stress.engine.wrap.kinds import named_by
+from stress.engine.wrap.kubernetes import KubernetesGated
+from stress.engine.wrap.stores import Wanted
+from stress.protocols.kube.kubeconfig import written
+from stress.protocols.kube.parked import KubeFrame
+from stress.protocols.kube.requests import effect_of
+from stress.protocols.kube.server.server import KubeServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from stress.protocols.gate import Channel
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@asynccontextmanager
+async def gated(environment: dict[str, str], *, embedded: bool) -> AsyncIterator[KubernetesGated]:
+    """Give a store behind its gate."""
+    store = KubernetesGated(Wanted(embedded, environment))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def ask(store: KubernetesGated, method: str, path: str, **body: object) -> int:
+    """Send a request through the gate; give the status."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, store.places()["url"] + path, json=body or None) as answer,
+    ):
+        return answer.status
+
+
+def _read(config: Path) -> tuple[int, bool] | None:
+    """Give the mode of a kubeconfig, and whether it leads to this machine; None if it is not there."""
+    if not config.exists():
+        return None
+    return stat.S_IMODE(config.stat().st_mode), "server: http://127.0.0.1:" in config.read_text()
+
+
+@pytest.mark.asyncio
+async def test_what_a_start_wrote_is_gone_before_the_next() -> None:
+    """A server that was started here is empty then, at the same address, which only its owner can read of."""
+    async with gated({"USE_EXISTING_CLUSTER": "false"}, embedded=True) as store:
+        before = store.variables()
+        config = Path(before["KUBECONFIG"])
+        assert _read(config) == (0o600, True)
+        assert before.keys() == {"KUBECONFIG", "KUBEBUILDER_ASSETS"}
+        assert await ask(store, "POST", MAPS, metadata={"name": "made"}) == 201
+        await store.reset()
+        assert await ask(store, "GET", f"{MAPS}/made") == 404
+        assert store.variables() == before
+    assert _read(config) is None
+
+
+@pytest.mark.asyncio
+async def test_what_was_there_before_comes_back(tmp_path: Path) -> None:
+    """In the API server that KUBECONFIG names a start is taken back: what it made, and what it changed."""
+    async with KubeServer() as own:
+        own.install({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"hits": "1"}})
+        (tmp_path / "config").write_text(written(own.url, "default"))
+        environment = {"KUBECONFIG": str(tmp_path / "config")}
+        assert named_by(environment) == "kubernetes"
+        async with gated(environment, embedded=False) as store:
+            assert store.shared
+            assert store.variables()["USE_EXISTING_CLUSTER"] == "true"
+            for _ in range(2):
+                await store.begin()
+                assert await ask(store, "POST", MAPS, metadata={"name": "made"}) == 201
+                assert await ask(store, "PUT", f"{MAPS}/kept", metadata={"name": "kept"}, data={"hits": "2"}) == 200
+                await store.reset()
+                found = {one["metadata"]["name"]: one.get("data") for one in own.objects("configmaps")}
+                assert found == {"kept": {"hits": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "foreign"),
+    [
+        ("DELETE {maps}", "", ("DELETE", MAPS)),
+        ("POST {maps}", '{"data": {}}', ("POST", MAPS, "application/json", '{"data":{}}')),
+        ("POST {maps}", "k8s\0", ()),
+        ("GET {maps}", "", ()),
+        ("POST /api/v1/namespaces/default/secrets", "{}", ()),
+    ],
+)
+@pytest.mark.asyncio
+async def test_writes_are_repeated_that_can_be_read(head: str, body: str, foreign: tuple[str, ...]) -> None:
+    """A read changes nothing, a body that is no JSON is not understood, and a secret is not to stand in a file."""
+    line = head.format(maps=MAPS)
+    raw = f"{line} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\r\n{body}".encode()
+    effect = effect_of(*line.split(" "))
+    channel: Channel = None  # type: ignore[assignment]  # it is not asked for
+    frame = KubeFrame(channel, effect.command, raw, (effect,))
+    store = KubernetesGated(Wanted(embedded=True, environment={}))
+    called = await store.call(frame, Names("", "", 0.0, seconds=False, patterns=Patterns()))
+    assert called.foreign == foreign
