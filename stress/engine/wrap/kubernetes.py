@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stress.config.target import Target
-from stress.core.errors import StoreLost
+from stress.core.errors import StoreLost, UsageFault
 from stress.core.masking import mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access, Touch
@@ -110,9 +110,16 @@ class KubernetesGated:
         store = KubeStore(self._target, Path(), self._wanted.hosts)
         store.namespace = _NAMESPACE
         store.kept.namespaces.clear()
-        store.kept.refuse = self.gate.refuse
+        store.kept.refuse = self._refuse
         store.watches = watches = Watches(self.gate)
         return _Plane(store, watches)
+
+    def _refuse(self, why: Exception) -> None:
+        """Let a request not go on that would delete what is somebody else's."""
+        if isinstance(why, UsageFault) and why.faults:
+            what = why.faults[0].message.rpartition("kubeconfig: ")[2]
+            why = NoStore(what, "let the command make a namespace for it, or say --store kubernetes")
+        self.gate.refuse(why)
 
     async def open(self) -> None:
         """Start or reach the server, listen, and write what leads to the gate.

@@ -90,6 +90,29 @@ async def test_what_was_there_before_comes_back(tmp_path: Path) -> None:
                 assert found == {"kept": {"hits": "1"}}
 
 
+@pytest.mark.asyncio
+async def test_only_what_a_start_made_may_be_cleaned_up(tmp_path: Path) -> None:
+    """A namespace that a start made it may empty, in later starts too; that of others stays as it is."""
+    async with KubeServer() as own:
+        own.install({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}})
+        (tmp_path / "config").write_text(written(own.url, "default"))
+        async with gated({"KUBECONFIG": str(tmp_path / "config")}, embedded=False) as store:
+            for status in (201, 409):  # it stays, as no controller would finish its deletion
+                await store.begin()
+                assert await ask(store, "POST", "/api/v1/namespaces", metadata={"name": "test"}) == status
+                maps = MAPS.replace("default", "test")
+                assert await ask(store, "POST", maps, metadata={"name": "made"}) == 201
+                assert await ask(store, "DELETE", maps) == 200
+                await store.reset()
+            with pytest.raises(aiohttp.ClientError):
+                await ask(store, "DELETE", MAPS)
+            assert store.gate.fault == (
+                "deletecollection configmaps/default/* may delete what was there before, on a server that was not "
+                "started here (let the command make a namespace for it, or say --store kubernetes)"
+            )
+        assert [one["metadata"]["name"] for one in own.objects("configmaps")] == ["kept"]
+
+
 @pytest.mark.parametrize(
     ("head", "body", "foreign"),
     [
