@@ -32,7 +32,7 @@ _MOST_WORKERS = 4
         "stress-gateway wrap --store kubernetes --sink 18091 -- go test -count=1 ./test/integration/...",
         "stress-gateway wrap --store redis --redirect 'CACHE_ADDR={host}:{port}' -- go test -count=1 ./dedup",
         "stress-gateway wrap --schedule reports/latest/schedule.txt --times 20 -- pytest -q test_dedup.py",
-        "git bisect run stress-gateway wrap --bisect --store redis -- pytest -q test_dedup.py",
+        "stress-gateway wrap --bisect --store redis -- pytest -q test_dedup.py",
     ),
 )
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND...", type=click.UNPROCESSED)

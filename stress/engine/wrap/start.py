@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS, _IDLE_SECONDS = 0.0005, 0.05
+_TURNS = 8
+"""So many turns the event loop takes at most from a connection that has come to what was sent on it."""
+_WHOLE_SECONDS = 0.2
 _BUSY_SECONDS = 3.0
 """How long a tree may stay awake beside parked commands before one goes all the same: something in it polls."""
 _KNOWN_AWAKE, _AWAKE_SECONDS = 2, 0.2
@@ -154,6 +157,7 @@ class Start:
         self._unnamed: list[Frame] = []
         self._flying: list[Frame] = []
         self._ended = Ended()
+        self._partial = 0.0
         self._aligned, self._waiting, self._second = False, 0.0, 0
 
     async def run(self, command: Command, limit: float) -> Ended:
@@ -188,7 +192,7 @@ class Start:
 
     async def _take_in(self) -> None:
         """Park what has come, and let go at once what accesses no gated object."""
-        if self._gate.unsettled(0) and not self._gate.busy(0):
+        if self._gate.unsettled(0) and self._whole():
             for frame in self._gate.settle(0):
                 self._ended.seen += 1
                 called = self._called[frame] = await self._store.call(frame, self._names)
@@ -202,6 +206,15 @@ class Start:
                     frame.channel.forward(frame)
                     self._flying.append(frame)
         self._flying = [frame for frame in self._flying if frame.replied_at is None]
+
+    def _whole(self) -> bool:
+        """Tell whether all that was sent together is here; who does not read its replies is not waited for."""
+        if not self._gate.busy(0):
+            self._partial = 0.0
+            return True
+        now = time.perf_counter()
+        self._partial = self._partial or now
+        return now - self._partial > _WHOLE_SECONDS
 
     async def _noted(self, frame: Frame) -> None:
         """Let a command through that is only looked at."""
@@ -223,8 +236,8 @@ class Start:
             if self._running.code is not None or self._gate.fault:
                 return False
             if self._sleeps() is not None:
-                await asyncio.sleep(0)  # a connection may have come that was not taken in yet
-                await asyncio.sleep(0)
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
                 if self._gate.signal.count == seen and not self._gate.unsettled(0) and self._sleeps() is not None:
                     return True
             await asyncio.sleep(0)  # who else runs here, such as a connection that is made, must go on
