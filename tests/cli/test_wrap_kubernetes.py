@@ -48,6 +48,7 @@ def schedule(folder: Path) -> Schedule:
     return parse((folder / "reports" / "latest" / "schedule.txt").read_text(), "")
 
 
+@pytest.mark.cases
 def test_a_lost_update_is_found_and_fails_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers take turns with connections, and are told apart all the same; what else they need is answered."""
     port = free_port()

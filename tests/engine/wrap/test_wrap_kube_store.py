@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+import trustme
 
 from stress.core.patterns import Patterns
 from stress.core.symbols import Names
 from stress.engine.wrap.kinds import named_by
 from stress.engine.wrap.kubernetes import KubernetesGated
 from stress.engine.wrap.stores import Wanted
+from stress.processes.child import free_port
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.parked import KubeFrame
 from stress.protocols.kube.requests import effect_of
@@ -111,6 +114,35 @@ async def test_only_what_a_start_made_may_be_cleaned_up(tmp_path: Path) -> None:
                 "started here (let the command make a namespace for it, or say --store kubernetes)"
             )
         assert [one["metadata"]["name"] for one in own.objects("configmaps")] == ["kept"]
+
+
+@pytest.mark.asyncio
+async def test_a_control_plane_that_a_start_began_ends_with_it(tmp_path: Path) -> None:
+    """It has an API server of its own, which foreign writes go to; the next start finds an empty one."""
+    shown = trustme.CA().issue_cert("127.0.0.1")
+    shown.private_key_pem.write_to_path(str(tmp_path / "apiserver.key"))
+    shown.cert_chain_pems[0].write_to_path(str(tmp_path / "apiserver.crt"))
+    async with gated({}, embedded=True) as store, aiohttp.ClientSession() as session:
+        program, port = Path(store.variables()["KUBEBUILDER_ASSETS"], "kube-apiserver"), free_port()
+        words = (f"--secure-port={port}", f"--cert-dir={tmp_path}", "--etcd-servers=http://127.0.0.1:1")
+        maps = f"https://127.0.0.1:{port}{MAPS}"
+        for _ in range(2):
+            process = await asyncio.create_subprocess_exec(program, *words)
+            while True:
+                with suppress(aiohttp.ClientConnectorError):
+                    async with session.get(maps, ssl=False) as answer:
+                        assert (await answer.json())["items"] == []
+                        break
+                await asyncio.sleep(0.01)
+            assert await store.write(("POST", MAPS, "application/json", '{"metadata": {"name": "theirs"}}')) == "201"
+            async with session.delete(f"{maps}/theirs", ssl=False) as answer:
+                assert answer.status == 200
+            assert await store.write(("DELETE", f"{MAPS}/theirs")) == '404 configmaps "theirs" not found'
+            assert await store.write(("POST", MAPS, "application/json", '{"metadata": {"name": "left"}}')) == "201"
+            process.terminate()
+            await process.wait()
+            await store.reset()
+        assert await ask(store, "GET", f"{MAPS}/left") == 404
 
 
 @pytest.mark.parametrize(
