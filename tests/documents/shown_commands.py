@@ -28,6 +28,7 @@ PAGES = ("docs/writing-a-check.md", "docs/writing-a-dedup-protocol.md")
 ORDER = "docs/order-file.md"
 THERE = {
     "docs/doctor.md": "diagnose/test_doctor.py",
+    "docs/init.md": "cli/test_init.py",
     "docs/triage.md": "diagnose/test_triage.py",
     "docs/wrap.md": "cli/test_wrap.py",
 }
@@ -36,7 +37,7 @@ THERE = {
 PROGRAMS = "stress-gateway|make|pytest|go|git|pip|python3?|docker|podman|kubectl|npm|curl|psql|export"
 FILES = ("yaml", "python", "text")
 """Languages of blocks that are files."""
-NAMED = {f"stress-gateway {name}" for name in ("overhead", "promote", "replay", "triage", "try", "wrap")}
+NAMED = {f"stress-gateway {name}" for name in ("init", "overhead", "promote", "replay", "triage", "try", "wrap")}
 """Not calls: commands that need more are only named so."""
 
 GATEWAY = ROOT / "tests" / "gateways" / "lock_gateway.py"
