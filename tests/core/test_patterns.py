@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stress.core.patterns import Made, Patterns, Shown, Unsure, learn
+from stress.core.patterns import Patterns, Shown, Unsure, learn
 from stress.core.symbols import Names
 
 if TYPE_CHECKING:
@@ -237,21 +237,6 @@ def test_times_without_separators_are_times_although_all_samples_are_of_one_seco
     for other in (text.replace("2027", "2017"), text.replace("0115", "9915")):
         assert names.replace(f"at:{other}") == f"at:{other}"
     assert symbols(learned(*(f"at:{text}-{number}" for number in (1, 2, 3))), f"at:{text}-7") == ("7",)
-
-
-def test_a_generated_value_is_told_with_what_it_is_equal_within() -> None:
-    """A value that all requests of a run share is the run's; one that a single request shows is that request's."""
-    each = []
-    for number in (1041, 1051, 1061):
-        one = sample(("GET", f"run:{number}"), ("SET", f"job:{number + 1}", str(number + 2)))
-        other = sample(("GET", f"run:{number}"), ("DEL", f"job:{number + 3}"), actor="B")
-        each.append(one | other | sample(("record", f"rr-{number + 1}"), actor="A answer"))
-    assert learn(each, NOW).made == (
-        Made("GET", 1, ("1041", "1051", "1061"), "run"),
-        Made("SET", 1, ("1042", "1052", "1062"), "request"),
-        Made("SET", 2, ("1043", "1053", "1063"), "request"),
-        Made("DEL", 1, ("1044", "1054", "1064"), "request"),
-    )
 
 
 def test_a_record_is_called_alike_in_answers_texts_and_state() -> None:

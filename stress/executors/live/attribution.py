@@ -133,6 +133,7 @@ class Attribution:
         self.shared = ""
         self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
+        self._showing: dict[int, tuple[str, int]] = {}
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
@@ -149,10 +150,10 @@ class Attribution:
         """Replace the made-up names in the name of a record."""
         return self._names.record(text)
 
-    def told(self, actor: str, record: str) -> str:
+    def told(self, actor: str, replica: int, record: str) -> str:
         """Replace the made-up names in the name of a record that an answer tells."""
         if self.shown is not None:
-            told = Shown((RECORD, self._names.given(record)), frozenset({1}))
+            told = Shown((RECORD, self._names.given(record)), frozenset({1}), time.time(), replica)
             self.shown.setdefault(f"{actor} answer", []).append(told)
         return self.record(record)
 
@@ -204,7 +205,9 @@ class Attribution:
             words = [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
             places = [at for at, word in enumerate(words) if at and _key(effect, self.named(word)) in found.objects]
             given = (words[0], *(self._names.given(word) for word in words[1:]))
-            self.shown.setdefault(frame.actor, []).append(Shown(given, frozenset(places)))
+            several = self.shown.setdefault(frame.actor, [])
+            self._showing[id(frame)] = frame.actor, len(several)
+            several.append(Shown(given, frozenset(places), time.time(), frame.channel.replica))
 
     def _shares_session(self, frame: Frame) -> bool:
         """Tell whether a command changes what its connection watches while another request has left it watching.
@@ -268,6 +271,9 @@ class Attribution:
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
         self._meet(frame)
+        if self.shown is not None and id(frame) in self._showing:
+            actor, at = self._showing.pop(id(frame))
+            self.shown[actor][at] = self.shown[actor][at]._replace(reply=self._names.given(frame.said))
         path = made_by(frame)
         if path:
             self.written.add(path)

@@ -123,7 +123,7 @@ class WireWorld:
             try:
                 async with limit:
                     await self.site.make_namespace(self.scenario.signal.namespace)
-                    self.clients |= self._connect()
+                    self.clients |= self.connected(self.scenario.places)
                     await self._warm()
                     await self._judge()
             except TimeoutError:
@@ -231,7 +231,7 @@ class WireWorld:
             await client.close()
         await self.site.restart()
         self.waits = Waits(self.patience)
-        self.clients |= self._connect()
+        self.clients |= self.connected(self.scenario.places)
         await self._warm()
 
     def begun(self, drive: Begun) -> Begun:
@@ -322,9 +322,8 @@ class WireWorld:
         names.written = written
         await usher(self.site, work, names)
 
-    def _connect(self) -> dict[str, Client]:
-        """Make one client for each request of an order."""
-        places = self.scenario.replicas or [1] * self.scenario.concurrent
+    def connected(self, places: Sequence[int]) -> dict[str, Client]:
+        """Make one client for each request of an order; ``places`` are the numbers of their replicas."""
         return {
             actor: Client(self.replicas[place], _ANSWER_SECONDS)
             for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
