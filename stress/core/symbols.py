@@ -71,6 +71,15 @@ class Names:
         return tuple(self._numbers)
 
     @property
+    def symbols(self) -> dict[str, str]:
+        """What the names stand for that replace values: ``{id:1}``."""
+        counts, found = dict[str, int](), dict[str, str]()
+        for kind, word in self._numbers:
+            counts[kind] = counts.get(kind, 0) + 1
+            found[f"{{{kind}:{counts[kind]}}}"] = word
+        return found
+
+    @property
     def seconds(self) -> tuple[int, ...]:
         """The seconds that have numbers, in order of first appearance."""
         return tuple(int(word) for kind, word in self._numbers if kind == "time")

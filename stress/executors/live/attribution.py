@@ -20,7 +20,7 @@ from stress.protocols.redis.accesses import Found
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stress.core.step import Touch
     from stress.executors.live.client import Client, Raw
@@ -140,6 +140,11 @@ class Attribution:
         name = self._names.replace(text)
         self._raw[name] = text
         return name
+
+    @property
+    def symbols(self) -> Mapping[str, str]:
+        """What was made up, by the names that replace it."""
+        return self._names.symbols
 
     @property
     def seconds(self) -> Sequence[int]:

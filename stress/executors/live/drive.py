@@ -387,6 +387,8 @@ class Drive(ABC):
 
     def _trace(self) -> Trace:
         world, names = self._world, (self._fresh, self._fingerprint)
-        return self._record.trace(
+        trace = self._record.trace(
             world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
         )
+        trace.symbols = self._attribution.symbols
+        return trace
