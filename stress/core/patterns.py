@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.core.masking import mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 RECORD = "record"
 """The command that stands for naming a record, in an answer or in the state."""
@@ -128,6 +129,23 @@ def learn(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Patte
     kept = frozenset(part for word in data for part in _LOOKS_MADE_UP.findall(word) if not _of_now(part, now))
     named = tuple(dict.fromkeys(Unsure(one.command, one.place, one.words) for one in unsure))
     return Patterns({**objects, **values}, keys.objects, data, kept, named)
+
+
+def counterparts(words: Iterable[str], others: Collection[str], kept: AbstractSet[str]) -> dict[str, str]:
+    """Give the parts of the words of another process that stand where this one has parts that it keeps, and those.
+
+    So a process may call itself, by what it made up when it started.
+    """
+    found: dict[str, set[str]] = {}
+    for word in dict.fromkeys(words):
+        for part in _LOOKS_MADE_UP.finditer(word):
+            before, after = re.escape(word[: part.start()]), re.escape(word[part.end() :])
+            like = re.compile(f"{before}({_LOOKS_MADE_UP.pattern}){after}")
+            matches = [like.fullmatch(other) for other in others] if part[0] in kept else []
+            for match in matches:
+                if match is not None and match[1] not in kept:
+                    found.setdefault(match[1], set()).add(part[0])
+    return {other: next(iter(parts)) for other, parts in found.items() if len(parts) == 1}
 
 
 def _literal(pattern: str) -> bool:

@@ -38,6 +38,8 @@ _REMEDY = (
     "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
     "service write into its commands what it is sent as `correlation`"
 )
+_LEAST_PID = 100
+"""A process with a lower number is not recognised: that may be any number."""
 _SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
 """Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
@@ -111,6 +113,14 @@ def _changes_session(command: str) -> bool:
     return command.partition("(")[0].upper() in _SESSION
 
 
+def _processes(world: WireWorld) -> dict[str, str]:
+    """Name the processes of a target that is not bundled, first that of each replica: at each start they are others."""
+    replicas = world.replicas.values() if world.target.protocol is None else ()
+    families = [one.watch.family for one in replicas if one.watch is not None]
+    pids = [family[0] for family in families] + [pid for family in families for pid in family[1:]]
+    return {str(pid): f"{{pid:{number}}}" for number, pid in enumerate(pids, start=1) if pid >= _LEAST_PID}
+
+
 class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
@@ -123,7 +133,9 @@ class Attribution:
         """Begin a run in which nothing was shown yet."""
         self._world, self._fresh = world, fresh
         seconds, patterns = world.target.second == "matters", world.learned.patterns
-        self._names = Names(fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns)
+        self._names = Names(
+            fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns, own=world.renamed | _processes(world)
+        )
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []

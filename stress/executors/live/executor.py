@@ -24,7 +24,7 @@ from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
 from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.pace import Pace
-from stress.executors.live.preflight import Learned, preflight
+from stress.executors.live.preflight import Learned, preflight, renamed
 from stress.executors.live.seen import Seen
 from stress.executors.live.usher import TOGETHER_SECONDS, usher
 from stress.processes.child import connections
@@ -109,6 +109,7 @@ class WireWorld:
         self.learned, self.pace = Learned(), Pace()
         self.judged = True
         self.most_seconds, self.preflight_seconds = math.inf, 0.0
+        self.renamed: dict[str, str] = {}  # what these processes made up at their start, as `learned` has it
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -350,7 +351,9 @@ class WireWorld:
             await self.waits.rest(replica, self.gate.signal)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
-        if not self.learned.samples:  # else this, or another deployment of the target, has learned it
+        if self.learned.samples:  # by this, or another deployment of the target
+            self.renamed = await renamed(self)
+        else:
             await self._learn()
 
     async def _learn(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
-from stress.core.patterns import Patterns, learn
+from stress.core.patterns import Patterns, counterparts, learn
 from stress.core.step import Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
@@ -50,6 +50,11 @@ class Sample:
     before: bool = False
     shown: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
 
+    @property
+    def objects(self) -> list[str]:
+        """The words that named objects, as they were but for what we chose."""
+        return [one.words[at] for several in self.shown.values() for one in several for at in one.objects]
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -70,6 +75,11 @@ class Learned:
     unsteered: frozenset[Signature] = frozenset()
     patterns: Patterns = field(default_factory=Patterns)
     turned: Sample | None = None
+
+    @property
+    def objects(self) -> list[str]:
+        """The words that named objects, as they were but for what we chose."""
+        return [word for sample in self.samples for word in sample.objects]
 
     def is_idle(self, move: Move) -> bool:
         """Tell whether a step is of a kind that comes while no request is under way."""
@@ -203,6 +213,15 @@ async def _turned(world: WireWorld, learned: Learned) -> Sample | None:
         return None
     world.learned = learned
     return (await _sample(world, turned=[place % number + 1 for place in world.scenario.places]))[1]
+
+
+async def renamed(world: WireWorld) -> dict[str, str]:
+    """Give what a process made up at its start, and what stands there in the one that ``world.learned`` is of."""
+    world.renamed, learned = {}, world.learned
+    if not learned.patterns.kept:
+        return {}
+    own = (await _sample(world))[1]
+    return counterparts(learned.objects, own.objects, learned.patterns.kept)
 
 
 async def _learned(world: WireWorld) -> Learned:
