@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -146,11 +147,13 @@ def here() -> Path:
     return Path(__file__).parent
 
 
+@functools.cache
 def scenario_of(name: str) -> Scenario:
     """Load a bundled scenario."""
     return Scenario.load(find(name, ""))
 
 
+@functools.cache
 def target_of(name: str) -> Target:
     """Load a bundled target."""
     return Target.load(find(name, "targets"))
