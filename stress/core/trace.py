@@ -58,7 +58,7 @@ class Event:
     varies: bool = False
     outcome: Outcome = _OK
     times: int = 1
-    observed: str = ""
+    observed: str = field(default="", repr=False)
 
     @property
     def signature(self) -> tuple[str, ...]:
