@@ -43,6 +43,7 @@ MAKES: dict[str, Make] = {
     "digits": drawn(string.digits, 8),
     "snowflake": lambda draw: str(_ms(draw) << 22),
     "nanoid": drawn(ALL + "-_", 21),
+    "base64url": drawn(ALL + "-_", 12),
     "base36": drawn(string.ascii_lowercase + string.digits, 6),
     "capitals": drawn(string.ascii_uppercase + string.digits, 10),
     "milliseconds": lambda draw: str(_ms(draw)),

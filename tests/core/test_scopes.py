@@ -47,6 +47,26 @@ def test_a_value_is_of_who_showed_it_first() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        "01JXYZABCDK3M9QRTV5WXY0001 01JXYZABCDZ8N2PQRSTVWX9002 01JXYZABCE4H6J8KMNPQRS7003 01JXYZABCE9ABCDEFGHJKM5004",
+        "1b9d6bcd 00314159 c0ffee11 27182818",
+        "V1StGXR8_Z5jdHi6B-myT Uakgb_J5m9g-0JDMbcJqL 4f90d13a42_-ABCDEFGHI qX-1_zzPQ8rT5uV2wY7aB",
+        "k3x9qa 7zz1mp 0ab4kd wq8r2t",
+        "1800000000001 1800000000017 1800000000093 1800000000108",
+        "1800000000001000001 1800000000017000040 1800000000093007000 1800000000108000900",
+        "1041 1042 1043 1044",
+        "alert-x7f2k alert-9wq4d alert-bbbbb alert-z2k8m",
+    ],
+)
+def test_a_value_that_each_request_makes_is_the_requests_whatever_its_shape(values: str) -> None:
+    """ULIDs, hex digits, nanoids, base 36, times in ms and ns, counts that go on from run to run, random suffixes."""
+    made_up = values.split()
+    runs = [Run()("A", f"SET job:{one} x")("B", f"SET job:{other} x") for one, other in (made_up[:2], made_up[2:])]
+    assert [scope for _, scope in scopes(*runs)] == ["request", "request"]
+
+
 @pytest.mark.parametrize("value", [FLEETING, "%08x", "%06d"])
 def test_a_value_of_the_run_is_shown_by_each_request_and_by_none_of_another_run(value: str) -> None:
     """All samples are of one second, so that it is not the second's; a shape alone tells nothing."""
