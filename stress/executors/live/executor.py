@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from stress.executors.live.polling import Ending, Key
     from stress.executors.live.redis import Written
     from stress.processes.replicas import Replica
+    from stress.processes.source_lines.looker import Looker
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
 
@@ -108,6 +109,7 @@ class WireWorld:
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks, self.site.given)
         self.learned, self.pace = Learned(), Pace()
         self.judged = True
+        self.looker: Looker | None = None  # where it is, the next runs are looked at
         self.most_seconds, self.preflight_seconds = math.inf, 0.0
         self.renamed: dict[str, str] = {}  # what these processes made up at their start, as `learned` has it
         self._drive: Drive | None = None
@@ -325,10 +327,8 @@ class WireWorld:
 
     def connected(self, places: Sequence[int]) -> dict[str, Client]:
         """Make one client for each request of an order; ``places`` are the numbers of their replicas."""
-        return {
-            actor: Client(self.replicas[place], _ANSWER_SECONDS)
-            for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
-        }
+        each_at = zip(letters(self.scenario.concurrent), places, strict=True)
+        return {actor: Client(self.replicas[place], _ANSWER_SECONDS) for actor, place in each_at}
 
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
