@@ -91,7 +91,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
         variables = (*variables, own.pop(0))
     launch = Launch(own, dict(map(_variable, variables)))
     exports += _kept_apart(launch)
-    _tell_of_secrets(sample)
+    _name_secrets_in_files(sample)
     proposal = _proposed(service, launch, sample, list(setup) if kubernetes else None)
     if not _write(proposal, force=force):
         return USAGE
@@ -198,20 +198,20 @@ def _kept_apart(launch: Launch) -> list[str]:
     return secret
 
 
-def _tell_of_secrets(sample: Sample) -> None:
+def _name_secrets_in_files(sample: Sample) -> None:
     """Say which credentials will stand in a file as they are: there is no other way to send them."""
     from stress.diagnose.proposal.places import places
 
     for place in places(sample):
         if place.part in ("body", "query") and is_secret_name(place.name):
-            click.echo(f"a credential will stand in a file as it is: {clean(place.told)}")
+            click.echo(f"a credential will stand in a file as it is: {clean(place.shown)}")
 
 
 def _proposed(service: str, launch: Launch, sample: Sample, setup: list[str] | None) -> Proposal:
     """Find everything out; ask on a terminal for variables that could not be guessed."""
     from stress.diagnose.proposal.curl import Unread
     from stress.diagnose.proposal.propose import Proposer
-    from stress.diagnose.proposal.variables import NotTold
+    from stress.diagnose.proposal.variables import Unguessed
 
     async def work() -> int:
         proposer = Proposer(service, launch, sample, setup=setup, say=_say)
@@ -222,7 +222,7 @@ def _proposed(service: str, launch: Launch, sample: Sample, setup: list[str] | N
     while not found:
         try:
             await_it(work())
-        except NotTold as error:
+        except Unguessed as error:
             if not sys.stdin.isatty():
                 _refuse(error, "--env")
             click.echo(clean(str(error)))

@@ -114,8 +114,8 @@ def test_files_that_are_there_stay_unless_it_is_asked_for(
     before = (tmp_path / "a.yaml").stat()
     monkeypatch.chdir(tmp_path)
     assert not _write(proposal, force=False)
-    told = capsys.readouterr()
-    assert told.out.splitlines() == [
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
         "--- b.yaml",
         "+++ b.yaml (proposed)",
         "@@ -1,2 +1,2 @@",
@@ -123,7 +123,7 @@ def test_files_that_are_there_stay_unless_it_is_asked_for(
         "-concurrent: 3",
         "+concurrent: 2",
     ]
-    assert told.err.startswith("nothing was written: --force overwrites what is there")
+    assert printed.err.startswith("nothing was written: --force overwrites what is there")
     assert ((tmp_path / "b.yaml").read_text(), (tmp_path / "c.json").exists()) == ("name: b\nconcurrent: 3\n", False)
     assert _write(proposal, force=True)
     assert capsys.readouterr().out.splitlines() == ["unchanged: a.yaml", "wrote: b.yaml", "wrote: c.json"]
@@ -132,7 +132,7 @@ def test_files_that_are_there_stay_unless_it_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "printed"),
     [
         (["init", "--request", "curl h/x"], "the start command is missing: give it after `--`, or by --start"),
         (
@@ -153,12 +153,12 @@ def test_files_that_are_there_stay_unless_it_is_asked_for(
     ],
 )
 def test_what_is_missing_is_a_fault_of_the_call_where_nobody_can_be_asked(
-    words: list[str], told: str, tmp_path: Path
+    words: list[str], printed: str, tmp_path: Path
 ) -> None:
     """One line and exit code 64, before anything is started."""
     said = stress(tmp_path, *words)
     assert said.code == 64
-    assert said.lines[-1].startswith(f"Error: {told}")
+    assert said.lines[-1].startswith(f"Error: {printed}")
 
 
 UNKNOWN = "which variable tells the service"
@@ -170,7 +170,7 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), SimpleHTTPRequestHandler).ser
 
 
 @pytest.mark.parametrize(
-    ("program", "code", "told"),
+    ("program", "code", "printed"),
     [
         ("", 69, "unavailable: the service does not start: no-such-program: No such file or directory (check"),
         (
@@ -192,13 +192,13 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), SimpleHTTPRequestHandler).ser
     ids=["absent", "dies", "own-port", "no-store"],
 )
 def test_a_service_that_can_not_be_told_its_port_or_store_is_said_why(
-    program: str, code: int, told: str, tmp_path: Path
+    program: str, code: int, printed: str, tmp_path: Path
 ) -> None:
     """What it did instead, and which option helps; nothing is written."""
     words = ["no-such-program"] if not program else [sys.executable, "-c", program]
     said = stress(tmp_path, "init", "--path", "/", "--", *words)
     assert (said.code, [one.name for one in tmp_path.iterdir()]) == (code, ["temporary"])
-    assert told in said.lines[-1]
+    assert printed in said.lines[-1]
 
 
 def test_a_request_that_is_refused_ends_it(orders: Path) -> None:
@@ -217,14 +217,14 @@ def test_on_a_terminal_it_asks_for_what_is_missing(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command("init", "--", "true"), cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    told = b""
-    while b"line of curl: " not in told:
-        told += os.read(ours, 1000)
+    printed = b""
+    while b"line of curl: " not in printed:
+        printed += os.read(ours, 1000)
     os.write(ours, b"wget it\n")
     assert process.wait() == 64
-    told = os.read(ours, 10_000)
+    printed = os.read(ours, 10_000)
     os.close(ours)
-    assert b"Invalid value for --request: no line of curl" in told
+    assert b"Invalid value for --request: no line of curl" in printed
 
 
 class Service(NamedTuple):
@@ -286,9 +286,9 @@ def test_five_commands_lead_to_a_race_and_to_its_fix(language: str, tmp_path: Pa
     folder = tmp_path / language
     shutil.copytree(SERVICES / ("python" if language == "kubernetes" else language), folder)
     _build(folder, service)
-    code, told = _stress(folder, "init", *service.options, "--", *service.start)
-    assert (code, re.findall("^RACE ", told, re.MULTILINE)) == (1, ["RACE "]), told
-    (order,) = re.findall(r"^  replay: .*stress-gateway replay (\S+)$", told, re.MULTILINE)
+    code, printed = _stress(folder, "init", *service.options, "--", *service.start)
+    assert (code, re.findall("^RACE ", printed, re.MULTILINE)) == (1, ["RACE "]), printed
+    (order,) = re.findall(r"^  replay: .*stress-gateway replay (\S+)$", printed, re.MULTILINE)
     assert _stress(folder, "replay", order, "--times", "10") == (1, "STILL FAILING 10/10\n")
     text = (folder / service.source).read_text()
     for racy, fixed in service.fix:
@@ -296,10 +296,10 @@ def test_five_commands_lead_to_a_race_and_to_its_fix(language: str, tmp_path: Pa
         text = text.replace(racy, fixed)
     (folder / service.source).write_text(text)
     _build(folder, service)
-    code, told = _stress(folder, "replay", order)
-    assert (code, told[:5]) == (0, "FIXED"), told
-    code, told = _stress(folder, "run", "--target", f"{language}.yaml")
-    assert (code, " holds " in told) == (0, True), told
+    code, printed = _stress(folder, "replay", order)
+    assert (code, printed[:5]) == (0, "FIXED"), printed
+    code, printed = _stress(folder, "run", "--target", f"{language}.yaml")
+    assert (code, " holds " in printed) == (0, True), printed
 
 
 @pytest.mark.cases
@@ -320,11 +320,11 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
         assert racy in text
         text = text.replace(racy, right)
     (folder / "app.py").write_text(text)
-    code, told = _stress(folder, *fixed)
-    assert (code, told[:5]) == (0, "FIXED"), told
+    code, printed = _stress(folder, *fixed)
+    assert (code, printed[:5]) == (0, "FIXED"), printed
     assert _stress(folder, *keep)[0] == 0
-    code, told = _stress(folder, *run)
-    assert (code, " holds " in told) == (0, True), told
+    code, printed = _stress(folder, *run)
+    assert (code, " holds " in printed) == (0, True), printed
 
 
 def _build(folder: Path, service: Service) -> None:

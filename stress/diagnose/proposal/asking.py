@@ -71,7 +71,6 @@ class Asker:
     def __init__(self, site: Site) -> None:
         """Take the deployment, which must have been entered."""
         self._site = site
-        self._first: set[str] | None = None
         self._collections: list[tuple[str, str]] = []
 
     async def round(self, sample: Sample, times: int, fresh: str = "") -> Round:
@@ -82,15 +81,6 @@ class Asker:
             found.replies.append(await send(self._site.replicas[1].url, sample, found.fresh, self._site.given))
             found.states.append(await self._at_rest())
         return found
-
-    async def forget(self) -> None:
-        """Bring the stores to where the service had started."""
-        if self._site.kube is not None:
-            paths = {name[-1] for name in await self._of_kubernetes()}
-            self._first = paths if self._first is None else self._first
-            await self._site.kube.forget(paths - self._first)
-        if self._site.target.stores.redis is not None:
-            await self._site.state.clear(())
 
     async def _at_rest(self) -> Content:
         """Give what the stores hold once it does not change any more: a service may work on after its answer."""
@@ -115,8 +105,8 @@ class Asker:
         store = self._site.store
         (keys,) = await store.ask([("KEYS", "*")])
         names = sorted(map(_text, cast("list[bytes]", keys)))
-        told = await store.ask([("TYPE", name) for name in names]) if names else []
-        kinds = [_text(kind) for kind in cast("list[bytes]", told)]
+        types = await store.ask([("TYPE", name) for name in names]) if names else []
+        kinds = [_text(kind) for kind in cast("list[bytes]", types)]
         known = [(kind, name) for name, kind in zip(names, kinds, strict=True) if kind in _READS]
         replies = await store.ask([(_READS[kind][0], name, *_READS[kind][1:]) for kind, name in known]) if known else []
         found: Content = {}

@@ -70,7 +70,7 @@ class Sample:
         return given.partition(";")[0].strip().lower()
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The request for people: ``POST /orders``."""
         return f"{self.method} {self.path}"
 

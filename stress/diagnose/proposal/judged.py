@@ -22,7 +22,7 @@ _Plain = str | int | float | bool | None
 
 
 class Judged(NamedTuple):
-    """The key `answers` that fits, its values in the order of the file, and what could not be told."""
+    """The key `answers` that fits, its values in the order of the file, and what is not known."""
 
     answers: dict[str, object]
     record: str | None
@@ -50,8 +50,8 @@ def _kinds(rounds: Sequence[Round], counts: Sequence[str]) -> tuple[dict[str, ob
         return {"created": status, "duplicate": later[0]}, []
     if later != first:
         refused = [one for one in later if one not in first]
-        told = f"the same request is answered {' or '.join(map(str, later))} after the first: which count is open"
-        return {"created": status, "duplicate": status, "retry_later": refused}, [told]
+        seen = f"the same request is answered {' or '.join(map(str, later))} after the first: which count is open"
+        return {"created": status, "duplicate": status, "retry_later": refused}, [seen]
     for part, names in (("body", _paths(rounds)), ("headers", _header_names(rounds))):
         for name in names:
             of_first = {_shown(one.replies[0], part, name) for one in rounds}
@@ -78,20 +78,20 @@ def record_of(rounds: Sequence[Round]) -> str | None:
     """
     fitting = [path for path in (*_paths(rounds), ".") if _names(rounds, path)]
     sent = {path for path in fitting if all(one.fresh in str(one.replies[0].field(path)) for one in rounds)}
-    order: Callable[[str], tuple[bool, bool]] = lambda path: (path in sent, _IDS.search(path) is None)  # noqa: E731
-    return min(fitting, key=order, default=None)
+    rank: Callable[[str], tuple[bool, bool]] = lambda path: (path in sent, _IDS.search(path) is None)  # noqa: E731
+    return min(fitting, key=rank, default=None)
 
 
 def _names(rounds: Sequence[Round], path: str) -> bool:
-    told = [{text_of(reply.field(path)) for reply in one.replies if reply.status in _ACCEPTED} for one in rounds]
-    return all(len(texts) == 1 and None not in texts for texts in told) and len(set().union(*told)) == len(rounds) > 1
+    seen = [{text_of(reply.field(path)) for reply in one.replies if reply.status in _ACCEPTED} for one in rounds]
+    return all(len(texts) == 1 and None not in texts for texts in seen) and len(set().union(*seen)) == len(rounds) > 1
 
 
 def _counting(rounds: Sequence[Round]) -> Iterator[str]:
     """Give the fields that go up by one with each answer."""
     for path in (*_paths(rounds), "."):
-        told = [[number(reply.field(path)) for reply in one.replies] for one in rounds]
-        if all(_goes_up(row) for row in told):
+        seen = [[number(reply.field(path)) for reply in one.replies] for one in rounds]
+        if all(_goes_up(row) for row in seen):
             yield path
 
 
@@ -103,8 +103,8 @@ def _goes_up(row: Sequence[int | None]) -> bool:
 
 def _nameless(rounds: Sequence[Round]) -> str:
     for path in _paths(rounds):
-        told = [text_of(reply.field(path)) for one in rounds for reply in one.replies if reply.status in _ACCEPTED]
-        if None not in told and len(set(told)) == len(told) > len(rounds) and _IDS.search(path):
+        seen = [text_of(reply.field(path)) for one in rounds for reply in one.replies if reply.status in _ACCEPTED]
+        if None not in seen and len(set(seen)) == len(seen) > len(rounds) and _IDS.search(path):
             return f"each answer has another {path}, also to the same request"
     return "no field of the answers names the result: none is the same for one request and another for the next"
 

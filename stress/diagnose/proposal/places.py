@@ -38,7 +38,7 @@ class Place(NamedTuple):
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The place for people: ``body order.id``, ``header Idempotency-Key``, ``path nightly-7``."""
         return " ".join([self.part, ".".join(map(str, self.path if self.part == "body" else self.path[-1:]))]).strip()
 

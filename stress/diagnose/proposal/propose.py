@@ -22,7 +22,7 @@ from stress.diagnose.proposal.curl import Unread
 from stress.diagnose.proposal.judged import answers_of
 from stress.diagnose.proposal.places import places, put
 from stress.diagnose.proposal.state import BY_KEY, kept
-from stress.diagnose.proposal.variables import Listeners, Trial, told_by_the_call
+from stress.diagnose.proposal.variables import Listeners, Trial, with_placeholders
 from stress.diagnose.proposal.written import document
 from stress.diagnose.trial import background
 from stress.executors.asked import new_fresh
@@ -53,7 +53,7 @@ _BODILESS = ("GET", "HEAD", "DELETE")
 
 @dataclass
 class Proposal:
-    """The files by their names, in the order in which they are written, and lines for people on what was found."""
+    """The files by their names, in their sequence, and lines for people on what was found."""
 
     files: dict[str, str] = field(default_factory=dict)
     target: str = ""
@@ -62,7 +62,7 @@ class Proposal:
 class Proposer:
     """Finds out what a service does with a request, and writes it down.
 
-    ``say`` is told what was found, as soon as it was.
+    ``say`` is given what was found, as soon as it was.
     """
 
     def __init__(self, name: str, launch: Launch, sample: Sample, *, setup: list[str] | None, say: Say) -> None:
@@ -76,12 +76,12 @@ class Proposer:
         """Find out everything.
 
         Raises:
-            NotTold: when the service can't be told where to listen, or where its store is.
+            Unguessed: when no variable is known that says where to listen, or where its store is.
             Unread: when it refuses the request.
             Unavailable: when it does not start.
 
         """
-        told_by_the_call(self._launch, self._sample.port)
+        with_placeholders(self._launch, self._sample.port)
         if self._kubernetes:
             self._launch.env.setdefault("KUBECONFIG", "{kubeconfig}")
         self._launch = await self._tried()
@@ -113,7 +113,7 @@ class Proposer:
 
     @property
     def _stores(self) -> dict[str, Any]:
-        """The stores it uses: a Redis beside the Kubernetes API where it is told of one."""
+        """The stores it uses: a Redis beside the Kubernetes API where a placeholder names one."""
         redis = not self._kubernetes or self._launch.holds("redis_url", "redis_host", "redis_port")
         return {**({"redis": {}} if redis else {}), **({"kubernetes": {}} if self._kubernetes else {})}
 
@@ -140,11 +140,11 @@ class Proposer:
 
     async def _learned(self, temporary: Path) -> Proposal:
         rounds = await self._asked(temporary)
-        told = answers_of(rounds)
-        if told.open:
-            self._notes["answers"] = [f"Not known: {one}." for one in told.open]
+        judged = answers_of(rounds)
+        if judged.open:
+            self._notes["answers"] = [f"Not known: {one}." for one in judged.open]
         place = self._fresh
-        state = kept(rounds, told.record, place.fresh if place is not None else "")
+        state = kept(rounds, judged.record, place.fresh if place is not None else "")
         keys = self._start_alone()
         keys["scenarios"] = [f"{self._name}-twice.yaml"]
         if state.second:
@@ -152,11 +152,11 @@ class Proposer:
         if state.fingerprint is not None:
             keys["fingerprint"] = state.fingerprint
         keys["request"] = self._request()
-        keys["answers"] = told.answers
+        keys["answers"] = judged.answers
         if state.observe:
             keys["observe"] = state.observe
         if BY_KEY in str(state.observe.get("records")):
-            keys["answers"] = {**told.answers, "record": None}
+            keys["answers"] = {**judged.answers, "record": None}
         scenario = self._scenario(second=state.second)
         await self._judged(keys, scenario, temporary)
         if "count" in keys["answers"] or "hits" in keys.get("observe", {}):
@@ -167,16 +167,11 @@ class Proposer:
         """Find which value makes a request another, and send several of them, each several times."""
         async with self._site(self._start_alone(), temporary) as site:
             asker = Asker(site)
-            await asker.forget()
             base = await asker.round(self._sample, _TIMES)
             self._refused(base.replies[0], site.replicas[1].tails(_MOST_LINES))
             if "{fresh}" not in str(self._sample):
                 await self._search(asker, base)
-            rounds = []
-            for _ in range(_ROUNDS):
-                await asker.forget()
-                rounds.append(await asker.round(self._sample, _TIMES))
-            return rounds
+            return [await asker.round(self._sample, _TIMES) for _ in range(_ROUNDS)]
 
     def _site(self, keys: Mapping[str, Any], folder: Path) -> Site:
         return Site(self._target(keys), folder)
@@ -198,7 +193,7 @@ class Proposer:
         body = " ".join(first.body.split())[:_MOST_LETTERS]
         lines = [line.strip() for line in printed if any(map(str.isalnum, line))]
         last = f"; its last output: {lines[-1]}" if lines else ""
-        message = clean(f"{self._sample.told} was answered {first.status or 'nothing'} [{body}]{last}")
+        message = clean(f"{self._sample.shown} was answered {first.status or 'nothing'} [{body}]{last}")
         raise Unread(message, "give a request that it accepts, in the form that it has")
 
     async def _search(self, asker: Asker, base: Round) -> None:
@@ -226,7 +221,7 @@ class Proposer:
     def _taken(self, place: Place) -> None:
         self._fresh = place
         self._sample = put(self._sample, place, place.fresh)
-        self._say(f"what names the request: {place.told} (a new one in each run: {place.fresh})")
+        self._say(f"what names the request: {place.shown} (a new one in each run: {place.fresh})")
 
     def _request(self) -> dict[str, Any]:
         sample = self._sample
@@ -256,7 +251,7 @@ class Proposer:
     def _scenario(self, *, second: bool) -> dict[str, Any]:
         keys: dict[str, Any] = {
             "name": f"{self._name}-twice",
-            "story": f"{self._sample.told} comes twice at once; the outcome is as if one had come after the other.",
+            "story": f"{self._sample.shown} comes twice at once; the outcome is as if one had come after the other.",
             "concurrent": 2,
         }
         if second:
@@ -331,8 +326,8 @@ def _another(base: Round, one: Round) -> bool:
 def _sign(first: Reply, second: Reply) -> set[tuple[str, str, str]]:
     """Give the fields in which two replies differ, with both values."""
     paths = dict.fromkeys([*fields_of(first.body), *fields_of(second.body)])
-    told = ((path, repr(first.field(path)), repr(second.field(path))) for path in paths)
-    return {one for one in told if one[1] != one[2]}
+    judged = ((path, repr(first.field(path)), repr(second.field(path))) for path in paths)
+    return {one for one in judged if one[1] != one[2]}
 
 
 def name_of(text: str) -> str:

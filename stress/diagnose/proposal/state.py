@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.executors.live.said import fields_of
@@ -84,6 +85,16 @@ def _has_second(one: Round) -> bool:
     return any(abs(number - one.begun) < _NEAR for number in numbers)
 
 
+def _added(before: Content, after: Content) -> Content:
+    """Give what was added to each list, numbered from 0: what was there may have moved."""
+    found: Content = {}
+    for key in dict.fromkeys(name[1] for name in after if name[0] == "list"):
+        old = Counter(value for name, value in before.items() if name[:2] == ("list", key))
+        new = Counter(value for name, value in after.items() if name[:2] == ("list", key)) - old
+        found |= {("list", key, str(number)): value for number, value in enumerate(new.elements())}
+    return found
+
+
 class _Finder:
     """Looks for values that all rounds have at the same name, but for what is another in each."""
 
@@ -97,10 +108,11 @@ class _Finder:
         """Give what a round has made, after each request, by the names that other rounds have too."""
         one = self._rounds[at]
         there = one.states[0]
-        return [
-            {self._alike(at, name): value for name, value in state.items() if there.get(name) != value}
-            for state in one.states[1:]
-        ]
+        found = []
+        for state in one.states[1:]:
+            made = {name: value for name, value in state.items() if name[0] != "list" and there.get(name) != value}
+            found.append({self._alike(at, name): value for name, value in (made | _added(there, state)).items()})
+        return found
 
     def _alike(self, at: int, name: Name) -> Name:
         """Write a name with placeholders for what is another in each round; a key may be named by its record."""
@@ -149,11 +161,8 @@ class _Finder:
                 command, rest = _COMMANDS[kind]
                 yield [command, key, *rest]
         for name in self._common():
-            if (
-                name[0] in ("string", "hash")
-                and "{record}" not in "".join(name)
-                and all(state[name] == self._records[at] for at, made in enumerate(self._made) for state in made)
-            ):
+            own = name[0] in ("string", "hash") and "{record}" not in "".join(name) and _OWN_KEY.fullmatch(name[1])
+            if own and all(state[name] == self._records[at] for at, made in enumerate(self._made) for state in made):
                 yield ["GET", name[1]] if name[0] == "string" else ["HGET", name[1], name[2]]
 
     def _record_in(self, kind: str, at: int) -> object:
@@ -170,7 +179,7 @@ class _Finder:
                 yield ["GET", name[1]] if name[0] == "string" else ["HGET", name[1], name[2]]
         for key in dict.fromkeys(name[1] for name in self._common() if name[0] == "list"):
             sizes = [[len(self._members(state, "list", key)) for state in made] for made in self._made]
-            if all(row == [*range(1, len(row) + 1)] for row in sizes):
+            if "{" in key and all(row == [*range(1, len(row) + 1)] for row in sizes):
                 yield ["LRANGE", key, 0, -1]
 
     def of_kubernetes(self) -> dict[str, object]:

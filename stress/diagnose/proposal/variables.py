@@ -77,19 +77,19 @@ class Launch:
         return any(f"{{{name}}}" in text for text in (*self.command, *self.env.values()) for name in names)
 
 
-def told_by_the_call(launch: Launch, port: int) -> None:
+def with_placeholders(launch: Launch, port: int) -> None:
     """Put placeholders where words of the command, or variables, name the sample's port or a Redis at its usual one."""
     named = launch.holds("port") or not port
 
-    def told(text: str) -> str:
+    def replaced(text: str) -> str:
         text = text if named else re.sub(rf"(?<!\d){port}(?!\d)", "{port}", text)
-        return _redis_told(text)
+        return _redis_named(text)
 
-    launch.command[1:] = map(told, launch.command[1:])
-    launch.env = {name: told(text) for name, text in launch.env.items()}
+    launch.command[1:] = map(replaced, launch.command[1:])
+    launch.env = {name: replaced(text) for name, text in launch.env.items()}
 
 
-def _redis_told(text: str) -> str:
+def _redis_named(text: str) -> str:
     return _ADDRESS.sub(lambda one: "{redis_url}" if one[1] else "{redis_host}:{redis_port}", text)
 
 
@@ -177,7 +177,7 @@ class Guess:
             own = [one for one in named if _STORE.fullmatch(one)]
             texts = {one: _store_of(one) for one in _wanted(_USUAL_STORES, own)}
             self.stores = {one: text for one, text in texts.items() if text}
-            self.stores |= {one: _redis_told(text) for one, text in os.environ.items() if _ADDRESS.search(text)}
+            self.stores |= {one: _redis_named(text) for one, text in os.environ.items() if _ADDRESS.search(text)}
         self.hosts = {one for one in (*named, "REDIS_HOST", "SPRING_DATA_REDIS_HOST") if one.endswith("_HOST")}
 
     def host_of(self, name: str) -> str:
@@ -207,8 +207,8 @@ def _store_of(name: str) -> str:
     return "{redis_host}:{redis_port}" if name.endswith(("ADDR", "ADDRESS", "ENDPOINT")) or name == "REDIS" else ""
 
 
-class NotTold(Unread):
-    """A service that can't be told where to listen, or where its store is, as far as it is known; ``what`` it is."""
+class Unguessed(Unread):
+    """No variable is known that says where a service listens, or where its store is; ``what`` it is."""
 
     def __init__(self, what: str, message: str) -> None:
         """Say what is not known, and what was seen."""
@@ -233,7 +233,7 @@ class Trial:
         """Start it, and wait until it listens on one of the ports.
 
         Raises:
-            NotTold: when it listens on none of them.
+            Unguessed: when it listens on none of them.
             Unavailable: when it can't be started, or dies.
 
         """
@@ -279,7 +279,7 @@ class Trial:
                 elsewhere, deadline = listening, time.monotonic() + _ELSEWHERE
             if time.monotonic() > deadline:
                 seen = f"port {min(elsewhere)}" if elsewhere else f"no port{self._printed()}"
-                raise NotTold("port", f"which variable tells the service its port is not known: it listens on {seen}")
+                raise Unguessed("port", f"which variable tells the service its port is not known: it listens on {seen}")
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_MORE_SECONDS)
         self._port = next(port for port in self._ports if port in ports(process.pid) | {there[0]})
@@ -293,7 +293,7 @@ class Trial:
         """Send it the sample, and give how it is started, with the variables that it was seen to read.
 
         Raises:
-            NotTold: when it uses none of the listeners.
+            Unguessed: when it uses none of the listeners.
 
         """
         assert self._replica is not None and self._replica.process is not None  # noqa: S101, PT018 - it was begun
@@ -313,7 +313,7 @@ class Trial:
                     if others
                     else (f"it connected to nothing{self._printed()}")
                 )
-                raise NotTold("store", f"which variable tells the service where its Redis is, is not known: {seen}")
+                raise Unguessed("store", f"which variable tells the service where its Redis is, is not known: {seen}")
             for name in filter(None, self._listeners.met):
                 if host := self._guess.host_of(name):
                     env[host] = "{redis_host}"

@@ -18,7 +18,7 @@ _BLOCKS = ("start", "request", "answers", "observe")
 
 
 def document(keys: Mapping[str, object], notes: Mapping[str, Iterable[str]], head: str) -> str:
-    """Write a file: a head, then each key, above it what could not be told of it; notes of absent keys stand last."""
+    """Write a file: a head, then each key, above it what is not known of it; notes of absent keys stand last."""
     lines = [f"# {head}"]
     for key, value in keys.items():
         lines += [f"# {note}" for note in notes.get(key, ())]

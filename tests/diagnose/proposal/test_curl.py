@@ -73,7 +73,7 @@ def test_a_body_in_a_file_is_read_beside_the_call(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "printed"),
     [
         ("", "no line of curl (write curl -X POST"),
         ("wget h", "no line of curl (write curl -X POST"),
@@ -89,8 +89,8 @@ def test_a_body_in_a_file_is_read_beside_the_call(tmp_path: Path) -> None:
         ("curl h -X 'a b'", "'A B' is no method"),
     ],
 )
-def test_what_is_no_request_is_refused(line: str, told: str, tmp_path: Path) -> None:
+def test_what_is_no_request_is_refused(line: str, printed: str, tmp_path: Path) -> None:
     """The message says what is wrong and what to do."""
     with pytest.raises(Unread) as refused:
         parse(line, tmp_path)
-    assert str(refused.value).startswith(told)
+    assert str(refused.value).startswith(printed)

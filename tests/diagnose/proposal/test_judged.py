@@ -21,10 +21,10 @@ def rounds(reply: Callable[[str, int], tuple[int, object, dict[str, str]]]) -> l
     made = []
     for fresh in FRESH:
         replies = [reply(fresh, at) for at in range(3)]
-        told = [
+        answers = [
             Reply(one, headers, body if isinstance(body, str) else json.dumps(body)) for one, body, headers in replies
         ]
-        made.append(Round(fresh, told))
+        made.append(Round(fresh, answers))
     return made
 
 

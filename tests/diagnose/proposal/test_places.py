@@ -16,7 +16,7 @@ SAMPLE = Sample("POST", "/v1/shops/7", (("dry", "no"),), JSON, BODY)
 
 def test_texts_are_found_wherever_they_stand_those_that_name_something_first() -> None:
     """Path, query, headers, and body at any depth; no secret, no number, nothing that is of the client."""
-    assert [one.told for one in places(SAMPLE, frozenset({"Authorization"}))] == [
+    assert [one.shown for one in places(SAMPLE, frozenset({"Authorization"}))] == [
         "body lines.0.sku",
         "body orderId",
         "path shops",
@@ -29,7 +29,7 @@ def test_texts_are_found_wherever_they_stand_those_that_name_something_first() -
 
 def test_a_value_is_changed_in_its_place_alone() -> None:
     """All other parts of the request stay as they are."""
-    changed = {one.told: put(SAMPLE, one, "new") for one in places(SAMPLE)}
+    changed = {one.shown: put(SAMPLE, one, "new") for one in places(SAMPLE)}
     assert changed["path 7"] == Sample("POST", "/v1/shops/new", SAMPLE.query, JSON, BODY)
     assert changed["query dry"] == Sample("POST", SAMPLE.path, (("dry", "new"),), JSON, BODY)
     assert changed["header X-Tenant"].headers == {**JSON, "X-Tenant": "new"}
@@ -41,7 +41,7 @@ def test_forms_and_plain_texts_have_places_too() -> None:
     """A field of a form by its name; of a text that is no JSON all of it."""
     form = Sample("POST", "/", (), {"Content-Type": "application/x-www-form-urlencoded"}, "user=ann&key=a%20b")
     key, user = places(form)
-    assert (key.told, key.value, user.value) == ("body 1.key", "a b", "ann")
+    assert (key.shown, key.value, user.value) == ("body 1.key", "a b", "ann")
     assert put(form, key, "{fresh}").body == "user=ann&key={fresh}"
     text = Sample("POST", "/", (), {"Content-Type": "text/plain"}, "job 7")
     assert put(text, *places(text), "job {fresh}").body == "job {fresh}"

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 NOW = 1_790_000_000.0
 
 
-def rounds(state: Callable[[str, int], Content], told: Callable[[str], dict[str, Any]] | None = None) -> list[Round]:
+def rounds(state: Callable[[str, int], Content], body: Callable[[str], dict[str, Any]] | None = None) -> list[Round]:
     """Make three rounds of three requests; ``state`` gives what is there after a number of them."""
-    told = told or (lambda fresh: {"id": f"made-{fresh}"})
+    body = body or (lambda fresh: {"id": f"made-{fresh}"})
     return [
         Round(
             fresh,
-            [Reply(200, {}, json.dumps(told(fresh)))] * 3,
+            [Reply(200, {}, json.dumps(body(fresh)))] * 3,
             [{("string", "config"): "x"} | (state(fresh, done) if done else {}) for done in range(4)],
             NOW,
         )
@@ -66,6 +66,25 @@ def test_records_and_hits_are_found_where_they_are_alone(
     assert (found.observe, found.fingerprint, found.second) == (observe, None, False)
 
 
+def test_what_other_requests_left_is_no_record_of_this_one() -> None:
+    """A list that grows at its head has one new member; the last record's pointer, and a counter of all, are none."""
+
+    def state(fresh: str, done: int) -> Content:
+        there = ["made-aaaa", "made-bbbb", "made-cccc"]
+        now = there[: there.index(f"made-{fresh}") + (done > 0)][::-1]
+        found: Content = {("list", "all", str(at)): name for at, name in enumerate(now)}
+        total = 3 * there.index(f"made-{fresh}") + done
+        return found | {("string", "last"): now[0] if now else "", ("string", "total"): str(total)}
+
+    made = [
+        Round(
+            fresh, [Reply(200, {}, json.dumps({"id": f"made-{fresh}"}))] * 3, [state(fresh, done) for done in range(4)]
+        )
+        for fresh in ("aaaa", "bbbb", "cccc")
+    ]
+    assert kept(made, "id", "{fresh}").observe == {"records": {"redis": ["LRANGE", "all", 0, -1]}}
+
+
 def test_a_key_with_hits_is_the_record_where_answers_name_what_was_sent() -> None:
     """Then no name is compared; where they name what the service has made, that must be found."""
 
@@ -94,10 +113,10 @@ def test_a_key_that_is_named_by_a_hash_of_what_was_sent_is_known() -> None:
 def test_a_hash_that_answers_tell_is_the_fingerprint() -> None:
     """It is read from them, and keys hold it."""
 
-    def told(fresh: str) -> dict[str, Any]:
+    def body(fresh: str) -> dict[str, Any]:
         return {"id": f"made-{fresh}", "print": hashlib.md5(fresh.encode(), usedforsecurity=False).hexdigest()}
 
-    found = kept(rounds(lambda fresh, _: {("set", f"o:{told(fresh)['print']}", f"made-{fresh}"): ""}, told), "id", "")
+    found = kept(rounds(lambda fresh, _: {("set", f"o:{body(fresh)['print']}", f"made-{fresh}"): ""}, body), "id", "")
     assert found.fingerprint == {"answer": "print"}
     assert found.observe == {"records": {"redis": ["SMEMBERS", "o:{fingerprint}"]}}
 

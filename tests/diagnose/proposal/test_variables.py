@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stress.diagnose.proposal.variables import Guess, Launch, names_in, told_by_the_call
+from stress.diagnose.proposal.variables import Guess, Launch, names_in, with_placeholders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ def test_words_that_name_the_port_or_the_usual_redis_become_placeholders() -> No
         ["./8000", "--port=8000", "-n", "80001", "localhost:6379", "redis://127.0.0.1:6379/2"],
         {"AT": "0.0.0.0:8000", "STORE": "redis://localhost:6379"},
     )
-    told_by_the_call(launch, 8000)
+    with_placeholders(launch, 8000)
     assert launch.command == [
         *("./8000", "--port={port}", "-n", "80001", "{redis_host}:{redis_port}", "{redis_url}"),
     ]
@@ -28,7 +28,7 @@ def test_words_that_name_the_port_or_the_usual_redis_become_placeholders() -> No
 def test_a_port_that_is_told_already_is_told_once() -> None:
     """Where the call has the placeholder itself, numbers stay."""
     launch = Launch(["run", "--port", "{port}", "--workers", "8000"])
-    told_by_the_call(launch, 8000)
+    with_placeholders(launch, 8000)
     assert launch.command == ["run", "--port", "{port}", "--workers", "8000"]
 
 
@@ -59,8 +59,8 @@ def test_sources_name_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {"KAFKA_PORT", "SUPPORT"} & {*guess.ports, *guess.stores} == set()
 
 
-def test_what_is_told_by_the_call_is_not_guessed(tmp_path: Path) -> None:
+def test_what_is_with_placeholders_is_not_guessed(tmp_path: Path) -> None:
     """Neither a port nor a store, where a placeholder says it; and no store where none is asked for."""
-    told = Guess(Launch(["a", "{port}"], {"R": "{redis_url}"}, tmp_path), store=True)
-    assert (told.ports, told.stores) == ({}, {})
+    given = Guess(Launch(["a", "{port}"], {"R": "{redis_url}"}, tmp_path), store=True)
+    assert (given.ports, given.stores) == ({}, {})
     assert Guess(Launch(["a"], folder=tmp_path), store=False).stores == {}

@@ -38,8 +38,8 @@ class Handler(BaseHTTPRequestHandler):
         known = [one for one in api("GET", MAPS)["items"] if (one["metadata"].get("labels") or {}).get("job") == job]
         name = known[0]["metadata"]["name"] if known else f"job-{uuid.uuid4()}"
         if not known:
-            told = api("POST", MAPS, {"metadata": {"name": name, "labels": {"job": job}}})
-            known = [told] if told["kind"] == "Status" else []  # somebody else has made it meanwhile
+            made = api("POST", MAPS, {"metadata": {"name": name, "labels": {"job": job}}})
+            known = [made] if made["kind"] == "Status" else []  # somebody else has made it meanwhile
         text = name.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))

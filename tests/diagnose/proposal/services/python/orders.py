@@ -28,11 +28,11 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(403, {"error": "who are you?"})
             return
         times, number = _placed(f"order:{body['ref']}")
-        told = {"seconds": "none", "order": {"number": number, "times": times}}
-        self._answer(201 if times == 1 else 200, told)
+        found = {"seconds": "none", "order": {"number": number, "times": times}}
+        self._answer(201 if times == 1 else 200, found)
 
-    def _answer(self, status: int, told: object) -> None:
-        text = json.dumps(told).encode()
+    def _answer(self, status: int, found: object) -> None:
+        text = json.dumps(found).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
