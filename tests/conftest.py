@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from brute_force import BruteForce
 
-collect_ignore_glob = ["cases/*/scenario.yaml", "libraries/*/scenario.yaml"]
+collect_ignore_glob = ["cases/*/scenario.yaml", "libraries/*/scenario.yaml", "engine/lines/scenario.yaml"]
 """The scenarios that the command line runs, so that the plug-in does not collect them too."""
 
 MEASURES = "COVERAGE_PROCESS_CONFIG"

@@ -27,6 +27,7 @@ _ROOM = "free some space there; TMPDIR says where temporary files go"
 LATER: dict[str, str] = {
     "doctor": "stress.cli.doctor",
     "gateway": "stress.cli.gateway",
+    "init": "stress.cli.init",
     "list": "stress.cli.listing",
     "overhead": "stress.cli.overhead",
     "promote": "stress.cli.promote",
@@ -35,6 +36,7 @@ LATER: dict[str, str] = {
     "schema": "stress.cli.schema",
     "triage": "stress.cli.triage",
     "try": "stress.cli.try_",
+    "wrap": "stress.cli.wrap",
 }
 """The modules of the commands, imported when asked for: each defines ``command``."""
 

@@ -37,7 +37,8 @@ class Frame:
     objects it touches, ``watched`` those whose objects it also reads. ``waiting`` marks a frame that was sent to the
     store and whose reply is the step (BLPOP, WAIT); ``pushed`` one that the store sent unasked (a message). Times are
     of `time.perf_counter`. ``seen`` is what its scripts were seen to touch, once it has taken effect. ``reply`` is the
-    frame that its reply is, if that is held: it is a step of its own.
+    frame that its reply is, if that is held: it is a step of its own. ``lines`` are where in its code the caller
+    stands, the innermost first, where that was looked for.
     """
 
     channel: Channel
@@ -57,6 +58,7 @@ class Frame:
     step: Step | None = None
     seen: tuple[Touch, ...] | None = None
     reply: Frame | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def generated(self) -> Sequence[tuple[str, str]]:
@@ -67,6 +69,11 @@ class Frame:
     def said(self) -> str:
         """What it was replied, to be compared within one run."""
         return repr(self.replies)
+
+    def observed(self, naming: Callable[[str], str]) -> str:
+        """Give what it tells a Gateway in full, with the names that ``naming`` gives; empty where that is its reply."""
+        del naming
+        return ""
 
     def outcome(self, naming: Callable[[str], str]) -> Outcome:
         """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""

@@ -530,9 +530,11 @@ def test_a_variable_that_is_needed_and_not_set_is_named(tmp_path: Path, monkeypa
     """At its place, with what to do; one with a default is not needed."""
     monkeypatch.delenv("MISSING", raising=False)
     text = "name: t\nstart: {command: ['{env.MISSING}', '{env.MISSING|x}']}\n"
+    text += "request: {headers: {Authorization: 'Bearer {env.MISSING}'}}\n"
     hint = "(export MISSING=…, or write {env.MISSING|…})"
     assert faults_of(Target, tmp_path / "t.yaml", text) == [
-        f"t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set {hint}"
+        f"t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set {hint}",
+        f"t.yaml:3:36: request.headers.Authorization: the variable MISSING of your environment is not set {hint}",
     ]
 
 
@@ -543,6 +545,16 @@ def test_a_token_needs_an_api_server(tmp_path: Path) -> None:
     assert faults_of(Target, tmp_path / "t.yaml", text) == [
         f"t.yaml:3:36: request.headers.Authorization: {{token}} is of an API server {hint}"
     ]
+
+
+def test_whether_a_token_is_sent_is_read_once(tmp_path: Path) -> None:
+    """A body file that is gone by the next start of the stores does not matter to it."""
+    (tmp_path / "body.json").write_text('{"as": "{token}"}')
+    (tmp_path / "t.yaml").write_text("name: t\nstart: {command: [x]}\nrequest: {body: body.json}\n")
+    found = Target.load(tmp_path / "t.yaml")
+    assert found.with_token
+    (tmp_path / "body.json").unlink()
+    assert found.with_token
 
 
 def test_what_a_variable_holds_is_masked_where_its_name_is_a_secrets(

@@ -16,8 +16,10 @@ from stress.executors.live.attribution import END
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.drive import LOOKS, STORE_SECONDS
 from stress.executors.live.kindest import Kindest
+from stress.executors.live.looking import Looking
 
 if TYPE_CHECKING:
+    from stress.core.step import Move
     from stress.executors.asked import Asked
     from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
@@ -46,6 +48,25 @@ class Alone(Kindest):
     def __init__(self, world: WireWorld, asked: Asked) -> None:
         """Prepare a run on the world's own connections."""
         super().__init__(world, asked, world.clients, world.gate.signal)
+        looker = world.looker
+        self._looking = Looking(looker, world.replicas, world.site.ports) if looker is not None else None
+
+    async def _before(self) -> None:
+        """Make ready, and look at the replicas before any request is under way, where the run is looked at."""
+        await super()._before()
+        if self._looking is not None:
+            with self.taken.apart():
+                await self._looking.begin()
+
+    async def _apply(self, move: Move) -> None:
+        """Let an actor go; where the run is looked at, look once it has shown everything."""
+        await super()._apply(move)
+        request = self._requests.get(move.actor)
+        if self._looking is None or request is None or self.sequential:
+            return
+        with self.taken.apart():
+            await self._looking.after(request, self._frames, self._requests, self._record)
+            await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
 
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
@@ -192,10 +213,11 @@ class Alone(Kindest):
     def _sleeps(self, request: Request, waited: float, before: Sleep | None) -> None:
         """Take in that a request shows no more: it is blocked, or its client hung up and it sleeps or is over."""
         shown = any(one.actor == request.actor for one in self._frames)
+        waits, now = self._world.waits, time.perf_counter()
+        if request.left or not shown:
+            waits.learn(waited, tuple(self._record.moves), tuple(request.done))
         if not request.left and (request.answered or shown):
             return
-        waits, now = self._world.waits, time.perf_counter()
-        waits.learn(waited, tuple(self._record.moves), tuple(request.done))
         request.sleeps = waits.own_timer(self._world.replicas[request.replica], before, now + _TIMER_SECONDS)
         if request.left:
             request.owes = request.owes or request.sleeps > now

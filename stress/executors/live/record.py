@@ -71,12 +71,14 @@ class Record:
             object=step.move.object if step else "",
             text=step.text if step else command,
             reply=shown(frame.replies, self._naming) if frame else "",
+            observed=frame.observed(self._naming) if frame else "",
             outcome=frame.outcome(self._naming) if frame else BLOCKED if kind is Kind.BLOCKED else Outcome(),
             touches=touches,
             incarnation=self.incarnation,
             parked=frame.parked_at - self._begun if frame else None,
             released=frame.released_at - self._begun if frame and frame.released_at else None,
             varies=step is not None and step.varies,
+            lines=frame.lines if frame else (),
             replied=(frame.replied_at if frame and frame.replied_at else time.perf_counter()) - self._begun,
         )
         self.events.append(event)
