@@ -132,7 +132,8 @@ class _Open(Alone):
         ended = record.event(Kind.ANSWER, request.actor, str(raw.status))
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
         flight = Flight(request.actor, request.started, ended, (record.incarnation,), hung_up=False)
-        record.answers.append(reader.read(raw, flight, partial(self._attribution.told, request.actor)))
+        told = partial(self._attribution.told, request.actor, request.replica)
+        record.answers.append(reader.read(raw, flight, told))
 
     async def _note(self) -> None:
         """Take in the names and the keys of what has passed."""
