@@ -17,6 +17,7 @@ from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
 from stress.protocols.redis.accesses import Found
+from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
     import asyncio
@@ -157,23 +158,43 @@ class Attribution:
         return self.record(record)
 
     async def passes(self, frame: Frame) -> bool:
-        """Tell whether a frame is no request's, so that it is no step; what waits in the store is one."""
-        learned = self._world.learned
+        """Tell whether a frame is no request's, so that it is no step; what waits in the store is one.
+
+        One that is a worker's is given its actor.
+        """
+        learned, working = self._world.learned, self._world.gate.working
         if frame.actor or frame.waiting or frame.pushed:
             return False
-        if all(frame.command != command for command, _ in learned.passing):
+        known = learned.passing if learned.worker is None else (*learned.passing, learned.worker.head)
+        if frame.channel not in working and all(frame.command != command for command, _ in known):
             return False
+        signature = await self.signature(frame)
+        if signature in learned.passing and not (frame.channel in working and "{" in signature[1]):
+            return True
+        if (
+            learned.worker is not None
+            and signature == learned.worker.head
+            and frame.channel not in self._world.carriers
+        ):
+            working.add(frame.channel)
+        if frame.channel in working:
+            frame.actor = f"worker:{frame.channel.replica}"
+        return False
+
+    async def signature(self, frame: Frame) -> Signature:
+        """Give a command with what it touches, as it compares between runs."""
         found = await self.found(frame.effects, frame.watched)
-        return learned.passes(frame.command, mask_text(" ".join(found.objects)))
+        return frame.command, plain(mask_text(" ".join(found.objects)))
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
         self._meet(frame)
         found = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(found.objects))
-        if frame.actor:  # an event of a watch: nobody's but the watch's
+        if frame.actor:  # an event of a watch: nobody's but the watch's, or what a worker does
             frame.step = self._step((frame.actor, frame.command, objects), found)
-            self._show(frame, found)
+            if not is_worker(frame.actor):
+                self._show(frame, found)
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:

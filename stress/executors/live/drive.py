@@ -25,7 +25,7 @@ from stress.executors.live.seconds import Seconds
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stress.core.trace import Snapshot
     from stress.executors.asked import Asked
@@ -95,6 +95,8 @@ class Drive(ABC):
         try:
             await self._before()
             await self._loop()
+            if not self._fault:
+                await self._wind_up()
             steps = [frame.step for frame in self._frames if frame.step is not None]
             self._record.held = [step.move for step in steps if step.actor.startswith("watch:")]
             self._fault = self._fault or self._death()
@@ -114,7 +116,8 @@ class Drive(ABC):
                 continue
             if not moves and done:
                 return
-            if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
+            others = ("watch:", "worker:")
+            if not done and not any(one.actor in self._requests or one.actor.startswith(others) for one in moves):
                 if not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
                     return
@@ -131,8 +134,9 @@ class Drive(ABC):
         """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        is_idle = self._world.learned.is_idle
-        return not any(move.actor in self._requests and not is_idle(move) for move in self.possible())
+        return not any(
+            move.actor in self._requests and not self._world.learned.is_idle(move) for move in self.possible()
+        )
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""
@@ -145,8 +149,12 @@ class Drive(ABC):
 
     def possible(self) -> list[Move]:
         """List what is possible now."""
-        begun = bool(self._record.moves)
-        return possible(self._requests.values(), self._frames, self._left, self._acted, begun=begun)
+        return possible(self._requests.values(), self._offered, self._left, self._acted, begun=bool(self._record.moves))
+
+    @property
+    def _offered(self) -> Sequence[Frame]:
+        """What is parked and may be let go."""
+        return self._frames
 
     async def _apply(self, move: Move) -> None:
         self._record.moves.append(move)
@@ -251,6 +259,10 @@ class Drive(ABC):
         """Make ready what a run begins with, and send the requests that come before the concurrent ones."""
 
     @abstractmethod
+    async def _wind_up(self) -> None:
+        """Let come to an end what a run has begun beside its requests, which are over."""
+
+    @abstractmethod
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
 
@@ -320,8 +332,7 @@ class Drive(ABC):
         reader = self._world.reader
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
         epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
-        hung_up = request.client.hung_up and not raw.status
-        flight = Flight(request.actor, request.started, ended, epochs, hung_up)
+        flight = Flight(request.actor, request.started, ended, epochs, request.client.hung_up and not raw.status)
         self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
         request.told = (answer.status, answer.record, answer.count)
 
@@ -386,7 +397,5 @@ class Drive(ABC):
         return f"{', '.join(self._waiting)} show neither a step nor an answer"
 
     def _trace(self) -> Trace:
-        world, names = self._world, (self._fresh, self._fingerprint)
-        return self._record.trace(
-            world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
-        )
+        names, untold = (self._fresh, self._fingerprint), self._world.reader.untold(self._record.answers)
+        return self._record.trace(self._world.scenario, self._world.target, names, untold, self._fault)

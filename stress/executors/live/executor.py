@@ -139,6 +139,7 @@ class WireWorld:
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
         await asyncio.gather(*(world.__aexit__() for world in self._beside.values()))
+        self.gate.let_go()
         for client in self.clients.values():
             await client.close()
         if self._own is not None:

@@ -190,7 +190,9 @@ class Polling:
         if not late:
             return moves
         others = [
-            move for move in moves if move not in late and (is_request(move.actor) or move.actor.startswith("watch:"))
+            move
+            for move in moves
+            if move not in late and (is_request(move.actor) or move.actor.startswith(("watch:", "worker:")))
         ]
         if others:
             self._record.polling = self._record.polling or min(move.actor for move in late)
