@@ -118,6 +118,7 @@ class Attribution:
     ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
     commands and answers, where they are to be kept. ``shared`` names two requests that overlap and share the only
     connection that requests have (``A and B``; empty: none were seen). ``carried`` are the commands of each connection.
+    ``letting`` are replicas whose worker was let go: what they show then is its, but by a connection of requests.
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
@@ -134,6 +135,7 @@ class Attribution:
         self.shared = ""
         self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
+        self.letting: set[int] = set()
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
@@ -166,7 +168,7 @@ class Attribution:
         if frame.actor or frame.waiting or frame.pushed:
             return False
         known = learned.passing if learned.worker is None else (*learned.passing, learned.worker.head)
-        if frame.channel not in working and all(frame.command != command for command, _ in known):
+        if frame.channel not in working and not self.letting and all(frame.command != command for command, _ in known):
             return False
         signature = await self.signature(frame)
         if signature in learned.passing and not (frame.channel in working and "{" in signature[1]):
@@ -177,7 +179,9 @@ class Attribution:
             and frame.channel not in self._world.carriers
         ):
             working.add(frame.channel)
-        if frame.channel in working:
+        if frame.channel in working or (
+            frame.channel.replica in self.letting and frame.channel not in self._world.carriers
+        ):
             frame.actor = f"worker:{frame.channel.replica}"
         return False
 

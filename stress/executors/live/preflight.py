@@ -19,7 +19,7 @@ from stress.executors.live.attribution import Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
 from stress.executors.live.record import plain
 from stress.executors.live.workers import Working, ready, working_of
-from stress.schedulers.base import is_worker
+from stress.schedulers.base import is_request, is_worker
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Held(Sequential):
         self._workers.holding = False
         until = time.perf_counter() + self._longer
         while time.perf_counter() < until and not self._faulty():
-            seen, shown = self._signal.count, ready(self._frames)
+            seen, shown = self._signal.count, ready(self._frames, also=is_request)
             for frame, step in shown:
                 self.after.append(step)
                 await self._work_on(frame)

@@ -40,17 +40,24 @@ class Turns(Fair):
         """Let a step of a worker take effect, and take in what it shows next."""
         assert frame.step is not None  # noqa: S101 - it has its actor
         self._frames.remove(frame)
+        self._attribution.letting.add(frame.channel.replica)
         await self._let(frame)
         self._record.event(Kind.STEP, frame.actor, frame.step.move.command, frame)
         replica, before = self._world.replicas[frame.channel.replica], list(self._frames)
         self._workers.moved.add(replica.number)
         await self._world.waits.calm(replica, self._signal)
         await self._take_in(replica)
+        self._attribution.letting.clear()
         self._workers.went_on(one for one in self._frames if one not in before)
 
     async def _wind_up(self) -> None:
         with self.taken.apart():
-            await self._workers.finish(self._frames, self._news, self._work_on)
+            await self._workers.finish(self._frames, self._late_news, self._work_on)
+
+    async def _late_news(self) -> bool:
+        """Take in what has come though all requests are over: it is of workers."""
+        self._attribution.letting |= self._world.replicas.keys()
+        return await self._news()
 
     @abstractmethod
     async def _news(self) -> bool:

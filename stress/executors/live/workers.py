@@ -140,10 +140,10 @@ class Workers:
         news: Callable[[], Awaitable[bool]],
         go: Callable[[Frame], Awaitable[None]],
     ) -> None:
-        turns, found, signal = 0, True, self._gate.signal
-        until = time.perf_counter() + learned.patience
+        turns, found, signal, over = 0, True, self._gate.signal, time.perf_counter()
+        until = over + learned.patience
         for _ in range(_MOST_STEPS):
-            while not (shown := [one for one in ready(frames) if one[1].actor == f"worker:{replica}"]):
+            while not (shown := [one for one in ready(frames, also=is_request) if one[0].channel.replica == replica]):
                 seen = signal.count
                 if time.perf_counter() > until:
                     return
@@ -154,22 +154,23 @@ class Workers:
             if signature == learned.head:
                 if not (learned.follows and found) or turns == _MOST_TURNS:
                     return
-                turns, found = turns + 1, False
+                turns, found = turns + 1, frame.parked_at < over  # it may look for what was there when it was sent
             found = found or signature not in learned.steps
             await go(frame)
             until = time.perf_counter() + learned.patience
 
 
-def ready(frames: Iterable[Frame]) -> list[tuple[Frame, Step]]:
-    """Give the steps of workers that can go."""
-    heads = [one for one in frames if is_worker(one.actor) and any(one is head for head in one.channel.heads())]
+def ready(frames: Iterable[Frame], also: Callable[[str], bool] = is_worker) -> list[tuple[Frame, Step]]:
+    """Give the steps that can go of workers, and ``also`` of other actors."""
+    shown = [one for one in frames if (is_worker(one.actor) or also(one.actor)) and not one.waiting]
+    heads = [one for one in shown if any(one is head for head in one.channel.heads())]
     return [(one, one.step) for one in heads if one.step is not None]
 
 
 def working_of(shown: Sequence[tuple[float, Signature]], conflicting: Collection[Signature]) -> Working | None:
     """Read from what a connection showed when what a worker does; None where nothing of it conflicts.
 
-    It looks for work with what comes after the longest pause.
+    It looks for work with what comes most often, and of that after the longest pause.
     """
     pauses: dict[Signature, list[float]] = {}
     for (before, _), (now, signature) in pairwise(shown):
@@ -177,7 +178,8 @@ def working_of(shown: Sequence[tuple[float, Signature]], conflicting: Collection
             pauses.setdefault(signature, []).append(now - before)
     if not pauses:
         return None
-    head = max(pauses, key=lambda one: sum(pauses[one]) / len(pauses[one]))
+    often = max(map(len, pauses.values())) - 1
+    head = max(pauses, key=lambda one: (len(pauses[one]) >= often, sum(pauses[one]) / len(pauses[one])))
     looks = [now for now, signature in shown if signature == head]
     seconds = max((later - now for now, later in pairwise(looks)), default=max(pauses[head]))
     return Working(head, frozenset(signature for _, signature in shown if signature in conflicting), seconds)
