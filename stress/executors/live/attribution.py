@@ -13,10 +13,11 @@ from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
 from stress.core.trace import Odd
+from stress.executors.live.owning import Owning
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
-from stress.protocols.redis.accesses import Found
+from stress.protocols.redis.accesses import Found, changes_session
 from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _REMEDY = (
     "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
     "service write into its commands what it is sent as `correlation`"
 )
-_SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
-"""Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
 
 
@@ -107,11 +106,6 @@ def _key(effect: Effect, name: str) -> str:
     return f"db{effect.database}:{name}" if effect.database else name
 
 
-def _changes_session(command: str) -> bool:
-    """Tell whether a command changes what its connection watches; a transaction has its commands in brackets."""
-    return command.partition("(")[0].upper() in _SESSION
-
-
 class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
@@ -136,6 +130,7 @@ class Attribution:
         self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
         self.letting: set[int] = set()
+        self._owning = Owning(self._names)
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
@@ -210,6 +205,7 @@ class Attribution:
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
+        self._owning.note(frame)
         if self._shares_session(frame):
             found = found._replace(varies=True)
         frame.step = self._step((owner.actor, frame.command, objects), found)
@@ -236,7 +232,7 @@ class Attribution:
 
         What either does there then depends on what the other did, whatever keys they name.
         """
-        if not _changes_session(frame.command):
+        if not changes_session(frame.command):
             return False
         watching = self._watching.get(id(frame.channel))
         if frame.command.upper() == "WATCH":
@@ -300,7 +296,7 @@ class Attribution:
         if frame.seen is not None:
             found = await self.note(frame.effects, frame.watched, frame.seen)
             if frame.step is not None:
-                varies = found.varies or (frame.step.varies and _changes_session(frame.command))
+                varies = found.varies or (frame.step.varies and changes_session(frame.command))
                 frame.step = replace(frame.step, touches=found.touches, varies=varies)
 
     def _note_left(self, frame: Frame, made: str) -> None:
@@ -332,9 +328,8 @@ class Attribution:
 
         What a request does next is known best after the same replies, else after the same commands.
         """
-        carried = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
-        if len(carried) == 1:
-            return carried[0]
+        if (carried := self._carried_by(frame, able)) is not None:
+            return carried
         expected, known, fitting = self._world.expected, False, able
         for at in (0, 1):
             known = all(one.places[at] in expected for one in able)
@@ -351,6 +346,12 @@ class Attribution:
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
 
+    def _carried_by(self, frame: Frame, able: Sequence[Request]) -> Request | None:
+        """Give the one whose mark a command carries, or a value that nobody else has."""
+        marked = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
+        found = marked or [one for one in able if one.actor == self._owning.only(frame)]
+        return found[0] if len(found) == 1 else None
+
     def _late_owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
     ) -> Request | None:
@@ -360,9 +361,8 @@ class Attribution:
         do something else now.
         """
         owing = [one for one in requests if one.owes and one is not running and one.replica == frame.channel.replica]
-        carried = [one for one in owing if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
-        if len(carried) == 1:
-            return carried[0]
+        if (carried := self._carried_by(frame, owing)) is not None:
+            return carried
         expected = self._world.expected
         if running is not None and owing:
             seen = expected.get(tuple(running.history))
