@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from brute_force import BruteForce
 
-collect_ignore_glob = ["cases/*/scenario.yaml", "libraries/*/scenario.yaml"]
+collect_ignore_glob = ["cases/*/scenario.yaml", "libraries/*/scenario.yaml", "engine/lines/scenario.yaml"]
 """The scenarios that the command line runs, so that the plug-in does not collect them too."""
 
 MEASURES = "COVERAGE_PROCESS_CONFIG"
@@ -146,11 +147,13 @@ def here() -> Path:
     return Path(__file__).parent
 
 
+@functools.cache
 def scenario_of(name: str) -> Scenario:
     """Load a bundled scenario."""
     return Scenario.load(find(name, ""))
 
 
+@functools.cache
 def target_of(name: str) -> Target:
     """Load a bundled target."""
     return Target.load(find(name, "targets"))

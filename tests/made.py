@@ -23,7 +23,7 @@ from stress.report.events import Finding, Result
 from stress.schedulers.exhaustive import Exhaustive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stress.core.step import Move
 
@@ -91,6 +91,13 @@ def hand_made(
     return Trace("wire", "f", "fp", 2, (), lambda: Details(answers, states, events, held))
 
 
+def with_lines(one: Result, lines: Mapping[int, tuple[str, ...]]) -> Result:
+    """Give a result whose first race has these lines of code, by the index of their event."""
+    first, *others = one.findings
+    first = dataclasses.replace(first, trace=first.trace.with_lines(lines))
+    return dataclasses.replace(one, findings=(first, *others))
+
+
 def answer(actor: str, status: int = 201, **changes: Any) -> Answer:  # noqa: ANN401 - any field
     """Make an answer that created (201) or counted (202)."""
     made = Answer(actor, status, None, None, 0, 9, created=status == 201, duplicate=status == 202)
@@ -101,7 +108,7 @@ def hostile(text: str) -> Result:
     """Make a result in which every text from outside is ``text``."""
     one = result(RACE)
     start = Event(0, Kind.START, text, "start")
-    step = Event(1, Kind.STEP, text, text, text, text, text)
+    step = Event(1, Kind.STEP, text, text, text, text, text, lines=(text, text))
     trace = hand_made(
         [start, step], [answer(text, 500, record=text, error=text, body=text)], [Snapshot((text,), {text: 1}, text)]
     )

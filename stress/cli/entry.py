@@ -50,7 +50,3 @@ def _end(_: int, __: FrameType | None) -> NoReturn:
     with suppress(OSError):
         os.write(2, b"\ninterrupted\n")
     os._exit(_INTERRUPT)
-
-
-if __name__ == "__main__":
-    main()

@@ -27,6 +27,7 @@ _ROOM = "free some space there; TMPDIR says where temporary files go"
 LATER: dict[str, str] = {
     "doctor": "stress.cli.doctor",
     "gateway": "stress.cli.gateway",
+    "init": "stress.cli.init",
     "list": "stress.cli.listing",
     "overhead": "stress.cli.overhead",
     "promote": "stress.cli.promote",

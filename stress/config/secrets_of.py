@@ -35,7 +35,8 @@ def secrets_of(
     that they hold is given. In ``texts`` only what the words before it say is taken for a secret.
     """
     found = {secret for text in (*texts, request.path) for secret in named_in(text)}
-    found.update(_of_pairs([*request.headers.items(), *request.query.items()]))
+    headers = {name: from_environment(text) for name, text in request.headers.items()}
+    found.update(_of_pairs([*headers.items(), *request.query.items()]))
     if start is not None:
         env = {name: from_environment(text) for name, text in start.env.items()}
         command = [from_environment(text) for text in start.command]

@@ -235,12 +235,15 @@ class Target(File):
         if self.start is not None and not (folder / self.start.folder).is_dir():
             place, message = self.place("start", "folder"), f"start.folder: no such folder: {self.start.folder}"
             faults.append(Fault(place, message, "it is relative to this file"))
-        for where, text in self.start.texts if self.start is not None else ():
+        headers: list[tuple[Location, str]] = [
+            (("request", "headers", name), text) for name, text in self.request.headers.items()
+        ]
+        started = [(("start", *where), text) for where, text in self.start.texts] if self.start is not None else []
+        for where, text in (*started, *headers):
             for name in not_set(text):
-                key = ".".join(("start", *map(str, where)))
-                message = f"{key}: the variable {name} of your environment is not set"
+                message = f"{'.'.join(map(str, where))}: the variable {name} of your environment is not set"
                 hint = f"export {name}=…, or write {{env.{name}|…}}"
-                faults.append(Fault(self.place("start", *where), message, hint))
+                faults.append(Fault(self.place(*where), message, hint))
         for at, pattern in enumerate(self.start.sources if self.start is not None else ()):
             if not any(file.is_file() for file in folder.glob(pattern)):
                 message = f"start.sources.{at}: no file matches {pattern}"

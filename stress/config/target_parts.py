@@ -204,10 +204,10 @@ class RequestForm(Part):
     query: dict[str, Annotated[Word, placeholders("adapter", *SENT)]] = Field(
         default={}, description="parameters of the query, by name; the same placeholders"
     )
-    headers: dict[str, Annotated[Word, placeholders(*SENT)]] = Field(
+    headers: dict[str, Annotated[Word, placeholders(*SENT, "env.NAME")]] = Field(
         default={},
         description="more headers; may hold {fingerprint} {fresh} {now} (RFC 3339) {unix} (seconds) "
-        "{token} (of a service account of the API server)",
+        "{token} (of a service account of the API server) {env.NAME} (of our own environment)",
     )
     body: str | None = Field(
         default=None, min_length=1, description="a file with the body to send, relative to this file; same placeholders"

@@ -38,7 +38,7 @@ def shown(world: WireWorld) -> list[str]:
     lines += ["", *_run(seen, sample), "", "learned:", *_indented(_learned(world, seen))]
     if sample.trace.fault:
         lines += ["", clean(f"the run ended early: {sample.trace.fault}")]
-    if proposals := [*_proposed(seen), *_background(world)]:
+    if proposals := [*_proposed(seen), *background(world)]:
         lines += ["", f"proposed for {seen.target.place().path}:", *_indented(proposals)]
     return lines
 
@@ -145,7 +145,7 @@ def _proposed(seen: Seen) -> Iterator[str]:
     yield from _hits(seen)
 
 
-def _background(world: WireWorld) -> Iterator[str]:
+def background(world: WireWorld) -> Iterator[str]:
     """Give the rule by which what is no request's passes, where no request has a command of that kind."""
     passing = world.learned.passing
     steps = [one for sample in world.learned.samples for one in sample.trace.events if one.kind is Kind.STEP]

@@ -283,6 +283,7 @@ class Batch:
                 if schedule:
                     pair.given = [Replay(letters(schedule, job.scenario.concurrent), loose=True)]
                 result = job.attached_to(await pair.result())
+                self._begun += pair.looked
             self._remember(job, result, pair.stale)
         except (UsageFault, Unavailable, Untested) as error:
             kind, code = next(told for family, told in _STOPS.items() if isinstance(error, family))

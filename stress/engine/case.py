@@ -12,6 +12,7 @@ from stress.core.errors import Unavailable
 from stress.core.verdict import judge
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
+from stress.engine.lines import with_lines
 from stress.engine.running import Workers, driven, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Search, expected_of
 from stress.engine.stopwatch import Stopwatch
@@ -62,7 +63,8 @@ class Pair:
     ) -> None:
         """Take the worlds, the wire entered, and what may be spent on both together, the requests before it included.
 
-        Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end.
+        Orders of ``earlier`` runs are tried first; those that pass or can't be followed are ``stale`` at the end. For
+        ``looked`` seconds lines of code were looked for.
         """
         self.given: Sequence[Explorer] = ()
         self._earlier = earlier
@@ -72,6 +74,7 @@ class Pair:
         self._kept = _KEPT_SHARE * limits.seconds
         self._modelled: set[tuple[Move, ...]] = set()
         self._unsure: list[str] = []
+        self.looked = 0.0
 
     async def result(self) -> Result:
         """Search, confirm, judge."""
@@ -91,6 +94,8 @@ class Pair:
                 began.notes += await self._earlier.notes(began.stale, began.evidence.tried, self._model or self._world)
                 findings = [await self._confirm(self._world, one) for one in findings]
                 findings = [await self._beside(one) for one in findings]
+                findings, why = await self._with_lines(findings) if not self._unsure else (findings, "")
+                began.notes += [why] if why else []
             except asyncio.CancelledError:
                 covered[-1].fault = INTERRUPTED  # what was found is kept
         self.stale = tuple(order for one in covered for order in one.stale)
@@ -164,6 +169,14 @@ class Pair:
         self._unsure.append(told)
         return finding
 
+    async def _with_lines(self, findings: list[Finding]) -> tuple[list[Finding], str]:
+        """Look for the lines of code of what was found, which no budget pays for; give why there are none."""
+        begun = self._watch.seconds
+        try:
+            return await with_lines(findings, self._world)
+        finally:
+            self.looked = self._watch.seconds - begun
+
     def _conclude(self, covered: list[Covered], findings: list[Finding]) -> Result:
         world = self._world
         expected = () if self.given else expected_of(world)
@@ -205,7 +218,7 @@ class Pair:
             outcomes=tuple(max(covered, key=lambda one: one.outcomes.orders).outcomes.rows),
             notes=tuple(notes + [note for one in covered for note in one.notes]),
             seed=self._limits.seed,
-            seconds=self._watch.seconds,
+            seconds=self._watch.seconds - self.looked,
         )
 
 

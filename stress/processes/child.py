@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Protocol
 from stress.processes.quiescence import descendants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_PTRACER = 1, 0x59616D61
 _LIBC = ctypes.CDLL(None)
 _CHOSEN_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _BELOW, _LOWEST, _TRIES = 12000, 10000, 100
@@ -58,6 +58,12 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _begin_as_child() -> None:
+    """Let our own debuggers look at this process too, where a kernel allows that to its parents alone (Yama)."""
+    die_with_parent()
+    _LIBC.prctl(_PR_SET_PTRACER, ctypes.c_ulong(os.getppid()))
+
+
 def spawn(
     command: Sequence[str],
     *,
@@ -75,7 +81,7 @@ def spawn(
         stdout=log,
         stderr=log,
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - a single call into libc, no locks taken
+        preexec_fn=_begin_as_child,  # noqa: PLW1509 - calls into libc, no locks taken
     )
 
 
@@ -179,7 +185,7 @@ def listens(pid: int, port: int) -> bool:
 
 def ports(pid: int) -> set[int]:
     """Give the ports that a process and its descendants listen on; none where that can't be seen (proc(5))."""
-    return {own for own, _, _ in _sockets(pid, _LISTENING)}
+    return {own for own, _, _ in _sockets(descendants(pid), _LISTENING)}
 
 
 def connections(pid: int) -> set[tuple[str, int]]:
@@ -188,10 +194,15 @@ def connections(pid: int) -> set[tuple[str, int]]:
     A connection that somebody made to a port that they listen on is left out.
     """
     own = ports(pid)
-    return {(host, port) for mine, host, port in _sockets(pid, _ESTABLISHED) if mine not in own}
+    return {(host, port) for mine, host, port in _sockets(descendants(pid), _ESTABLISHED) if mine not in own}
 
 
-def _sockets(pid: int, state: str) -> set[tuple[int, str, int]]:
+def connected(pids: Iterable[int], to: Collection[int]) -> list[int]:
+    """Give those processes that are connected to one of these ports; none where that can't be seen (proc(5))."""
+    return [pid for pid in pids if any(port in to for _, _, port in _sockets([pid], _ESTABLISHED))]
+
+
+def _sockets(pids: Iterable[int], state: str) -> set[tuple[int, str, int]]:
     """Give the port, and the address and port of the other end, of each socket in a state (proc(5))."""
     there = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -202,7 +213,7 @@ def _sockets(pid: int, state: str) -> set[tuple[int, str, int]]:
                     (_, mine), (host, port) = (words[at].rsplit(":", 1) for at in (1, 2))
                     there[f"socket:[{words[9]}]"] = int(mine, 16), _address(host), int(port, 16)
     found = set()
-    for child in descendants(pid):
+    for child in pids:
         with suppress(OSError):
             for file in os.listdir(f"/proc/{child}/fd"):  # noqa: PTH208 - names are enough
                 with suppress(OSError):

@@ -36,7 +36,8 @@ class Frame:
     objects it touches, ``watched`` those whose objects it also reads. ``waiting`` marks a frame that was sent to the
     store and whose reply is the step (BLPOP, WAIT); ``pushed`` one that the store sent unasked (a message). Times are
     of `time.perf_counter`. ``seen`` is what its scripts were seen to touch, once it has taken effect. ``reply`` is the
-    frame that its reply is, if that is held: it is a step of its own.
+    frame that its reply is, if that is held: it is a step of its own. ``lines`` are where in its code the caller
+    stands, the innermost first, where that was looked for.
     """
 
     channel: Channel
@@ -56,6 +57,7 @@ class Frame:
     step: Step | None = None
     seen: tuple[Touch, ...] | None = None
     reply: Frame | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def generated(self) -> Sequence[tuple[str, str]]:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from stress.report.explain.endings import lines_of, listing
+from stress.report.explain.steps import said, shown
 from stress.report.explain.story import story
 from stress.report.explain.telling import pattern
 from stress.report.explain.words import plain
@@ -87,6 +88,11 @@ def _finding(number: int, finding: Finding) -> dict[str, Any]:
         "fresh": finding.order.head.fresh,
         "switches": finding.order.switches(),
         "nearest": _nearest(finding),
+        "lines": {
+            str(event.index): {"actor": event.actor, "step": said(event), "lines": event.lines}
+            for event in shown(finding.trace)
+            if event.lines
+        },
     }
 
 

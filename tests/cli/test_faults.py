@@ -480,6 +480,7 @@ def test_a_record_that_no_answer_names_where_the_target_says_is_a_fault_of_the_f
         assert (said.code, said.err[: len(place)]) == (64, place)
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("more", ["", "answers: {record: null}\n"])
 def test_checks_that_need_names_are_left_out_where_no_answer_has_one(tmp_path: Path, more: str) -> None:
     """Where the target does not say where a record is named, and no answer does, what can't be checked is listed."""
@@ -610,7 +611,7 @@ def test_a_gateway_that_polls_without_end_for_a_lock_holds(tmp_path: Path) -> No
 def test_an_interrupt_while_the_program_imports_is_no_traceback(tmp_path: Path, number: signal.Signals) -> None:
     """It has begun nothing yet: 130 and one line. The import of `click` is held here until the signal comes."""
     (tmp_path / "click.py").write_text("print('here', flush=True)\ninput()\n")
-    words = [sys.executable, "-m", "stress.cli.entry", "list"]
+    words = [sys.executable, "-m", "stress", "list"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, **pipes) as process:  # type: ignore[call-overload]
         assert process.stdout.readline() == b"here\n"
@@ -622,7 +623,7 @@ def test_an_interrupt_while_the_program_imports_is_no_traceback(tmp_path: Path, 
 @pytest.mark.unmeasured
 def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     """A full disk takes no output: 74 and a line, and a closed output is none at all."""
-    words = [sys.executable, "-m", "stress.cli.entry", "list"]
+    words = [sys.executable, "-m", "stress", "list"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     told = "can't be written: output: No space left on device"
@@ -643,7 +644,7 @@ def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path, short_folder:
     if not pid:
         os.chdir(tmp_path)
         os.environ["TMPDIR"] = str(short_folder)
-        os.execv(sys.executable, [sys.executable, "-m", "stress.cli.entry", *words[:-1], "60", "--orders", "100000"])  # noqa: S606 - no shell is wanted
+        os.execv(sys.executable, [sys.executable, "-m", "stress", *words[:-1], "60", "--orders", "100000"])  # noqa: S606 - no shell is wanted
     while b" orders, " not in os.read(terminal, 4096):
         pass
     os.close(terminal)

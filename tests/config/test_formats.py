@@ -37,6 +37,7 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
     return [str(fault).replace(f"{path.parent}/", "") for fault in caught.value.faults]
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -529,9 +530,11 @@ def test_a_variable_that_is_needed_and_not_set_is_named(tmp_path: Path, monkeypa
     """At its place, with what to do; one with a default is not needed."""
     monkeypatch.delenv("MISSING", raising=False)
     text = "name: t\nstart: {command: ['{env.MISSING}', '{env.MISSING|x}']}\n"
+    text += "request: {headers: {Authorization: 'Bearer {env.MISSING}'}}\n"
     hint = "(export MISSING=…, or write {env.MISSING|…})"
     assert faults_of(Target, tmp_path / "t.yaml", text) == [
-        f"t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set {hint}"
+        f"t.yaml:2:19: start.command.0: the variable MISSING of your environment is not set {hint}",
+        f"t.yaml:3:36: request.headers.Authorization: the variable MISSING of your environment is not set {hint}",
     ]
 
 

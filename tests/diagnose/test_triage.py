@@ -163,6 +163,7 @@ def test_a_test_that_fails_after_another_depends_on_order(tmp_path: Path) -> Non
     assert {name: one["failed"] for name, one in found["conditions"].items()} == {"plain": 0, "busy": 0, "after": 2}
 
 
+@pytest.mark.unmeasured
 def test_a_test_that_fails_beside_another_depends_on_order(tmp_path: Path) -> None:
     """The other command is there while this one runs, and is ended after it."""
     other = script(tmp_path, "other.py", "import signal; open('up', 'w').close(); signal.pause()")
@@ -184,6 +185,7 @@ def test_a_test_that_fails_beside_another_depends_on_order(tmp_path: Path) -> No
     assert {name: one["failed"] for name, one in found["conditions"].items()} == {"plain": 0, "busy": 0, "beside": 2}
 
 
+@pytest.mark.unmeasured
 def test_a_test_that_fails_by_itself_now_and_then_is_told_so(tmp_path: Path) -> None:
     """The third of six runs fails, which is a plain one."""
     words = script(tmp_path, "counts.py", COUNTS.replace("{failing}", "[3]"))
@@ -265,6 +267,7 @@ def test_bad_use_is_one_clear_line(tmp_path: Path, words: list[str], code: int, 
     assert lines[0].startswith(line)
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_was_measured(tmp_path: Path, number: int) -> None:
     """The second run interrupts: exit 130, one run is told, and no process is left."""
@@ -328,6 +331,7 @@ def test_outcomes_are_of_files_that_this_run_wrote(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.unmeasured
 def test_each_test_of_a_junit_file_has_a_kind_of_its_own(tmp_path: Path) -> None:
     """Of two tests in the file one always passes, and one fails in the busy runs."""
     writes = """
@@ -352,6 +356,7 @@ def test_each_test_of_a_junit_file_has_a_kind_of_its_own(tmp_path: Path) -> None
     assert {name: one["kind"] for name, one in found["tests"].items()} == {"shaky": "timing", "steady": "always passes"}
 
 
+@pytest.mark.unmeasured
 def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each `stress-gateway` line of docs/triage.md runs to its end with the exit code that stands beside it."""
     page = (Path(__file__).parent.parent.parent / "docs" / "triage.md").read_text()

@@ -227,6 +227,7 @@ def test_the_race_that_is_shown_is_what_the_command_prints(tmp_path: Path) -> No
     assert done.out[: len(readme("RACE"))] == readme("RACE")
 
 
+@pytest.mark.unmeasured
 def test_the_target_that_is_shown_is_all_it_takes(tmp_path: Path) -> None:
     """The README's target, with a corrected Gateway that reads the same variables, holds in every check.
 
@@ -242,6 +243,7 @@ def test_the_target_that_is_shown_is_all_it_takes(tmp_path: Path) -> None:
     assert (done.code, one["target"], one["verdict"], one["notes"]) == (0, "my-gateway", "holds", [])
 
 
+@pytest.mark.cases
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("line", [line for line in ONE_BY_ONE if line.startswith("pytest ")])
 def test_what_is_shown_for_pytest_passes(line: str, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def as_shown(one: Shown, said: str) -> bool:
     return all(any(line.startswith(part.removesuffix("…")) for line in printed) for part in one.prints)
 
 
+@pytest.mark.cases
 def test_a_race_is_walked_from_red_to_a_regression(tmp_path: Path) -> None:
     """Each command of the walk, in its order, prints what stands below it; in between, the Gateway is mended."""
     (tmp_path / "my-scenario.yaml").write_text(TWO_AT_ONCE.replace("two-at-once", "my-scenario"))

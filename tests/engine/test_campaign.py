@@ -19,7 +19,6 @@ from made import RACE, TWO_RACES, result
 from stress.cli.common import await_it
 from stress.cli.main import Commands
 from stress.config.formats import bundled
-from stress.config.scenario import Scenario
 from stress.core.verdict import Evidence, judge
 from stress.engine.campaign import Batch, Budget, Job, Where, code_of, part_of
 from stress.engine.limits import Limits
@@ -78,6 +77,7 @@ def test_each_pair_comes_to_a_code(one: Result, code: int) -> None:
     assert code_of(one) == code
 
 
+@pytest.mark.unmeasured
 def test_the_severest_pair_of_a_run_decides(tmp_path: Path) -> None:
     """One pair is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is told."""
     run = own_files(tmp_path, "silent")
@@ -148,10 +148,11 @@ def test_what_holds_may_be_required_to_be_exhausted(*, exhausted: bool, require:
 # --- a part of a run ---------------------------------------------------------------------------------
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize("of", [1, 2, 3, 4, 7, 40])
 def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None:
     """Together they are the run, each in its order; of forty, a pair that takes real seconds has one for itself."""
-    scenarios = [Scenario.load(path) for path in sorted(bundled("").glob("*.yaml"))]
+    scenarios = [scenario_of(path.stem) for path in sorted(bundled("").glob("*.yaml"))]
     jobs = [Job(one, target_of(name), Path()) for one in scenarios for name in one.expect]
     names = [(one.scenario.name, one.target.name) for one in jobs]
     shards = [

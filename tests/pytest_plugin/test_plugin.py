@@ -128,8 +128,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ran(project: Path) -> Ran:
-    """Run all of it, once, on two workers."""
-    words = ("-n", "2", "--continue-on-collection-errors", "--stress-seconds", "2", "--junitxml", "junit.xml")
+    """Run all of it, once."""
+    words = ("--continue-on-collection-errors", "--stress-seconds", "30", "--junitxml", "junit.xml")
     out = in_project(project, *words)
     passed: list[str] = []
     told: dict[str, tuple[str, str]] = {}
@@ -255,6 +255,13 @@ def test_targets_can_be_named_and_scenarios_deselected(project: Path) -> None:
         "scenarios/none.yaml::locked",
         "scenarios/none.yaml::redis-atomic",
     ]
+
+
+@pytest.mark.cases
+def test_workers_share_the_tests_and_each_has_its_own_targets(project: Path) -> None:
+    """Two of pytest-xdist run each test once, on processes of their own."""
+    out = in_project(project, "-n", "2", "--stress-seconds", "30", "scenarios/hits.yaml", "scenarios/known.yaml")
+    assert re.findall(r"\d+ (?:passed|failed|error)", out.splitlines()[-1]) == ["1 failed", "2 passed", "1 error"]
 
 
 # --- in this process ---------------------------------------------------------------------------------

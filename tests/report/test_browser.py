@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from known import hostile_search, searched
-from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, hand_made, result
+from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, hand_made, result, with_lines
 
 from stress.core.trace import Event, Kind
 from stress.report.folder import write, write_summary
@@ -299,6 +299,20 @@ def test_a_link_leads_to_its_event(tab: Tab, page: Callable[[Result], Path]) -> 
     assert tab.run(f"0 < {box}.top && {box}.bottom < innerHeight")
     tab.point("#trace ~ .raws a[href='#event-3']", click=True)
     assert tab.text("figure[data-trace='0'] .card.pinned strong") == "B SMEMBERS"
+
+
+def test_the_lines_of_code_stand_in_diagram_and_card(tab: Tab, page: Callable[[Result], Path]) -> None:
+    """It stands after the words of its event; the card has who called it too, by which the raw trace is filtered."""
+    tab.open(page(with_lines(result(RACE), {4: ("store.py:9", "shop/app.py:31"), 8: ("app.py:33",)})))
+    assert tab.text("#event-4 .label") == "A HGET gw:dedup:{fingerprint} count… store.py:9"
+    tab.point("#event-4 .label")
+    assert tab.texts(".card dd")[2] == "store.py:9, called at shop/app.py:31"
+    tab.run(
+        "(() => { const one = document.querySelector('.raws input'); one.value = 'shop/app'; "
+        "one.dispatchEvent(new Event('input')); })()"
+    )
+    assert tab.text(".raws .count") == "1 of 10 events"
+    assert tab.errors == []
 
 
 def test_the_clock_stretches_the_diagram_where_there_are_times(tab: Tab, page: Callable[[Result], Path]) -> None:

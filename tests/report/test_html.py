@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from known import counted_row, hostile_search, searched
-from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, found, hand_made, hostile, result
+from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, found, hand_made, hostile, result, with_lines
 
 from stress.core.step import Access, Move, Touch
 from stress.core.trace import Details, Event, Kind, Snapshot
@@ -229,6 +229,17 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
     assert (parked, released, replied, incarnation) == (None, 1.234, 500.0, 0)
     assert data_of(Page(pair_page(result(TWO_RACES), "r")))["traces"][1]["id"] == "order-2-"
     assert data_of(Page(pair_page(result(RACE), "r")))["traces"][0]["timed"] is False
+
+
+def test_the_page_has_the_lines_of_code() -> None:
+    """The table shows one of each step as far as they are known; the script has that, and all of them."""
+    page = Page(pair_page(with_lines(result(RACE), {4: ("store.py:9", "shop/app.py:31"), 8: ("app.py:33",)}), "r"))
+    assert page.classes["line"] == ["store.py:9", "app.py:33"]
+    (trace,), texts = data_of(page)["traces"], data_of(page)["texts"]
+    assert [(row[0], [texts[at] for at in row[13:]]) for row in trace["events"] if len(row) > 13] == [
+        (4, ["store.py:9", "store.py:9, called at shop/app.py:31"]),
+        (8, ["app.py:33", "app.py:33"]),
+    ]
 
 
 @pytest.mark.unmeasured

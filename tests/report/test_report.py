@@ -16,7 +16,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from known import NAME, hostile_search, nearest_of_race, searched
-from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, came_to, found, hand_made, hostile, result, trace_of
+from made import (
+    CLEANUP,
+    HOLDS,
+    RACE,
+    TWO_RACES,
+    answer,
+    came_to,
+    found,
+    hand_made,
+    hostile,
+    result,
+    trace_of,
+    with_lines,
+)
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -34,6 +47,7 @@ from stress.report import disk, terminal
 from stress.report.events import Ended, Finished, Progress, Result
 from stress.report.explain import words
 from stress.report.explain.columns import columns
+from stress.report.explain.lines import lines_by_event
 from stress.report.explain.meanings import in_words
 from stress.report.explain.race import details, race
 from stress.report.explain.steps import between, conflicting
@@ -78,6 +92,7 @@ def test_every_invariant_is_told_in_words() -> None:
     assert [name for name in CHECKS.names() if not in_words(name)] == []
 
 
+@pytest.mark.measured_once
 @pytest.mark.parametrize(("scenario", "target", "number", "told"), STORIES)
 def test_each_bundled_race_is_told_in_one_sentence(scenario: str, target: str, number: int, told: str) -> None:
     """The sentence names the step that came between, what its victim had seen, and what came of it."""
@@ -219,6 +234,44 @@ def test_columns_fit_80_places_for_any_number_of_actors(actors: int) -> None:
     assert max(cell_len(row) for row in rows) <= 80
     assert "is blocked" in rows[-1]
     assert all(chr(ord("A") + n) in "".join(rows) for n in range(actors))
+
+
+def test_each_step_shows_its_line_of_code_where_that_is_known() -> None:
+    """It stands beside its step, or below it where both do not fit, and at the end of the line with many actors."""
+    finding = found(*RACE)[0]
+    at = {event.index: ("app.py:31",) for event in finding.trace.events if event.command in ("EXISTS", "HGET")}
+    rows = columns(finding.trace.with_lines(at), finding.violations)
+    assert rows[2:6] == [
+        "   EXISTS gw:dedup:{fingerprint} -> 1",
+        "   app.py:31",
+        ">  HGET gw:dedup:{fingerprint} count",
+        "   -> 1",
+    ]
+    assert columns(finding.trace.with_lines(at), finding.violations, 110)[2] == (
+        "   EXISTS gw:dedup:{fingerprint} -> 1  app.py:31"
+    )
+    events = [step(n, chr(ord("A") + n), "GET", "v" * 90) for n in range(9)]
+    assert columns(hand_made(events).with_lines({2: ("app.py:31",)}))[1:3] == [
+        f"    B GET k -> {'v' * 64}…",
+        f"      C GET k -> {'v' * 51}…  app.py:31",
+    ]
+
+
+def test_a_line_tells_steps_apart() -> None:
+    """A helper through which all steps go gives way to its callers; of two files with one name each has its path."""
+    events = [step(n, "A", "GET", "1") for n in range(3)]
+
+    def told(*lines: tuple[str, ...]) -> list[str]:
+        return list(lines_by_event(hand_made(events).with_lines(dict(enumerate(lines)))).values())
+
+    assert told(("store.py:9", "a/app.py:31"), ("store.py:9", "a/app.py:33")) == ["app.py:31", "app.py:33"]
+    blocked = [*events[:2], Event(2, Kind.BLOCKED, "B", "blocked", lines=("app.py:40",))]
+    lines = {0: ("store.py:9", "app.py:31"), 1: ("store.py:9", "app.py:33"), 2: ("app.py:40",)}
+    assert lines_by_event(hand_made(blocked).with_lines(lines)) == {0: "app.py:31", 1: "app.py:33", 2: "app.py:40"}
+    assert told(("store.py:9", "app.py:31"), ("store.py:9", "app.py:31")) == ["store.py:9", "store.py:9"]
+    assert told(("store.py:9", "app.py:31"), ("store.py:9",)) == ["store.py:9", "store.py:9"]
+    assert told(("store.py:9", "app.py:31"), ("other.py:9", "app.py:31")) == ["store.py:9", "other.py:9"]
+    assert told(("a/views.py:1",), ("b/views.py:2",), ("b/urls.py:3",)) == ["a/views.py:1", "b/views.py:2", "urls.py:3"]
 
 
 BREAKS = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint}"
@@ -533,6 +586,14 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
     assert (content["findings"][0]["order_file"], content["findings"][0]["switches"]) == ("order.txt", 1)
     assert content["findings"][0]["story"].startswith(LOST_HIT)
     assert content["findings"][0]["pattern"] == "lost update"
+    assert content["findings"][0]["lines"] == {}
+
+
+def test_result_json_has_all_lines_of_each_step() -> None:
+    """By the index of its event, the innermost first, as far as they are known."""
+    content = document(with_lines(result(RACE), {4: ("store.py:9", "shop/app.py:31")}))
+    told = {"actor": "A", "step": "HGET gw:dedup:{fingerprint} count", "lines": ["store.py:9", "shop/app.py:31"]}
+    assert content["findings"][0]["lines"] == {"4": told}
 
 
 def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
@@ -768,6 +829,7 @@ def written(root: Path, how: str, *before: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.unmeasured
 def test_a_file_that_grows_too_large_is_never_half_written(tmp_path: Path) -> None:
     """Past the limit of a file's size the trace can't be written; the order before it is whole, and there's no more."""
     lines = written(tmp_path, "limit")

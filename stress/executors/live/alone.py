@@ -16,10 +16,12 @@ from stress.executors.live.attribution import END
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.drive import LOOKS, STORE_SECONDS
 from stress.executors.live.kindest import Kindest
+from stress.executors.live.looking import Looking
 from stress.executors.live.workers import Workers
 from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
+    from stress.core.step import Move
     from stress.executors.asked import Asked
     from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
@@ -49,6 +51,25 @@ class Alone(Kindest):
         """Prepare a run on the world's own connections."""
         super().__init__(world, asked, world.clients, world.gate.signal)
         self._workers = Workers(world.learned.worker, self._gate, self._attribution, self._let, [*world.replicas])
+        looker = world.looker
+        self._looking = Looking(looker, world.replicas, world.site.ports) if looker is not None else None
+
+    async def _before(self) -> None:
+        """Make ready, and look at the replicas before any request is under way, where the run is looked at."""
+        await super()._before()
+        if self._looking is not None:
+            with self.taken.apart():
+                await self._looking.begin()
+
+    async def _apply(self, move: Move) -> None:
+        """Let an actor go; where the run is looked at, look once it has shown everything."""
+        await super()._apply(move)
+        request = self._requests.get(move.actor)
+        if self._looking is None or request is None or self.sequential:
+            return
+        with self.taken.apart():
+            await self._looking.after(request, self._frames, self._requests, self._record)
+            await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
 
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""

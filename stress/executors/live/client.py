@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from stress.config.placeholders import filled
+from stress.config.placeholders import filled, from_environment
 from stress.executors.observe import field as field_of
 from stress.protocols.acknowledge import acknowledge
 
@@ -62,7 +62,9 @@ class Form:
         self._bare = body is None and request.method in _WITHOUT_BODY
         named = {name.lower() for name in request.headers}
         usual = {"X-Timestamp": "{unix}"} | ({} if self._bare else {"Content-Type": "application/json"})
-        self._headers = {name: text for name, text in usual.items() if name.lower() not in named} | request.headers
+        self._headers = {name: text for name, text in usual.items() if name.lower() not in named} | {
+            name: from_environment(text) for name, text in request.headers.items()
+        }
         self._correlated = (marks.header or "").lower() in named
 
     def fill(self, fresh: str, fingerprint: str, actor: str) -> Sent:

@@ -97,8 +97,7 @@ class Drive(ABC):
             await self._loop()
             if not self._fault:
                 await self._wind_up()
-            steps = [frame.step for frame in self._frames if frame.step is not None]
-            self._record.held = [step.move for step in steps if step.actor.startswith("watch:")]
+            self._record.held = [one.step.move for one in self._frames if one.step and one.actor.startswith("watch:")]
             self._fault = self._fault or self._death()
         except Diverged as divergence:
             self._fault = Odd(divergence)
@@ -134,9 +133,8 @@ class Drive(ABC):
         """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        return not any(
-            move.actor in self._requests and not self._world.learned.is_idle(move) for move in self.possible()
-        )
+        is_idle = self._world.learned.is_idle
+        return not any(move.actor in self._requests and not is_idle(move) for move in self.possible())
 
     def abandoned(self, reason: str) -> Trace:
         """Give the trace so far of a run from which nothing may be concluded."""

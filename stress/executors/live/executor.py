@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from stress.executors.live.polling import Ending, Key
     from stress.executors.live.redis import Written
     from stress.processes.replicas import Replica
+    from stress.processes.source_lines.looker import Looker
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Explorer
 
@@ -108,6 +109,7 @@ class WireWorld:
         self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks, self.site.given)
         self.learned, self.pace = Learned(), Pace()
         self.judged = True
+        self.looker: Looker | None = None  # where it is, the next runs are looked at
         self.most_seconds, self.preflight_seconds = math.inf, 0.0
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}

@@ -77,6 +77,7 @@ class Record:
             parked=frame.parked_at - self._begun if frame else None,
             released=frame.released_at - self._begun if frame and frame.released_at else None,
             varies=step is not None and step.varies,
+            lines=frame.lines if frame else (),
             replied=(frame.replied_at if frame and frame.replied_at else time.perf_counter()) - self._begun,
         )
         self.events.append(event)

@@ -9,6 +9,7 @@ from stress.core.masking import masked_lines
 from stress.core.verdict import counted
 from stress.report.explain.beside import beside, breaks, is_far
 from stress.report.explain.endings import draws, endings, lines_of, percent
+from stress.report.explain.lines import lines_by_event
 from stress.report.explain.meanings import in_words, uncontrolled
 from stress.report.explain.pattern import titled
 from stress.report.explain.race import CAUSES
@@ -179,12 +180,15 @@ class _Page:
         self._told.append({"id": ident, **as_json(trace, followed, told, self._texts, self._limits.events)})
         rows = events[: self._limits.rows]
         actors = list(dict.fromkeys(event.actor for event in rows))
+        lines = lines_by_event(trace)
         conflicts = conflicting(trace) if len(events) <= self._limits.rows else frozenset()
         keys = followed.watched[:_KEYS]
         return {
             "id": ident,
             "actors": actors,
-            "rows": [self._row(event, actors, set(told), conflicts) for event in rows],
+            "rows": [
+                {**self._row(event, actors, set(told), conflicts), "line": lines.get(event.index, "")} for event in rows
+            ],
             "watched": keys,
             "more_keys": len(followed.watched) - len(keys),
             "states": trace.incarnations[: self._limits.rows],
@@ -205,6 +209,7 @@ class _Page:
             "text": said(event),
             "whole": event.text if event.text != event.command else "",
             "reply": event.reply,
+            "lines": ", called at ".join(event.lines),
             "kind": str(event.kind),
             "style": "told" if event.index in told else "conflict" if event.index in conflicts else "",
         }

@@ -2,7 +2,8 @@
 
 Each text stands once in ``texts`` and is named by its place there. A row of ``events`` has, in this order: index, kind,
 actor, command, object, what it says in short, its whole text, reply, what it saw (object, access, value before, value
-after of each object), when it was parked, released and replied to in milliseconds (null: it was not), incarnation.
+after of each object), when it was parked, released and replied to in milliseconds (null: it was not), incarnation; and
+where they are known its line of code in short, and all its lines.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stress.core.masking import clean
 from stress.core.trace import Kind
+from stress.report.explain.lines import lines_by_event
 from stress.report.explain.steps import said, shown
 
 if TYPE_CHECKING:
@@ -61,20 +63,23 @@ def cutting(most: int, cleaned: dict[object, str] | None = None) -> Callable[[ob
 def as_json(trace: Trace, course: Course, marked: Sequence[int], texts: Texts, most: int) -> dict[str, Any]:
     """Give a trace; of more than ``most`` events the first."""
     events = shown(trace)[:most]
-    answers = {answer.ended: answer for answer in trace.answers}
+    answers, lines = {answer.ended: answer for answer in trace.answers}, lines_by_event(trace)
     return {
         "actors": [texts.number(actor) for actor in dict.fromkeys(event.actor for event in events)],
         "marked": [index for index in marked if events and index <= events[-1].index],
         "timed": all(_time(event) is not None for event in events),
-        "events": [_row(event, answers.get(event.index), course, texts) for event in events],
+        "events": [
+            _row(event, answers.get(event.index), lines.get(event.index, ""), course, texts) for event in events
+        ],
     }
 
 
-def _row(event: Event, answer: Answer | None, course: Course, texts: Texts) -> list[Any]:
+def _row(event: Event, answer: Answer | None, line: str, course: Course, texts: Texts) -> list[Any]:
     words = (event.kind, event.actor, event.command, event.object, said(event), event.text, _reply(event, answer))
     seen = [[texts.number(word) for word in one] for one in course.seen.get(event.index, ())]
     times = [_milliseconds(at) for at in (event.parked, event.released, event.replied)]
-    return [event.index, *(texts.number(word) for word in words), seen, *times, event.incarnation]
+    code = [texts.number(word) for word in (line, ", called at ".join(event.lines))] if line else []
+    return [event.index, *(texts.number(word) for word in words), seen, *times, event.incarnation, *code]
 
 
 def _reply(event: Event, answer: Answer | None) -> str:

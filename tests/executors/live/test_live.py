@@ -45,7 +45,7 @@ def own_scenario(**changes: object) -> Scenario:
     return Scenario.model_validate(data)
 
 
-async def search(scenario: Scenario, target: Target, seconds: float = 20.0) -> tuple[object, ...]:
+async def search(scenario: Scenario, target: Target, seconds: float = 600.0) -> tuple[object, ...]:
     """Search and give what matters: the ruling, what was broken, and the minimal orders as actors."""
     async with WireWorld(scenario, target) as world:
         result = await Pair(None, world, Limits(seconds, 5000)).result()
@@ -272,6 +272,7 @@ async def test_a_sibling_tests_cleanup_fails_t2_on_the_twin() -> None:
     assert (result.findings[0].cause, result.as_expected) == ("environment", True)
 
 
+@pytest.mark.cases
 @pytest.mark.asyncio
 async def test_the_twin_holds_with_the_failing_tests_own_numbers() -> None:
     """One request and then three have 6 orders on the atomic twin, five at once have 120: all hold."""

@@ -25,6 +25,7 @@ function cardFor(canvas, trace) {
       row(list, "command", make("code", {}, event.text || event.command));
       if (event.object) row(list, "key", make("code", {}, event.object));
     }
+    if (event.lines) row(list, "line", make("code", {}, event.lines));
     if (event.reply) row(list, event.kind === "answer" ? "means" : "reply", make("code", {}, event.reply));
     for (const one of event.seen) {
       const name = event.seen.length > 1 ? `${one.access} ${one.object}` : one.access;

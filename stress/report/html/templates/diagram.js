@@ -130,7 +130,7 @@ function eventGroup(trace, row, lanes, number, width) {
   const { event, y, label } = row;
   const told = trace.marked.has(event.index);
   const said = event.reply ? `${event.said} → ${event.reply}` : event.said;
-  const words = `${event.actor} ${said}`;
+  const words = `${event.actor} ${said} ${event.line}`.trimEnd();
   const group = draw("g", {
     id: anchor(trace, event), class: `event ${lanes.colour[event.actor]}${told ? " told" : ""}`,
     tabindex: "-1", role: "button", "aria-label": `${event.index}: ${words}`,
@@ -146,7 +146,8 @@ function eventGroup(trace, row, lanes, number, width) {
   group.append(
     draw("text", { class: "at", x: LEFT - 14, y: label + 4, "text-anchor": "end" }, row.gutter),
     draw("text", { class: "label", x: lanes.words, y: label + 4 }, actor,
-      ` ${fitting(said, width - lanes.words - 12 - 7.3 * (Math.min(event.actor.length, 16) + 1))}`));
+      ` ${fitting(said, width - lanes.words - 12 - 7.3 * (Math.min(event.actor.length, 16) + event.line.length + 2))} `,
+      draw("tspan", { class: "line" }, event.line)));
   return group;
 }
 

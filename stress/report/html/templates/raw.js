@@ -7,7 +7,7 @@ function raw(part) {
   const body = part.querySelector("tbody");
   const input = part.querySelector("input");
   const count = part.querySelector(".count");
-  const texts = trace.events.map((event) => `${event.actor} ${event.kind} ${event.text} ${event.object} ${event.reply}`);
+  const texts = trace.events.map((event) => `${event.actor} ${event.kind} ${event.text} ${event.object} ${event.reply} ${event.lines}`);
   const more = make("button", { type: "button" }, "show all");
   let most = AT_ONCE;
 

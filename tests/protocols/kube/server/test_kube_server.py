@@ -72,6 +72,16 @@ DEFINITION: Json = {
                                 "properties": {
                                     "signalFingerprint": _FINGERPRINT,
                                     "signalName": {"type": "string"},
+                                    "note": {"type": "string"},
+                                    "maybe": {"type": "string", "nullable": True},
+                                    "retry": {
+                                        "type": "object",
+                                        "properties": {
+                                            "times": {"type": "integer", "default": 3},
+                                            "after": {"type": "string", "nullable": True, "default": "1s"},
+                                        },
+                                    },
+                                    "steps": {"type": "array", "items": {"type": "string"}},
                                 },
                             },
                             "status": _OTHER,

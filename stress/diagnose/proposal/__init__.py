@@ -1,0 +1,1 @@
+"""Target, scenario and body of a service, written from what it does with one request: `stress-gateway init`."""

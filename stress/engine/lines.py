@@ -1,0 +1,80 @@
+"""Where in its code a service stands at each step of a race: replays in which the stacks of its processes are taken.
+
+They come when all else is known, and change nothing of it: a replay that goes otherwise, or a tool that fails, only
+leaves lines out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from stress.core.errors import Unavailable, UsageFault
+from stress.engine.running import follow, follow_restarted
+from stress.executors.live.executor import WireWorld
+from stress.processes.source_lines.looker import Looker
+from stress.processes.source_lines.sources import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress.engine.running import World
+    from stress.report.events import Finding
+
+Lines = dict[int, tuple[str, ...]]
+
+_REPLAYS = 2
+"""How many replays have to show the same line at a step."""
+_SECONDS = 30.0
+"""How long stacks are taken at most for all races of a case; one takes from 0.05 s (py-spy) to 1 s (gdb)."""
+
+
+async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Finding], str]:
+    """Give the races with the lines of their steps, and why there are none.
+
+    Nothing is looked at but processes that were started here as their target says.
+    """
+    start = world.target.start if isinstance(world, WireWorld) else None
+    if start is None or not isinstance(world, WireWorld) or not findings:
+        return [*findings], ""
+    looker = Looker(Sources(start, world.site.folder), _SECONDS)
+    replicas = [one.process.pid for one in world.replicas.values() if one.process is not None]
+    each = [tools for pid in replicas for tools in looker.tools(pid, world.site.ports).values()]
+    tools = dict.fromkeys(chain.from_iterable(each))
+    if not tools:  # it is in a language that nothing here looks into
+        return [*findings], ""
+    missing = "; ".join(f"{tool.program} is not installed ({tool.get})" for tool in tools if not tool.path)
+    looker.why = missing if not any(tool.path for tool in tools) else ""
+    found: list[Finding] = []
+    try:
+        for finding in findings:
+            lines = await _lines(finding, world, looker) if not looker.why else {}
+            found.append(replace(finding, trace=finding.trace.with_lines(lines)) if lines else finding)
+    finally:
+        await looker.close()
+    if any(event.lines for finding in found for event in finding.trace.events):
+        return found, ""
+    looker.give_up()
+    return found, f"no source lines: {missing or looker.why}"
+
+
+async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:
+    """Give the lines of the steps of a race, by the index of their event, that all replays show."""
+    agreed: Lines | None = None
+    for _ in range(_REPLAYS):
+        world.looker = looker
+        try:
+            trace = await (follow_restarted if finding.order.head.fresh else follow)(finding.order, world)
+        except (Unavailable, UsageFault) as error:
+            looker.why = looker.why or str(error)
+            return {}
+        finally:
+            world.looker = None
+        if trace.fault or trace.signature != finding.trace.signature:
+            looker.why = looker.why or "a replay in which stacks were taken went otherwise"
+        seen = {event.index: event.lines for event in trace.events if event.lines and not looker.why}
+        agreed = seen if agreed is None else {at: lines for at, lines in seen.items() if agreed.get(at) == lines}
+        if not agreed:
+            break
+    return agreed or {}

@@ -1,0 +1,1 @@
+"""Source lines: where in its code a caller stands whose command is held at the gate, seen from outside."""
