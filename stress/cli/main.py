@@ -36,6 +36,7 @@ LATER: dict[str, str] = {
     "schema": "stress.cli.schema",
     "triage": "stress.cli.triage",
     "try": "stress.cli.try_",
+    "wrap": "stress.cli.wrap",
 }
 """The modules of the commands, imported when asked for: each defines ``command``."""
 

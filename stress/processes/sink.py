@@ -13,11 +13,16 @@ class Sink:
         self._runner: web.ServerRunner | None = None
         self.url = ""
 
-    async def open(self) -> None:
-        """Listen on a free port."""
+    async def open(self, port: int = 0) -> None:
+        """Listen on a port; 0 is a free one.
+
+        Raises:
+            OSError: when it is taken.
+
+        """
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:

@@ -30,13 +30,14 @@ THERE = {
     "docs/doctor.md": "diagnose/test_doctor.py",
     "docs/init.md": "cli/test_init.py",
     "docs/triage.md": "diagnose/test_triage.py",
+    "docs/wrap.md": "cli/test_wrap.py",
 }
 """Documents whose commands are run by tests that have what these need."""
 
 PROGRAMS = "stress-gateway|make|pytest|go|git|pip|python3?|docker|podman|kubectl|npm|curl|psql|export"
 FILES = ("yaml", "python", "text")
 """Languages of blocks that are files."""
-NAMED = {f"stress-gateway {name}" for name in ("init", "overhead", "promote", "replay", "triage", "try")}
+NAMED = {f"stress-gateway {name}" for name in ("init", "overhead", "promote", "replay", "triage", "try", "wrap")}
 """Not calls: commands that need more are only named so."""
 
 GATEWAY = ROOT / "tests" / "gateways" / "lock_gateway.py"

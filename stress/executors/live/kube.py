@@ -12,7 +12,7 @@ import time
 import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import aiohttp
 import yaml
@@ -220,7 +220,7 @@ class KubeStore:
         done = True
         for where, body in ((path, rest), (f"{path}/status", status)):
             if body:
-                done = (await self._write("PATCH", where, body, _MERGE))[0] < _MULTIPLE and done
+                done = (await self.write("PATCH", where, body, _MERGE))[0] < _MULTIPLE and done
         return done
 
     async def delete(self, resource: str, one: Json) -> bool:
@@ -228,7 +228,7 @@ class KubeStore:
         served = await self._resource(resource)
         path = served.path(one["metadata"].get("namespace", ""), one["metadata"]["name"])
         await self.kept.save(effect_of("DELETE", path))
-        return (await self._write("DELETE", path))[0] < _MULTIPLE
+        return (await self.write("DELETE", path))[0] < _MULTIPLE
 
     async def forget(self, paths: Collection[str]) -> None:
         """Give back objects by their paths. A server that is lost keeps them: that it is lost is reported elsewhere."""
@@ -236,10 +236,16 @@ class KubeStore:
             await self.kept.give_back(paths)
 
     async def _calling(self, method: str, path: str, body: Json | None) -> tuple[int, Json | None]:
-        return await (self.call(method, path) if method == "GET" else self._write(method, path, body))
+        return await (self.call(method, path) if method == "GET" else self.write(method, path, body))
 
-    async def _write(self, method: str, path: str, body: Json | None = None, kind: str = _JSON) -> tuple[int, Json]:
-        status, found = await self.call(method, path, body, kind)
+    async def write(self, method: str, path: str, body: Json | None = None, kind: str = "") -> tuple[int, Json]:
+        """Send a write past the gate, of which watches may tell; give status and body.
+
+        Raises:
+            StoreLost: when the server does not answer.
+
+        """
+        status, found = await self.call(method, path, body, kind or _JSON)
         if self.watches is not None and _OK <= status < _MULTIPLE:
             self.watches.wrote(effect_of(method, path), found)
         return status, found or {}
@@ -257,7 +263,10 @@ class KubeStore:
         """
         raw = b"" if body is None else json.dumps(body).encode()
         if self._embedded is not None:
-            answer = self._embedded.answer(Request(method, path, {}, _JSON, kind, "gateway-stress", raw))
+            parts = urlsplit(path)
+            query = dict(parse_qsl(parts.query, keep_blank_values=True))
+            request = Request(method, unquote(parts.path), query, _JSON, kind, "gateway-stress", raw)
+            answer = self._embedded.answer(request)
             assert isinstance(answer, Answer)  # noqa: S101 - no watch was asked for
             return answer.status, _document(answer.body)
         assert self._session is not None  # noqa: S101 - it was opened
@@ -334,12 +343,12 @@ class KubeStore:
         namespace = metadata.get("namespace") or ("default" if served.namespaced else "")
         path = served.path(namespace, metadata.get("name", ""))
         await self.kept.save(effect_of("PUT", path))
-        status, found = await self._write("POST", served.path(namespace), manifest)
+        status, found = await self.write("POST", served.path(namespace), manifest)
         if status == _CONFLICT:
             _, there = await self.call("GET", path)
             version = ((there or {}).get("metadata") or {}).get("resourceVersion")
             newer = {**manifest, "metadata": {**metadata, "resourceVersion": version}}
-            status, found = await self._write("PUT", path, newer)
+            status, found = await self.write("PUT", path, newer)
         if status >= _MULTIPLE:
             message = f"the API server refuses {manifest['kind']} {metadata.get('name', '')}: {_told(status, found)}"
             raise Unavailable(message, "check `setup` and `each_run`, and what our user may do")

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 _OK, _NOT_FOUND, _CONFLICT = 200, 404, 409
 _TRIES = 5
+_NAMESPACES = "namespaces"
 _OF_THE_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
 """What of the metadata the server alone writes."""
 
@@ -30,7 +31,7 @@ class Kept:
     """What objects were before a run, and before the Gateway started.
 
     ``lent`` is whether others have objects there too: then none that was there may be deleted, but in ``namespaces``,
-    which were made for the run. ``notes`` are for the user.
+    which were made for the run, or in it. ``notes`` are for the user.
     """
 
     def __init__(self, call: Calling, place: Place, *, lent: bool) -> None:
@@ -85,6 +86,8 @@ class Kept:
         if effect.path not in kept:
             status, found = await self._call("GET", effect.path, None)
             kept[effect.path] = found if status == _OK else None
+            if effect.resource == _NAMESPACES and effect.verb == "create" and kept[effect.path] is None:
+                self.namespaces.add(effect.name)
         deletes = effect.verb == "delete" or effect.subresource == "eviction"
         if deletes and foreign and kept[effect.path] is not None:
             raise self._refusal(effect, "deletes an object that was there before, and can't come back with its uid")
