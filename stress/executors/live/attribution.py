@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_command, mask_text
@@ -13,7 +13,7 @@ from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
 from stress.core.trace import Odd
-from stress.executors.live.owning import Owning
+from stress.executors.live.owning import Owning, processes
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
@@ -21,84 +21,20 @@ from stress.protocols.redis.accesses import Found, changes_session
 from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stress.core.step import Touch
-    from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import WireWorld
-    from stress.executors.live.record import Try
     from stress.executors.live.redis import Written
+    from stress.executors.live.request import Request, Signature
     from stress.protocols.gate import Channel, Effect, Frame
 
-Signature = tuple[str, str]
-"""A command and the objects that it touches."""
-Place = tuple[Signature, ...] | tuple[str, ...]
-"""Where in its code a request is, as far as its steps tell."""
 END = ("", "answer")
 _REMEDY = (
     "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
     "service write into its commands what it is sent as `correlation`"
 )
 _IN_DATABASE = re.compile(r"db(\d+):")
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One request in flight and what is known of it.
-
-    ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
-    it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
-    actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
-    answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
-    waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
-    (`time.perf_counter`). ``tries`` are its steps with what each was replied; of those asked again and again the last.
-    """
-
-    actor: str
-    replica: int
-    client: Client
-    task: asyncio.Task[Raw] | None = None
-    started: int = -1
-    answered: bool = False
-    blocked: bool = False
-    history: list[Signature] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    showing: Counter[Signature] = field(default_factory=Counter)
-    incarnations: list[int] = field(default_factory=list)
-    told: tuple[int, str | None, int | None] | None = None
-    sent_as: str = ""
-    owes: bool = False
-    late: float = 0.0
-    sleeps: float = 0.0
-    tries: list[Try] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Begin under the name that it is sent as."""
-        self.sent_as = self.actor
-
-    @property
-    def left(self) -> bool:
-        """Whether its client hung up: nothing tells when what its Gateway still does for it ends."""
-        return self.answered and self.client.hung_up
-
-    @property
-    def places(self) -> tuple[Place, Place]:
-        """Where in its code it is: what it did with what it was replied, and what it did alone."""
-        return tuple(self.done), tuple(self.history)
-
-    @property
-    def story(self) -> tuple[str, ...]:
-        """What it did, was replied and was answered, by which its end is known again."""
-        return (*self.done, str(self.told[0] if self.told else ""))
-
-    def exchange(self, other: Request) -> None:
-        """Exchange names with another request that is alike, and with them what was done under each name."""
-        own = ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "sleeps", "tries")
-        for name in own:
-            mine, its = getattr(self, name), getattr(other, name)
-            setattr(self, name, its)
-            setattr(other, name, mine)
 
 
 def _key(effect: Effect, name: str) -> str:
@@ -119,7 +55,14 @@ class Attribution:
         """Begin a run in which nothing was shown yet."""
         self._world, self._fresh = world, fresh
         seconds, patterns = world.target.second == "matters", world.learned.patterns
-        self._names = Names(fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns)
+        self._names = Names(
+            fingerprint,
+            fresh,
+            time.time(),
+            seconds=seconds,
+            patterns=patterns,
+            own=world.renamed | processes(world.replicas.values() if world.target.protocol is None else ()),
+        )
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
@@ -131,12 +74,18 @@ class Attribution:
         self.shown: dict[str, list[Shown]] | None = None
         self.letting: set[int] = set()
         self._owning = Owning(self._names)
+        self._showing: dict[int, tuple[str, int]] = {}
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
         name = self._names.replace(text)
         self._raw[name] = text
         return name
+
+    @property
+    def symbols(self) -> Mapping[str, str]:
+        """What was made up, by the names that replace it."""
+        return self._names.symbols
 
     @property
     def seconds(self) -> Sequence[int]:
@@ -147,10 +96,10 @@ class Attribution:
         """Replace the made-up names in the name of a record."""
         return self._names.record(text)
 
-    def told(self, actor: str, record: str) -> str:
+    def told(self, actor: str, replica: int, record: str) -> str:
         """Replace the made-up names in the name of a record that an answer tells."""
         if self.shown is not None:
-            told = Shown((RECORD, self._names.given(record)), frozenset({1}))
+            told = Shown((RECORD, self._names.given(record)), frozenset({1}), time.time(), replica)
             self.shown.setdefault(f"{actor} answer", []).append(told)
         return self.record(record)
 
@@ -225,7 +174,9 @@ class Attribution:
             words = [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
             places = [at for at, word in enumerate(words) if at and _key(effect, self.named(word)) in found.objects]
             given = (words[0], *(self._names.given(word) for word in words[1:]))
-            self.shown.setdefault(frame.actor, []).append(Shown(given, frozenset(places)))
+            several = self.shown.setdefault(frame.actor, [])
+            self._showing[id(frame)] = frame.actor, len(several)
+            several.append(Shown(given, frozenset(places), time.time(), frame.channel.replica))
 
     def _shares_session(self, frame: Frame) -> bool:
         """Tell whether a command changes what its connection watches while another request has left it watching.
@@ -289,6 +240,9 @@ class Attribution:
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
         self._meet(frame)
+        if self.shown is not None and id(frame) in self._showing:
+            actor, at = self._showing.pop(id(frame))
+            self.shown[actor][at] = self.shown[actor][at]._replace(reply=self._names.given(frame.said))
         path = made_by(frame)
         if path:
             self.written.add(path)

@@ -15,12 +15,13 @@ from stress.core.trace import CutOff, Kind, Odd, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
 from stress.executors.live.answers import Flight
-from stress.executors.live.attribution import END, Attribution, Request
+from stress.executors.live.attribution import END, Attribution
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.pace import Taken, about
 from stress.executors.live.polling import Polling
 from stress.executors.live.possible import possible
 from stress.executors.live.record import Record, Try, plain
+from stress.executors.live.request import Request
 from stress.executors.live.seconds import Seconds
 from stress.schedulers.base import Diverged
 
@@ -53,10 +54,9 @@ class Drive(ABC):
         self._fingerprint = world.marks.fingerprint(asked.fresh)
         self._gate, self._watched = world.gate, world.site.kube is not None
         self._attribution = Attribution(world, self._fresh, self._fingerprint)
-        places = scenario.replicas or [1] * scenario.concurrent
         self._requests = {
             actor: Request(actor, place, clients[actor])
-            for actor, place in zip(letters(scenario.concurrent), places, strict=True)
+            for actor, place in zip(letters(scenario.concurrent), scenario.places, strict=True)
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
@@ -95,8 +95,7 @@ class Drive(ABC):
         try:
             await self._before()
             await self._loop()
-            if not self._fault:
-                await self._wind_up()
+            await self._wind_up()
             self._record.held = [one.step.move for one in self._frames if one.step and one.actor.startswith("watch:")]
             self._fault = self._fault or self._death()
         except Diverged as divergence:
@@ -245,12 +244,11 @@ class Drive(ABC):
             StoreLost: when the store is.
 
         """
-        move = frame.step and frame.step.move
         if frame.released_at is not None and frame.released_at + STORE_SECONDS < time.perf_counter():
             self._world.site.state.suspect()
-            return f"store lost: no reply to {move}"
+            return f"store lost: no reply to {frame.step and frame.step.move}"
         await self._world.site.state.probe()
-        return await self._world.site.died() or Odd(f"the connection of {move} was lost")
+        return await self._world.site.died() or Odd(f"the connection of {frame.step and frame.step.move} was lost")
 
     @abstractmethod
     async def _before(self) -> None:
@@ -331,7 +329,8 @@ class Drive(ABC):
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
         epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
         flight = Flight(request.actor, request.started, ended, epochs, request.client.hung_up and not raw.status)
-        self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
+        told = partial(self._attribution.told, request.actor, request.replica)
+        self._record.answers.append(answer := reader.read(raw, flight, told))
         request.told = (answer.status, answer.record, answer.count)
 
     async def _act(self, move: Move) -> None:
@@ -396,4 +395,6 @@ class Drive(ABC):
 
     def _trace(self) -> Trace:
         names, untold = (self._fresh, self._fingerprint), self._world.reader.untold(self._record.answers)
-        return self._record.trace(self._world.scenario, self._world.target, names, untold, self._fault)
+        trace = self._record.trace(self._world.scenario, self._world.target, names, untold, self._fault)
+        trace.symbols = self._attribution.symbols
+        return trace

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move
 from stress.core.trace import Kind
-from stress.executors.live.attribution import Request
 from stress.executors.live.record import Record
+from stress.executors.live.request import Request
 from stress.executors.live.turns import Turns
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from stress.core.step import Move, Touch
     from stress.core.trace import Event
-    from stress.executors.live.attribution import Request
     from stress.executors.live.record import Record
+    from stress.executors.live.request import Request
     from stress.protocols.gate import Frame
 
 POLL_SECONDS = 1.0

@@ -9,7 +9,7 @@ from stress.core.step import START, Move
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from stress.executors.live.attribution import Request
+    from stress.executors.live.request import Request
     from stress.protocols.gate import Frame
 
 

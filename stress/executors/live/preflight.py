@@ -10,15 +10,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
-from stress.core.patterns import Patterns, learn
+from stress.core.patterns import Patterns, counterparts, learn
 from stress.core.step import Access, Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
 from stress.executors.live.alone import Alone
-from stress.executors.live.attribution import Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
 from stress.executors.live.record import plain
-from stress.executors.live.workers import Working, ready, working_of
+from stress.executors.live.request import Request, Signature
+from stress.executors.live.workers import Working, pooled, ready, working_of
 from stress.schedulers.base import is_request, is_worker
 from stress.schedulers.interleaving import Interleaving
 
@@ -55,6 +55,11 @@ class Sample:
     before: bool = False
     shown: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
 
+    @property
+    def objects(self) -> list[str]:
+        """The words that named objects, as they were but for what we chose."""
+        return [one.words[at] for several in self.shown.values() for one in several for at in one.objects]
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -64,7 +69,8 @@ class Learned:
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
     its objects, that come while no request is under way; those are ``passing`` that are no request's, and of them
     ``unsteered`` that conflict with what requests do. A ``worker`` that conflicts is an actor where it has a connection
-    to itself. ``patterns`` say which values it makes up.
+    to itself. ``patterns`` say which values it makes up. ``turned`` is one more sample of a target with several
+    replicas, in which each request goes to the next; it is not judged.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -75,6 +81,12 @@ class Learned:
     unsteered: frozenset[Signature] = frozenset()
     worker: Working | None = None
     patterns: Patterns = field(default_factory=Patterns)
+    turned: Sample | None = None
+
+    @property
+    def objects(self) -> list[str]:
+        """The words that named objects, as they were but for what we chose."""
+        return [word for sample in self.samples for word in sample.objects]
 
     def is_idle(self, move: Move) -> bool:
         """Tell whether a step is of a kind that comes while no request is under way."""
@@ -92,14 +104,24 @@ class Sequential(Alone):
     that came after an answer, each with how many seconds after it.
     """
 
-    def __init__(self, world: WireWorld, *, watching: bool = False) -> None:
-        """Prepare a run with new values."""
+    def __init__(self, world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> None:
+        """Prepare a run with new values; ``turned`` are the replicas of the requests, where they are not their own."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
         self.sequential = True
         self.late: list[tuple[float, Signature]] = []
         self._watching = watching
         self.shown = self._attribution.shown = {}
+        self._turned = world.connected(places) if (places := [*turned]) else {}
+        for place, (actor, client) in zip(places, self._turned.items(), strict=True):
+            self._requests[actor] = Request(actor, place, client)
+
+    async def run(self) -> Trace:
+        """Send the requests and close what was opened for them."""
+        try:
+            return await super().run()
+        finally:
+            await asyncio.gather(*(client.close() for client in self._turned.values()))
 
     async def _loop(self) -> None:
         self.states.append(await self._observe())
@@ -256,26 +278,37 @@ async def _worker(world: WireWorld, idle: Idle) -> Working | None:
     return first._replace(follows=follows, seconds=max(one.seconds for one in working.values()), beside=beside)
 
 
-def _pooled(learned: Learned) -> bool:
-    """Tell whether the connection of a worker carried what a request did: then it is one of a pool."""
-    for sample in learned.samples if learned.worker is not None else ():
-        steps = [one for one in sample.trace.events if one.kind is Kind.STEP]
-        missing = Counter(learned.worker.beside if learned.worker is not None else ())
-        missing -= Counter((one.command, plain(one.object)) for one in steps if not is_worker(one.actor))
-        if any(is_worker(one.actor) and (one.command, plain(one.object)) in missing for one in steps):
-            return True
-    return False
-
-
 async def preflight(world: WireWorld) -> Learned:
     """Send what the scenario would send, one request after another, and learn from it."""
     learned = await _learned(world)
-    if _pooled(learned):
+    if learned.worker is not None and pooled(learned.worker, [one.trace for one in learned.samples]):
         world.gate.let_go()
         world.expected.clear()
         world.learned = Learned()
         learned = await _learned(world, workers=False)
-    return replace(learned, patterns=learn([sample.shown for sample in learned.samples], time.time()))
+    patterns = learn([sample.shown for sample in learned.samples], time.time())
+    return replace(learned, patterns=patterns, turned=await _turned(world, learned))
+
+
+async def _turned(world: WireWorld, learned: Learned) -> Sample | None:
+    """Send the requests to other replicas than their own, so that what is a replica's is told from what is a request's.
+
+    A bundled Gateway is known, and where requests failed nothing more is learned.
+    """
+    number, target = world.target.replicas, world.target
+    if target.protocol is not None or number == 1 or any(sample.trace.fault for sample in learned.samples):
+        return None
+    world.learned = learned
+    return (await _sample(world, turned=[place % number + 1 for place in world.scenario.places]))[1]
+
+
+async def renamed(world: WireWorld) -> dict[str, str]:
+    """Give what a process made up at its start, and what stands there in the one that ``world.learned`` is of."""
+    world.renamed, learned = {}, world.learned
+    if not learned.patterns.kept:
+        return {}
+    own = (await _sample(world))[1]
+    return counterparts(learned.objects, own.objects, learned.patterns.kept)
 
 
 async def _learned(world: WireWorld, *, workers: bool = True) -> Learned:
@@ -352,10 +385,10 @@ async def _idle(world: WireWorld) -> Idle:
     return drive
 
 
-async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:
+async def _sample(world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> tuple[Sequential, Sample]:
     crossed = 0
     while crossed < CROSSINGS:
-        drive = world.begun(Sequential(world, watching=watching))
+        drive = world.begun(Sequential(world, watching=watching, turned=turned))
         try:
             return drive, Sample(await drive.run(), tuple(drive.states), drive.gated, drive.shown)
         except (Crossed, Probed) as again:

@@ -51,6 +51,8 @@ class Turns(Fair):
         self._workers.went_on(one for one in self._frames if one not in before)
 
     async def _wind_up(self) -> None:
+        if self._fault:
+            return
         with self.taken.apart():
             await self._workers.finish(self._frames, self._late_news, self._work_on)
 

@@ -10,9 +10,11 @@ begun. Where it works on what requests leave behind it looks again until it find
 from __future__ import annotations
 
 import time
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.trace import Kind
 from stress.executors.live.record import plain
 from stress.schedulers.base import is_request, is_worker
 
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from stress.core.step import Move, Step
-    from stress.executors.live.attribution import Attribution, Signature
+    from stress.core.trace import Trace
+    from stress.executors.live.attribution import Attribution
+    from stress.executors.live.request import Signature
     from stress.protocols.gate import Frame, Gate
 
 _HELD_SECONDS = 1.0
@@ -183,3 +187,14 @@ def working_of(shown: Sequence[tuple[float, Signature]], conflicting: Collection
     looks = [now for now, signature in shown if signature == head]
     seconds = max((later - now for now, later in pairwise(looks)), default=max(pauses[head]))
     return Working(head, frozenset(signature for _, signature in shown if signature in conflicting), seconds)
+
+
+def pooled(worker: Working, traces: Iterable[Trace]) -> bool:
+    """Tell whether the connection of a worker carried what a request did: then it is one of a pool."""
+    for trace in traces:
+        steps = [one for one in trace.events if one.kind is Kind.STEP]
+        own = Counter((one.command, plain(one.object)) for one in steps if not is_worker(one.actor))
+        missing = Counter(worker.beside) - own
+        if any(is_worker(one.actor) and (one.command, plain(one.object)) in missing for one in steps):
+            return True
+    return False
