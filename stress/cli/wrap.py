@@ -181,11 +181,11 @@ def _report(answer: Answer, reports: Path, kind: str, invocation: tuple[str, ...
 
     place = str(reports / "latest" / SCHEDULE) if searched else ""
     text = list(lines(answer, place, invocation))
+    if searched:  # also where who reads along is gone before the end
+        write(answer, reports, kind, text)
+        text.append(f"report: {reports / 'latest'}")
     for line in text:
         click.echo(line)
-    if searched:
-        write(answer, reports, kind, text)
-        click.echo(f"report: {reports / 'latest'}")
 
 
 def _seen() -> bool:
