@@ -157,6 +157,11 @@ class Scenario(File):
                 raise wrong(f"unknown placeholder {{{name}}}", hint, where)
         return self
 
+    @property
+    def places(self) -> list[int]:
+        """The number of the replica of each concurrent request."""
+        return self.replicas or [1] * self.concurrent
+
     def _can_meet(self, name: str, goal: Goal) -> None:
         """Refuse a goal that no run of this scenario can meet."""
         at = ("races", name)

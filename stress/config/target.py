@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -187,9 +188,9 @@ class Target(File):
         files = [(name, self.folder / name) for name in self.scenarios] if self.folder is not None else []
         return [str(path) if path.suffix in (".yaml", ".yml") else name for name, path in files]
 
-    @property
+    @cached_property
     def with_token(self) -> bool:
-        """Whether it needs a service account's token, ``{token}``."""
+        """Whether it needs a service account's token, ``{token}``; its body file is read for this once."""
         sent = [self.request.path, *self.request.query.values(), *self.request.headers.values()]
         started = [*dict(self.start.texts).values(), *self.start.files.values()] if self.start is not None else []
         body = self.body(self.folder) if self.folder is not None else None

@@ -7,16 +7,17 @@ is data, whatever its shape. Where they differ, prefix and suffix common to all 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import takewhile
+from itertools import combinations, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.masking import mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 RECORD = "record"
 """The command that stands for naming a record, in an answer or in the state."""
@@ -46,10 +47,16 @@ Position = tuple[str, str, int]
 
 
 class Shown(NamedTuple):
-    """A command that a request showed: its words, what we chose named, and the places of those that name objects."""
+    """A command that a request showed: its words, what we chose named, and the places of those that name objects.
+
+    ``at`` is when (wall clock, unix seconds), ``replica`` whose it is, ``reply`` what the store said to it.
+    """
 
     words: tuple[str, ...]
     objects: frozenset[int]
+    at: float = 0.0
+    replica: int = 1
+    reply: str = ""
 
 
 class Unsure(NamedTuple):
@@ -66,18 +73,6 @@ class Unsure(NamedTuple):
         return f"nondeterministic input: in sequential runs {what} {told}"
 
 
-class Made(NamedTuple):
-    """A generated value: where it first stood, and what it was in each sample.
-
-    ``scope`` is what it is equal within: ``request``, ``run``, or the names of the actors that share it.
-    """
-
-    command: str
-    place: int
-    values: tuple[str, ...]
-    scope: str
-
-
 @dataclass(frozen=True, slots=True)
 class Patterns:
     """What was learned of a target.
@@ -85,7 +80,7 @@ class Patterns:
     ``words`` are the patterns at each position; their groups are the symbols. ``objects`` are those of objects that are
     more than a symbol, and so are known with other commands too. ``data`` are the words that were equal in all samples,
     never symbols, and ``kept`` the parts of them that only look made up. ``unsure`` are words that name objects and
-    were sometimes equal. ``made`` are the generated values, for people.
+    were sometimes equal, though not as long as the second of the clock was.
     """
 
     words: Mapping[Position, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
@@ -93,7 +88,6 @@ class Patterns:
     data: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     unsure: tuple[Unsure, ...] = ()
-    made: tuple[Made, ...] = ()
 
     def match(self, position: Position, word: str) -> re.Match[str] | None:
         """Match a word at a place; None where no pattern fits, or where the word is data."""
@@ -131,32 +125,27 @@ def learn(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Patte
     values = _patterns(
         ((one.command, keys.called(one.command, one.first, now), one.place), one.words) for one in others
     )
-    unsure = [one for one in differing if one.names_object and len(set(one.words)) < len(samples)]
+    unsure = [one for one in differing if one.names_object and len(set(one.words)) < len(samples) and not one.ticks]
     kept = frozenset(part for word in data for part in _LOOKS_MADE_UP.findall(word) if not _of_now(part, now))
     named = tuple(dict.fromkeys(Unsure(one.command, one.place, one.words) for one in unsure))
-    found = Patterns({**objects, **values}, keys.objects, data, kept, named)
-    return replace(found, made=tuple(_made(differing, found, {_name(actor) for actor in samples[0]}, now)))
+    return Patterns({**objects, **values}, keys.objects, data, kept, named)
 
 
-def _name(actor: str) -> str:
-    """Give the name of the request that showed something, in a command or in its answer."""
-    return actor.partition(" ")[0]
+def counterparts(words: Iterable[str], others: Collection[str], kept: AbstractSet[str]) -> dict[str, str]:
+    """Give the parts of the words of another process that stand where this one has parts that it keeps, and those.
 
-
-def _made(columns: Sequence[_Column], patterns: Patterns, actors: set[str], now: float) -> Iterator[Made]:
-    """Say what was generated, each value once, and who shares it."""
-    shared: dict[tuple[str, ...], tuple[_Column, set[str]]] = {}
-    for one in columns:
-        called = "" if one.names_object else patterns.called(one.command, one.first, now)
-        matches = [patterns.match((one.command, called, one.place), word) for word in one.words]
-        for values in zip(*(match.groups() for match in matches if match is not None), strict=False):
-            if len(values) == len(one.words):
-                shared.setdefault(values, (one, set()))[1].add(_name(one.actor))
-    requests = {actor for actor in actors if ":" not in actor}
-    for values, (one, by) in shared.items():
-        among = by & requests
-        scope = "request" if len(among) == 1 else "run" if among == requests else " and ".join(sorted(among or by))
-        yield Made(one.command, one.place, values, scope)
+    So a process may call itself, by what it made up when it started.
+    """
+    found: dict[str, set[str]] = {}
+    for word in dict.fromkeys(words):
+        for part in _LOOKS_MADE_UP.finditer(word):
+            before, after = re.escape(word[: part.start()]), re.escape(word[part.end() :])
+            like = re.compile(f"{before}({_LOOKS_MADE_UP.pattern}){after}")
+            matches = [like.fullmatch(other) for other in others] if part[0] in kept else []
+            for match in matches:
+                if match is not None and match[1] not in kept:
+                    found.setdefault(match[1], set()).add(part[0])
+    return {other: next(iter(parts)) for other, parts in found.items() if len(parts) == 1}
 
 
 def _literal(pattern: str) -> bool:
@@ -170,14 +159,17 @@ def _of_now(part: str, now: float) -> bool:
 
 
 class _Column(NamedTuple):
-    """The same word of the same command in each sample; ``first`` is the first word of that command in one."""
+    """The same word of the same command in each sample; ``first`` is the first word of that command in one.
+
+    ``ticks`` is whether it is equal exactly where the second is.
+    """
 
     command: str
     place: int
     words: tuple[str, ...]
     first: str
     names_object: bool
-    actor: str
+    ticks: bool
 
 
 def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Iterator[_Column]:
@@ -187,7 +179,9 @@ def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> It
                 break  # from here on the request went another way
             for place in range(1, len(shown[0].words)):
                 words = tuple(shaped(one.words[place], now) for one in shown)
-                yield _Column(shown[0].words[0], place, words, shown[0].words[1], place in shown[0].objects, actor)
+                pairs = combinations(zip(words, (int(one.at) for one in shown), strict=True), 2)
+                ticks = all((one == other) == (second == its) for (one, second), (other, its) in pairs)
+                yield _Column(shown[0].words[0], place, words, shown[0].words[1], place in shown[0].objects, ticks)
 
 
 def shaped(word: str, now: float) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from stress.core.patterns import COMPACT, RECORD, Patterns, second_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _DAY = 86_400
 _SHORTEST_PREFIX = 12
 _SHORTEST_PART = 4
 """So long is a symbol at least that is recognised inside of other words."""
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _UNCOUNTED = "{number}"
 _NOTHING = Patterns()
 _BETWEEN = re.compile(r"([ ,\[\]]+)")
@@ -36,7 +38,8 @@ class Names:
 
     ``now`` is the wall clock (unix seconds) around the run: numbers within a day of it are times. Where the target's
     names do not depend on the second (``seconds`` false) all times are one name, as two runs may differ in them.
-    ``known`` are the names that have numbers already, in order of first appearance. ``patterns`` is what was learned of
+    ``known`` are the names that have numbers already, in order of first appearance. ``own`` are the names of what is
+    another at each start of the target, such as the numbers of its processes. ``patterns`` is what was learned of
     the target: symbols are recognised where the patterns say (`meet`), and then replaced wherever they stand. A text
     that was replaced once stays what it is called, as two names of one object would hide that steps conflict.
     """
@@ -50,6 +53,7 @@ class Names:
         seconds: bool,
         known: Sequence[tuple[str, str]] = (),
         patterns: Patterns = _NOTHING,
+        own: Mapping[str, str] = _NO_NAMES,
     ) -> None:
         """Know what was chosen by us: it is named, not numbered."""
         self._fingerprint = fingerprint
@@ -62,6 +66,9 @@ class Names:
         self._records: dict[str, str] = {}
         self._symbols: dict[str, str] = {}
         self._anywhere: re.Pattern[str] | None = None
+        self._own, self._kept = own, patterns.kept | set(own.values())
+        words = "|".join(map(re.escape, own))
+        self._of_process = re.compile(rf"(?<![0-9A-Za-z.])(?:{words})(?![0-9A-Za-z.])") if own else None
         for kind, word in known:
             self._number(kind, word)
 
@@ -71,14 +78,24 @@ class Names:
         return tuple(self._numbers)
 
     @property
+    def symbols(self) -> dict[str, str]:
+        """What the names stand for that replace values: ``{id:1}``."""
+        counts, found = dict[str, int](), dict[str, str]()
+        for kind, word in self._numbers:
+            counts[kind] = counts.get(kind, 0) + 1
+            found[f"{{{kind}:{counts[kind]}}}"] = word
+        return found
+
+    @property
     def seconds(self) -> tuple[int, ...]:
         """The seconds that have numbers, in order of first appearance."""
         return tuple(int(word) for kind, word in self._numbers if kind == "time")
 
     def given(self, text: str) -> str:
-        """Give the text with what we chose named, and nothing else."""
+        """Give the text with what we chose named, and what is another at the next start."""
         chosen = text.replace(self._fresh, "{fresh}") if self._fresh else text
-        return _name_fingerprint(chosen, self._fingerprint)
+        named = _name_fingerprint(chosen, self._fingerprint)
+        return named if self._of_process is None else self._of_process.sub(lambda match: self._own[match[0]], named)
 
     def replace(self, text: str) -> str:
         """Give the text with its made-up names replaced: ``rr-{fingerprint:12}-{time:1}``."""
@@ -155,7 +172,7 @@ class Names:
         return "".join(word if kind == "text" else self._name(kind, word) for kind, word in _parts(text))
 
     def _name(self, kind: str, word: str) -> str:
-        if word in self._patterns.kept:
+        if word in self._kept:
             return word
         if kind in ("unix", "stamp", "compact"):
             second = second_of(word)

@@ -41,6 +41,7 @@ class Event:
     ``varies`` says that a step touched what its command does not name, as a script may: elsewhere it may touch more.
     ``times`` is how many steps that ask the same, with the same reply, it stands for. ``lines`` are where in its code
     who has a step, or is blocked, stood, the innermost first (``app.py:31``); none where that is not known.
+    ``observed`` is what the reply, or what a watch told, says in full, where ``reply`` is a short form of it.
     """
 
     index: int
@@ -59,6 +60,7 @@ class Event:
     outcome: Outcome = _OK
     times: int = 1
     lines: tuple[str, ...] = ()
+    observed: str = field(default="", repr=False)
 
     @property
     def signature(self) -> tuple[str, ...]:
@@ -178,7 +180,8 @@ class Trace:
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
     B``; empty: there were none). ``polling`` names a request that asked the same again and again and was not let go
     until it gives up, as that takes too long (empty: none did). ``untold`` is what the answers of this target do not
-    tell: ``names`` (which record), ``created`` (whether it was created or was there).
+    tell: ``names`` (which record), ``created`` (whether it was created or was there). ``symbols`` are what the values
+    were that have a name (``{id:1}``).
     """
 
     world: str
@@ -193,6 +196,7 @@ class Trace:
     shared_connection: str = ""
     polling: str = ""
     untold: frozenset[str] = frozenset()
+    symbols: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _details(self) -> Details:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from stress.config.target_parts import BACKGROUND
 from stress.core.masking import clean, mask_text
+from stress.core.scopes import SOMETIMES, Made, made
 from stress.core.step import WHOLE
 from stress.core.trace import Kind
 from stress.executors.live.early import fingerprint_in, way_of
@@ -17,7 +19,6 @@ from stress.executors.observe import field, text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from stress.core.patterns import Made
     from stress.core.trace import Answer, Event, Snapshot
     from stress.executors.live.executor import WireWorld
     from stress.executors.live.preflight import Sample
@@ -109,15 +110,25 @@ def _learned(world: WireWorld, seen: Seen) -> Iterator[str]:
         ("errors of the store", errors),
     ):
         yield f"{name}: {', '.join(found) or 'none'}"
-    yield from map(_within, world.learned.patterns.made)
+    yield from map(_within, _made(world))
     settle = world.learned.settle
     yield f"settle time: {settle:g} s" if settle else "settle time: none, it is over when its processes sleep"
 
 
-def _within(made: Made) -> str:
+def _made(world: WireWorld) -> list[Made]:
+    """Give the generated values; what `second` tells is learned from when they were shown."""
+    learned = world.learned
+    turned = [learned.turned] if learned.turned is not None and not learned.turned.trace.fault else []
+    shown = [[one.shown for one in samples] for samples in (learned.samples, turned)]
+    return made(shown[0], learned.patterns, time.time(), shown[1])
+
+
+def _within(one: Made) -> str:
     """Say of a generated value where it stands and what it is equal within."""
-    among = f"one a {made.scope}" if made.scope in ("request", "run") else f"of {made.scope}"
-    return mask_text(f"generated, {among}: {made.values[0]} (word {made.place} of {made.command})")
+    place = f"word {one.place} of {one.command}" if one.place else f"in a reply to {one.command}"
+    if one.scope == SOMETIMES:
+        return mask_text(f"generated, {one.scope}, a nondeterministic input: {', '.join(one.values)} ({place})")
+    return mask_text(f"generated, the {one.scope}'s: {one.values[0]} ({place})")
 
 
 def _proposed(seen: Seen) -> Iterator[str]:

@@ -1,9 +1,14 @@
 """What requests did next after what they had observed: equal observations and different steps show hidden sharing.
 
 A request that shares only the store with others is a function of its own commands and replies, with names that were
-made up renumbered from its own side. Where the same observations are followed by different steps, requests share more:
-a cache, a counter, a queue in the process. What the wire does not show ends the observations of a request: that it was
-blocked, tried the same again, read a time, had several commands under way at once, or went on after its answer.
+made up renumbered from its own side, and compared as they compare. Where the same observations are followed by
+different steps, requests share more: a cache, a counter, a queue in the process. What watches told its replica, before
+it began too, and moves of the clock, belong to what a request has observed: caches are filled by them.
+
+What the wire does not show ends the observations of a request: that it was blocked, tried the same again, read a time,
+had several commands under way at once, or went on after its answer. So does a body that is not read in full (protobuf).
+The time at which an object of Kubernetes was made is known by its age in seconds of the clock; all other times, and
+with them leases that are held already, end the observations.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.schedule import Order
-from stress.core.step import START
+from stress.core.step import REPLY, START
 from stress.core.trace import Kind
 from stress.schedulers.base import is_request
 
@@ -24,8 +29,8 @@ if TYPE_CHECKING:
     from stress.core.trace import Event, Trace
 
 _SYMBOL = re.compile(r"\{(?!fingerprint)(\w+):(\d+)\}|\{fresh\}-([A-Z])\b")
-_LEFT_OUT = re.compile(r"\{(?:number|time)\}|\*\*\*")
-"""What stands for values that are not told apart: times, numbers that were made up, secrets."""
+_LEFT_OUT = re.compile(r"\{(?:number|time)\}|\*\*\*|\[\.\.\.\]")
+"""What stands for values that are not told apart: times, numbers that were made up, secrets, what is nested deeper."""
 _PUSHED = ("MESSAGE", "PMESSAGE", "SMESSAGE", "INVALIDATE")
 _BLOCKING = re.compile(r"\b(?:B[LRZ]\w*(?:POP|MOVE|PUSH)\w*|WAIT|WAITAOF|XREAD|XREADGROUP)\b")
 
@@ -60,19 +65,34 @@ class _Point:
 
 
 class _Names:
-    """Numbers made-up names in the order in which one request meets them."""
+    """Numbers made-up names in the order in which one request meets them; ``symbols`` are what they stand for."""
 
-    def __init__(self, actor: str) -> None:
-        self._actor = actor
+    def __init__(self, actor: str, symbols: Mapping[str, str]) -> None:
+        self._actor, self._symbols = actor, symbols
         self._numbers: dict[str, int] = {}
+        self._values: dict[str, list[tuple[int, str]]] = {}
 
     def __call__(self, text: str) -> str:
         return _SYMBOL.sub(self._rename, text)
 
+    def observed(self, text: str) -> str:
+        """Rename in what was observed; add how the values in it compare with those met so far, as a request may ask."""
+        kinds = dict.fromkeys(match[1] or "other" for match in _SYMBOL.finditer(text) if match[1] != "version")
+        named = self(text)
+        return " ".join([named, *(f"{kind} {order}" for kind in kinds if len(order := self._order(kind)) > 1)])
+
+    def _order(self, kind: str) -> list[int]:
+        """Give the numbers of values of a kind in the order of the values: numbers by size, others as texts."""
+        values = self._values.get(kind, [])
+        plain = all(value.isdecimal() for _, value in values)
+        return [number for number, _ in sorted(values, key=lambda one: (int(one[1]) if plain else 0, one[1]))]
+
     def _rename(self, match: re.Match[str]) -> str:
-        if match[3] == self._actor:
-            return "{fresh}-own"
-        return f"{{{match[1] or 'other'}:{self._numbers.setdefault(match[0], len(self._numbers) + 1)}}}"
+        kind = match[1] or "other"
+        if match[0] not in self._numbers:
+            self._numbers[match[0]] = number = len(self._numbers) + 1
+            self._values.setdefault(kind, []).append((number, self._symbols.get(match[0], match[3] or match[0])))
+        return "{fresh}-own" if match[3] == self._actor else f"{{{kind}:{self._numbers[match[0]]}}}"
 
 
 class Behaviour:
@@ -101,9 +121,10 @@ class Behaviour:
 
     def _follow(self, actor: str, trace: Trace) -> None:
         """Take in what one request did, as far as the wire shows all that it did it for."""
-        names, here = _Names(actor), self._point(0, f"replica {self._replicas.get(actor, 1)}")
+        replica = self._replicas.get(actor, 1)
+        names, here = _Names(actor, trace.symbols), self._point(0, f"replica {replica}", "its beginning")
         done: set[str] = set()
-        for observed, following in _observed(actor, trace):
+        for short, full, following in _observed(actor, f"watch:{replica}", trace):
             if following is not None:
                 known = self._points[here].nexts
                 step = Next(names(following.command), names(following.object))
@@ -112,15 +133,15 @@ class Behaviour:
                 seen = known.setdefault(step, _Seen(actor, trace.moves, self._runs))
                 between = any(one.last > seen.last for other, one in known.items() if other != step)
                 seen.returned, seen.last = seen.returned or between, self._runs
-            told = names(observed)
+            told = names.observed(f"{short} {full}".rstrip())
             if following is not None and told in done:
                 return  # it tries again, for how long may be a question of time
             done.add(told)
-            here = self._point(here, told)
+            here = self._point(here, told, names(short))
 
-    def _point(self, before: int, observed: str) -> int:
+    def _point(self, before: int, observed: str, short: str) -> int:
         number = self._numbers.setdefault((before, observed), len(self._numbers) + 1)
-        self._points.setdefault(number, _Point(observed))
+        self._points.setdefault(number, _Point(short))
         return number
 
     @property
@@ -142,8 +163,12 @@ def _word(seen: _Seen) -> str:
     return f"`{Order(tuple(seen.moves)).actors}`"
 
 
-def _observed(actor: str, trace: Trace) -> Iterator[tuple[str, Event | None]]:
-    """Give what a request observed, one after another, each time with the event of its own that shows what it did."""
+def _observed(actor: str, watch: str, trace: Trace) -> Iterator[tuple[str, str, Event | None]]:
+    """Give what a request observed, in short and what else there is of it, one after another.
+
+    Each comes with the event of its own that shows what it did, if it is one. ``watch`` is the actor that tells its
+    replica what happened.
+    """
     last, answered = 0.0, False
     events = list(trace.events)
     if any(event.actor == actor and event.kind is Kind.STEP for event in _after_answer(actor, events)):
@@ -151,18 +176,21 @@ def _observed(actor: str, trace: Trace) -> Iterator[tuple[str, Event | None]]:
     for event in events:
         if event.kind is Kind.BLOCKED or event.actor == f"client:{actor}" or answered:
             return
-        if event.actor == "clock" or event.command.partition(" ")[0].upper() in _PUSHED:
-            yield f"{event.command} {event.text}", None
+        if event.actor in ("clock", watch) or event.command.partition(" ")[0].upper() in _PUSHED:
+            yield event.text, event.observed, None
+        elif event.actor == actor and event.command == REPLY:
+            last = event.replied or 0.0
+            yield event.text, "", None
         elif event.actor == actor and event.kind is Kind.START:
             last = event.replied or 0.0
-            yield "its start", None
+            yield "its start", "", None
         elif event.actor == actor and event.kind in (Kind.STEP, Kind.ANSWER):
             if event.kind is Kind.STEP and (event.parked or 0.0) < last:
                 return  # it was there before: several are under way at once
             last, answered = event.replied or 0.0, event.kind is Kind.ANSWER
-            yield f"{event.text} -> {event.reply}", event
-            if _LEFT_OUT.search(event.reply):
-                return
+            yield f"{event.text} -> {event.reply}", event.observed, event
+        if event.actor in (actor, watch) and _LEFT_OUT.search(event.reply + event.observed):
+            return
 
 
 def _after_answer(actor: str, events: Sequence[Event]) -> Sequence[Event]:

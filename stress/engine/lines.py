@@ -45,6 +45,9 @@ async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Fi
     if not tools:  # it is in a language that nothing here looks into
         return [*findings], ""
     missing = "; ".join(f"{tool.program} is not installed ({tool.get})" for tool in tools if not tool.path)
+    slow = [tool.program for tool in tools if not tool.quick]
+    if slow and world.target.second == "matters":
+        return [*findings], f"no source lines: a look by {slow[0]} takes too long where the second matters"
     looker.why = missing if not any(tool.path for tool in tools) else ""
     found: list[Finding] = []
     try:
@@ -62,7 +65,11 @@ async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Fi
 async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:
     """Give the lines of the steps of a race, by the index of their event, that all replays show."""
     agreed: Lines | None = None
-    for _ in range(_REPLAYS):
+    begun, wanted = looker.left, 0.0
+    for done in range(1, _REPLAYS + 1):
+        if looker.left < wanted:
+            looker.why = looker.why or "it takes too long"
+            return {}
         world.looker = looker
         try:
             trace = await (follow_restarted if finding.order.head.fresh else follow)(finding.order, world)
@@ -77,4 +84,5 @@ async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:
         agreed = seen if agreed is None else {at: lines for at, lines in seen.items() if agreed.get(at) == lines}
         if not agreed:
             break
+        wanted = (begun - looker.left) / done
     return agreed or {}

@@ -12,6 +12,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
 from stress.checks import Reads, run_checks, undecided
+from stress.core.patterns import counterparts
 from stress.core.schedule import Head, Order
 from stress.core.step import ENVIRONMENT
 from stress.core.trace import Trace
@@ -209,7 +210,7 @@ async def _side_by_side(
 
 def _asked(order: Order | Explorer, world: World) -> Asked:
     """Ask for one order; one of a file, or in letters, may need actors that the scenario does not name."""
-    explorer = Replay(order.moves) if isinstance(order, Order) else order
+    explorer = Replay(_as_here(order.moves, world)) if isinstance(order, Order) else order
     explorer.more()
     if not isinstance(explorer, Replay):
         return Asked(explorer)
@@ -217,6 +218,18 @@ def _asked(order: Order | Explorer, world: World) -> Asked:
     acting = {name for name in named if name in (*ENVIRONMENT, "client")}
     fresh = order.head.fresh if isinstance(order, Order) else ""
     return Asked(explorer, fresh, frozenset(acting - world.scenario.actors.keys()))
+
+
+def _as_here(moves: Sequence[Move], world: World) -> Sequence[Move]:
+    """Give the moves of an order with the names that the process of a world made up at its start for its own."""
+    if not isinstance(world, WireWorld):
+        return moves
+    learned = world.learned
+    others = {word for move in moves for word in move.object.split()}
+    called = counterparts(learned.objects, others, learned.patterns.kept) if learned.patterns.kept else {}
+    for other, own in called.items():
+        moves = [move._replace(object=move.object.replace(other, own)) for move in moves]
+    return moves
 
 
 def doubt(trace: Trace, world: World) -> str:

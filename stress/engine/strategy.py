@@ -60,7 +60,7 @@ def sampler_of(world: World, seed: int, skip: frozenset[str]) -> Sampler:
 def replicas_of(world: World) -> dict[str, int]:
     """Give the replica of each request."""
     actors = letters(world.scenario.concurrent)
-    return dict(zip(actors, world.scenario.replicas or [1] * len(actors), strict=True))
+    return dict(zip(actors, world.scenario.places, strict=True))
 
 
 def dependence_of(world: World, *, fused: bool = True) -> Dependence:
@@ -84,7 +84,7 @@ def read(trace: Trace) -> Sequence[Effect]:
 def alike_in(world: World) -> tuple[str, ...]:
     """Name the requests of which one is as good as another: all are the same, and all go to one replica."""
     scenario = world.scenario
-    return letters(scenario.concurrent) if len(set(scenario.replicas or [1])) == 1 else ()
+    return letters(scenario.concurrent) if len(set(scenario.places)) == 1 else ()
 
 
 def covering_of(world: World, clock_turn: Callable[[], bool]) -> Starts[Covering]:

@@ -184,10 +184,13 @@ class Tally:
 def shows_all(world: World) -> bool:
     """Tell whether a trace has all that a request observes: every reply in full, and no command that is another's.
 
-    Replies of Kubernetes are shown in short. A service that works on after its answers, or without any, may have
-    commands that are taken for a request's.
+    A service that works on after its answers, or without any, may have commands that are taken for a request's: a
+    worker takes its jobs in a sequence that the wire does not show. What a watch tells that is background is no step.
     """
-    if not isinstance(world, WireWorld) or world.target.stores.kubernetes is not None:
+    if not isinstance(world, WireWorld):
+        return False
+    watches = world.site.kube.watches if world.site.kube is not None else None
+    if watches is not None and watches.passing:
         return False
     learned = world.learned
     return not learned.settle and not learned.idle and (world.target.correlation or "").lower() != "traceparent"

@@ -51,7 +51,7 @@ def misfits(scenario: Scenario, target: Target) -> list[Fault]:
         message = "observe.records is missing: whether a record ends when something runs out can't be told"
         hint = f"scenario {scenario.name} has the actor expiry; say how records are read"
         faults.append(Fault(target.place("observe"), message, hint))
-    most = max(scenario.replicas or [1])
+    most = max(scenario.places)
     if most > target.replicas:
         message = f"has {target.replicas} replica{'s' if target.replicas > 1 else ''}"
         hint = f"scenario {scenario.name} sends to replica {most}"

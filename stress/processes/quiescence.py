@@ -91,6 +91,11 @@ class ProcessWatch:
             os.close(folder)
         self._folders.clear()
 
+    @property
+    def family(self) -> list[int]:
+        """The process, then those that it started, as far as they were seen."""
+        return [self.pid, *sorted(self._folders.keys() - {self.pid})]
+
     def quiet(self) -> Sleep | None:
         """Prove that the process is quiet now, or give None; costs about 5 microseconds a thread and pass."""
         first = self._read()

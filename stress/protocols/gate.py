@@ -69,6 +69,11 @@ class Frame:
         """What it was replied, to be compared within one run."""
         return repr(self.replies)
 
+    def observed(self, naming: Callable[[str], str]) -> str:
+        """Give what it tells a Gateway in full, with the names that ``naming`` gives; empty where that is its reply."""
+        del naming
+        return ""
+
     def outcome(self, naming: Callable[[str], str]) -> Outcome:
         """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""
         del naming

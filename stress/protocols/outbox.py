@@ -123,5 +123,8 @@ class Outbox:
             self._full()
 
     def _end(self) -> None:
-        if self._ended and not self._waiting and self._server is not None and self._server.can_write_eof():
-            self._server.write_eof()
+        server = self._server
+        if server is None or server.is_closing() or self._waiting:  # uvloop has no end for what is closed already
+            return
+        if self._ended and server.can_write_eof():
+            server.write_eof()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -52,11 +53,27 @@ def test_what_would_fit_the_file_is_proposed(tmp_path: Path) -> None:
     at = lines.index("proposed for hashed.yaml:")
     assert lines[at + 1] == '  fingerprint: {sha256: "{labels.pod}"}'
     assert "  generated values: {id:1}, {uuid:1}, {uuid:2}" in lines
-    assert [line.partition(":")[0] for line in lines if line.startswith("  generated, ")] == ["  generated, one a run"]
+    assert [line.partition(":")[0] for line in lines if line.startswith("  generated, ")] == [
+        "  generated, the run's",
+        *["  generated, the request's"] * 2,
+    ]
     assert (code, lines[-1].partition(": fingerprint:")[0]) == (
         64,
         "it can't be searched (exit code 64): hashed.yaml:6:14",
     )
+
+
+def test_what_a_generated_value_is_equal_within_is_told(tmp_path: Path) -> None:
+    """Ids of replicas are told from those of requests by a sample in which requests change places."""
+    code, lines = tried(tmp_path, "scopes", "target")
+    generated = (line.removeprefix("  generated, ") for line in lines if line.startswith("  generated, "))
+    assert {re.sub(r": ([a-z]*:)?\S+", r" \1", line) for line in generated} == {
+        "the replica's handled: (word 1 of SET)",
+        "the second's  (word 1 of SET)",
+        "the store's  (word 1 of SET)",
+        "the request's  (word 2 of SET)",
+    }
+    assert code == 0
 
 
 def test_what_comes_after_an_answer_is_shown_below_it(tmp_path: Path) -> None:

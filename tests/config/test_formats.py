@@ -547,6 +547,16 @@ def test_a_token_needs_an_api_server(tmp_path: Path) -> None:
     ]
 
 
+def test_whether_a_token_is_sent_is_read_once(tmp_path: Path) -> None:
+    """A body file that is gone by the next start of the stores does not matter to it."""
+    (tmp_path / "body.json").write_text('{"as": "{token}"}')
+    (tmp_path / "t.yaml").write_text("name: t\nstart: {command: [x]}\nrequest: {body: body.json}\n")
+    found = Target.load(tmp_path / "t.yaml")
+    assert found.with_token
+    (tmp_path / "body.json").unlink()
+    assert found.with_token
+
+
 def test_what_a_variable_holds_is_masked_where_its_name_is_a_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

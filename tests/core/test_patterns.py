@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stress.core.patterns import Made, Patterns, Shown, Unsure, learn
+from stress.core.patterns import Patterns, Shown, Unsure, counterparts, learn
 from stress.core.symbols import Names
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ MAKES: dict[str, Make] = {
     "digits": drawn(string.digits, 8),
     "snowflake": lambda draw: str(_ms(draw) << 22),
     "nanoid": drawn(ALL + "-_", 21),
+    "base64url": drawn(ALL + "-_", 12),
     "base36": drawn(string.ascii_lowercase + string.digits, 6),
     "capitals": drawn(string.ascii_uppercase + string.digits, 10),
     "milliseconds": lambda draw: str(_ms(draw)),
@@ -239,19 +240,28 @@ def test_times_without_separators_are_times_although_all_samples_are_of_one_seco
     assert symbols(learned(*(f"at:{text}-{number}" for number in (1, 2, 3))), f"at:{text}-7") == ("7",)
 
 
-def test_a_generated_value_is_told_with_what_it_is_equal_within() -> None:
-    """A value that all requests of a run share is the run's; one that a single request shows is that request's."""
-    each = []
-    for number in (1041, 1051, 1061):
-        one = sample(("GET", f"run:{number}"), ("SET", f"job:{number + 1}", str(number + 2)))
-        other = sample(("GET", f"run:{number}"), ("DEL", f"job:{number + 3}"), actor="B")
-        each.append(one | other | sample(("record", f"rr-{number + 1}"), actor="A answer"))
-    assert learn(each, NOW).made == (
-        Made("GET", 1, ("1041", "1051", "1061"), "run"),
-        Made("SET", 1, ("1042", "1052", "1062"), "request"),
-        Made("SET", 2, ("1043", "1053", "1063"), "request"),
-        Made("DEL", 1, ("1044", "1054", "1064"), "request"),
-    )
+def test_what_is_another_at_each_start_has_a_name() -> None:
+    """The number of a process, or what it calls itself; a part of a number is none, and such a name is no symbol."""
+    patterns = learn([sample(("GET", "alive:31279"))] * 3, NOW)
+    own = {"31279": "{pid:1}", "4712": "{pid:2}", "77ab12cd": "3fa9c2d1"}
+    names = Names("", "", NOW, seconds=True, patterns=patterns, own=own)
+    texts = ("alive:31279", "rr:31279-4712", "n:312790", "31279.5", "by:77ab12cd")
+    assert [names.replace(text) for text in texts] == [
+        "alive:{pid:1}",
+        "rr:{pid:1}-{pid:2}",
+        "n:312790",
+        "31279.5",
+        "by:3fa9c2d1",
+    ]
+
+
+def test_what_a_process_calls_itself_is_known_by_where_it_stands() -> None:
+    """Only what is kept has a counterpart, and only if it is the same wherever it stands."""
+    words = ("by:3fa9c2d1", "3fa9c2d1:log", "shard:deadbeef01", "x:0a0a0a0a", "y:1b1b1b1b")
+    kept = {"3fa9c2d1", "deadbeef01", "0a0a0a0a", "1b1b1b1b"}
+    others = {"by:77ab12cd", "77ab12cd:log", "shard:deadbeef01", "x:2c2c2c2c", "y:2c2c2c2c", "job:77ab12ff"}
+    assert counterparts(words, others, kept) == {"77ab12cd": "3fa9c2d1"}
+    assert counterparts(words, others, kept - {"3fa9c2d1"}) == {}
 
 
 def test_a_record_is_called_alike_in_answers_texts_and_state() -> None:

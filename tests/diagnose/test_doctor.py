@@ -279,8 +279,9 @@ def test_a_wrong_item_is_one_line_at_its_place(tmp_path: Path, item: str, messag
 # --- what a target needs -----------------------------------------------------------------------------
 
 
-def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path) -> None:
-    """In its folder, on its own PATH, and not twice where the target names it itself."""
+def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its folder, on its own PATH, with variables of our environment, and not twice where the target names it."""
+    monkeypatch.setenv("GATEWAY", "gateway")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "gateway").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "gateway").chmod(0o755)
@@ -292,6 +293,14 @@ def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path) -> N
             [("program", True, "gateway is there", "")],
         ),
         ("start: {command: ['{files}/run']}", [("program", True, "{files}/run is known only when it starts", "")]),
+        (
+            "start: {command: ['{env.GATEWAY}'], env: {PATH: '{folder}/bin:{env.PATH}'}}",
+            [("program", True, "gateway is there", "")],
+        ),
+        (
+            "start: {command: ['{env.GATEWAYS|./bin}/gone']}",
+            [("program", False, f"start.command: no such program: ./bin/gone in {tmp_path}", mend)],
+        ),
         (
             "start: {command: [./gateway]}",
             [("program", False, f"start.command: no such program: ./gateway in {tmp_path}", mend)],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stress.core.step import START, Move
+from stress.core.step import REPLY, START, Move
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
 from stress.engine.behaviour import Behaviour
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """One event of a run: who, what, its reply; ``behind`` says that it was parked before the last of this actor."""
+    """One event of a run: who, what, its reply; ``behind`` says that it was parked before the last of this actor.
+
+    ``full`` is what it says in full, where the reply is a short form.
+    """
 
     actor: str
     command: str
@@ -25,6 +28,7 @@ class Line(NamedTuple):
     reply: str = ""
     kind: Kind = Kind.STEP
     behind: bool = False
+    full: str = ""
 
 
 def starts(actor: str) -> Line:
@@ -37,8 +41,8 @@ def answered(actor: str, status: int = 201) -> Line:
     return Line(actor, str(status), kind=Kind.ANSWER)
 
 
-def run(*lines: Line, fault: str = "", crossed: int | None = None) -> Trace:
-    """Make the trace of one run; an event a second."""
+def run(*lines: Line, fault: str = "", crossed: int | None = None, symbols: dict[str, str] | None = None) -> Trace:
+    """Make the trace of one run; an event a second. ``symbols`` are what made-up names stand for."""
     events = [
         Event(
             at,
@@ -50,12 +54,13 @@ def run(*lines: Line, fault: str = "", crossed: int | None = None) -> Trace:
             line.reply,
             parked=0.0 if line.behind else at + 0.1,
             replied=at + 0.2,
+            observed=line.full,
         )
         for at, line in enumerate(lines)
     ]
     moves = [Move(one.actor, one.command, one.object) for one in lines if one.kind in (Kind.START, Kind.STEP)]
     details = partial(Details, (), (Snapshot(None, None),), events)
-    return Trace("wire", "f", "p", 2, moves, details, fault, crossed_second=crossed)
+    return Trace("wire", "f", "p", 2, moves, details, fault, crossed_second=crossed, symbols=symbols or {})
 
 
 def differs(*runs: Trace) -> str:
@@ -121,6 +126,76 @@ def test_the_clock_and_messages_are_observed() -> None:
     plain = run(starts("A"), READ, answered("A"))
     for seen in (Line("clock", "clock", kind=Kind.ENVIRONMENT), Line("B", "MESSAGE", "done")):
         assert differs(plain, run(starts("A"), READ, seen, answered("A", 202))) == ""
+
+
+GET = Line("A", "get", "alerts/a", "200 a")
+
+
+def test_what_the_replica_was_told_is_observed() -> None:
+    """An event of a watch of the replica, before the request too, may fill a cache; one of another replica may not."""
+    plain = run(starts("A"), GET, answered("A"))
+    told = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
+    late = run(starts("A"), GET, told, answered("A", 202))
+    assert differs(plain, late) == ""
+    assert differs(plain, run(told, starts("A"), GET, answered("A", 202))) == ""
+    other = run(starts("A"), GET, told._replace(full="{name: a phase: Done}"), answered("A", 409))
+    assert differs(plain, late, other) == ""
+    assert differs(late, run(starts("A"), GET, told, answered("A", 409))) == (
+        "after ADDED alerts/a, A is answered 202 in `A A watch:1`, but A is answered 409 in `A A watch:1`"
+    )
+    elsewhere = run(starts("A"), GET, told._replace(actor="watch:2"), answered("A", 202))
+    assert differs(plain, elsewhere) == (
+        "after get alerts/a -> 200 a, A is answered 201 in `A A`, but A is answered 202 in `A A watch:2`"
+    )
+
+
+def test_a_reply_in_full_is_what_is_compared() -> None:
+    """Two objects of one name differ in what the short form leaves out; versions are compared, not read."""
+    pending = GET._replace(full="{phase: Pending version: {version:41}}")
+    done = GET._replace(full="{phase: Done version: {version:41}}")
+    newer = GET._replace(full="{phase: Pending version: {version:52}}")
+    first, again = (run(starts("A"), one, answered("A", status)) for one, status in ((pending, 201), (newer, 202)))
+    assert differs(first, run(starts("A"), done, answered("A", 202))) == ""
+    assert (
+        differs(first, again)
+        == "after get alerts/a -> 200 a, A is answered 201 in `A A`, but A is answered 202 in `A A`"
+    )
+    changed = [run(starts("A"), pending, newer, answered("A", 202)), run(starts("A"), newer, newer, answered("A"))]
+    assert differs(*changed) == ""
+    unread = GET._replace(full="***")
+    assert differs(run(starts("A"), unread, answered("A")), run(starts("A"), unread, answered("A", 202))) == ""
+
+
+def test_a_reply_that_is_a_step_of_its_own_is_observed_and_no_choice() -> None:
+    """What the replica is told before the reply comes is observed before it."""
+    write, reply = Line("A", "create", "alerts/a", "201 a"), Line("A", REPLY, "alerts/a", "201", behind=True)
+    told = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
+    before = run(starts("A"), write, told, reply, answered("A"))
+    after = run(starts("A"), write, reply, told, answered("A", 202))
+    assert differs(before, after, run(starts("A"), write, reply, answered("A", 409))) == ""
+    assert differs(before, run(starts("A"), write, told, reply, answered("A", 202))).startswith(
+        "after reply alerts/a, A"
+    )
+
+
+def test_made_up_values_are_compared_as_a_request_may_compare_them() -> None:
+    """Who has the lowest of random names goes on, without sharing more: numbers by size, other values as texts."""
+
+    def claims(own: str, other: str, status: int) -> Trace:
+        found = Line("A", "SMEMBERS", "claims", "[{id:1} {id:2}]")
+        symbols = {"{id:1}": own, "{id:2}": other}
+        return run(starts("A"), Line("A", "SADD", "claims {id:1}"), found, answered("A", status), symbols=symbols)
+
+    assert differs(claims("aa", "bb", 201), claims("cc", "bb", 202)) == ""
+    assert differs(claims("9", "10", 201), claims("11", "10", 202)) == ""
+    assert differs(claims("aa", "bb", 201), claims("bb", "cc", 202)) != ""
+    assert differs(claims("9", "10", 201), claims("10", "11", 202)) != ""
+
+
+def test_what_is_nested_too_deeply_to_be_shown_ends_the_observations() -> None:
+    """Two replies that look alike may differ in what is left out."""
+    deep = READ._replace(reply="[[...]]")
+    assert differs(run(starts("A"), deep, answered("A")), run(starts("A"), deep, answered("A", 202))) == ""
 
 
 def test_another_name_of_the_object_counts_once_the_first_comes_back() -> None:

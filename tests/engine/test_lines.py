@@ -19,7 +19,7 @@ from stress.engine.limits import Limits
 from stress.engine.lines import with_lines
 from stress.engine.running import run
 from stress.executors.live.executor import WireWorld
-from stress.processes.source_lines import looker, stacks
+from stress.processes.source_lines import stacks
 from stress.report.explain.lines import lines_by_event
 
 if TYPE_CHECKING:
@@ -90,10 +90,14 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
         bare = dataclasses.replace(finding, trace=finding.trace.with_lines({}))
         slow = dataclasses.replace(stacks.PYTHON, program="sleep", arguments=("60",))
         monkeypatch.setattr(stacks, "PYTHON", slow)
-        monkeypatch.setattr(looker, "_LOOK_SECONDS", 0.2)
+        monkeypatch.setattr(stacks, "_LOOK_SECONDS", 0.2)
         hangs = await with_lines([bare], world)
         monkeypatch.setattr(stacks, "PYTHON", dataclasses.replace(slow, program="no-such-program"))
         missing = await with_lines([bare], world)
+        target, world.target = world.target, world.target.model_copy(update={"second": "matters"})
+        monkeypatch.setattr(stacks, "PYTHON", dataclasses.replace(slow, quick=False))
+        slower = await with_lines([bare], world)
+        world.target = target
         after = await run(finding.order, world)
     exists, sets, counts = (at(folder / "service.py", text) for text in ("EXISTS", "SET rec", "INCR"))
     lines = {"EXISTS": exists, "SET": sets, "INCR": counts}
@@ -105,6 +109,7 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
     assert notes(result) == []
     assert hangs == ([bare], "no source lines: sleep takes longer than 0.2 s")
     assert missing == ([bare], "no source lines: no-such-program is not installed (pip install py-spy)")
+    assert slower == ([bare], "no source lines: a look by sleep takes too long where the second matters")
     assert after.signature == finding.trace.signature
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 
+from stress.config.placeholders import filled, from_environment
 from stress.core.errors import UsageFault
 from stress.diagnose.doctor.machine import version
 from stress.processes import requirements
@@ -92,10 +93,13 @@ def _program(target: Target, folder: Path) -> Iterator[Probe]:
 
 def _starts(begin: Start, home: Path) -> str:
     """Find the program as the operating system will, in the folder and with the PATH that it is started with."""
-    name = begin.command[0].replace("{folder}", str(home.resolve()))
+    known = {"folder": str(home.resolve())}
+    name = filled(from_environment(begin.command[0]), known)
     if "{" in name:
         return f"{name} is known only when it starts"
-    found = which(str(home / name)) if "/" in name else which(name, path=begin.env.get("PATH"))
+    path = begin.env.get("PATH")
+    path = None if path is None else filled(from_environment(path), known)
+    found = which(str(home / name)) if "/" in name else which(name, path=path)
     if found is None:
         raise Ill(f"start.command: no such program: {name} in {home}", "build it, or correct start.command")
     return f"{name} is there"

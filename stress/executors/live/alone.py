@@ -213,10 +213,11 @@ class Alone(Kindest):
     def _sleeps(self, request: Request, waited: float, before: Sleep | None) -> None:
         """Take in that a request shows no more: it is blocked, or its client hung up and it sleeps or is over."""
         shown = any(one.actor == request.actor for one in self._frames)
+        waits, now = self._world.waits, time.perf_counter()
+        if request.left or not shown:
+            waits.learn(waited, tuple(self._record.moves), tuple(request.done))
         if not request.left and (request.answered or shown):
             return
-        waits, now = self._world.waits, time.perf_counter()
-        waits.learn(waited, tuple(self._record.moves), tuple(request.done))
         request.sleeps = waits.own_timer(self._world.replicas[request.replica], before, now + _TIMER_SECONDS)
         if request.left:
             request.owes = request.owes or request.sleeps > now

@@ -20,7 +20,7 @@ from stress.protocols.redis.accesses import Found
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stress.core.step import Touch
     from stress.executors.live.client import Client, Raw
@@ -38,6 +38,8 @@ _REMEDY = (
     "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
     "service write into its commands what it is sent as `correlation`"
 )
+_LEAST_PID = 100
+"""A process with a lower number is not recognised: that may be any number."""
 _SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
 """Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
@@ -111,6 +113,14 @@ def _changes_session(command: str) -> bool:
     return command.partition("(")[0].upper() in _SESSION
 
 
+def _processes(world: WireWorld) -> dict[str, str]:
+    """Name the processes of a target that is not bundled, first that of each replica: at each start they are others."""
+    replicas = world.replicas.values() if world.target.protocol is None else ()
+    families = [one.watch.family for one in replicas if one.watch is not None]
+    pids = [family[0] for family in families] + [pid for family in families for pid in family[1:]]
+    return {str(pid): f"{{pid:{number}}}" for number, pid in enumerate(pids, start=1) if pid >= _LEAST_PID}
+
+
 class Attribution:
     """Gives every frame of one run its owner, and its step the names that compare between runs.
 
@@ -123,7 +133,9 @@ class Attribution:
         """Begin a run in which nothing was shown yet."""
         self._world, self._fresh = world, fresh
         seconds, patterns = world.target.second == "matters", world.learned.patterns
-        self._names = Names(fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns)
+        self._names = Names(
+            fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns, own=world.renamed | _processes(world)
+        )
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
         self._alike: list[set[str]] = []
@@ -133,12 +145,18 @@ class Attribution:
         self.shared = ""
         self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
+        self._showing: dict[int, tuple[str, int]] = {}
 
     def named(self, text: str) -> str:
         """Replace the names that the Gateway made up."""
         name = self._names.replace(text)
         self._raw[name] = text
         return name
+
+    @property
+    def symbols(self) -> Mapping[str, str]:
+        """What was made up, by the names that replace it."""
+        return self._names.symbols
 
     @property
     def seconds(self) -> Sequence[int]:
@@ -149,10 +167,10 @@ class Attribution:
         """Replace the made-up names in the name of a record."""
         return self._names.record(text)
 
-    def told(self, actor: str, record: str) -> str:
+    def told(self, actor: str, replica: int, record: str) -> str:
         """Replace the made-up names in the name of a record that an answer tells."""
         if self.shown is not None:
-            told = Shown((RECORD, self._names.given(record)), frozenset({1}))
+            told = Shown((RECORD, self._names.given(record)), frozenset({1}), time.time(), replica)
             self.shown.setdefault(f"{actor} answer", []).append(told)
         return self.record(record)
 
@@ -204,7 +222,9 @@ class Attribution:
             words = [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
             places = [at for at, word in enumerate(words) if at and _key(effect, self.named(word)) in found.objects]
             given = (words[0], *(self._names.given(word) for word in words[1:]))
-            self.shown.setdefault(frame.actor, []).append(Shown(given, frozenset(places)))
+            several = self.shown.setdefault(frame.actor, [])
+            self._showing[id(frame)] = frame.actor, len(several)
+            several.append(Shown(given, frozenset(places), time.time(), frame.channel.replica))
 
     def _shares_session(self, frame: Frame) -> bool:
         """Tell whether a command changes what its connection watches while another request has left it watching.
@@ -268,6 +288,9 @@ class Attribution:
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
         self._meet(frame)
+        if self.shown is not None and id(frame) in self._showing:
+            actor, at = self._showing.pop(id(frame))
+            self.shown[actor][at] = self.shown[actor][at]._replace(reply=self._names.given(frame.said))
         path = made_by(frame)
         if path:
             self.written.add(path)

@@ -53,10 +53,9 @@ class Drive(ABC):
         self._fingerprint = world.marks.fingerprint(asked.fresh)
         self._gate, self._watched = world.gate, world.site.kube is not None
         self._attribution = Attribution(world, self._fresh, self._fingerprint)
-        places = scenario.replicas or [1] * scenario.concurrent
         self._requests = {
             actor: Request(actor, place, clients[actor])
-            for actor, place in zip(letters(scenario.concurrent), places, strict=True)
+            for actor, place in zip(letters(scenario.concurrent), scenario.places, strict=True)
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
@@ -322,7 +321,8 @@ class Drive(ABC):
         epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
         hung_up = request.client.hung_up and not raw.status
         flight = Flight(request.actor, request.started, ended, epochs, hung_up)
-        self._record.answers.append(answer := reader.read(raw, flight, partial(self._attribution.told, request.actor)))
+        told = partial(self._attribution.told, request.actor, request.replica)
+        self._record.answers.append(answer := reader.read(raw, flight, told))
         request.told = (answer.status, answer.record, answer.count)
 
     async def _act(self, move: Move) -> None:
@@ -387,6 +387,8 @@ class Drive(ABC):
 
     def _trace(self) -> Trace:
         world, names = self._world, (self._fresh, self._fingerprint)
-        return self._record.trace(
+        trace = self._record.trace(
             world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
         )
+        trace.symbols = self._attribution.symbols
+        return trace

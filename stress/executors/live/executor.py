@@ -24,7 +24,7 @@ from stress.executors.live.deployment import Site, each
 from stress.executors.live.drive import CROSSINGS
 from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.pace import Pace
-from stress.executors.live.preflight import Learned, preflight
+from stress.executors.live.preflight import Learned, preflight, renamed
 from stress.executors.live.seen import Seen
 from stress.executors.live.usher import TOGETHER_SECONDS, usher
 from stress.processes.child import connections
@@ -111,6 +111,7 @@ class WireWorld:
         self.judged = True
         self.looker: Looker | None = None  # where it is, the next runs are looked at
         self.most_seconds, self.preflight_seconds = math.inf, 0.0
+        self.renamed: dict[str, str] = {}  # what these processes made up at their start, as `learned` has it
         self._drive: Drive | None = None
         self._beside: dict[Site, WireWorld] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
@@ -125,7 +126,7 @@ class WireWorld:
             try:
                 async with limit:
                     await self.site.make_namespace(self.scenario.signal.namespace)
-                    self.clients |= self._connect()
+                    self.clients |= self.connected(self.scenario.places)
                     await self._warm()
                     await self._judge()
             except TimeoutError:
@@ -233,7 +234,7 @@ class WireWorld:
             await client.close()
         await self.site.restart()
         self.waits = Waits(self.patience)
-        self.clients |= self._connect()
+        self.clients |= self.connected(self.scenario.places)
         await self._warm()
 
     def begun(self, drive: Begun) -> Begun:
@@ -324,13 +325,10 @@ class WireWorld:
         names.written = written
         await usher(self.site, work, names)
 
-    def _connect(self) -> dict[str, Client]:
-        """Make one client for each request of an order."""
-        places = self.scenario.replicas or [1] * self.scenario.concurrent
-        return {
-            actor: Client(self.replicas[place], _ANSWER_SECONDS)
-            for actor, place in zip(letters(self.scenario.concurrent), places, strict=True)
-        }
+    def connected(self, places: Sequence[int]) -> dict[str, Client]:
+        """Make one client for each request of an order; ``places`` are the numbers of their replicas."""
+        each_at = zip(letters(self.scenario.concurrent), places, strict=True)
+        return {actor: Client(self.replicas[place], _ANSWER_SECONDS) for actor, place in each_at}
 
     async def _warm(self) -> None:
         """Open every connection before the first order: each client's, and as many to the store as requests at once.
@@ -353,7 +351,9 @@ class WireWorld:
             await self.waits.rest(replica, self.gate.signal)
         if self.site.death:
             raise Unavailable(self.site.death, "send it one signal by hand to see why")
-        if not self.learned.samples:  # else this, or another deployment of the target, has learned it
+        if self.learned.samples:  # by this, or another deployment of the target
+            self.renamed = await renamed(self)
+        else:
             await self._learn()
 
     async def _learn(self) -> None:

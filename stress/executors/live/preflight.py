@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
-from stress.core.patterns import Patterns, learn
+from stress.core.patterns import Patterns, counterparts, learn
 from stress.core.step import Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
 from stress.executors.live.alone import Alone
-from stress.executors.live.attribution import Signature
+from stress.executors.live.attribution import Request, Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
 from stress.executors.live.record import plain
 from stress.schedulers.interleaving import Interleaving
@@ -50,6 +50,11 @@ class Sample:
     before: bool = False
     shown: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
 
+    @property
+    def objects(self) -> list[str]:
+        """The words that named objects, as they were but for what we chose."""
+        return [one.words[at] for several in self.shown.values() for one in several for at in one.objects]
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -58,7 +63,8 @@ class Learned:
     ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
     its objects, that come while no request is under way; those are ``passing`` that are no request's, and of them
-    ``unsteered`` that conflict with what requests do. ``patterns`` say which values it makes up.
+    ``unsteered`` that conflict with what requests do. ``patterns`` say which values it makes up. ``turned`` is one
+    more sample of a target with several replicas, in which each request goes to the next; it is not judged.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -68,6 +74,12 @@ class Learned:
     passing: frozenset[Signature] = frozenset()
     unsteered: frozenset[Signature] = frozenset()
     patterns: Patterns = field(default_factory=Patterns)
+    turned: Sample | None = None
+
+    @property
+    def objects(self) -> list[str]:
+        """The words that named objects, as they were but for what we chose."""
+        return [word for sample in self.samples for word in sample.objects]
 
     def is_idle(self, move: Move) -> bool:
         """Tell whether a step is of a kind that comes while no request is under way."""
@@ -85,14 +97,24 @@ class Sequential(Alone):
     that came after an answer, each with how many seconds after it.
     """
 
-    def __init__(self, world: WireWorld, *, watching: bool = False) -> None:
-        """Prepare a run with new values."""
+    def __init__(self, world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> None:
+        """Prepare a run with new values; ``turned`` are the replicas of the requests, where they are not their own."""
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
         self.sequential = True
         self.late: list[tuple[float, Signature]] = []
         self._watching = watching
         self.shown = self._attribution.shown = {}
+        self._turned = world.connected(places) if (places := [*turned]) else {}
+        for place, (actor, client) in zip(places, self._turned.items(), strict=True):
+            self._requests[actor] = Request(actor, place, client)
+
+    async def run(self) -> Trace:
+        """Send the requests and close what was opened for them."""
+        try:
+            return await super().run()
+        finally:
+            await asyncio.gather(*(client.close() for client in self._turned.values()))
 
     async def _loop(self) -> None:
         self.states.append(await self._observe())
@@ -177,7 +199,29 @@ class Idle(Alone):
 async def preflight(world: WireWorld) -> Learned:
     """Send what the scenario would send, one request after another, and learn from it."""
     learned = await _learned(world)
-    return replace(learned, patterns=learn([sample.shown for sample in learned.samples], time.time()))
+    patterns = learn([sample.shown for sample in learned.samples], time.time())
+    return replace(learned, patterns=patterns, turned=await _turned(world, learned))
+
+
+async def _turned(world: WireWorld, learned: Learned) -> Sample | None:
+    """Send the requests to other replicas than their own, so that what is a replica's is told from what is a request's.
+
+    A bundled Gateway is known, and where requests failed nothing more is learned.
+    """
+    number, target = world.target.replicas, world.target
+    if target.protocol is not None or number == 1 or any(sample.trace.fault for sample in learned.samples):
+        return None
+    world.learned = learned
+    return (await _sample(world, turned=[place % number + 1 for place in world.scenario.places]))[1]
+
+
+async def renamed(world: WireWorld) -> dict[str, str]:
+    """Give what a process made up at its start, and what stands there in the one that ``world.learned`` is of."""
+    world.renamed, learned = {}, world.learned
+    if not learned.patterns.kept:
+        return {}
+    own = (await _sample(world))[1]
+    return counterparts(learned.objects, own.objects, learned.patterns.kept)
 
 
 async def _learned(world: WireWorld) -> Learned:
@@ -249,10 +293,10 @@ async def _idle(world: WireWorld) -> tuple[Mapping[Signature, Collection[Touch]]
     return drive.seen, drive.waits
 
 
-async def _sample(world: WireWorld, *, watching: bool = False) -> tuple[Sequential, Sample]:
+async def _sample(world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> tuple[Sequential, Sample]:
     crossed = 0
     while crossed < CROSSINGS:
-        drive = world.begun(Sequential(world, watching=watching))
+        drive = world.begun(Sequential(world, watching=watching, turned=turned))
         try:
             return drive, Sample(await drive.run(), tuple(drive.states), drive.gated, drive.shown)
         except (Crossed, Probed) as again:

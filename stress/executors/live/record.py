@@ -71,6 +71,7 @@ class Record:
             object=step.move.object if step else "",
             text=step.text if step else command,
             reply=shown(frame.replies, self._naming) if frame else "",
+            observed=frame.observed(self._naming) if frame else "",
             outcome=frame.outcome(self._naming) if frame else BLOCKED if kind is Kind.BLOCKED else Outcome(),
             touches=touches,
             incarnation=self.incarnation,

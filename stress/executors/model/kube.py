@@ -209,7 +209,7 @@ class KubeModel:
         hits = target.observe.hits if target.observe is not None else None
         self._show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
         self.watches = is_cached(str(target.protocol))
-        actors, places = letters(scenario.concurrent), scenario.replicas or [1] * scenario.concurrent
+        actors, places = letters(scenario.concurrent), scenario.places
         self.store = ModelKubeStore(now, dict(zip(actors, places, strict=True)), watches=self.watches)
         watching = range(1, target.replicas + 1) if self.watches else ()
         self.rest = KubeMemory(now, RECORDS.plural, watching)

@@ -43,18 +43,30 @@ def stack():
     return found
 
 
+def same(one):
+    """Give what must be the same for a goroutine to stand where it stood: its registers, and all of its stack."""
+    sched, top = one["sched"], int(one["stack"]["hi"])
+    sp = int(sched["sp"])
+    held = gdb.selected_inferior().read_memory(sp, top - sp).tobytes()
+    return gdb.selected_inferior().pid, int(sched["pc"]), sp, held
+
+
 def stacks():
     machine = gdb.newest_frame().architecture().name()
     unwinder = Parked(next(names for name, names in REGISTERS.items() if machine.startswith(name)))
     gdb.unwinder.register_unwinder(None, unwinder, replace=True)
     every, found = gdb.parse_and_eval("'runtime.allgs'"), {}
+    known = gdb.__dict__.setdefault("stress_known", {})
     for at in range(min(int(every["len"]), MOST_GOROUTINES)):
         one = every["array"][at]
         status = one["atomicstatus"]
         if int(status["value"] if status.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT else status) & ~SCANNED != WAITING:
             continue
-        unwinder.saved = [gdb.Value(int(one["sched"][name])) for name in ("pc", "sp", "bp")]
-        found[int(one["goid"])] = stack()
+        number, now = int(one["goid"]), same(one)
+        if known.get(number, (None,))[0] != now:
+            unwinder.saved = [gdb.Value(int(one["sched"][name])) for name in ("pc", "sp", "bp")]
+            known[number] = now, stack()
+        found[number] = known[number][1]
     unwinder.saved = None
     gdb.invalidate_cached_frames()
     return found

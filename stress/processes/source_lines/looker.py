@@ -15,22 +15,20 @@ if TYPE_CHECKING:
     from stress.processes.source_lines.sources import Sources
     from stress.processes.source_lines.stacks import Stack, Tool
 
-_LOOK_SECONDS = 5.0
-"""How long one look may take."""
-
 Thread = tuple[int, str]
 """A process, and what its tool calls a thread of it."""
 
 
 class Looker:
-    """Takes stacks for so many ``seconds`` in all. After the first failure it takes none: ``why`` says what it was.
+    """Takes stacks for so many ``seconds`` in all, of which some are ``left``.
 
-    Once a request was seen ``in_threads``, coroutines are not looked at any more.
+    After the first failure it takes none: ``why`` says what it was. Once a request was seen ``in_threads``, coroutines
+    are not looked at any more.
     """
 
     def __init__(self, sources: Sources, seconds: float) -> None:
         """Look for the lines of these sources."""
-        self.sources, self._left, self.why, self.in_threads = sources, seconds, "", False
+        self.sources, self.left, self.why, self.in_threads = sources, seconds, "", False
         self._tools: dict[int, tuple[Tool, ...]] = {}
         self._sessions: dict[Tool, Session] = {}
 
@@ -59,15 +57,16 @@ class Looker:
                     found |= {(one, thread): stack for thread, stack in stacks.items()}
         except Unseen as error:
             self.why = self.why or str(error)
-        self._left -= time.monotonic() - begun
-        if self._left < 0 and not self.why:
+        self.left -= time.monotonic() - begun
+        if self.left < 0 and not self.why:
             self.why = "it takes too long"
         return None if self.why else found
 
     async def _stacks(self, tool: Tool, pid: int, begun: float) -> Mapping[str, Stack]:
+        within = min(tool.within(first=tool not in self._sessions), self.left - time.monotonic() + begun)
         session = self._sessions.setdefault(tool, Session(tool))
         try:
-            return await session.stacks(pid, max(0.1, min(_LOOK_SECONDS, self._left - time.monotonic() + begun)))
+            return await session.stacks(pid, max(0.1, within))
         except Unseen:
             if not tool.beside:
                 raise

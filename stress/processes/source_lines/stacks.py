@@ -24,6 +24,7 @@ COROUTINE = "coroutine "
 """How the name of a thread begins that is a coroutine."""
 ANYWHERE = "*/"
 """How a file begins of which no more is known than its package and name."""
+_LOOK_SECONDS, _READING_SECONDS = 5.0, 20.0
 _GRACE_SECONDS = 1.0
 """How long a tool that is asked to end may take to let go of a process."""
 _OF_A_THREAD = re.compile(r'^".*" .*\btid=(\w+)')
@@ -54,9 +55,9 @@ class Tool:
     """A program that shows the stacks of processes of one language.
 
     It is started for each look with ``arguments``; or once, and then ``asked`` on its standard input for each look, to
-    which the answer ends with ``looked``. Both hold {pid}. ``read`` takes what it prints and gives stacks by thread.
-    ``get`` says where it is from, ``sees`` what of a process it shows, ``files`` are the endings of its language. One
-    that is ``beside`` another may fail.
+    which the answer ends with ``looked``. Both hold {pid}, the arguments {exe}. ``read`` takes what it prints and gives
+    stacks by thread. ``get`` says where it is from, ``sees`` what of a process it shows, ``files`` are the endings of
+    its language. One that is ``beside`` another may fail; one that is ``quick`` takes a tenth of a second.
     """
 
     program: str
@@ -67,6 +68,11 @@ class Tool:
     files: tuple[str, ...]
     asked: str = ""
     beside: bool = False
+    quick: bool = False
+
+    def within(self, *, first: bool) -> float:
+        """Give how many seconds a look may take; in the ``first`` a debugger reads the whole program."""
+        return _READING_SECONDS if first and self.asked else _LOOK_SECONDS
 
     @property
     def path(self) -> str:
@@ -94,7 +100,8 @@ class Session:
         try:
             async with asyncio.timeout(seconds):
                 if self._child is None:
-                    words = (word.replace("{pid}", str(pid)) for word in tool.arguments)
+                    program = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - the text of the link
+                    words = (word.replace("{pid}", str(pid)).replace("{exe}", program) for word in tool.arguments)
                     self._child = await _started([tool.path, *words], apart=not tool.asked)
                 asked = tool.asked.replace("{pid}", str(pid))
                 found = tool.read(await (_answer(self._child, asked) if asked else _all(self._child)))
@@ -223,6 +230,7 @@ PYTHON = Tool(
     "pip install py-spy",
     "threads",
     (".py",),
+    quick=True,
 )
 COROUTINES = Tool(
     "sh",
@@ -232,6 +240,7 @@ COROUTINES = Tool(
     "coroutines of CPython 3.11 to 3.13",
     (".py",),
     beside=True,
+    quick=True,
 )
 JVM = Tool(
     "jstack",
@@ -243,7 +252,7 @@ JVM = Tool(
 )
 GO = Tool(
     "gdb",
-    ("-nx", "-q", "-iex", "set auto-load off", "-iex", "set confirm off"),
+    ("-nx", "-q", "-iex", "set auto-load off", "-iex", "set confirm off", "{exe}"),
     of_gdb,
     "install gdb",
     "goroutines that wait, of a build that keeps its symbols and the paths of its files",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stress.protocols.gate import Frame
+from stress.protocols.kube.observed import observed
 from stress.protocols.kube.outcomes import outcome_of
 from stress.protocols.kube.replies import generated
 from stress.protocols.kube.requests import KubeEffect
@@ -47,6 +48,10 @@ class KubeFrame(Frame):
     def said(self) -> str:
         """What it was answered in full; of a list its items, as its version changes with every write to the server."""
         return repr((self.status, self.replies, (self.answer or {}).get("items", self.answer)))
+
+    def observed(self, naming: Callable[[str], str]) -> str:
+        """Give the whole body of the reply, or the object of the event."""
+        return observed(self.answer, naming)
 
     def outcome(self, naming: Callable[[str], str]) -> Outcome:
         """Give what it came to, once it is replied to; values have the names that ``naming`` gives."""

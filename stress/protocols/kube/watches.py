@@ -213,6 +213,11 @@ class Watches:
         """Tell whether any watch is open."""
         return bool(self._open)
 
+    @property
+    def passing(self) -> bool:
+        """Whether what an open watch tells is no step."""
+        return any(watch.background for watch in self._open)
+
     def opened(self, watch: Watch) -> None:
         """Take in a watch that the server has begun to answer."""
         self._open[watch] = None

@@ -75,7 +75,7 @@ def endings(result: Result, most: int = _MOST) -> Endings:
     """Give the outcome map of a result: how its failing orders end in any case, and of the others the first."""
     failing, confirmed = [finding.trace.outcome for finding in result.findings], result.verdict.ruling == "race"
     rows = list(result.outcomes)
-    if len(set(result.scenario.replicas or [1])) == 1:  # else who goes to which replica tells requests apart
+    if len(set(result.scenario.places)) == 1:  # else who goes to which replica tells requests apart
         rows = _up_to_names(rows, failing)
     every = [
         Ending(told, confirmed and row.outcome in failing, row.orders, row.share, row.example)

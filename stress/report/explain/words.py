@@ -19,9 +19,9 @@ SCRIPTS = ("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - what JSON can hold
-    """Give a value as JSON can hold it: dataclasses as objects, every text masked."""
+    """Give a value as JSON can hold it: dataclasses as objects but for what is no part of their repr, texts masked."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.repr}
     if isinstance(value, str):
         return mask_text(str(value))
     if isinstance(value, dict):

@@ -75,6 +75,18 @@ async def test_of_two_stacks_that_are_new_none_is_shown_unless_one_is_known(tmp_
 
 
 @pytest.mark.asyncio
+async def test_where_others_have_gone_on_too_nothing_follows_from_one_stack(tmp_path: Path) -> None:
+    """Neither one stack that is new, nor that none is, tells of whom of several."""
+    looks = Looks(Given(tmp_path, {}, {"t1": 31}, {"t1": 31}), 7, ())
+    await looks.look()
+    await looks.look()
+    assert looks.lines("A", alone=False) == ()
+    assert looks.lines("A", alone=True) == ("app.py:31",)
+    await looks.look()
+    assert looks.lines("A", alone=False) == ()
+
+
+@pytest.mark.asyncio
 async def test_a_thread_that_stands_where_it_stood_has_the_same_line(tmp_path: Path) -> None:
     """The next step of one request may come from the line of the one before; another's thread is never taken for it."""
     given = Given(tmp_path, {}, {"t1": 31}, {"t1": 31}, {"t1": 31, "t2": 60}, {"t1": 0, "t2": 60})
@@ -100,6 +112,17 @@ async def test_a_request_that_goes_on_in_another_thread_is_followed(tmp_path: Pa
     await looks.look()
     assert looks.lines("A", alone=True) == ("app.py:31",)
     await looks.look()
+    assert looks.lines("A", alone=True) == ("app.py:60",)
+
+
+@pytest.mark.asyncio
+async def test_a_thread_goes_before_coroutines_that_may_wait_for_it(tmp_path: Path) -> None:
+    """That is one which had nothing to do at rest; where another has changed beside a coroutine nothing is known."""
+    looks = await looked(tmp_path, {"t1": 0, "coroutine 1": IDLE}, {"t1": 31, "coroutine 1": 60})
+    assert looks.lines("A", alone=True) == ("app.py:31",)
+    looks = await looked(tmp_path, {"t1": IDLE, "coroutine 1": IDLE}, {"t1": 31, "coroutine 1": 60})
+    assert looks.lines("A", alone=True) == ()
+    looks = await looked(tmp_path, {"t1": IDLE, "coroutine 1": IDLE}, {"t1": IDLE, "coroutine 1": 60})
     assert looks.lines("A", alone=True) == ("app.py:60",)
 
 
