@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stress.engine.wrap.answer import Answer
-    from stress.engine.wrap.lanes import Lanes
+    from stress.engine.wrap.pool import Pool
     from stress.engine.wrap.schedule import Schedule
     from stress.engine.wrap.search import Asked
     from stress.engine.wrap.stores import Wanted
@@ -109,7 +109,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from stress.engine.wrap.answer import Answer, bisect_code
     from stress.engine.wrap.command import Command
     from stress.engine.wrap.kinds import KINDS, named_by
-    from stress.engine.wrap.lanes import Lanes
+    from stress.engine.wrap.pool import Pool
     from stress.engine.wrap.schedule import parse
     from stress.engine.wrap.search import Asked
     from stress.engine.wrap.stores import Wanted
@@ -132,8 +132,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     )
     answer = Answer(" ".join(words))
     width = workers or min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
-    lanes = Lanes(kind, wanted, 1 if schedule is not None else width, [_redirect(one) for one in redirect])
-    code = await_it(_searched(asked, lanes, answer, schedule))
+    pool = Pool(kind, wanted, 1 if schedule is not None else width, [_redirect(one) for one in redirect])
+    code = await_it(_searched(asked, pool, answer, schedule))
     _report(answer, reports, kind, _invocation(store, redirect, only, wanted, words), searched=schedule is None)
     if bisect:
         return bisect_code(code)
@@ -164,11 +164,11 @@ def _invocation(
     return ("stress-gateway", *(word for pair in options for word in pair), "--", *words)
 
 
-async def _searched(asked: Asked, lanes: Lanes, answer: Answer, schedule: Schedule | None) -> int:
+async def _searched(asked: Asked, pool: Pool, answer: Answer, schedule: Schedule | None) -> int:
     from stress.engine.wrap.search import Search
 
-    async with lanes:
-        search = Search(asked, lanes, answer, _progress())
+    async with pool:
+        search = Search(asked, pool, answer, _progress())
         await (search.run() if schedule is None else search.replay(schedule))
     if _seen():
         click.echo("\r\x1b[K", nl=False, err=True)
@@ -181,11 +181,11 @@ def _report(answer: Answer, reports: Path, kind: str, invocation: tuple[str, ...
 
     place = str(reports / "latest" / SCHEDULE) if searched else ""
     text = list(lines(answer, place, invocation))
+    if searched:  # also where who reads along is gone before the end
+        write(answer, reports, kind, text)
+        text.append(f"report: {reports / 'latest'}")
     for line in text:
         click.echo(line)
-    if searched:
-        write(answer, reports, kind, text)
-        click.echo(f"report: {reports / 'latest'}")
 
 
 def _seen() -> bool:

@@ -17,8 +17,11 @@ NEXT = ""
 
 ENVIRONMENT = ("clock", "expiry", "cleanup", "writer")
 """Actors that are not requests: they may act, and need not."""
-FOREIGN = ("watch", "client")
-"""The same, one for each replica or request: ``watch:1`` tells replica 1 of a change, ``client:A`` hangs up."""
+FOREIGN = ("watch", "client", "worker")
+"""The same, one for each replica or request: ``watch:1`` tells replica 1 of a change, ``client:A`` hangs up.
+
+``worker:1`` is what works in replica 1 for no request.
+"""
 
 WHOLE = "*"
 """The object of a step that may touch anything in its store (a scan, a flush, an unknown command)."""

@@ -101,6 +101,8 @@ class Evidence:
     on the server was not explored.
     ``unsteered`` are commands of no request that conflict with what requests do and came when they came: then too
     ``exhausted`` is never said, but ``in_order``.
+    ``worker`` is the command that a worker looks for work with that is an actor (empty: there was none): one turn of it
+    in each schedule, so that this too leaves ``in_order`` alone.
     ``skipped`` counts orders from whose runs nothing follows: without them, and those that they would have led to, the
     search is neither exhausted nor has run a class of each.
     ``bursts`` is what requests released together showed after it (None: there were no bursts).
@@ -132,6 +134,7 @@ class Evidence:
     in_order: bool = False
     pipelines: tuple[str, ...] = ()
     unsteered: tuple[str, ...] = ()
+    worker: str = ""
     skipped: int = 0
     polling: str = ""
     aimed: int = 0
@@ -179,6 +182,8 @@ class Evidence:
         if self.shared_connection:
             words += f"; requests {self.shared_connection} share a connection: schedules in which a later command of "
             words += "one overtakes an earlier one of the other on it cannot be produced"
+        if self.worker:
+            words += f"; what looks for work with {self.worker} is ordered, one turn of it in each"
         if self.unsteered:
             words += f"; {', '.join(self.unsteered)} is of no request and came when it came"
         return words

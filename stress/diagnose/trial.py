@@ -107,12 +107,21 @@ def _learned(world: WireWorld, seen: Seen) -> Iterator[str]:
         ("generated values", sorted(set(_MADE_UP.findall(words)))),
         ("passed as background", passed),
         ("comes without a request", idle),
+        ("workers", _worker(world)),
         ("errors of the store", errors),
     ):
         yield f"{name}: {', '.join(found) or 'none'}"
     yield from map(_within, _made(world))
     settle = world.learned.settle
     yield f"settle time: {settle:g} s" if settle else "settle time: none, it is over when its processes sleep"
+
+
+def _worker(world: WireWorld) -> list[str]:
+    """Say what works for no request and is an actor."""
+    one = world.learned.worker
+    return (
+        [] if one is None else [f"worker:<replica> looks for work with {' '.join(one.head)} each {one.seconds:.2g} s"]
+    )
 
 
 def _made(world: WireWorld) -> list[Made]:

@@ -68,8 +68,8 @@ def most_of(world: WireWorld) -> int:
     wanted = world.scenario.burst if world.scenario.burst is not None else world.target.burst
     if wanted is not None:
         return wanted
-    if world.target.protocol is not None:
-        return 0
+    if world.target.protocol is not None or world.gate.working:
+        return 0  # what workers show is parked also while the gate is open
     return LENT_BURSTS if world.target.lent else BURSTS
 
 

@@ -140,6 +140,8 @@ class Search:
                 self._tally.notes += [*map(str, world.learned.patterns.unsure), *world.site.report()]
                 idle = ", ".join(" ".join(one) for one in sorted(world.learned.passing))
                 self._tally.notes += [f"passed as work of no request: {idle}; `try` proposes the rule"] if idle else []
+                head = " ".join(world.learned.worker.head) if world.learned.worker is not None else ""
+                self._tally.notes += [f"worker:<replica> is what looks for work with {head}"] if head else []
             self._tally.notes += [self._tally.odd.note] if self._tally.odd else []
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
@@ -241,9 +243,11 @@ class Search:
         beside, shared = self._beside(explorer), self._tally.shared_connection
         differs = self._tally.behaviour.contradiction
         idle = world.learned.unsteered if isinstance(world, WireWorld) else ()
+        known = world.learned.worker if isinstance(world, WireWorld) else None
+        worker = " ".join(known.head) if known is not None else ""
         unsteered = tuple(" ".join(one) for one in sorted(idle))
         skipped = self._left_out
-        other = differs or shared or unsteered or self._tally.polling
+        other = differs or shared or unsteered or worker or self._tally.polling
         exhausted = explorer.exhausted and not beside and not other and not skipped
         return Evidence(
             world=world.name,
@@ -255,6 +259,7 @@ class Search:
             differs=differs,
             shared_connection=shared,
             unsteered=unsteered,
+            worker=worker,
             pipelines=tuple(sorted(self._tally.pipelines)),
             in_order=explorer.exhausted and bool(other) and not beside and not skipped,
             skipped=skipped,

@@ -120,9 +120,9 @@ class Tally:
         if not (trace.odd or (beside and trace.fault)) or self._world.broken:
             return False
         if isinstance(trace.fault, CutOff):
-            self.cut_off = True
-        else:
-            self.odd.add(trace.fault)
+            self.cut_off, self.last = True, self.last or trace
+            return True
+        self.odd.add(trace.fault)
         self.last = trace
         return True
 

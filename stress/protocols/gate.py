@@ -208,6 +208,9 @@ class Gate:
     that could not be read); empty while all is well. ``refusal`` is raised by who drives a run: a command came that
     must not reach a store which is lent. ``heard`` is what no step shows. ``passing`` takes what passes in a
     burst (None: there is none).
+    must not reach a store which is lent. ``heard`` is what no step shows. ``working`` are the connections of workers:
+    all is parked there also while the gate is open, as where a worker is in its work must not depend on the time;
+    ``workless`` are replicas whose worker does not show.
     """
 
     def __init__(self) -> None:
@@ -218,7 +221,13 @@ class Gate:
         self.refusal: Exception | None = None
         self.heard = Heard()
         self.passing: Passing | None = None
+        self.working: set[Channel] = set()
+        self.workless: set[int] = set()
         self._channels: dict[Channel, None] = {}  # in the order of their coming
+
+    def passes(self, channel: Channel) -> bool:
+        """Tell whether what a channel shows goes on at once."""
+        return self.open and channel not in self.working
 
     def connect(self, channel: Channel) -> None:
         """Take in a new connection of a Gateway."""
@@ -227,6 +236,7 @@ class Gate:
     def disconnect(self, channel: Channel) -> None:
         """Forget a connection that has ended; what it had parked is gone."""
         self._channels.pop(channel, None)
+        self.working.discard(channel)
         self.signal.notify()
 
     def fail(self, reason: str) -> None:
@@ -254,11 +264,17 @@ class Gate:
         self.fault = ""
 
     def reopen(self) -> None:
-        """Let everything through, what is parked first."""
+        """Let everything through, what is parked first; but what workers show."""
         self.open = True
-        for channel in list(self._channels):
+        for channel in [one for one in self._channels if one not in self.working]:
             channel.settle()
             channel.flush()
+
+    def let_go(self) -> None:
+        """Let everything through, also what workers show."""
+        self.working.clear()
+        self.workless.clear()
+        self.reopen()
 
     def unsettled(self, replica: int) -> bool:
         """Tell whether anything of a replica arrived that is not parked as a frame yet."""

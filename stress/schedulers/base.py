@@ -58,6 +58,11 @@ def is_request(actor: str) -> bool:
     return actor not in ENVIRONMENT and actor.partition(":")[0] not in FOREIGN
 
 
+def is_worker(actor: str) -> bool:
+    """Tell whether an actor works in a replica for no request: it has steps as a request, and need not take them."""
+    return actor.startswith("worker:")
+
+
 def keep_going(moves: Sequence[Move], current: str | None, interrupted: str | None = None) -> list[Move]:
     """Put the moves in the order in which an explorer tries them.
 

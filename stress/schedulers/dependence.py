@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.step import START, WHOLE, Access, Move, Step, Touch
 from stress.core.trace import Kind
-from stress.schedulers.base import is_request
+from stress.schedulers.base import is_request, is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +118,7 @@ class Dependence:
             at_once = one.answered and actor in _TOUCHING
             return not self._fused or at_once or (self.precedence and other.answered)
         if kind == "clock":
-            return is_request(actor) and self._reads_time(other.move)
+            return (is_request(actor) or is_worker(actor)) and self._reads_time(other.move)
         if kind == "watch":  # what is told comes from a write, which must come first
             writes = actor in _TOUCHING or any(touch.access is not Access.READ for touch in other.touches)
             return str(self._replicas.get(actor, "")) == which or writes
@@ -135,7 +135,8 @@ class Dependence:
 def _public(effect: Effect) -> bool:
     """Tell whether an effect is one that clients or the environment see: a start, an answer, or a move of theirs."""
     actor = effect.move.actor
-    return effect.answered or effect.move.command == START or not (is_request(actor) or actor.startswith("watch:"))
+    unseen = is_request(actor) or is_worker(actor) or actor.startswith("watch:")
+    return effect.answered or effect.move.command == START or not unseen
 
 
 class Table:
@@ -183,6 +184,6 @@ class Table:
         """Give the number of what a move did when it was last run; one that never was may do anything."""
         found = self._last.get(move)
         if found is None:
-            unknown = () if not is_request(move.actor) else _ANYTHING
+            unknown = _ANYTHING if is_request(move.actor) or is_worker(move.actor) else ()
             found = self.number(Effect(move, unknown))
         return found

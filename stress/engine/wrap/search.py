@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stress.engine.wrap.choosers import Chooser
     from stress.engine.wrap.command import Command
-    from stress.engine.wrap.lanes import Lanes
+    from stress.engine.wrap.pool import Pool
     from stress.engine.wrap.start import Ended
 
 _FEWEST, _ALL_FAIL = 3, 5
@@ -56,9 +56,9 @@ class Asked:
 class Search:
     """One search. ``tell`` is called with a line now and then."""
 
-    def __init__(self, asked: Asked, lanes: Lanes, answer: Answer, tell: Callable[[str], None]) -> None:
+    def __init__(self, asked: Asked, pool: Pool, answer: Answer, tell: Callable[[str], None]) -> None:
         """Take what is asked and where it runs; ``answer`` is filled in."""
-        self._asked, self._lanes, self.answer, self._tell = asked, lanes, answer, tell
+        self._asked, self._pool, self.answer, self._tell = asked, pool, answer, tell
         self._patterns = Patterns()
         self._objects: tuple[str, ...] = asked.only
         self._begun = time.monotonic()
@@ -79,7 +79,7 @@ class Search:
 
     async def replay(self, schedule: Schedule) -> Answer:
         """Follow a schedule ``times`` times."""
-        if FOREIGN in schedule.letters and self._lanes.shared:
+        if FOREIGN in schedule.letters and self._pool.shared:
             self._untold(_STRANGE, _STARTED)
             return self._end()
         await self._learn()
@@ -122,7 +122,7 @@ class Search:
     def _end(self) -> Answer:
         self.answer.seconds = time.monotonic() - self._begun
         self.answer.objects = self._objects
-        self.answer.notes += self._lanes.notes
+        self.answer.notes += self._pool.notes
         if awake := sum(1 for ended in self._runs if ended.awake):
             note = f"in {awake} runs something in the command never slept, and steps went by time: {_AWAKE}"
             self.answer.notes.append(note)
@@ -144,8 +144,8 @@ class Search:
         """Run the command, and its suite, with the gate open; tell whether there is anything to search."""
         row = self.answer.rows[ALONE]
         await self._freely(self._asked.command, ALONE, self._asked.times, _FREE_SHARE)
-        if row.failed and self._lanes.width > 1:  # they may disturb one another: by a port, by a file
-            self._lanes.set_width(1)
+        if row.failed and self._pool.width > 1:  # they may disturb one another: by a port, by a file
+            self._pool.set_width(1)
             row.failed = row.runs = 0
             await self._freely(self._asked.command, ALONE, self._asked.times, 2 * _FREE_SHARE)
             if not row.failed:
@@ -164,25 +164,25 @@ class Search:
     async def _freely(self, command: Command, name: str, times: int, share: float) -> None:
         row, left = self.answer.rows[name], times
 
-        async def lane() -> None:
+        async def worker() -> None:
             nonlocal left
             while left > 0 and (self._left(share) or row.runs < _FEWEST):
                 left -= 1
-                ended = await self._lanes.free(command, self._asked.limit)
+                ended = await self._pool.free(command, self._asked.limit)
                 row.count(ended)
                 if name == ALONE and ended.failed:
                     self.answer.free_output = self.answer.free_output or ended.output
                 self._say(name, row.failed, row.runs)
-                if row.failed == row.runs >= _ALL_FAIL or (row.failed and self._lanes.width > 1):
+                if row.failed == row.runs >= _ALL_FAIL or (row.failed and self._pool.width > 1):
                     left = 0
 
-        await asyncio.gather(*(lane() for _ in range(self._lanes.width)))
+        await asyncio.gather(*(worker() for _ in range(self._pool.width)))
 
     # --- schedules --------------------------------------------------------------------------------------
 
     async def _start(self, chooser: Chooser) -> Ended:
         known = Known(self._patterns, self._objects)
-        ended = await self._lanes.start(self._asked.command, chooser, known, self._asked.limit)
+        ended = await self._pool.start(self._asked.command, chooser, known, self._asked.limit)
         self._runs.append(ended)
         return ended
 
@@ -222,10 +222,10 @@ class Search:
         return True
 
     async def _schedules(self) -> None:
-        """Try schedules, one after another on each lane."""
+        """Try schedules, one after another on each worker."""
         row, plan, left = self.answer.rows[SCHEDULED], self._plan(), self._asked.times
 
-        async def lane() -> None:
+        async def worker() -> None:
             nonlocal left
             while left > 0 and self._left(_SEARCH_SHARE) and not self.answer.reason:
                 left -= 1
@@ -235,7 +235,7 @@ class Search:
                 self._say(SCHEDULED, row.failed, row.runs)
                 self._give_up()
 
-        await asyncio.gather(*(lane() for _ in range(self._lanes.width)))
+        await asyncio.gather(*(worker() for _ in range(self._pool.width)))
 
     def _sort(self, ended: Ended) -> None:
         if ended.failed:
@@ -284,10 +284,10 @@ class Search:
 
     async def _disturb(self, suite: Command) -> None:
         """Repeat what the suite writes to the same objects after each step of the command in turn."""
-        if self._lanes.shared:
+        if self._pool.shared:
             self.answer.rows[DISTURBED].why = f"not run: {_STRANGE} ({_STARTED})"
             return
-        recorded = await self._lanes.start(suite, Serial(), Known(self._patterns), self._asked.limit, record=True)
+        recorded = await self._pool.start(suite, Serial(), Known(self._patterns), self._asked.limit, record=True)
         writes, left_out = foreign_writes(recorded.taken, self._runs, self._objects)
         if left_out:
             self.answer.notes.append(f"{left_out} foreign writes were not repeated: pipelines, or too many")
@@ -299,7 +299,7 @@ class Search:
         letters = of(base.turns).letters if base is not None else ()
         places = [(write, at) for write in writes for at in range(len(letters))]
 
-        async def lane() -> None:
+        async def worker() -> None:
             while places and self._left(_SEARCH_SHARE + _FREE_SHARE / 2):
                 write, at = places.pop(0)
                 ended = await self._start(Letters([*letters[:at], FOREIGN, *letters[at:]], [write]))
@@ -307,7 +307,7 @@ class Search:
                 self._sort(ended)
                 self._say(DISTURBED, row.failed, row.runs)
 
-        await asyncio.gather(*(lane() for _ in range(self._lanes.width)))
+        await asyncio.gather(*(worker() for _ in range(self._pool.width)))
 
     # --- the counterexample -----------------------------------------------------------------------------
 

@@ -17,12 +17,14 @@ from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.drive import LOOKS, STORE_SECONDS
 from stress.executors.live.kindest import Kindest
 from stress.executors.live.looking import Looking
+from stress.executors.live.workers import Workers
+from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.executors.asked import Asked
-    from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
+    from stress.executors.live.request import Request
     from stress.processes.quiescence import Sleep
     from stress.processes.replicas import Replica
 
@@ -48,6 +50,7 @@ class Alone(Kindest):
     def __init__(self, world: WireWorld, asked: Asked) -> None:
         """Prepare a run on the world's own connections."""
         super().__init__(world, asked, world.clients, world.gate.signal)
+        self._workers = Workers(world.learned.worker, self._gate, self._attribution, self._let, [*world.replicas])
         looker = world.looker
         self._looking = Looking(looker, world.replicas, world.site.ports) if looker is not None else None
 
@@ -278,7 +281,7 @@ class Alone(Kindest):
         self._running = None
         while time.perf_counter() < deadline and not self._faulty():
             seen = self._signal.count
-            if any(move.actor in self._requests for move in self.moves()):
+            if any(move.actor in self._requests or is_worker(move.actor) for move in self.moves()):
                 return True  # the store has answered one that waited there
             if await self._news():
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_command, mask_text
@@ -13,112 +13,33 @@ from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
 from stress.core.trace import Odd
+from stress.executors.live.owning import Owning, processes
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
-from stress.protocols.redis.accesses import Found
+from stress.protocols.redis.accesses import Found, changes_session
+from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterable, Mapping, Sequence
 
     from stress.core.step import Touch
-    from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import WireWorld
-    from stress.executors.live.record import Try
     from stress.executors.live.redis import Written
+    from stress.executors.live.request import Request, Signature
     from stress.protocols.gate import Channel, Effect, Frame
 
-Signature = tuple[str, str]
-"""A command and the objects that it touches."""
-Place = tuple[Signature, ...] | tuple[str, ...]
-"""Where in its code a request is, as far as its steps tell."""
 END = ("", "answer")
 _REMEDY = (
     "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
     "service write into its commands what it is sent as `correlation`"
 )
-_LEAST_PID = 100
-"""A process with a lower number is not recognised: that may be any number."""
-_SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
-"""Commands that change what a connection watches."""
 _IN_DATABASE = re.compile(r"db(\d+):")
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One request in flight and what is known of it.
-
-    ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
-    it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
-    actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
-    answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
-    waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
-    (`time.perf_counter`). ``tries`` are its steps with what each was replied; of those asked again and again the last.
-    """
-
-    actor: str
-    replica: int
-    client: Client
-    task: asyncio.Task[Raw] | None = None
-    started: int = -1
-    answered: bool = False
-    blocked: bool = False
-    history: list[Signature] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    showing: Counter[Signature] = field(default_factory=Counter)
-    incarnations: list[int] = field(default_factory=list)
-    told: tuple[int, str | None, int | None] | None = None
-    sent_as: str = ""
-    owes: bool = False
-    late: float = 0.0
-    sleeps: float = 0.0
-    tries: list[Try] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Begin under the name that it is sent as."""
-        self.sent_as = self.actor
-
-    @property
-    def left(self) -> bool:
-        """Whether its client hung up: nothing tells when what its Gateway still does for it ends."""
-        return self.answered and self.client.hung_up
-
-    @property
-    def places(self) -> tuple[Place, Place]:
-        """Where in its code it is: what it did with what it was replied, and what it did alone."""
-        return tuple(self.done), tuple(self.history)
-
-    @property
-    def story(self) -> tuple[str, ...]:
-        """What it did, was replied and was answered, by which its end is known again."""
-        return (*self.done, str(self.told[0] if self.told else ""))
-
-    def exchange(self, other: Request) -> None:
-        """Exchange names with another request that is alike, and with them what was done under each name."""
-        own = ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "sleeps", "tries")
-        for name in own:
-            mine, its = getattr(self, name), getattr(other, name)
-            setattr(self, name, its)
-            setattr(other, name, mine)
 
 
 def _key(effect: Effect, name: str) -> str:
     """Call a key as objects are called."""
     return f"db{effect.database}:{name}" if effect.database else name
-
-
-def _changes_session(command: str) -> bool:
-    """Tell whether a command changes what its connection watches; a transaction has its commands in brackets."""
-    return command.partition("(")[0].upper() in _SESSION
-
-
-def _processes(world: WireWorld) -> dict[str, str]:
-    """Name the processes of a target that is not bundled, first that of each replica: at each start they are others."""
-    replicas = world.replicas.values() if world.target.protocol is None else ()
-    families = [one.watch.family for one in replicas if one.watch is not None]
-    pids = [family[0] for family in families] + [pid for family in families for pid in family[1:]]
-    return {str(pid): f"{{pid:{number}}}" for number, pid in enumerate(pids, start=1) if pid >= _LEAST_PID}
 
 
 class Attribution:
@@ -127,6 +48,7 @@ class Attribution:
     ``written`` are the keys that the frames write, as the store knows them. ``shown`` are the words of each actor's
     commands and answers, where they are to be kept. ``shared`` names two requests that overlap and share the only
     connection that requests have (``A and B``; empty: none were seen). ``carried`` are the commands of each connection.
+    ``letting`` are replicas whose worker was let go: what they show then is its, but by a connection of requests.
     """
 
     def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
@@ -134,7 +56,12 @@ class Attribution:
         self._world, self._fresh = world, fresh
         seconds, patterns = world.target.second == "matters", world.learned.patterns
         self._names = Names(
-            fingerprint, fresh, time.time(), seconds=seconds, patterns=patterns, own=world.renamed | _processes(world)
+            fingerprint,
+            fresh,
+            time.time(),
+            seconds=seconds,
+            patterns=patterns,
+            own=world.renamed | processes(world.replicas.values() if world.target.protocol is None else ()),
         )
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
@@ -145,6 +72,8 @@ class Attribution:
         self.shared = ""
         self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
+        self.letting: set[int] = set()
+        self._owning = Owning(self._names)
         self._showing: dict[int, tuple[str, int]] = {}
 
     def named(self, text: str) -> str:
@@ -175,23 +104,45 @@ class Attribution:
         return self.record(record)
 
     async def passes(self, frame: Frame) -> bool:
-        """Tell whether a frame is no request's, so that it is no step; what waits in the store is one."""
-        learned = self._world.learned
+        """Tell whether a frame is no request's, so that it is no step; what waits in the store is one.
+
+        One that is a worker's is given its actor.
+        """
+        learned, working = self._world.learned, self._world.gate.working
         if frame.actor or frame.waiting or frame.pushed:
             return False
-        if all(frame.command != command for command, _ in learned.passing):
+        known = learned.passing if learned.worker is None else (*learned.passing, learned.worker.head)
+        if frame.channel not in working and not self.letting and all(frame.command != command for command, _ in known):
             return False
+        signature = await self.signature(frame)
+        if signature in learned.passing and not (frame.channel in working and "{" in signature[1]):
+            return True
+        if (
+            learned.worker is not None
+            and signature == learned.worker.head
+            and frame.channel not in self._world.carriers
+        ):
+            working.add(frame.channel)
+        if frame.channel in working or (
+            frame.channel.replica in self.letting and frame.channel not in self._world.carriers
+        ):
+            frame.actor = f"worker:{frame.channel.replica}"
+        return False
+
+    async def signature(self, frame: Frame) -> Signature:
+        """Give a command with what it touches, as it compares between runs."""
         found = await self.found(frame.effects, frame.watched)
-        return learned.passes(frame.command, mask_text(" ".join(found.objects)))
+        return frame.command, plain(mask_text(" ".join(found.objects)))
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
         self._meet(frame)
         found = await self.note(frame.effects, frame.watched)
         objects = mask_text(" ".join(found.objects))
-        if frame.actor:  # an event of a watch: nobody's but the watch's
+        if frame.actor:  # an event of a watch: nobody's but the watch's, or what a worker does
             frame.step = self._step((frame.actor, frame.command, objects), found)
-            self._show(frame, found)
+            if not is_worker(frame.actor):
+                self._show(frame, found)
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
@@ -203,6 +154,7 @@ class Attribution:
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
+        self._owning.note(frame)
         if self._shares_session(frame):
             found = found._replace(varies=True)
         frame.step = self._step((owner.actor, frame.command, objects), found)
@@ -231,7 +183,7 @@ class Attribution:
 
         What either does there then depends on what the other did, whatever keys they name.
         """
-        if not _changes_session(frame.command):
+        if not changes_session(frame.command):
             return False
         watching = self._watching.get(id(frame.channel))
         if frame.command.upper() == "WATCH":
@@ -298,7 +250,7 @@ class Attribution:
         if frame.seen is not None:
             found = await self.note(frame.effects, frame.watched, frame.seen)
             if frame.step is not None:
-                varies = found.varies or (frame.step.varies and _changes_session(frame.command))
+                varies = found.varies or (frame.step.varies and changes_session(frame.command))
                 frame.step = replace(frame.step, touches=found.touches, varies=varies)
 
     def _note_left(self, frame: Frame, made: str) -> None:
@@ -330,9 +282,8 @@ class Attribution:
 
         What a request does next is known best after the same replies, else after the same commands.
         """
-        carried = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
-        if len(carried) == 1:
-            return carried[0]
+        if (carried := self._carried_by(frame, able)) is not None:
+            return carried
         expected, known, fitting = self._world.expected, False, able
         for at in (0, 1):
             known = all(one.places[at] in expected for one in able)
@@ -349,6 +300,12 @@ class Attribution:
         self._alike.append({one.actor for one in fitting})
         return fitting[0]
 
+    def _carried_by(self, frame: Frame, able: Sequence[Request]) -> Request | None:
+        """Give the one whose mark a command carries, or a value that nobody else has."""
+        marked = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
+        found = marked or [one for one in able if one.actor == self._owning.only(frame)]
+        return found[0] if len(found) == 1 else None
+
     def _late_owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
     ) -> Request | None:
@@ -358,9 +315,8 @@ class Attribution:
         do something else now.
         """
         owing = [one for one in requests if one.owes and one is not running and one.replica == frame.channel.replica]
-        carried = [one for one in owing if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
-        if len(carried) == 1:
-            return carried[0]
+        if (carried := self._carried_by(frame, owing)) is not None:
+            return carried
         expected = self._world.expected
         if running is not None and owing:
             seen = expected.get(tuple(running.history))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Snapshot, Trace
     from stress.core.verdict import Violation
-    from stress.executors.live.attribution import Request
     from stress.executors.live.executor import WireWorld
+    from stress.executors.live.request import Request
 
 _READY_SECONDS = 1.0
 """How long the last bytes are held back at most until all requests are there."""

@@ -136,6 +136,7 @@ class Site:
         try:
             self._ends.close()
             self._ends, self.hung = Ends(self.gate.signal.notify), False
+            self.gate.let_go()
             await self._end_replicas()
             if self._redis is not None:
                 await self._redis.empty()

@@ -15,17 +15,18 @@ from stress.core.trace import CutOff, Kind, Odd, Trace
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_incarnation
 from stress.executors.live.answers import Flight
-from stress.executors.live.attribution import END, Attribution, Request
+from stress.executors.live.attribution import END, Attribution
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.pace import Taken, about
 from stress.executors.live.polling import Polling
 from stress.executors.live.possible import possible
 from stress.executors.live.record import Record, Try, plain
+from stress.executors.live.request import Request
 from stress.executors.live.seconds import Seconds
 from stress.schedulers.base import Diverged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stress.core.trace import Snapshot
     from stress.executors.asked import Asked
@@ -94,8 +95,8 @@ class Drive(ABC):
         try:
             await self._before()
             await self._loop()
-            steps = [frame.step for frame in self._frames if frame.step is not None]
-            self._record.held = [step.move for step in steps if step.actor.startswith("watch:")]
+            await self._wind_up()
+            self._record.held = [one.step.move for one in self._frames if one.step and one.actor.startswith("watch:")]
             self._fault = self._fault or self._death()
         except Diverged as divergence:
             self._fault = Odd(divergence)
@@ -113,7 +114,8 @@ class Drive(ABC):
                 continue
             if not moves and done:
                 return
-            if not done and not any(one.actor in self._requests or one.actor.startswith("watch:") for one in moves):
+            others = ("watch:", "worker:")
+            if not done and not any(one.actor in self._requests or one.actor.startswith(others) for one in moves):
                 if not await self._wake():
                     self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
                     return
@@ -144,8 +146,12 @@ class Drive(ABC):
 
     def possible(self) -> list[Move]:
         """List what is possible now."""
-        begun = bool(self._record.moves)
-        return possible(self._requests.values(), self._frames, self._left, self._acted, begun=begun)
+        return possible(self._requests.values(), self._offered, self._left, self._acted, begun=bool(self._record.moves))
+
+    @property
+    def _offered(self) -> Sequence[Frame]:
+        """What is parked and may be let go."""
+        return self._frames
 
     async def _apply(self, move: Move) -> None:
         self._record.moves.append(move)
@@ -238,16 +244,19 @@ class Drive(ABC):
             StoreLost: when the store is.
 
         """
-        move = frame.step and frame.step.move
         if frame.released_at is not None and frame.released_at + STORE_SECONDS < time.perf_counter():
             self._world.site.state.suspect()
-            return f"store lost: no reply to {move}"
+            return f"store lost: no reply to {frame.step and frame.step.move}"
         await self._world.site.state.probe()
-        return await self._world.site.died() or Odd(f"the connection of {move} was lost")
+        return await self._world.site.died() or Odd(f"the connection of {frame.step and frame.step.move} was lost")
 
     @abstractmethod
     async def _before(self) -> None:
         """Make ready what a run begins with, and send the requests that come before the concurrent ones."""
+
+    @abstractmethod
+    async def _wind_up(self) -> None:
+        """Let come to an end what a run has begun beside its requests, which are over."""
 
     @abstractmethod
     async def _until_shown(self, request: Request) -> None:
@@ -319,8 +328,7 @@ class Drive(ABC):
         reader = self._world.reader
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
         epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
-        hung_up = request.client.hung_up and not raw.status
-        flight = Flight(request.actor, request.started, ended, epochs, hung_up)
+        flight = Flight(request.actor, request.started, ended, epochs, request.client.hung_up and not raw.status)
         told = partial(self._attribution.told, request.actor, request.replica)
         self._record.answers.append(answer := reader.read(raw, flight, told))
         request.told = (answer.status, answer.record, answer.count)
@@ -386,9 +394,7 @@ class Drive(ABC):
         return f"{', '.join(self._waiting)} show neither a step nor an answer"
 
     def _trace(self) -> Trace:
-        world, names = self._world, (self._fresh, self._fingerprint)
-        trace = self._record.trace(
-            world.scenario, world.target, names, world.reader.untold(self._record.answers), self._fault
-        )
+        names, untold = (self._fresh, self._fingerprint), self._world.reader.untold(self._record.answers)
+        trace = self._record.trace(self._world.scenario, self._world.target, names, untold, self._fault)
         trace.symbols = self._attribution.symbols
         return trace

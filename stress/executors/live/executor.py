@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
     from stress.core.trace import Trace
-    from stress.executors.live.attribution import Place, Signature
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
     from stress.executors.live.polling import Ending, Key
     from stress.executors.live.redis import Written
+    from stress.executors.live.request import Place, Signature
     from stress.processes.replicas import Replica
     from stress.processes.source_lines.looker import Looker
     from stress.protocols.gate import Channel
@@ -142,6 +142,7 @@ class WireWorld:
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
         await asyncio.gather(*(world.__aexit__() for world in self._beside.values()))
+        self.gate.let_go()
         for client in self.clients.values():
             await client.close()
         if self._own is not None:

@@ -14,8 +14,8 @@ from stress.executors.live.record import Try, plain
 if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.core.trace import Trace
-    from stress.executors.live.attribution import Request
     from stress.executors.live.polling import Loop
+    from stress.executors.live.request import Request
     from stress.protocols.gate import Frame
 
 _GENEROUS = 4

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from stress.core.step import START, Move
 from stress.core.trace import Kind
-from stress.executors.live.attribution import Request
-from stress.executors.live.fair import Fair
 from stress.executors.live.record import Record
+from stress.executors.live.request import Request
+from stress.executors.live.turns import Turns
 
 if TYPE_CHECKING:
     from stress.executors.live.client import Client
 
 
-class Kindest(Fair):
+class Kindest(Turns):
     """A run that can send requests one after another, each alone until it is over.
 
     While it is ``sequential`` no request begins by itself, and the environment does not act. ``gated`` is whether a
@@ -37,6 +37,10 @@ class Kindest(Fair):
         if self._watched:
             await self._world.at_rest()
         self._gate.close()
+        await self._earlier()
+        await self._workers.home(self._own, self._frames)
+
+    async def _earlier(self) -> None:
         earlier, requests, record = self._world.scenario.earlier, self._requests, self._record
         if earlier is None:
             return
@@ -124,7 +128,7 @@ class Kindest(Fair):
         found = super().possible()
         if not self.sequential:
             return found
-        requests = (*self._requests, "watch")
+        requests = (*self._requests, "watch", "worker")
         there = [one for one in found if one.command != START and one.actor.partition(":")[0] in requests]
         return [one for one in there if not self._is_late(one)]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
 
-from stress.core.errors import Fault, StoreLost, Unavailable, UsageFault
+from stress.core.errors import Fault, StoreLost, Unavailable, Untested, UsageFault
 from stress.core.masking import clean
 from stress.executors.live.ledger import LASTS, Held, Ledger, Stretch, now_ms, restoring
 from stress.executors.live.merge import Value, merging, read, reading
@@ -192,7 +192,8 @@ class Lent:
         if found or ran is None:
             what = f"touches {_shown(next(iter(found)))}, which it does not declare" if found else "can't be watched"
             message = f"a script {what}, in a store that was not started here"
-            self._refuse(self._fault(message, f"let it take its keys from KEYS; or {_DISPOSABLE}"))
+            told = str(self._fault(message, "").faults[0])
+            self._refuse(Untested(told, f"let it take its keys from KEYS; or {_DISPOSABLE}"))
 
     async def _keep_everything(self) -> None:
         """Save all that is there before the first script: what one does is known only once it has run."""

@@ -12,8 +12,8 @@ from stress.processes.source_lines.looker import Looks
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from stress.executors.live.attribution import Request
     from stress.executors.live.record import Record
+    from stress.executors.live.request import Request
     from stress.processes.replicas import Replica
     from stress.processes.source_lines.looker import Looker
     from stress.protocols.gate import Frame

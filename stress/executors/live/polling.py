@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from stress.core.step import Move, Touch
     from stress.core.trace import Event
-    from stress.executors.live.attribution import Request
     from stress.executors.live.record import Record
+    from stress.executors.live.request import Request
     from stress.protocols.gate import Frame
 
 POLL_SECONDS = 1.0
@@ -190,7 +190,9 @@ class Polling:
         if not late:
             return moves
         others = [
-            move for move in moves if move not in late and (is_request(move.actor) or move.actor.startswith("watch:"))
+            move
+            for move in moves
+            if move not in late and (is_request(move.actor) or move.actor.startswith(("watch:", "worker:")))
         ]
         if others:
             self._record.polling = self._record.polling or min(move.actor for move in late)

@@ -9,7 +9,7 @@ from stress.core.step import START, Move
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from stress.executors.live.attribution import Request
+    from stress.executors.live.request import Request
     from stress.protocols.gate import Frame
 
 
@@ -21,7 +21,7 @@ def possible(
     *,
     begun: bool,
 ) -> list[Move]:
-    """List what is possible now: requests by name, then events of watches, then the environment.
+    """List what is possible now: requests by name, then events of watches and workers, then the environment.
 
     ``left`` is how often each actor of the environment may act yet, ``acted`` how often it has; ``begun`` is whether
     there was a move.
@@ -34,11 +34,11 @@ def possible(
         for frame in steps:
             if frame.actor == request.actor and frame.step is not None:
                 found.append(frame.step.move)  # noqa: PERF401 - a loop, as it is asked at every step
-    events = [frame for frame in steps if frame.actor.startswith("watch:")]
+    events = [frame for frame in steps if frame.actor.startswith(("watch:", "worker:"))]
     if not left and not events:
         return found
     unfinished = bool(found) or any(not one.answered for one in requests)
-    # What a watch delivers matters, as the clock does, only until the last step of a request.
+    # What a watch delivers or a worker does matters, as the clock does, only until the last step of a request.
     found += sorted(frame.step.move for frame in events if frame.step is not None and unfinished)
     for name, times in left.items():
         if name == "client":

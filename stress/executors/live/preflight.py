@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from stress.core.masking import mask_text
 from stress.core.patterns import Patterns, counterparts, learn
-from stress.core.step import Move, Step
+from stress.core.step import Access, Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
 from stress.executors.live.alone import Alone
-from stress.executors.live.attribution import Request, Signature
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
 from stress.executors.live.record import plain
+from stress.executors.live.request import Request, Signature
+from stress.executors.live.workers import Working, pooled, ready, working_of
+from stress.schedulers.base import is_request, is_worker
 from stress.schedulers.interleaving import Interleaving
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from stress.core.step import Touch
     from stress.core.trace import Snapshot, Trace
     from stress.executors.live.executor import WireWorld
+    from stress.protocols.gate import Channel
 
 _SAMPLES = 3
 """How many sequential runs a target that is not bundled has: what is common to three samples is no accident."""
@@ -63,8 +68,9 @@ class Learned:
     ``settle`` is for how many seconds a request's next step is waited for after its answer (0: quiescence alone tells
     that there is none), ``longest`` how long one was waited for at most until it came. ``idle`` are commands, each with
     its objects, that come while no request is under way; those are ``passing`` that are no request's, and of them
-    ``unsteered`` that conflict with what requests do. ``patterns`` say which values it makes up. ``turned`` is one
-    more sample of a target with several replicas, in which each request goes to the next; it is not judged.
+    ``unsteered`` that conflict with what requests do. A ``worker`` that conflicts is an actor where it has a connection
+    to itself. ``patterns`` say which values it makes up. ``turned`` is one more sample of a target with several
+    replicas, in which each request goes to the next; it is not judged.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -73,6 +79,7 @@ class Learned:
     longest: float = 0.0
     passing: frozenset[Signature] = frozenset()
     unsteered: frozenset[Signature] = frozenset()
+    worker: Working | None = None
     patterns: Patterns = field(default_factory=Patterns)
     turned: Sample | None = None
 
@@ -159,7 +166,7 @@ class Sequential(Alone):
 
     def _note_late(self, move: Move, answered: float) -> None:
         """Note a command that came after an answer."""
-        if not move.actor.startswith("watch:"):
+        if not move.actor.startswith(("watch:", "worker:")):
             frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
             self.late.append((max(0.0, frame.parked_at - answered), (move.command, plain(move.object))))
 
@@ -167,7 +174,8 @@ class Sequential(Alone):
 class Idle(Alone):
     """No request at all, for two patiences: ``seen`` are the commands that come all the same.
 
-    Those of them are in ``waits`` whose replies wait for another client.
+    Those of them are in ``waits`` whose replies wait for another client. ``ways`` tells by connection what came when
+    (`time.perf_counter`).
     """
 
     def __init__(self, world: WireWorld) -> None:
@@ -175,6 +183,7 @@ class Idle(Alone):
         super().__init__(world, Asked(Interleaving(()), new_fresh()))
         self.seen: dict[Signature, set[Touch]] = {}
         self.waits: set[Signature] = set()
+        self.ways: dict[Channel, list[tuple[float, Signature]]] = {}
 
     async def _before(self) -> None:
         """Send nothing."""
@@ -189,6 +198,7 @@ class Idle(Alone):
                     found = await self._attribution.found(frame.effects, frame.watched)
                     signature = frame.command, plain(mask_text(" ".join(found.objects)))
                     self.seen.setdefault(signature, set()).update(found.touches)
+                    self.ways.setdefault(frame.channel, []).append((frame.parked_at, signature))
                     if frame.waiting:
                         self.waits.add(signature)
             for head in list(self._gate.heads()):
@@ -196,9 +206,86 @@ class Idle(Alone):
             await self._signal.wait(so_far, until - time.perf_counter())
 
 
+class Held(Sequential):
+    """Each request alone while all connections are held that commands of no request came by; then those for a while.
+
+    So what is shown first is of requests: their ``steps``. What is shown later is of workers: ``after``. ``apart`` are
+    the connections held on which nothing else came.
+    """
+
+    def __init__(self, world: WireWorld, ways: Collection[Channel], seconds: float) -> None:
+        """Prepare to hold these connections, and then to watch them for so many seconds."""
+        super().__init__(world)
+        self._ways, self._longer = ways, seconds
+        self._workers.holding = True
+        self.apart: set[Channel] = set()
+        self.steps: list[Step] = []
+        self.after: list[Step] = []
+
+    async def _loop(self) -> None:
+        self._gate.working |= set(self._ways)
+        await super()._loop()
+        steps = [one for one in self._record.events if one.kind is Kind.STEP and one.actor in self._requests]
+        self.steps = [Step(Move(one.actor, one.command, plain(one.object)), one.touches) for one in steps]
+        behind = Counter(frame.channel for frame in self._frames)
+        self.apart = {way for way in self._ways if way in self._gate.working and behind[way] <= 1}
+        self._workers.holding = False
+        until = time.perf_counter() + self._longer
+        while time.perf_counter() < until and not self._faulty():
+            seen, shown = self._signal.count, ready(self._frames, also=is_request)
+            for frame, step in shown:
+                self.after.append(step)
+                await self._work_on(frame)
+            if not shown and not await self._news():
+                await self._signal.wait(seen, max(0.0, until - time.perf_counter()))
+
+
+async def _worker(world: WireWorld, idle: Idle) -> Working | None:
+    """See whether one connection, of each replica at most, is a worker's whose commands conflict with requests."""
+    ways = {
+        way: shown for way, shown in idle.ways.items() if len(shown) > 1 and idle.waits.isdisjoint(dict(shown).values())
+    }
+    if not ways:
+        return None
+    world.expected.clear()  # it may be wrong about whose the commands were
+    world.learned = Learned()
+    longest = max(later[0] - now[0] for shown in ways.values() for now, later in pairwise(shown))
+    drive = world.begun(Held(world, ways.keys(), min(2 * world.patience, 4 * longest + _GENEROUS)))
+    try:
+        trace = await drive.run()
+    except (Crossed, Probed):
+        return None
+    finally:
+        world.gate.let_go()
+        await world.forget(drive.written)
+    conflicting = {
+        signature
+        for signature, touches in idle.seen.items()
+        if any(Step(_NO_MOVE, tuple(touches)).conflicts(one) for one in drive.steps)
+    }
+    working = {way: found for way, shown in ways.items() if (found := working_of(shown, conflicting)) is not None}
+    one_each = len({way.replica for way in working}) == len(working)
+    if trace.fault or not working or not one_each or not working.keys() <= drive.apart:
+        return None
+    first, *others = working.values()
+    if any(one.head != first.head for one in others):
+        return None
+    for way in working:
+        world.carriers.discard(way)
+    writes = [one for one in drive.after if any(touch.access is not Access.READ for touch in one.touches)]
+    follows = any((one.move.command, plain(one.move.object)) not in idle.seen for one in writes)
+    beside = tuple((one.move.command, one.move.object) for one in drive.steps)
+    return first._replace(follows=follows, seconds=max(one.seconds for one in working.values()), beside=beside)
+
+
 async def preflight(world: WireWorld) -> Learned:
     """Send what the scenario would send, one request after another, and learn from it."""
     learned = await _learned(world)
+    if learned.worker is not None and pooled(learned.worker, [one.trace for one in learned.samples]):
+        world.gate.let_go()
+        world.expected.clear()
+        world.learned = Learned()
+        learned = await _learned(world, workers=False)
     patterns = learn([sample.shown for sample in learned.samples], time.time())
     return replace(learned, patterns=patterns, turned=await _turned(world, learned))
 
@@ -224,8 +311,8 @@ async def renamed(world: WireWorld) -> dict[str, str]:
     return counterparts(learned.objects, own.objects, learned.patterns.kept)
 
 
-async def _learned(world: WireWorld) -> Learned:
-    """Take the samples and see what comes after the answers.
+async def _learned(world: WireWorld, *, workers: bool = True) -> Learned:
+    """Take the samples and see what comes after the answers; unless ``workers`` none of that is an actor.
 
     A bundled Gateway is known: it is asked once, and not watched. One that goes on after its last answer is asked once
     more, with time enough for what is late to be seen as the step of its request.
@@ -238,8 +325,12 @@ async def _learned(world: WireWorld) -> Learned:
     drive, first = await _sample(world, watching=True)
     if not drive.late:
         return Learned((first, *await _samples(world, _SAMPLES - 1)))
-    seen, waits = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else ({}, set[Signature]())
-    world.learned = Learned(idle=frozenset(seen))
+    idling = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else Idle(world)
+    worker, waits = await _worker(world, idling) if workers else None, idling.waits
+    seen = {one: touches for one, touches in idling.seen.items() if worker is None or one not in worker.steps}
+    world.learned = Learned(idle=frozenset(seen), worker=worker)
+    if worker is not None:
+        drive, first = await _sample(world, watching=True)
     own, left = _own(first.trace) & seen.keys() & drive.mixed(seen.keys()), _SAMPLES - 1
     while own and left:  # what comes at any time comes during a request by chance; what is a request's, in each run
         own &= _own((await _sample(world))[1].trace)
@@ -248,10 +339,11 @@ async def _learned(world: WireWorld) -> Learned:
     unsteered = passing - frozenset(_apart({one: seen[one] for one in passing}, first.trace))
     delays = [delay for delay, signature in drive.late if signature not in idle]
     if not delays:
-        world.learned = Learned(idle=idle, passing=passing, unsteered=unsteered)
+        world.learned = Learned(idle=idle, passing=passing, unsteered=unsteered, worker=worker)
         return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
     world.expected.clear()  # it may be wrong about whose the late commands were
-    world.learned = Learned(settle=max(4 * max(delays), _GENEROUS), idle=idle, passing=passing, unsteered=unsteered)
+    settle = max(4 * max(delays), _GENEROUS)
+    world.learned = Learned(settle=settle, idle=idle, passing=passing, unsteered=unsteered, worker=worker)
     samples = await _samples(world, _SAMPLES)
     settle = max(2 * world.learned.longest, 2 * max(delays), _LEAST)
     return replace(world.learned, samples=samples, settle=settle, longest=0.0)
@@ -263,14 +355,14 @@ def _own(trace: Trace) -> frozenset[Signature]:
     for event in trace.events:
         if event.kind is Kind.ANSWER:
             answered.add(event.actor)
-        elif event.kind is Kind.STEP and event.actor not in answered:
+        elif event.kind is Kind.STEP and event.actor not in answered and not is_worker(event.actor):
             found.add((event.command, plain(event.object)))
     return frozenset(found)
 
 
 def _apart(idle: Mapping[Signature, Collection[Touch]], trace: Trace) -> Iterator[Signature]:
     """Give what comes while no request is under way and conflicts with nothing that the requests of a run do."""
-    steps = [one for one in trace.events if one.kind is Kind.STEP]
+    steps = [one for one in trace.events if one.kind is Kind.STEP and not is_worker(one.actor)]
     own = [Step(_NO_MOVE, one.touches) for one in steps if (one.command, plain(one.object)) not in idle]
     for signature, touches in idle.items():
         if not any(Step(_NO_MOVE, tuple(touches)).conflicts(one) for one in own):
@@ -284,13 +376,13 @@ async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-async def _idle(world: WireWorld) -> tuple[Mapping[Signature, Collection[Touch]], set[Signature]]:
+async def _idle(world: WireWorld) -> Idle:
     drive = world.begun(Idle(world))
     try:
         await drive.run()
     finally:
         await world.forget(drive.written)
-    return drive.seen, drive.waits
+    return drive
 
 
 async def _sample(world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> tuple[Sequential, Sample]:

@@ -79,7 +79,7 @@ class KubeChannel(asyncio.Protocol):
         fresh, self._fresh = self._fresh, []
         news, self._news = self._news, []
         for frame in fresh:
-            if not self.parked and (self.gate.open or frame.background):
+            if not self.parked and (self.gate.passes(self) or frame.background):
                 told = self.gate.passing if self.gate.open else None
                 if told is not None:
                     told.frames.append(frame)
@@ -178,7 +178,7 @@ class KubeChannel(asyncio.Protocol):
 
     def _arrived(self, frames: list[KubeFrame]) -> None:
         self._fresh += frames
-        if not self.parked and (self.gate.open or all(frame.background for frame in self._fresh)):
+        if not self.parked and (self.gate.passes(self) or all(frame.background for frame in self._fresh)):
             self._news = self.settle()
         else:
             self.gate.signal.notify()

@@ -34,6 +34,10 @@ _Called = tuple[tuple[str, ...], int]
 """A command, named, and the number of the database that it works in."""
 
 
+_SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
+"""Commands that change what a connection watches."""
+
+
 class Found(NamedTuple):
     """What commands touch, each object once with its strongest access.
 
@@ -197,3 +201,8 @@ def _access(args: tuple[bytes, ...], flags: set[str]) -> Access:
         return Access.DELETE
     writes = bool(flags & _WRITES) or verb(args) == b"XREADGROUP"  # a group remembers what it was given
     return Access.WRITE if writes else Access.READ
+
+
+def changes_session(command: str) -> bool:
+    """Tell whether a command changes what its connection watches; a transaction has its commands in brackets."""
+    return command.partition("(")[0].upper() in _SESSION

@@ -25,6 +25,12 @@ _CHANGES_WHAT_IT_READS = frozenset(b"XREADGROUP PFCOUNT".split())
 """A group remembers what it was given, a sketch its last count."""
 _OF_THE_SERVER = frozenset(b"SHUTDOWN REPLICAOF SLAVEOF FAILOVER DEBUG".split())
 """What may cost all data although the server calls it no write."""
+_SETTINGS = {
+    b"CONFIG": frozenset(b"SET REWRITE".split()),
+    b"ACL": frozenset(b"SETUSER DELUSER LOAD SAVE".split()),
+    b"MODULE": frozenset(b"LOAD LOADEX UNLOAD".split()),
+}
+"""What changes a server for all who use it, beside its data."""
 
 
 class Unknown(Exception):
@@ -54,7 +60,7 @@ class Changes:
         if is_script(args):
             return not name.endswith(b"_RO")
         listed = self._writing is None or name in self._writing
-        return bool(args) and (listed or name in _CHANGES_WHAT_IT_READS or name in _OF_THE_SERVER)
+        return bool(args) and (listed or name in _CHANGES_WHAT_IT_READS or name in _OF_THE_SERVER or _sets(args))
 
     async def keys(self, effect: Effect, *, read: bool = False) -> list[Key]:
         """Give the keys that a command may change, of a script those that it declares; with ``read`` all it names.
@@ -68,6 +74,9 @@ class Changes:
         name, args = verb(effect.args), effect.args
         if name in _OF_THE_SERVER:
             message = f"{str(name, 'latin-1')} may cost the data of the whole server"
+            raise Unknown(message)
+        if _sets(args):
+            message = f"{str(b' '.join(args[:2]), 'latin-1').upper()} changes the server for all who use it"
             raise Unknown(message)
         found = await self._named(args, all_of_them=read or is_script(args) or name in _CHANGES_WHAT_IT_READS)
         if found is None:
@@ -103,6 +112,11 @@ def _writes(said: list[object]) -> bool:
     parts = cast("list[list[object]]", said[9] if len(said) > 9 else [])  # noqa: PLR2004 - where the parts are listed
     flags = {str(flag, "ascii") if isinstance(flag, bytes) else str(flag) for flag in cast("list[object]", said[2])}
     return "write" in flags or any(_writes(part) for part in parts)
+
+
+def _sets(args: tuple[bytes, ...]) -> bool:
+    """Tell whether a command changes settings, users or modules of the server."""
+    return len(args) > 1 and args[1].upper() in _SETTINGS.get(verb(args), frozenset())
 
 
 def _elsewhere(name: bytes, args: tuple[bytes, ...]) -> list[Key]:

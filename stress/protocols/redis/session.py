@@ -79,7 +79,7 @@ class RedisChannel(asyncio.Protocol):
         fresh, news = self._fresh, self._news
         self._fresh, self._news = [], []
         for unit in self._state.units(fresh, self.proxy.background):
-            if not self.parked and (self.gate.open or not unit.parked):
+            if not self.parked and (self.gate.passes(self) or not unit.parked):
                 self._pass(unit.commands)
                 continue
             frame = RedisFrame(self, unit.name, unit.raw, unit.effects, unit.watched, unit=unit)
@@ -169,7 +169,7 @@ class RedisChannel(asyncio.Protocol):
             return
         acknowledge(self._client)
         self.gate.heard.discoveries |= dict.fromkeys(finds_nodes(requests))
-        if self.gate.open and not self._fresh:
+        if self.gate.passes(self) and not self._fresh:
             self._through(requests)
             return
         self._fresh += requests
@@ -285,7 +285,7 @@ class RedisChannel(asyncio.Protocol):
 
     def _announce(self, reply: Reply, effect: Effect) -> RedisFrame | None:
         """Make a message, or the late reply of a command that passed, a step; None if it passes."""
-        if self.gate.open or comes_unseen(effect.args, self.proxy.background):
+        if self.gate.passes(self) or comes_unseen(effect.args, self.proxy.background):
             return None
         name = effect.args[0].decode("latin-1").upper()
         frame = RedisFrame(self, name, reply.raw, (effect,), pushed=True)

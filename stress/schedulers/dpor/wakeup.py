@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.schedulers.base import is_request
+from stress.schedulers.base import is_request, is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def possible(branch: Branch, moves: Sequence[Move], *, done: bool) -> bool:
     if branch.move in moves:
         return True
     own = [move for move in moves if (move.actor, move.command) == (branch.move.actor, branch.move.command)]
-    if len(own) == 1 and is_request(own[0].actor):
+    if len(own) == 1 and (is_request(own[0].actor) or is_worker(own[0].actor)):
         branch.move = own[0]
         return True
     return False

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as HungUp
 
 from stress.config.target_parts import RedisStore
-from stress.core.errors import Place, Unavailable, UsageFault
+from stress.core.errors import Place, Unavailable, Untested, UsageFault
 from stress.executors.live.redis import Store
 from stress.protocols.gate import Gate
 from stress.protocols.redis.commands import Effect
@@ -158,6 +158,8 @@ async def test_what_may_cost_more_than_can_be_saved_never_reaches_the_store(valk
         (("SWAPDB", "0", "3"), "SWAPDB may change any key"),
         (("DEBUG", "RELOAD"), "DEBUG may cost the data of the whole server"),
         (("SHUTDOWN", "NOSAVE"), "SHUTDOWN may cost the data of the whole server"),
+        (("CONFIG", "SET", "maxmemory", "100mb"), "CONFIG SET changes the server for all who use it"),
+        (("acl", "setuser", "new"), "ACL SETUSER changes the server for all who use it"),
         (("APPEND", "large", "y"), "large holds more than 1 MB, too much to save before each run"),
     ):
         refused: list[Exception] = []
@@ -185,6 +187,7 @@ async def test_a_script_that_touches_an_undeclared_key_ends_all(valkey: Valkey, 
         await store.change([("EVAL", script, "1", "text")])
         await store.forget([])
     (why,) = refused
+    assert isinstance(why, Untested)
     assert str(why).startswith(
         "target.yaml:3:5: stores.redis.url: a script touches hash, which it does not declare, in a store that was not "
         "started here (let it take its keys from KEYS; or leave `url` out, "

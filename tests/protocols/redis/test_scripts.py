@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.core.errors import UsageFault
+from stress.core.errors import Untested
 from stress.core.step import Access, Touch
 from stress.core.trace import Kind
 from stress.engine.case import Pair
@@ -92,7 +92,7 @@ async def test_an_undeclared_key_in_a_store_of_ones_own_is_refused(valkey: Valke
     async with Redis.from_url(valkey.url) as redis:
         await redis.set("theirs", 1)
         with pytest.raises(
-            UsageFault, match=r"a script touches hits:\w+, which it does not declare, in a store that was"
+            Untested, match=r"a script touches hits:\w+, which it does not declare, in a store that was"
         ):
             async with WireWorld(scenario(), target(url=valkey.url)) as world:
                 await Pair(None, world, Limits(20.0, 500)).result()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stress.engine.wrap.stores import GatedStore, Wanted
 
 
-class Lanes:
+class Pool:
     """Stores of one kind. What is started waits until one of them is free.
 
     ``width`` is how many starts run at once at most. ``redirects`` are variables of a user's own with placeholders.
