@@ -122,7 +122,7 @@ class Scenario(File):
     quick: bool = Field(default=True, description="whether the quick profile runs it when no scenario is named")
     search: Search = Field(default=Search(), description="how to search")
     burst: int | None = Field(
-        default=None, ge=0, le=100_000, description="how many bursts (0: never), instead of what the target says"
+        default=None, ge=0, le=100_000, description="how many bursts, instead of what the target says"
     )
     expect: dict[str, Expected] = Field(
         default={}, description="what is expected of which target: holds, or {race: [invariants]}; default: holds"

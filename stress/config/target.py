@@ -125,12 +125,11 @@ class Target(File):
         description="seconds that it may work on after an answer, or {key: …, empty: true}: a key in Redis that is "
         "empty once all is done; without it, what the first requests show decides",
     )
-    burst: int | None = Field(
-        default=None,
+    burst: int = Field(
+        default=0,
         ge=0,
         le=100_000,
-        description="how often, after a search that found nothing, all requests are released together with the gate "
-        "open (0: never); default: 200, 20 where the target or a store was not started here, bundled Gateways 0",
+        description="how often, after a search that found nothing, all requests are released with the gate open",
     )
     observe: Observe | None = Field(default=None, description="how the final state is read, past the gate")
     environment: Environment = Field(default=Environment(), description="how environment actors act on it")
@@ -182,13 +181,6 @@ class Target(File):
         if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
             raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
         return self
-
-    @property
-    def lent(self) -> bool:
-        """Whether it or a store of it runs already, and is its user's."""
-        redis, kubernetes = self.stores.redis, self.stores.kubernetes
-        own = (self.url, redis.url if redis else None, kubernetes.kubeconfig if kubernetes else None)
-        return any(one is not None for one in own)
 
     @property
     def watched_resources(self) -> tuple[str, ...]:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from stress.executors.live.burst import Burst
     from stress.executors.live.executor import WireWorld
 
-BURSTS, LENT_BURSTS = 200, 20
-"""How many bursts a search has unless a file says so: on what was started here, and on what its user lends."""
 LEAST = 100
 """How many bursts are run at least where the budget is long enough."""
 SHARE = 0.1
@@ -64,13 +62,8 @@ class Seen(NamedTuple):
 
 
 def most_of(world: WireWorld) -> int:
-    """Give how many bursts a scenario on a target has: none on a bundled Gateway, few on what was not started here."""
-    wanted = world.scenario.burst if world.scenario.burst is not None else world.target.burst
-    if wanted is not None:
-        return wanted
-    if world.target.protocol is not None or world.gate.working:
-        return 0  # what workers show is parked also while the gate is open
-    return LENT_BURSTS if world.target.lent else BURSTS
+    """Give how many bursts a scenario on a target has: those that the scenario, or else the target, asks for."""
+    return world.target.burst if world.scenario.burst is None else world.scenario.burst
 
 
 async def run_bursts(world: WireWorld, most: int, budget: float, left: float) -> Seen:
@@ -78,6 +71,8 @@ async def run_bursts(world: WireWorld, most: int, budget: float, left: float) ->
 
     What is left is enough for `LEAST`, or the count says that it was not.
     """
+    if world.gate.working:  # what it shows is parked also while the gate is open
+        return Seen(Bursts(short="a worker of the service is an actor"))
     return await _Running(world, most, budget, max(left, SHARE * budget)).run()
 
 
