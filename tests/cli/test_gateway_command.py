@@ -39,7 +39,6 @@ async def sent(folder: Path, *words: str) -> int:
         replica.close()
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_a_gateway_over_kubernetes_makes_a_record(tmp_path: Path) -> None:
     """Led to an API server by a kubeconfig, it answers 201 for one record, made under a lease of its own name."""

@@ -331,7 +331,6 @@ def test_outcomes_are_of_files_that_this_run_wrote(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.unmeasured
 def test_each_test_of_a_junit_file_has_a_kind_of_its_own(tmp_path: Path) -> None:
     """Of two tests in the file one always passes, and one fails in the busy runs."""
     writes = """
@@ -356,7 +355,6 @@ def test_each_test_of_a_junit_file_has_a_kind_of_its_own(tmp_path: Path) -> None
     assert {name: one["kind"] for name, one in found["tests"].items()} == {"shaky": "timing", "steady": "always passes"}
 
 
-@pytest.mark.unmeasured
 def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each `stress-gateway` line of docs/triage.md runs to its end with the exit code that stands beside it."""
     page = (Path(__file__).parent.parent.parent / "docs" / "triage.md").read_text()

@@ -488,7 +488,6 @@ async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis) -> None
     assert (status, await process.wait()) == (200, 0)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_the_command_says_that_its_store_is_not_there() -> None:
     """A store that does not answer is one line and exit code 69."""
