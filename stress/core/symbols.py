@@ -61,7 +61,7 @@ class Names:
         self._fingerprint = fingerprint
         self._fresh = fresh
         self._now = now
-        self._seconds = seconds
+        self._seconds, self._counting = seconds, True
         self._patterns = patterns
         self._numbers: dict[tuple[str, str], int] = {}
         self._replaced: dict[str, str] = {}
@@ -114,6 +114,14 @@ class Names:
             known = self._words(text) if self._patterns.objects and " " in text else self._put(self.given(text))
             self._replaced[text] = known
         return known
+
+    def in_full(self, text: str) -> str:
+        """Give a text that a target was told likewise; a second of which it made no name itself is ``{time}``."""
+        self._counting = False
+        try:
+            return self._replaced.get(text) or self._put(self.given(text))
+        finally:
+            self._counting = True
 
     def meet(self, words: Sequence[str]) -> None:
         """Recognise the symbols in a command that a target shows, before any of its words is replaced."""
@@ -188,9 +196,9 @@ class Names:
             second = second_of(word)
             if second is None or abs(second - self._now) > _DAY:
                 return word
-            if not self._seconds:
-                return "{time}"
             kind, word = "time", str(second)
+            if not (self._seconds and (self._counting or (kind, word) in self._numbers)):
+                return "{time}"
         return f"{{{kind}:{self._number(kind, word)}}}"
 
     def _number(self, kind: str, word: str) -> int:

@@ -282,3 +282,12 @@ def test_numbers_that_name_no_object_do_not_make_records_alike() -> None:
         names.meet(("SET", "left", number))
         assert names.replace(number) == "{number}"
     assert [names.record(f"rr-{number}") for number in ("2041", "2042")] == ["rr-2041", "rr-2042"]
+
+
+def test_a_second_that_a_target_was_told_is_no_name_of_it() -> None:
+    """What it reads has `{time}` for a second of which it made no name; one that it has shown keeps its number."""
+    names = Names("", "", NOW, seconds=True)
+    told, own = f"seen {int(NOW)}", f"rr-{int(NOW) + 1}"
+    assert (names.in_full(told), names.seconds) == ("seen {time}", ())
+    assert (names.replace(own), names.seconds) == ("rr-{time:1}", (int(NOW) + 1,))
+    assert names.in_full(f"there is {own}") == "there is rr-{time:1}"

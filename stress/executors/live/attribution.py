@@ -82,6 +82,10 @@ class Attribution:
         self._raw[name] = text
         return name
 
+    def in_full(self, text: str) -> str:
+        """Replace those names in a text that the Gateway was told."""
+        return self._names.in_full(text)
+
     @property
     def symbols(self) -> Mapping[str, str]:
         """What was made up, by the names that replace it."""

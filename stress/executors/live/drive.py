@@ -60,7 +60,7 @@ class Drive(ABC):
         }
         self._left: dict[str, int] = dict.fromkeys(also, 1) | {n: actor.at_most for n, actor in scenario.actors.items()}
         self._frames: list[Frame] = []
-        self._record = Record(self._attribution.named)
+        self._record = Record(self._attribution.named, self._attribution.in_full)
         self._polling = self._new_polling()
         self._sent: list[asyncio.Task[Raw]] = []
         self._finished: list[Request] = []

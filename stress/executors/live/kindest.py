@@ -57,7 +57,7 @@ class Kindest(Turns):
     async def _one_before(self, actor: str, replica: int, client: Client, record: Record) -> None:
         """Send one request and follow it to its end; only its start and its answer are written down, in a record."""
         request = Request(actor, replica, client)
-        self._requests, self._record = {actor: request}, Record(self._attribution.named)
+        self._requests, self._record = {actor: request}, Record(self._attribution.named, self._attribution.in_full)
         self._polling = self._new_polling()
         started = record.event(Kind.START, actor, START)
         await self._alone(request)

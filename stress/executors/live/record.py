@@ -42,8 +42,8 @@ class Try(NamedTuple):
 class Record:
     """The moves, events, answers and states of one run; times are counted from its making."""
 
-    def __init__(self, naming: Callable[[str], str]) -> None:
-        """Begin empty; ``naming`` replaces the names that the Gateway made up."""
+    def __init__(self, naming: Callable[[str], str], in_full: Callable[[str], str]) -> None:
+        """Begin empty; ``naming`` replaces the names that the Gateway made up, ``in_full`` does in what it was told."""
         self.moves: list[Move] = []
         self.held: list[Move] = []
         self.events: list[Event] = []
@@ -51,7 +51,7 @@ class Record:
         self.snapshots: list[Snapshot] = []
         self.crossed: int | None = None
         self.shared_connection = self.polling = ""
-        self._naming = naming
+        self._naming, self._in_full = naming, in_full
         self._begun = time.perf_counter()
 
     @property
@@ -71,7 +71,7 @@ class Record:
             object=step.move.object if step else "",
             text=step.text if step else command,
             reply=shown(frame.replies, self._naming) if frame else "",
-            observed=frame.observed(self._naming) if frame else "",
+            observed=frame.observed(self._in_full) if frame else "",
             outcome=frame.outcome(self._naming) if frame else BLOCKED if kind is Kind.BLOCKED else Outcome(),
             touches=touches,
             incarnation=self.incarnation,
