@@ -49,7 +49,6 @@ def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     assert (again.code, again.out, again.err) == (1, "STILL FAILING 20/20\n", "")
 
 
-@pytest.mark.unmeasured
 def test_a_fixed_target_has_no_such_order_any_more(tmp_path: Path) -> None:
     """Replayed on the twin, the order does not exist; the twin is searched in both worlds and holds."""
     stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
@@ -92,7 +91,6 @@ def test_targets_that_stand_beside_a_scenario_are_found_by_name(where: str, tmp_
     assert said.code == 0
 
 
-@pytest.mark.unmeasured
 def test_run_alone_runs_every_bundled_pair(tmp_path: Path) -> None:
     """Without arguments each scenario of the quick profile is searched on every target that it expects something of."""
     stress(tmp_path, "run", "--world", "model", "--orders", "1")
@@ -181,7 +179,6 @@ def test_a_pair_is_searched_in_the_worlds_asked_for(
     assert (result["world"], [one["world"] for one in result["search"]["evidence"]]) == (world, evidence)
 
 
-@pytest.mark.unmeasured
 def test_json_is_valid_and_alone_whatever_happens(tmp_path: Path) -> None:
     """A target that is not there, one that hangs, Ctrl-C: standard output is a list of results, and nothing else."""
     run = own_files(tmp_path, "silent")

@@ -480,7 +480,6 @@ def test_a_record_that_no_answer_names_where_the_target_says_is_a_fault_of_the_f
         assert (said.code, said.err[: len(place)]) == (64, place)
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize("more", ["", "answers: {record: null}\n"])
 def test_checks_that_need_names_are_left_out_where_no_answer_has_one(tmp_path: Path, more: str) -> None:
     """Where the target does not say where a record is named, and no answer does, what can't be checked is listed."""

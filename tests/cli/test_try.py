@@ -41,6 +41,7 @@ def test_what_each_request_caused_is_shown(tmp_path: Path) -> None:
         "  generated values: none",
         "  passed as background: none",
         "  comes without a request: none",
+        "  workers: none",
         "  errors of the store: none",
         "  settle time: none, it is over when its processes sleep",
         "it can be searched: stress-gateway run --target observed.yaml",

@@ -37,7 +37,6 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
     return [str(fault).replace(f"{path.parent}/", "") for fault in caught.value.faults]
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -143,7 +143,6 @@ def test_a_replay_on_the_wire_ends_with_the_fault_too(tmp_path: Path) -> None:
     assert stress(tmp_path, "replay", "order.txt", "--trust", "--world", "model").code == 0
 
 
-@pytest.mark.unmeasured
 def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
     """Neither each of its runs nor the search of a Gateway that has changed asks again."""
     asks = "requires: [{command: [sh, -c, 'echo once >> asked']}]\n"

@@ -163,7 +163,6 @@ def test_a_test_that_fails_after_another_depends_on_order(tmp_path: Path) -> Non
     assert {name: one["failed"] for name, one in found["conditions"].items()} == {"plain": 0, "busy": 0, "after": 2}
 
 
-@pytest.mark.unmeasured
 def test_a_test_that_fails_beside_another_depends_on_order(tmp_path: Path) -> None:
     """The other command is there while this one runs, and is ended after it."""
     other = script(tmp_path, "other.py", "import signal; open('up', 'w').close(); signal.pause()")
@@ -185,7 +184,6 @@ def test_a_test_that_fails_beside_another_depends_on_order(tmp_path: Path) -> No
     assert {name: one["failed"] for name, one in found["conditions"].items()} == {"plain": 0, "busy": 0, "beside": 2}
 
 
-@pytest.mark.unmeasured
 def test_a_test_that_fails_by_itself_now_and_then_is_told_so(tmp_path: Path) -> None:
     """The third of six runs fails, which is a plain one."""
     words = script(tmp_path, "counts.py", COUNTS.replace("{failing}", "[3]"))
@@ -267,7 +265,6 @@ def test_bad_use_is_one_clear_line(tmp_path: Path, words: list[str], code: int, 
     assert lines[0].startswith(line)
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_was_measured(tmp_path: Path, number: int) -> None:
     """The second run interrupts: exit 130, one run is told, and no process is left."""

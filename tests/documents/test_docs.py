@@ -230,7 +230,6 @@ def test_the_race_that_is_shown_is_what_the_command_prints(tmp_path: Path) -> No
     assert done.out[: len(readme("RACE"))] == readme("RACE")
 
 
-@pytest.mark.unmeasured
 def test_the_target_that_is_shown_is_all_it_takes(tmp_path: Path) -> None:
     """The README's target, with a corrected Gateway that reads the same variables, holds in every check.
 

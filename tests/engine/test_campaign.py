@@ -77,7 +77,6 @@ def test_each_pair_comes_to_a_code(one: Result, code: int) -> None:
     assert code_of(one) == code
 
 
-@pytest.mark.unmeasured
 def test_the_severest_pair_of_a_run_decides(tmp_path: Path) -> None:
     """One pair is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is told."""
     run = own_files(tmp_path, "silent")
@@ -148,7 +147,6 @@ def test_what_holds_may_be_required_to_be_exhausted(*, exhausted: bool, require:
 # --- a part of a run ---------------------------------------------------------------------------------
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize("of", [1, 2, 3, 4, 7, 40])
 def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None:
     """Together they are the run, each in its order; of forty, a pair that takes real seconds has one for itself."""

@@ -39,7 +39,6 @@ async def test_an_order_that_fails_still_is_found_first() -> None:
     assert again.as_expected
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_an_order_that_passes_is_stale_and_changes_no_verdict() -> None:
     """One order passes, one can't be followed, and the twin, which knows neither, holds in every order."""
@@ -54,7 +53,6 @@ async def test_an_order_that_passes_is_stale_and_changes_no_verdict() -> None:
     assert (stale, held.verdict.holds) == ((strange, found.findings[0].order), True)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_an_order_that_was_not_tried_is_not_stale() -> None:
     """Enough was found before its turn."""

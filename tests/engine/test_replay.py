@@ -96,14 +96,12 @@ def test_a_race_still_fails_in_each_replay_and_an_order_that_passes_is_fixed(her
     assert not (here / "reports").exists()
 
 
-@pytest.mark.unmeasured
 def test_an_order_that_the_same_gateway_can_not_follow_is_searched(here: Path) -> None:
     """A step is not as the file says although no file has changed: what its search finds is said (exit 1)."""
     follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
     assert replay(here) == (1, f"{ANOTHER} 5: expected B HGET hits:{{id:1}}, saw B GET hits:{{id:1}}")
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("mode", "moves", "code", "lines"),
     [
@@ -260,7 +258,6 @@ async def test_replays_run_side_by_side_once_they_agree(
     assert (len(alone) == 3) == (wrong == "False")
 
 
-@pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("workers", "wrong", "line", "alone"),
@@ -320,7 +317,6 @@ def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
 # --- a Gateway that has changed ----------------------------------------------------------------------
 
 
-@pytest.mark.unmeasured
 def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
     """The program counts in one step now: the order can't be followed, and no other order fails (exit 0)."""
     change(here / "gateway.py", '"GET", f"hits:{fingerprint}")', '"INCR", f"hits:{fingerprint}")')
@@ -334,7 +330,6 @@ def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
     assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
 
 
-@pytest.mark.unmeasured
 def test_a_change_that_still_fails_names_the_new_order(here: Path) -> None:
     """The program calls its keys otherwise: the old order is gone, a new one fails, and its file replays (exit 1)."""
     text = (here / "gateway.py").read_text()
@@ -348,7 +343,6 @@ def test_a_change_that_still_fails_names_the_new_order(here: Path) -> None:
     assert replay(here, "--times", "2") == (1, "STILL FAILING 2/2")
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
@@ -538,7 +532,6 @@ def test_a_file_that_can_not_be_read_is_a_usage_error(tmp_path: Path) -> None:
 # --- in the model ------------------------------------------------------------------------------------
 
 
-@pytest.mark.unmeasured
 def test_an_order_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) -> None:
     """Searched and replayed without a process: the same order fails there too, and the twin has no such order."""
     words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")

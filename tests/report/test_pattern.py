@@ -394,7 +394,6 @@ BUNDLED = {
 }
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize(("scenario", "target", "number"), BUNDLED)
 def test_each_bundled_race_has_its_name(scenario: str, target: str, number: int) -> None:
     """The races of the bundled Gateways in Redis, as the model finds them."""

@@ -92,7 +92,6 @@ def test_every_invariant_is_told_in_words() -> None:
     assert [name for name in CHECKS.names() if not in_words(name)] == []
 
 
-@pytest.mark.measured_once
 @pytest.mark.parametrize(("scenario", "target", "number", "told"), STORIES)
 def test_each_bundled_race_is_told_in_one_sentence(scenario: str, target: str, number: int, told: str) -> None:
     """The sentence names the step that came between, what its victim had seen, and what came of it."""
@@ -829,7 +828,6 @@ def written(root: Path, how: str, *before: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.unmeasured
 def test_a_file_that_grows_too_large_is_never_half_written(tmp_path: Path) -> None:
     """Past the limit of a file's size the trace can't be written; the order before it is whole, and there's no more."""
     lines = written(tmp_path, "limit")

@@ -40,7 +40,6 @@ async def wire() -> AsyncIterator[WireWorld]:
         yield world
 
 
-@pytest.mark.unmeasured
 @pytest.mark.asyncio(loop_scope="module")
 @settings(deadline=None, max_examples=50)
 @given(order=interleavings())

@@ -62,7 +62,6 @@ def test_orders_of_get_set_clients_are_counted_exactly(clients: int, orders: int
     assert (len(found), len(set(found)), explorer.exhausted) == (orders, orders, True)
 
 
-@pytest.mark.unmeasured
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=3))
 def test_free_starts_are_moves_like_any_other(lengths: list[int]) -> None:
     """With free starts the number of orders is the multinomial of starts and steps, each run once."""

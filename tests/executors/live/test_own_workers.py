@@ -70,8 +70,6 @@ def test_what_a_worker_shows_stays_parked_between_runs() -> None:
     assert (gate.passes(workers), workers.flushed) == (True, 1)  # type: ignore[arg-type]
 
 
-@pytest.mark.cases
-@pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_the_turn_of_a_worker_is_ordered_and_comes_to_its_end() -> None:
     """A hit that comes while the worker counts is lost in each run; one that comes before or after is counted."""

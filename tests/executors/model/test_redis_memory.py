@@ -176,7 +176,6 @@ def test_any_commands_have_the_replies_of_the_real_server(real: Real, several: l
     real.run(compare())
 
 
-@pytest.mark.unmeasured
 @example([("run", ("SADD", "k", "x")), ("A", ("WATCH", "k")), ("run", ("SADD", "k", "x")), ("A", [("GET", "l")])])
 @example([("A", ("WATCH", "k")), ("run", ("DEL", "k")), ("A", [("GET", "l")])])
 @example([("A", ("WATCH", "k")), ("A", ("SET", "k", "1")), ("A", [("GET", "l")]), ("A", [("GET", "l")])])
