@@ -16,8 +16,6 @@ _DAY = 86_400
 _SHORTEST_PREFIX = 12
 _SHORTEST_PART = 4
 """So long is a symbol at least that is recognised inside of other words."""
-_LONG = 8
-"""So long is a made-up value at least that two requests do not have by chance."""
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _UNCOUNTED = "{number}"
 _NOTHING = Patterns()
@@ -92,14 +90,6 @@ class Names:
     def seconds(self) -> tuple[int, ...]:
         """The seconds that have numbers, in order of first appearance."""
         return tuple(int(word) for kind, word in self._numbers if kind == "time")
-
-    def made(self, text: str) -> list[str]:
-        """Give the made-up values of a text that are no times, and long enough to be no accident."""
-        return [
-            word
-            for kind, word in self._numbers
-            if kind in ("uuid", "id") and len(word) >= _LONG and not word.isdecimal() and word in text
-        ]
 
     def given(self, text: str) -> str:
         """Give the text with what we chose named, and what is another at the next start."""

@@ -13,7 +13,7 @@ from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
 from stress.core.trace import Odd
-from stress.executors.live.owning import Owning, processes
+from stress.executors.live.own_names import processes
 from stress.executors.live.record import plain
 from stress.executors.live.state import made_by
 from stress.protocols.kube.requests import WRITES, KubeEffect, described
@@ -73,7 +73,6 @@ class Attribution:
         self.carried: dict[Channel, set[Signature]] = {}
         self.shown: dict[str, list[Shown]] | None = None
         self.letting: set[int] = set()
-        self._owning = Owning(self._names)
         self._showing: dict[int, tuple[str, int]] = {}
 
     def named(self, text: str) -> str:
@@ -158,7 +157,6 @@ class Attribution:
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
         frame.actor = owner.actor
-        self._owning.note(frame)
         if self._shares_session(frame):
             found = found._replace(varies=True)
         frame.step = self._step((owner.actor, frame.command, objects), found)
@@ -305,10 +303,9 @@ class Attribution:
         return fitting[0]
 
     def _carried_by(self, frame: Frame, able: Sequence[Request]) -> Request | None:
-        """Give the one whose mark a command carries, or a value that nobody else has."""
+        """Give the one whose mark a command carries."""
         marked = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
-        found = marked or [one for one in able if one.actor == self._owning.only(frame)]
-        return found[0] if len(found) == 1 else None
+        return marked[0] if len(marked) == 1 else None
 
     def _late_owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None
