@@ -102,7 +102,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     USE_EXISTING_CLUSTER, KUBEBUILDER_ASSETS, and their like).
 
     Exit code 1: it fails under a schedule, which fails again in every replay. 0: no failing schedule was found in so
-    many, which proves nothing; with --schedule: it passes. 2: it can't be told, for the reason that is said: no command
+    many, which proves nothing; with --schedule: it passes. 2: inconclusive, for the reason that is given: no command
     came to the gate, never two at once, it fails alone as well, a replay differs, its time ran out. 64: a bad call. 69:
     a store or a command that is not there.
     """

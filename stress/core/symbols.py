@@ -106,7 +106,7 @@ class Names:
         return known
 
     def in_full(self, text: str) -> str:
-        """Give a text that a target was told likewise; a second of which it made no name itself is ``{time}``."""
+        """Give a text that a target has read likewise; a second of which it made no name itself is ``{time}``."""
         self._counting = False
         try:
             return self._replaced.get(text) or self._put(self.given(text))

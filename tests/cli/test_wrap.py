@@ -146,7 +146,7 @@ def test_foreign_writes_are_not_done_in_a_store_of_the_users_own(
 
 
 def test_the_schedule_of_a_race_that_is_fixed_exists_no_longer(tmp_path: Path) -> None:
-    """Its steps are not there any more: that can't be told by a replay, and `git bisect run` skips it."""
+    """Its steps are not there any more: a replay is inconclusive, and `git bisect run` skips it."""
     (tmp_path / "schedule.txt").write_text(
         "gateway-stress wrap 1\nstore: redis\nobjects: counter\n---\n" + "\n".join(RACE) + "\n"
     )

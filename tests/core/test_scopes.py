@@ -110,7 +110,7 @@ def test_a_word_that_is_a_requests_is_no_replicas() -> None:
 
 @pytest.mark.parametrize("value", [FLEETING, "%08x", "%d", "1800000%03d-0"])
 def test_what_the_store_told_first_is_the_stores(value: str) -> None:
-    """A number that INCR gave, the id of a stream's entry, a uid: whoever goes on to send it."""
+    """A number that INCR gave, the id of a stream's entry, a uid: also where requests go on to send it."""
     runs = [
         Run()("A", "INCR seq", value % at)("A", f"SET rec:{value % at} x")("B", f"GET rec:{value % at}")
         for at in (31, 41, 57)

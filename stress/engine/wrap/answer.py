@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(slots=True)
 class Answer:
-    """All that is known in the end. ``reason`` says why it can't be told, where that is so."""
+    """All that is known in the end. ``reason`` says why it is inconclusive, where it is."""
 
     command: str
     rows: dict[str, Row] = field(default_factory=rows)
@@ -71,7 +71,7 @@ class Answer:
 
     @property
     def code(self) -> int:
-        """The exit code: 1 fails under a schedule, 0 no failing schedule was found, 2 it can't be told."""
+        """The exit code: 1 fails under a schedule, 0 no failing schedule was found, 2 it is inconclusive."""
         if self.reason:
             return INCONCLUSIVE
         return RACE if self.found is not None else 0
@@ -97,8 +97,6 @@ def difference(fails: Ended, passes: Ended) -> tuple[int, str]:
         return at, f"passes if the second does not change {_between(fails.turns, at)}"
     if mine[0].actor == FOREIGN:
         return at, f"passes without the foreign write {_between(fails.turns, at)}"
-    if its[0].actor in (CLOCK, FOREIGN):
-        return at, f"passes if {its[0].shown} comes before {mine[0].shown}"
     return at, f"passes if {its[0].shown} comes before {mine[0].shown}"
 
 

@@ -82,7 +82,7 @@ class Attribution:
         return name
 
     def in_full(self, text: str) -> str:
-        """Replace those names in a text that the Gateway was told."""
+        """Replace the names in a text that the Gateway has read."""
         return self._names.in_full(text)
 
     @property

@@ -1,4 +1,4 @@
-"""What is told of a race without a schedule, in lines: one burst, a run of the same requests one after another."""
+"""What a report says of a race without a schedule: one burst, and a run of the same requests one after another."""
 
 from __future__ import annotations
 

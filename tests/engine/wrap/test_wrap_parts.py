@@ -121,7 +121,7 @@ def test_a_replay_does_not_count_how_often_a_test_asks_at_its_end() -> None:
 
 
 def test_a_replay_waits_for_a_step_and_then_says_where_it_was_left() -> None:
-    """Whoever is parked meanwhile does not go before it is too late."""
+    """Another caller that is parked meanwhile does not go before it is too late."""
     replay = Replay(turns("A:GET B:SET A:SET"))
     able = turns("A:GET B:GET")
     assert replay.choose(able).actor == "A"
