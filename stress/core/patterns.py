@@ -37,6 +37,9 @@ _LOOKS_MADE_UP = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[
 """What has the shape of a random suffix, and is short enough for a constant to have it too."""
 _NOT_LITERAL = re.compile(r"\([^()]*\)|\[[^]]*\](?:\{\d+\})?|\\d(?:\{\d+\})?")
 """What of a pattern stands for something."""
+_NUMBER = r"(\d+)"
+_GROUP = re.compile(r"(?<!\\)\((?!\?)[^()]*\)")
+"""A symbol in a pattern."""
 _DIGITS, _HEX = frozenset("0123456789"), frozenset("0123456789abcdef")
 _DAY = 86_400
 _ENOUGH = 16
@@ -275,12 +278,18 @@ def _compiled(skeleton: Skeleton, middles: Sequence[Iterable[str]]) -> re.Patter
     return re.compile("".join(parts))
 
 
+@lru_cache(maxsize=1024)
+def of_digits(pattern: re.Pattern[str]) -> tuple[bool, ...]:
+    """Tell of each symbol of a pattern whether it is a number: hex digits may happen to be decimal ones alone."""
+    return tuple(group == _NUMBER for group in _GROUP.findall(pattern.pattern))
+
+
 def _symbol(values: Iterable[str]) -> str:
     """Describe symbols by their alphabet, and by their length where that is always the same and they are no numbers."""
     known = set(values)
     letters, lengths = set("".join(known)), {len(value) for value in known}
     if letters <= _DIGITS:
-        return r"(\d+)"
+        return _NUMBER
     size = f"{{{lengths.pop()}}}" if len(lengths) == 1 else "+"
     lower, upper = any(one.islower() for one in letters), any(one.isupper() for one in letters)
     if (lower and upper) or letters & set("-_"):

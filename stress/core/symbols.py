@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from stress.core.patterns import COMPACT, RECORD, Patterns, second_of
+from stress.core.patterns import COMPACT, RECORD, Patterns, of_digits, second_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,8 +154,8 @@ class Names:
         if match is None:
             return False
         named, at = "", 0
-        for group in range(1, match.re.groups + 1):
-            symbol = self._symbol(match[group], numbered=not position[1])
+        for group, number in enumerate(of_digits(match.re), start=1):
+            symbol = self._symbol(match[group], numbered=not (position[1] and number))
             named, at = named + self._put(word[at : match.start(group)]) + symbol, match.end(group)
         self._replaced.setdefault(text, named + self._put(word[at:]))
         return True
@@ -163,7 +163,7 @@ class Names:
     def _symbol(self, word: str, *, numbered: bool) -> str:
         """Name a symbol. Numbers that name no object are not counted: whether two are equal may be chance."""
         if word not in self._symbols:
-            if not numbered and word.isdecimal():
+            if not numbered:
                 return _UNCOUNTED
             self._symbols[word] = f"{{id:{self._number('id', word)}}}"
             self._anywhere = None

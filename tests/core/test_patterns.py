@@ -291,3 +291,15 @@ def test_a_second_that_a_target_was_told_is_no_name_of_it() -> None:
     assert (names.in_full(told), names.seconds) == ("seen {time}", ())
     assert (names.replace(own), names.seconds) == ("rr-{time:1}", (int(NOW) + 1,))
     assert names.in_full(f"there is {own}") == "there is rr-{time:1}"
+
+
+def test_hex_digits_that_happen_to_be_decimal_are_a_symbol_like_others() -> None:
+    """Eight of them without a letter are no number: in a replay they have letters, and the step is the same."""
+    samples = [
+        {"A": [Shown((words[0], *words[1:]), frozenset({1})) for words in [("SET", "latest", value)]]}
+        for value in ("3f2a9c1b", "a07be412", "c9d84f60")
+    ]
+    names = Names("", "", NOW, seconds=True, patterns=learn(samples, NOW))
+    for value in ("20951734", "8e01ab3d"):
+        names.meet(["SET", "latest", value])
+    assert [names.replace(value) for value in ("20951734", "8e01ab3d")] == ["{id:1}", "{id:2}"]

@@ -33,6 +33,8 @@ def answers_of(rounds: Sequence[Round]) -> Judged:
     """Say how the answers are read."""
     record, counts = record_of(rounds), list(_counting(rounds))
     kinds, unknown = _kinds(rounds, counts)
+    if record is not None and "retry_later" not in kinds and not all(_tells(one, record) for one in rounds):
+        record = None  # that of a refused duplicate, which is an accepted answer here, has to name it too
     found: dict[str, object] = {**kinds, "record": record}
     if counts:
         found["count"] = counts[0]
@@ -85,6 +87,10 @@ def record_of(rounds: Sequence[Round]) -> str | None:
 def _names(rounds: Sequence[Round], path: str) -> bool:
     seen = [{text_of(reply.field(path)) for reply in one.replies if reply.status in _ACCEPTED} for one in rounds]
     return all(len(texts) == 1 and None not in texts for texts in seen) and len(set().union(*seen)) == len(rounds) > 1
+
+
+def _tells(one: Round, path: str) -> bool:
+    return all(text_of(reply.field(path)) for reply in one.replies)
 
 
 def _counting(rounds: Sequence[Round]) -> Iterator[str]:

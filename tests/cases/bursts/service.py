@@ -1,7 +1,7 @@
 """A counter whose requests meet where the gate can't park them: in threads, or inside what is sent in one go.
 
 "threads-racy": threads count in a dict, "threads-locked": under a lock. "pipeline-racy": a counter is raised, a report
-of 256 kB stored and the counter read in one pipeline, "pipeline-whole": in a transaction.
+of 2 MB stored and the counter read in one pipeline, "pipeline-whole": in a transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alerts import Connection, Reply, serve
 HOW = sys.argv[1]
 COUNTS: dict[str, int] = {}
 LOCK = Lock() if HOW == "threads-locked" else nullcontext()
-REPORT = "x" * 256_000
+REPORT = "x" * 2_000_000
 
 
 def count(pod: str) -> int:

@@ -56,12 +56,16 @@ def rounds(reply: Callable[[str, int], tuple[int, object, dict[str, str]]]) -> l
             {"created": 200, "duplicate": 423, "record": None},
         ),
         (
+            lambda fresh, at: (200, f"sold {fresh}", {}) if at == 0 else (409, "", {}),
+            {"created": 200, "duplicate": 409, "record": None},
+        ),
+        (
             lambda _, at: (200 if at < 2 else 429, "", {"content-length": str(at)}),
             {"created": 200, "duplicate": 200, "retry_later": [429], "record": None},
         ),
         (lambda fresh, _: (200, {"id": fresh}, {}), {"created": 200, "duplicate": 200, "record": "id"}),
     ],
-    ids=["status", "field", "new-field", "header", "count", "lock", "limiter", "alike"],
+    ids=["status", "field", "new-field", "header", "count", "lock", "refused", "limiter", "alike"],
 )
 def test_how_answers_are_read_is_found(
     reply: Callable[[str, int], tuple[int, object, dict[str, str]]], answers: dict[str, object]
