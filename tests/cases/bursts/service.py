@@ -1,7 +1,6 @@
-"""A counter whose requests meet where the gate can't park them: in threads, or inside what is sent in one go.
+"""A counter whose requests meet where the gate can't park them: in threads.
 
-"threads-racy": threads count in a dict, "threads-locked": under a lock. "pipeline-racy": a counter is raised, a report
-of 2 MB stored and the counter read in one pipeline, "pipeline-whole": in a transaction.
+"threads-racy": threads count in a dict, "threads-locked": under a lock.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from alerts import Connection, Reply, serve
 HOW = sys.argv[1]
 COUNTS: dict[str, int] = {}
 LOCK = Lock() if HOW == "threads-locked" else nullcontext()
-REPORT = "x" * 2_000_000
 
 
 def count(pod: str) -> int:
@@ -32,15 +30,8 @@ def count(pod: str) -> int:
 async def handle(store: Connection, pod: str) -> tuple[int, str | None, Reply]:
     """Count an alert."""
     hits = f"hits:{pod}"
-    if HOW.startswith("threads"):
-        await store("INCR", hits)
-        number = await asyncio.to_thread(count, pod)
-    else:
-        sent = [("INCR", hits), ("SET", f"report:{pod}", REPORT), ("GET", hits)]
-        whole = HOW == "pipeline-whole"
-        replies = await store.together(*([("MULTI",), *sent, ("EXEC",)] if whole else sent))
-        last = replies[-1]
-        number = int(str(last[-1] if isinstance(last, list) else last))
+    await store("INCR", hits)
+    number = await asyncio.to_thread(count, pod)
     return 201 if number == 1 else 202, hits, number
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.cases, pytest.mark.unmeasured]
 
 SUITES = Path(__file__).parent / "suites"
-RUNS = 200 if os.environ.get("STRESS_NIGHTLY") else 20
+NIGHT = os.environ.get("STRESS_NIGHTLY") == "1"
+RUNS = 200 if NIGHT else 20
 JUNIT = "lib/junit-platform-console-standalone-1.10.2.jar"
 AGAIN = r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
@@ -74,7 +75,10 @@ FOLLOWED = {
 }
 
 
-@pytest.fixture(params=sorted(FOLLOWED))
+NIGHTLY = pytest.mark.skipif(not NIGHT, reason="a minute or more a language: STRESS_NIGHTLY=1 runs it")
+
+
+@pytest.fixture(params=["python", *(pytest.param(name, marks=NIGHTLY) for name in ("go", "java", "node"))])
 def place(request: pytest.FixtureRequest, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the folder of a suite, ready to run; skip what is not installed, or can't be fetched."""
     name: str = request.param
