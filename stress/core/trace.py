@@ -178,10 +178,10 @@ class Trace:
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
-    B``; empty: there were none). ``polling`` names a request that asked the same again and again and was not let go
-    until it gives up, as that takes too long (empty: none did). ``untold`` is what the answers of this target do not
-    tell: ``names`` (which record), ``created`` (whether it was created or was there). ``symbols`` are what the values
-    were that have a name (``{id:1}``).
+    B``; empty: there were none). ``polling`` says what is not explored of a request that asked the same again and
+    again (``B giving up after more than 1 s of polling``; empty: none did). ``untold`` is what the answers of this
+    target do not tell: ``names`` (which record), ``created`` (whether it was created or was there). ``symbols`` are
+    what the values were that have a name (``{id:1}``).
     """
 
     world: str

@@ -95,8 +95,8 @@ class Evidence:
     ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none did). Then
     ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own order, or that
     differs in what the store shows where requests share more.
-    ``polling`` names a request that asks the same again and again, whose giving up was not explored (empty: there was
-    none); this too leaves ``in_order`` alone.
+    ``polling`` says what was not explored of a request that asks the same again and again (empty: there was none);
+    this too leaves ``in_order`` alone.
     ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
     on the server was not explored.
     ``unsteered`` are commands of no request that conflict with what requests do and came when they came: then too
@@ -178,7 +178,7 @@ class Evidence:
         if self.shared_only and self.world == "wire":
             words += ", assuming that requests share only the store"
         if self.polling:
-            words += f"; not explored: {self.polling} giving up after more than 1 s of polling"
+            words += f"; not explored: {self.polling}"
         if self.shared_connection:
             words += f"; requests {self.shared_connection} share a connection: schedules in which a later command of "
             words += "one overtakes an earlier one of the other on it cannot be produced"

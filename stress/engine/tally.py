@@ -31,7 +31,7 @@ class Tally:
 
     ``found`` are failing orders by invariant, ``met`` by the goal that they meet, ``outcomes`` all ways in which runs
     ended, ``ran`` counts them, ``last`` is the trace of the last one. ``shared_connection`` names two requests that
-    shared a connection, in any run, ``polling`` one that polls for too long for its giving up to be explored.
+    shared a connection, in any run, ``polling`` what is not explored of one that polls.
     ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
     did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
     ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was

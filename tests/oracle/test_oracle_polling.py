@@ -13,6 +13,7 @@ import pytest
 from program import ALONE, polling
 from test_oracle import SEED, difference, searched, target_of
 
+from stress.executors.live import polling as live_polling
 from stress.executors.live.deployment import Site
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 FEW, MANY, ENDLESS = 4, 9, 10**9
 """Tries that brute force can run; so many that they are one step; and such as never end."""
+LOOKS_AGAIN = 6
+"""A program that asks once more for what it polled for, after its last try."""
 FIRST, MOST = int(os.environ.get("STRESS_ORACLE_FROM", "0")), int(os.environ.get("STRESS_ORACLE_POLLS", "10"))
 
 
@@ -55,3 +58,19 @@ async def test_a_search_sees_what_comes_of_polling(tries: int, brute_force: Brut
             if wrong:
                 differences.append(f"program {number}: {wrong}: {json.dumps(one.program)}")
     assert "\n".join(differences) == ""
+
+
+@pytest.mark.cases
+@pytest.mark.unmeasured
+@pytest.mark.asyncio
+async def test_a_last_try_that_cannot_be_counted_is_no_proof(
+    brute_force: BruteForce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every step takes as long as a sleep, the last look of a poll is one of its tries, and coverage says so."""
+    monkeypatch.setattr(live_polling, "_QUICK_SECONDS", 0.0)
+    truth = brute_force.outcomes(polling(SEED, LOOKS_AGAIN, FEW).program)
+    assert truth is not None
+    async with Site(target_of("asyncio request")) as site:
+        seen = await searched(polling(SEED, LOOKS_AGAIN, MANY), site)
+    assert (seen.fault, seen.exhausted, seen.in_order) == ("", False, True)
+    assert len(truth.outcomes - seen.outcomes) == 2

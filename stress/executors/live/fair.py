@@ -87,6 +87,8 @@ class Fair(Drive):
             times, more = await self._again(move.actor, loop, seconds, forced=forced, most=left)
             if more and not forced and not self._behind(move.actor):
                 self._fault = self._fault or f"{asked_again(loop, move.actor)} for {seconds:g} s, not less as before"
+            if not more and times > 1:
+                self._polling.gave_up(loop, move.actor)
         request = self._requests[move.actor]
         if same(loop.at(times - 1), request.tries[-1].frame):
             self._polling.vain.add(event)

@@ -33,6 +33,7 @@ _STEPS = 3
 """Who gives up after so many more repetitions is no loop but a few lines: then each of them is a step as any other."""
 _QUICK_SECONDS = 0.008
 """How long a step takes at most of who does not sleep before it."""
+_GIVES_UP = f"giving up after more than {POLL_SECONDS:g} s of polling"
 _SCRIPTS = ("EVAL", "FCALL")
 """They may have written although their reply is that of a refusal."""
 
@@ -50,12 +51,24 @@ class Ends(Enum):
 class Ending(NamedTuple):
     """How a loop ends, and after how many steps in all, counted from the first; 0 where that is a question of time.
 
-    The number is ``sure`` once it was the same twice.
+    The number is ``sure`` once it was the same twice. A request that slept, or was only slow, was ``slow``.
     """
 
     how: Ends
     steps: int = 0
     sure: bool = True
+    slow: bool = False
+
+    def seen(self, again: Ending) -> Ending:
+        """Give what is known of a loop of which this was not sure, and that was looked at again.
+
+        A number is of two looks, of which one was not slow: a request that sleeps is slow in both.
+        """
+        if again.how is Ends.STEPS or (self.slow and again.how is Ends.LATE):
+            return again
+        if again.steps == self.steps and not (self.slow and again.slow):
+            return Ending(self.how, self.steps)
+        return Ending(self.how)
 
 
 class Loop(NamedTuple):
@@ -118,15 +131,17 @@ def ending(times: int, seconds: float, loop: Loop, *, more: bool, changed: bool)
     """Tell how a loop ends that took ``times`` more steps, alone, and so many seconds.
 
     ``more`` says that it asks the same still, ``changed`` that it saw a change all the same. How often one asks that
-    sleeps between may be a question of time, so that its steps are not counted.
+    sleeps between may be a question of time, so that its steps are not counted; one look cannot tell it from one that
+    a busy machine made slow.
     """
     if more or seconds > POLL_SECONDS:
         return Ending(Ends.LATE)
-    if changed or seconds >= _QUICK_SECONDS * times:
+    if changed:
         return Ending(Ends.SOON)
-    if times <= _STEPS * len(loop.tries):
+    slow = seconds >= _QUICK_SECONDS * times
+    if times <= _STEPS * len(loop.tries) and not slow:
         return Ending(Ends.STEPS)
-    return Ending(Ends.SOON, loop.taken + times, sure=False)
+    return Ending(Ends.SOON, loop.taken + times, sure=False, slow=slow)
 
 
 class Polling:
@@ -195,7 +210,7 @@ class Polling:
             if move not in late and (is_request(move.actor) or move.actor.startswith(("watch:", "worker:")))
         ]
         if others:
-            self._record.polling = self._record.polling or min(move.actor for move in late)
+            self._record.polling = self._record.polling or f"{min(move.actor for move in late)} {_GIVES_UP}"
         now = self.progress
         return [one for one in moves if one not in late or not (others or self.stuck.get(one.actor) == now)]
 
@@ -204,15 +219,21 @@ class Polling:
         return (self.ends or {}).get(loop.key, Ending(Ends.LATE))
 
     def learn(self, loop: Loop, ending: Ending) -> None:
-        """Take in how a loop ends; what was known first stays, so that schedules stay possible.
-
-        The number of its steps stays only if it is the same the second time.
-        """
+        """Take in how a loop ends; what was known first and for sure stays, so that schedules stay possible."""
         if self.ends is None:
             return
         known = self.ends.setdefault(loop.key, ending)
         if not known.sure and known is not ending:
-            self.ends[loop.key] = Ending(known.how, known.steps if ending.steps == known.steps else 0)
+            self.ends[loop.key] = known.seen(ending)
+
+    def gave_up(self, loop: Loop, actor: str) -> None:
+        """Note that a request gave up, or saw a change at last, after a number of steps that is a question of time.
+
+        Which of them was its last try is not known: what it asks after that may be the same, and is then one of them.
+        """
+        known = self.known(loop)
+        if known.how is Ends.SOON and not known.steps:
+            self._record.polling = self._record.polling or f"another between the last two tries of {actor}"
 
     def left(self, loop: Loop) -> int | None:
         """Give how many steps of a loop are left before its last repetition, which is explored; None if not known.
@@ -220,7 +241,7 @@ class Polling:
         What a request asks after its last try may be the same once more (a poll that gives up, and a last look).
         """
         known = self.known(loop)
-        if known.how is not Ends.SOON or loop.taken >= known.steps:
+        if known.how is not Ends.SOON or known.slow or loop.taken >= known.steps:
             return None
         return max(0, known.steps - len(loop.tries) - loop.taken)
 
