@@ -1,6 +1,6 @@
 # The verbs of the project; `make help` lists them. Those that need Python set up .venv where it is missing or stale.
 #
-#   make stress-gateway                                    both races and their twins, on a real store
+#   make stress-gateway                                    both races and their fixed counterparts, on a real store
 #   make stress-gateway TARGET=my-gateway.yaml             a Gateway of your own
 #   make stress-gateway SCENARIO="one-scenario another"    these scenarios only
 #   make stress-gateway PROFILE=nightly                    the long search

@@ -1,1 +1,1 @@
-"""Figures: what an order costs, how surely it replays, what the gate adds, how plain concurrency compares."""
+"""Figures: what a schedule costs, how surely it replays, what the gate adds, how plain concurrency compares."""

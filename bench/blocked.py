@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from bench.figure import Figure, median, pair
 from stress.config.target import Target
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ORDERS = 40
+SCHEDULES = 40
 _GATEWAYS = Path(__file__).parent.parent / "tests" / "gateways"
 _BUILD = {
     "node": ("npm", "install", "--no-package-lock", "--no-audit", "--silent"),
@@ -28,12 +28,12 @@ _BUILD = {
 
 async def _blocked(target: Target, folder: Path) -> Figure:
     scenario, _ = pair("atomic-hit-count", "redis-atomic")
-    async with WireWorld(scenario, target, folder) as world:
-        walk = Walk(0, ORDERS)
+    async with LiveExecutor(scenario, target, folder) as executor:
+        walk = Walk(0, SCHEDULES)
         while walk.more():
-            trace = await world.run(walk)
+            trace = await executor.run(walk)
             walk.learn(trace)
-        times = world.blocked_seconds
+        times = executor.blocked_seconds
     late = sum(seconds >= target.patience for seconds in times)
     value = f"{median(times) * 1000:.1f} ms median of {len(times)}, {late} ran out of patience"
     return Figure(f"blocked on a lock is known after ({target.name})", value, "<= 20 ms, 0")

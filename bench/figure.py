@@ -14,7 +14,7 @@ from stress.config.target import Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
 
 
 class Figure(NamedTuple):
@@ -47,16 +47,16 @@ def in_turns(rounds: int, *works: Callable[[], object]) -> list[float]:
     return [min(times) for times in found]
 
 
-async def one_after_another(world: WireWorld, runs: int) -> list[float]:
+async def one_after_another(executor: LiveExecutor, runs: int) -> list[float]:
     """Give the seconds of each of several runs of the scenario's requests sent one after another, the gate open."""
     times = []
-    client = next(iter(world.clients.values()))
+    client = next(iter(executor.clients.values()))
     for _ in range(runs):
         fresh = uuid.uuid4().hex[:12]
-        fingerprint = world.scenario.signal.fingerprint(fresh)
+        fingerprint = executor.scenario.signal.fingerprint(fresh)
         begun = time.perf_counter()
-        for _ in range(world.scenario.before + world.scenario.concurrent):
-            await world.send(client, fresh, fingerprint, "A")
+        for _ in range(executor.scenario.before + executor.scenario.concurrent):
+            await executor.send(client, fresh, fingerprint, "A")
         times.append(time.perf_counter() - begun)
     return times
 

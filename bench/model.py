@@ -1,4 +1,4 @@
-"""The model: one order against one `asyncio.gather` of the same coroutines, each store call suspending once in both."""
+"""The model: one schedule against one `asyncio.gather` of the same coroutines, each store call suspending once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, in_turns, pair
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming
 from stress.schedulers.random_walk import Walk
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.executors.model.redis_memory import Memory
 
-ORDERS, ROUNDS = 1000, 12
+SCHEDULES, ROUNDS = 1000, 12
 
 
 class GatherStore:
@@ -52,18 +52,18 @@ class GatherStore:
         """Wait no time, as the model does."""
 
 
-def _model(world: ModelWorld, moves: Sequence[Move]) -> None:
-    replay = Replay(moves, ORDERS)
+def _model(executor: ModelExecutor, moves: Sequence[Move]) -> None:
+    replay = Replay(moves, SCHEDULES)
     while replay.more():
-        world.run(replay)
+        executor.run(replay)
 
 
-async def _gather(world: ModelWorld) -> None:
-    scenario = world.scenario
-    protocol = protocol_named(str(world.target.protocol))
+async def _gather(executor: ModelExecutor) -> None:
+    scenario = executor.scenario
+    protocol = protocol_named(str(executor.target.protocol))
     signal = Incoming(scenario.signal.fingerprint(""), scenario.signal.alertname, scenario.signal.namespace)
-    for _ in range(ORDERS):
-        store = GatherStore(world.rest.copy())
+    for _ in range(SCHEDULES):
+        store = GatherStore(executor.rest.copy())
         await asyncio.gather(*(protocol(store, signal) for _ in range(scenario.concurrent)))  # type: ignore[arg-type]
 
 
@@ -71,13 +71,15 @@ def figures() -> Iterator[Figure]:
     """Measure both in turns in one run, for two, three and five requests; each is the best of its rounds."""
     for concurrent in (2, 3, 5):
         scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
-        world = ModelWorld(scenario.model_copy(update={"concurrent": concurrent}), target)
-        moves = world.run(Walk(0)).moves
+        executor = ModelExecutor(scenario.model_copy(update={"concurrent": concurrent}), target)
+        moves = executor.run(Walk(0)).moves
         with asyncio.Runner() as runner:
-            plain, cost = in_turns(ROUNDS, partial(_in, runner, world), partial(_model, world, moves))
-        rate = ORDERS / cost
-        yield Figure(f"model order / gather, n = {concurrent}", f"{cost / plain:.2f} ({rate:.0f} orders/s)", "<= 0.33")
+            plain, cost = in_turns(ROUNDS, partial(_in, runner, executor), partial(_model, executor, moves))
+        rate = SCHEDULES / cost
+        yield Figure(
+            f"model schedule / gather, n = {concurrent}", f"{cost / plain:.2f} ({rate:.0f} schedules/s)", "<= 0.33"
+        )
 
 
-def _in(runner: asyncio.Runner, world: ModelWorld) -> None:
-    runner.run(_gather(world))
+def _in(runner: asyncio.Runner, executor: ModelExecutor) -> None:
+    runner.run(_gather(executor))

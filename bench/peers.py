@@ -1,9 +1,9 @@
-"""The peers: what one order costs in each tool, how many runs exhaust a program, whether the lost update is found.
+"""The peers: what one schedule costs in each tool, how many runs exhaust a program, whether the lost update is found.
 
 All run the same coroutines, n times GET and SET, on the same store in memory; each call of the store suspends once.
 The unit of cost is one plain `asyncio.gather` of those coroutines, measured in the same run. A peer's cost is that of
-its whole search divided by its runs: choosing an order belongs to it. Ours is given both ways. Each cost is the best of
-a few rounds. A peer that is not there is left out in a line that says why.
+its whole search divided by its runs: choosing a schedule belongs to it. Ours is given both ways. Each cost is the best
+of a few rounds. A peer that is not there is left out in a line that says why.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from stress.core.step import Move
-    from stress.executors.model.executor import ModelWorld
+    from stress.executors.model.executor import ModelExecutor
 
 AT_ONCE, ROUNDS = (2, 3, 5), 5
 FOLDER = Path(sys.prefix) / "peers"
 """Where the Makefile puts them: two of them plug into pytest, and must not do so in our own tests."""
-_ORDERS, _COSTLY_ORDERS = 500, 20
+_SCHEDULES, _COSTLY_SCHEDULES = 500, 20
 _MOST_RUNS, _MOST_SECONDS = 5000, 20.0
 _SIGNAL = Named("same")
 
@@ -59,8 +59,8 @@ class Search(NamedTuple):
 class Peer(NamedTuple):
     """One peer: its package, and how it searches.
 
-    ``search`` is given how many requests there are, how many orders to run at most, and whether a lost update is a
-    failure (then the first one ends the search). ``exhaust`` runs all orders that the peer can tell apart.
+    ``search`` is given how many requests there are, how many schedules to run at most, and whether a lost update is a
+    failure (then the first one ends the search). ``exhaust`` runs all schedules that the peer can tell apart.
     """
 
     name: str
@@ -86,11 +86,11 @@ async def _all(concurrent: int, *, strict: bool) -> None:
 
 
 async def _plainly(concurrent: int) -> None:
-    for _ in range(_ORDERS):
+    for _ in range(_SCHEDULES):
         await _all(concurrent, strict=False)
 
 
-def _frontrun(frontrun: Any, concurrent: int, orders: int, strict: bool, **more: Any) -> Search:  # noqa: ANN401, FBT001
+def _frontrun(frontrun: Any, concurrent: int, schedules: int, strict: bool, **more: Any) -> Search:  # noqa: ANN401, FBT001
     """Let its DPOR search without a bound on preemptions."""
 
     async def worker(store: GatherStore) -> None:
@@ -103,7 +103,7 @@ def _frontrun(frontrun: Any, concurrent: int, orders: int, strict: bool, **more:
             count=concurrent,
             invariant=lambda store: not strict or _counted(store, concurrent),
             preemption_bound=None,
-            max_executions=orders,
+            max_executions=schedules,
             stop_on_first=strict,
             reproduce_on_failure=0,
             **more,
@@ -119,10 +119,10 @@ def _frontrun_whole(frontrun: Any, concurrent: int) -> Search:  # noqa: ANN401 -
     return _frontrun(frontrun, concurrent, _MOST_RUNS, strict=False, total_timeout=_MOST_SECONDS)
 
 
-def _detangle(detangle: Any, concurrent: int, orders: int, strict: bool, strategy: str = "auto") -> Search:  # noqa: ANN401, FBT001
+def _detangle(detangle: Any, concurrent: int, schedules: int, strict: bool, strategy: str = "auto") -> Search:  # noqa: ANN401, FBT001
     """Let its default portfolio search, without shrinking and without its database."""
     begun = time.perf_counter()
-    asked = {"runs": orders, "strategy": strategy, "seed": 0, "shrink": False, "database": False}
+    asked = {"runs": schedules, "strategy": strategy, "seed": 0, "shrink": False, "database": False}
     try:
         found = detangle.explore(partial(_all, concurrent, strict=strict), max_duration=_MOST_SECONDS, **asked)
     except detangle.BugFound as bug:
@@ -136,14 +136,14 @@ def _detangle_whole(detangle: Any, concurrent: int) -> Search:  # noqa: ANN401 -
     return _detangle(detangle, concurrent, _MOST_RUNS, strict=False, strategy="dfs:1000")
 
 
-def _seedloop(seedloop: Any, concurrent: int, orders: int, strict: bool) -> Search:  # noqa: ANN401, FBT001
+def _seedloop(seedloop: Any, concurrent: int, schedules: int, strict: bool) -> Search:  # noqa: ANN401, FBT001
     """Run seed after seed; it keeps the loop's own order, and varies networks and timers, of which there are none."""
 
     async def scenario(_: object) -> None:
         await _all(concurrent, strict=strict)
 
     begun = time.perf_counter()
-    found = seedloop.check(scenario, seeds=orders, on_failure="return")
+    found = seedloop.check(scenario, seeds=schedules, on_failure="return")
     return Search(found.checked, time.perf_counter() - begun, found.failing_seed is not None)
 
 
@@ -167,34 +167,34 @@ def load(peer: Peer) -> tuple[Any, str]:
         return None, f"left out: {error}; `make bench` installs it"
 
 
-def _follow(world: ModelWorld, moves: Sequence[Move]) -> None:
-    replay = Replay(moves, _ORDERS)
+def _follow(executor: ModelExecutor, moves: Sequence[Move]) -> None:
+    replay = Replay(moves, _SCHEDULES)
     while replay.more():
-        world.run(replay)
+        executor.run(replay)
 
 
-def _ours(world: ModelWorld) -> Search:
-    """Let DPOR choose the orders."""
+def _ours(executor: ModelExecutor) -> Search:
+    """Let DPOR choose the schedules."""
     dpor, begun = Dpor(Dependence(fused=True), read=effects_of), time.perf_counter()
-    while dpor.orders < _ORDERS and dpor.more():
-        dpor.learn(world.run(dpor))
-    return Search(dpor.orders, time.perf_counter() - begun, said="exhausted" if dpor.exhausted else "cut off")
+    while dpor.schedules < _SCHEDULES and dpor.more():
+        dpor.learn(executor.run(dpor))
+    return Search(dpor.schedules, time.perf_counter() - begun, said="exhausted" if dpor.exhausted else "cut off")
 
 
 def _costs(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
-    world = in_model(concurrent)
-    moves = world.run(Walk(0)).moves
+    executor = in_model(concurrent)
+    moves = executor.run(Walk(0)).moves
     with asyncio.Runner() as runner:
         plainly = lambda: runner.run(_plainly(concurrent))  # noqa: E731 - as short as the other
-        unit, followed = in_turns(ROUNDS, plainly, partial(_follow, world, moves))
-    chosen = min(_ours(world).each for _ in range(ROUNDS))
-    name = f"gathers that one order costs, n = {concurrent}:"
+        unit, followed = in_turns(ROUNDS, plainly, partial(_follow, executor, moves))
+    chosen = min(_ours(executor).each for _ in range(ROUNDS))
+    name = f"gathers that one schedule costs, n = {concurrent}:"
     yield Figure(f"{name} gateway-stress", f"{followed / unit:.2f}", "<= 0.33")
-    yield Figure(f"{name} gateway-stress, chosen by DPOR", f"{chosen * _ORDERS / unit:.2f}")
+    yield Figure(f"{name} gateway-stress, chosen by DPOR", f"{chosen * _SCHEDULES / unit:.2f}")
     for peer, module in modules.items():
-        orders = _COSTLY_ORDERS if peer.name == "frontrun" else _ORDERS
-        each = min(peer.search(module, concurrent, orders, False).each for _ in range(ROUNDS))  # noqa: FBT003 - its type
-        yield Figure(f"{name} {peer.name}", f"{each * _ORDERS / unit:.1f}")
+        schedules = _COSTLY_SCHEDULES if peer.name == "frontrun" else _SCHEDULES
+        each = min(peer.search(module, concurrent, schedules, False).each for _ in range(ROUNDS))  # noqa: FBT003 - its type
+        yield Figure(f"{name} {peer.name}", f"{each * _SCHEDULES / unit:.1f}")
 
 
 def _whole(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
@@ -203,7 +203,7 @@ def _whole(modules: dict[Peer, Any], concurrent: int) -> Iterator[Figure]:
     yield Figure(f"{name} gateway-stress", f"{ours.runs}, {ours.said}")
     for peer, module in modules.items():
         found = None if peer.exhaust is None else peer.exhaust(module, concurrent)
-        value = "it can't: it keeps one order" if found is None else f"{found.runs}, {found.said}"
+        value = "it can't: it keeps one schedule" if found is None else f"{found.runs}, {found.said}"
         yield Figure(f"{name} {peer.name}", value)
 
 

@@ -1,4 +1,4 @@
-"""The search: how long it takes to run one order of each class, how soon a race is met, and that none is made up.
+"""The search: how long it takes to run one schedule of each class, how soon a race is met, and that none is made up.
 
 Each part of the table is one function here that gives figures; `figures` takes them one after another.
 """
@@ -19,8 +19,8 @@ from stress.core.step import letters
 from stress.core.trace import Trace
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld, effects_of
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor, effects_of
 from stress.schedulers.dependence import Dependence
 from stress.schedulers.dpor.scheduler import Dpor
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
     from stress.report.events import Result
 
 ROUNDS, QUICK = 5, 20
-EXPLORERS: tuple[str, ...] = get_args(Settings.model_fields["explorer"].annotation)
-_AT_ONCE = {"model": range(1, 9), "wire": (2, 5, 8)}
-"""Of how many requests at once nothing may be made up, by world."""
+SCHEDULERS: tuple[str, ...] = get_args(Settings.model_fields["scheduler"].annotation)
+_AT_ONCE = {"model": range(1, 9), "live": (2, 5, 8)}
+"""Of how many requests at once nothing may be made up, by executor."""
 _FIND = Limits(30.0, 5000)
 
 
 def _exhaust(concurrent: int, alike: tuple[str, ...] = (), *, judged: bool = False) -> tuple[float, Dpor]:
-    """Give the seconds of one order of each class in a model that has never run the program."""
-    world, dpor = in_model(concurrent), Dpor(Dependence(fused=True), alike=alike, read=effects_of)
+    """Give the seconds of one schedule of each class in a model that has never run the program."""
+    executor, dpor = in_model(concurrent), Dpor(Dependence(fused=True), alike=alike, read=effects_of)
     begun = time.perf_counter()
     while dpor.more():
-        trace = world.run(dpor)
+        trace = executor.run(dpor)
         dpor.learn(trace)
         if judged:
-            run_checks(world.scenario.invariants, trace)
+            run_checks(executor.scenario.invariants, trace)
     return time.perf_counter() - begun, dpor
 
 
 def _quickest(times: list[tuple[float, Dpor]]) -> str:
     seconds, dpor = min(times, key=lambda one: one[0])
     said = "exhausted" if dpor.exhausted else "NOT EXHAUSTED"
-    return f"{seconds * 1000:.1f} ms ({dpor.orders} orders, {dpor.explored} classes, {said})"
+    return f"{seconds * 1000:.1f} ms ({dpor.schedules} schedules, {dpor.explored} classes, {said})"
 
 
 def in_the_model() -> Iterator[Figure]:
@@ -69,11 +69,11 @@ def in_the_model() -> Iterator[Figure]:
 async def _exhaust_wire(concurrent: int) -> Figure:
     name = f"exhaust [GET;SET] on the wire, n = {concurrent}"
     found: list[tuple[float, Dpor]] = []
-    async with on_wire(concurrent) as world:
+    async with on_wire(concurrent) as executor:
         for _ in range(ROUNDS):
             dpor, begun = Dpor(Dependence(fused=True)), time.perf_counter()
             while dpor.more():
-                trace = await world.run(dpor)
+                trace = await executor.run(dpor)
                 if trace.fault:
                     return Figure(name, trace.fault, "no fault")
                 dpor.learn(trace)
@@ -82,22 +82,22 @@ async def _exhaust_wire(concurrent: int) -> Figure:
 
 
 def on_the_wire() -> Iterator[Figure]:
-    """Take the quickest of five searches on one Gateway that runs already, one order at a time."""
+    """Take the quickest of five searches on one Gateway that runs already, one schedule at a time."""
     yield asyncio.run(_exhaust_wire(3))
 
 
 class _Count:
-    """Counts the runs of a world, and notes in which of them each invariant was broken first."""
+    """Counts the runs of an executor, and notes in which of them each invariant was broken first."""
 
-    def __init__(self, world: ModelWorld | WireWorld) -> None:
-        self.world, self._run = world, world.run
+    def __init__(self, executor: ModelExecutor | LiveExecutor) -> None:
+        self.executor, self._run = executor, executor.run
         self.ran = 0
         self.first: dict[str, int] = {}
-        world.run = self.run  # type: ignore[method-assign]
+        executor.run = self.run  # type: ignore[method-assign]
 
     def end(self) -> None:
-        """Leave the world as it was."""
-        self.world.run = self._run  # type: ignore[method-assign]
+        """Leave the executor as it was."""
+        self.executor.run = self._run  # type: ignore[method-assign]
 
     def run(self, *asked: Any, **more: Any) -> Any:  # noqa: ANN401 - as the world has it
         trace = self._run(*asked, **more)
@@ -108,7 +108,7 @@ class _Count:
 
     def _noted(self, trace: Trace) -> Trace:
         self.ran += 1
-        for one in run_checks(self.world.scenario.invariants, trace):
+        for one in run_checks(self.executor.scenario.invariants, trace):
             self.first.setdefault(one.invariant, self.ran)
         return trace
 
@@ -118,9 +118,9 @@ class _Count:
 
 
 async def _until_found(scenario: Scenario, target: Target, names: Sequence[str]) -> str:
-    model = ModelWorld(scenario, target)
+    model = ModelExecutor(scenario, target)
     in_model = _Count(model)
-    async with WireWorld(scenario, target) as wire:
+    async with LiveExecutor(scenario, target) as wire:
         count = _Count(wire)
         results = [await Pair(None, wire, _FIND).result()]
         alone = count.until(names)
@@ -130,13 +130,13 @@ async def _until_found(scenario: Scenario, target: Target, names: Sequence[str])
 
 
 def races() -> Iterator[Figure]:
-    """Search each pair that must show a race as `run` does; count orders until all that is expected was broken."""
+    """Search each pair that must show a race as `run` does; count schedules until all that is expected was broken."""
     for path in sorted(bundled("").glob("*.yaml")):
         for name, expected in Scenario.load(path).expect.items():
             if isinstance(expected, Race):
                 value = asyncio.run(_until_found(*pair(path.stem, name), expected.race))
                 asked = "<= 50" if name.startswith("kube-") else "<= 10"
-                yield Figure(f"orders until found: {path.stem} on {name}", value, asked)
+                yield Figure(f"schedules until found: {path.stem} on {name}", value, asked)
 
 
 def _alarm(result: Result) -> str:
@@ -146,45 +146,45 @@ def _alarm(result: Result) -> str:
     return ", ".join([*wrong, *result.faults, *(one for finding in result.findings for one in finding.invariants)])
 
 
-def _true(explorer: str, concurrent: int) -> tuple[Scenario, Target]:
+def _true(scheduler: str, concurrent: int) -> tuple[Scenario, Target]:
     scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
     changes = {"before": 0, "concurrent": concurrent, "invariants": ["no_server_error"], "expect": {}}
-    return scenario.model_copy(update={**changes, "search": Settings.model_validate({"explorer": explorer})}), target
+    return scenario.model_copy(update={**changes, "search": Settings.model_validate({"scheduler": scheduler})}), target
 
 
-async def _alarms(concurrent: int, *, wire: WireWorld | None, limits: Limits) -> tuple[int, list[str]]:
-    """Search with every explorer, on the wire where it is given; give how many orders ran, and what was wrong."""
+async def _alarms(concurrent: int, *, wire: LiveExecutor | None, limits: Limits) -> tuple[int, list[str]]:
+    """Search with every scheduler, on the wire where it is given; give how many schedules ran, and what was wrong."""
     ran, found = 0, []
-    for explorer in EXPLORERS:
-        scenario, target = _true(explorer, concurrent)
-        model = ModelWorld(scenario, target) if wire is None else None
+    for scheduler in SCHEDULERS:
+        scenario, target = _true(scheduler, concurrent)
+        model = ModelExecutor(scenario, target) if wire is None else None
         count = _Count(model or wire)  # type: ignore[arg-type]
         if wire is not None:
             wire.scenario = scenario
         alarm = _alarm(await Pair(model, wire, limits).result())
         count.end()
         ran += count.ran
-        found += [f"{explorer} n = {concurrent}: {alarm}"] if alarm else []
+        found += [f"{scheduler} n = {concurrent}: {alarm}"] if alarm else []
     return ran, found
 
 
-async def _always_true(world: str, limits: Limits) -> Figure:
+async def _always_true(executor: str, limits: Limits) -> Figure:
     told = []
-    for concurrent in _AT_ONCE[world]:
-        if world == "model":
+    for concurrent in _AT_ONCE[executor]:
+        if executor == "model":
             told.append(await _alarms(concurrent, wire=None, limits=limits))
         else:
-            async with WireWorld(*_true("auto", concurrent)) as wire:
+            async with LiveExecutor(*_true("auto", concurrent)) as wire:
                 told.append(await _alarms(concurrent, wire=wire, limits=limits))
     alarms = [alarm for _, found in told for alarm in found]
-    name = f"always true, {len(EXPLORERS)} explorers, up to n = {max(_AT_ONCE[world])}, {world}: false alarms"
-    return Figure(name, "; ".join([f"{len(alarms)} in {sum(ran for ran, _ in told)} orders", *alarms]), "0")
+    name = f"always true, {len(SCHEDULERS)} schedulers, up to n = {max(_AT_ONCE[executor])}, {executor}: false alarms"
+    return Figure(name, "; ".join([f"{len(alarms)} in {sum(ran for ran, _ in told)} schedules", *alarms]), "0")
 
 
 def nothing_made_up() -> Iterator[Figure]:
-    """Let every explorer search, within a small budget, for a violation of what no order violates."""
+    """Let every scheduler search, within a small budget, for a violation of what no schedule violates."""
     yield asyncio.run(_always_true("model", Limits(1.0, 100)))
-    yield asyncio.run(_always_true("wire", Limits(10.0, 12)))
+    yield asyncio.run(_always_true("live", Limits(10.0, 12)))
 
 
 PARTS = (in_the_model, on_the_wire, races, nothing_made_up)

@@ -1,4 +1,4 @@
-"""What stays in memory: the whole of `make stress-gateway`, and one process after twenty thousand orders."""
+"""What stays in memory: the whole of `make stress-gateway`, and one process after twenty thousand schedules."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure, pair
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.quiescence import descendants
 from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ORDERS, WARM = 20_000, 2_000
+SCHEDULES, WARM = 20_000, 2_000
 _LOOK_SECONDS = 0.1
 
 
@@ -46,23 +46,23 @@ def _whole_run() -> Iterator[Figure]:
     yield Figure("make stress-gateway: memory of all processes", f"{most:.0f} MB", "<= 300")
 
 
-async def _many_orders() -> list[Figure]:
+async def _many_schedules() -> list[Figure]:
     scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
     sizes, files = [], []
-    async with WireWorld(scenario, target) as world:
-        walk = Walk(0, ORDERS)
+    async with LiveExecutor(scenario, target) as executor:
+        walk = Walk(0, SCHEDULES)
         while walk.more():
-            walk.learn(await world.run(walk))
-            if walk.orders in (WARM, ORDERS):
+            walk.learn(await executor.run(walk))
+            if walk.schedules in (WARM, SCHEDULES):
                 sizes.append(proportional_megabytes(os.getpid()))
                 files.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - names are enough
     return [
-        Figure(f"memory after {WARM} and {ORDERS} orders", f"{sizes[0]:.1f} and {sizes[1]:.1f} MB", "flat"),
-        Figure(f"open files after {WARM} and {ORDERS} orders", f"{files[0]} and {files[1]}", "flat"),
+        Figure(f"memory after {WARM} and {SCHEDULES} schedules", f"{sizes[0]:.1f} and {sizes[1]:.1f} MB", "flat"),
+        Figure(f"open files after {WARM} and {SCHEDULES} schedules", f"{files[0]} and {files[1]}", "flat"),
     ]
 
 
 def figures() -> Iterator[Figure]:
-    """Measure the whole run, then many orders."""
+    """Measure the whole run, then many schedules."""
     yield from _whole_run()
-    yield from asyncio.run(_many_orders())
+    yield from asyncio.run(_many_schedules())

@@ -1,4 +1,4 @@
-"""The wire: what a gated order costs, how surely races replay, and how often plain concurrency shows them."""
+"""The wire: what a gated schedule costs, how surely races replay, and how often plain concurrency shows them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from stress.core.trace import Answer, Details, Trace
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
 from stress.engine.running import Workers, follow_each
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS, ORDERS, PLAIN = 5, 100, 200
+ROUNDS, SCHEDULES, PLAIN = 5, 100, 200
 
 
 async def _cost() -> list[Figure]:
-    """Compare each gated order with the same requests right before it, and rows of orders with rows of requests."""
+    """Compare each gated schedule with the same requests before it, and rows of schedules with rows of requests."""
     scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
-    async with WireWorld(scenario, target) as world:
+    async with LiveExecutor(scenario, target) as executor:
         beside = [
-            await _gated(world, 1, number) + await one_after_another(world, 1) for number in range(ROUNDS * ORDERS)
+            await _gated(executor, 1, number) + await one_after_another(executor, 1)
+            for number in range(ROUNDS * SCHEDULES)
         ]
         rows = [
-            (await one_after_another(world, ORDERS), await _gated(world, ORDERS, number)) for number in range(ROUNDS)
+            (await one_after_another(executor, SCHEDULES), await _gated(executor, SCHEDULES, number))
+            for number in range(ROUNDS)
         ]
     alternating = median([gated / bare for gated, bare in beside])
     in_rows = median([median(gated) / median(bare) for bare, gated in rows])
-    rates = [ORDERS / sum(gated) for _, gated in rows]
+    rates = [SCHEDULES / sum(gated) for _, gated in rows]
     return [
-        Figure("gated order / same requests one after another", f"{alternating:.2f}", "<= 1.5"),
+        Figure("gated schedule / same requests one after another", f"{alternating:.2f}", "<= 1.5"),
         Figure("the same, in rows of 100", f"{in_rows:.2f}"),
-        Figure("gated orders a second, n = 2", f"{max(rates):.0f}", ">= 150"),
+        Figure("gated schedules a second, n = 2", f"{max(rates):.0f}", ">= 150"),
     ]
 
 
-async def _gated(world: WireWorld, orders: int, seed: int) -> list[float]:
-    """Give the seconds of each of several random orders."""
-    walk, costs = Walk(seed, orders), []
+async def _gated(executor: LiveExecutor, schedules: int, seed: int) -> list[float]:
+    """Give the seconds of each of several random schedules."""
+    walk, costs = Walk(seed, schedules), []
     while walk.more():
         begun = time.perf_counter()
-        walk.learn(await world.run(walk))
+        walk.learn(await executor.run(walk))
         costs.append(time.perf_counter() - begun)
     return costs
 
@@ -58,11 +60,13 @@ async def _workers() -> list[Figure]:
     """Compare the schedules a second of several deployments side by side with those of one, in turns."""
     scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
     spent: dict[int, list[float]] = {1: [], 2: [], 4: []}
-    async with WireWorld(scenario, target) as world:
+    async with LiveExecutor(scenario, target) as executor:
         for turn in range(ROUNDS + 1):  # in the first deployments are started
             for workers, times in spent.items():
                 begun = time.perf_counter()
-                async for trace in follow_each([Walk(turn * ORDERS + at, 1) for at in range(ORDERS)], world, workers):
+                async for trace in follow_each(
+                    [Walk(turn * SCHEDULES + at, 1) for at in range(SCHEDULES)], executor, workers
+                ):
                     assert not trace.fault  # noqa: S101 - a figure of faulty runs says nothing
                 if turn:
                     times.append(time.perf_counter() - begun)
@@ -75,19 +79,19 @@ async def _workers() -> list[Figure]:
 
 async def _replays(scenario_name: str, target_name: str, times: int, label: str) -> list[Figure]:
     scenario, target = pair(scenario_name, target_name)
-    async with WireWorld(scenario, target) as world:
-        result = await Pair(ModelWorld(scenario, target), world, Limits(30.0, 5000)).result()
+    async with LiveExecutor(scenario, target) as executor:
+        result = await Pair(ModelExecutor(scenario, target), executor, Limits(30.0, 5000)).result()
         found = []
         for finding in result.findings:
             begun, failed, stories = time.perf_counter(), 0, set()
             async for trace in follow_each(
-                [finding.order] * times, world, Workers.chosen(None).of(finding.order.moves)
+                [finding.schedule] * times, executor, Workers.chosen(None).of(finding.schedule.moves)
             ):
                 failed += not trace.fault and bool(run_checks(scenario.invariants, trace))
                 stories.add(trace.signature)
             took = time.perf_counter() - begun
             value = f"{failed}/{times}, {len(stories)} trace, {took:.0f} s"
-            found.append(Figure(f"{label} {finding.order.actors!r} replays", value, f"{times}/{times}"))
+            found.append(Figure(f"{label} {finding.schedule.actors!r} replays", value, f"{times}/{times}"))
     return found
 
 
@@ -96,9 +100,9 @@ async def _plain(scenario_name: str, target_name: str) -> list[Figure]:
     scenario, target = pair(scenario_name, target_name)
     expected = scenario.expect[target_name]
     seen = dict.fromkeys(expected.race if isinstance(expected, Race) else (), 0)
-    async with WireWorld(scenario, target) as world:
+    async with LiveExecutor(scenario, target) as executor:
         for _ in range(PLAIN):
-            for name in {violation.invariant for violation in run_checks(list(seen), await _ungated(world))}:
+            for name in {violation.invariant for violation in run_checks(list(seen), await _ungated(executor))}:
                 seen[name] += 1
     return [
         Figure(f"plain concurrent runs that break {name} ({target_name})", f"{count}/{PLAIN}")
@@ -106,14 +110,14 @@ async def _plain(scenario_name: str, target_name: str) -> list[Figure]:
     ]
 
 
-async def _ungated(world: WireWorld) -> Trace:
+async def _ungated(executor: LiveExecutor) -> Trace:
     fresh = uuid.uuid4().hex[:12]
-    fingerprint = world.scenario.signal.fingerprint(fresh)
+    fingerprint = executor.scenario.signal.fingerprint(fresh)
     answers: list[Answer] = []
 
     async def send(actor: str, name: str) -> None:
-        raw = await world.send(world.clients[actor], fresh, fingerprint, name)
-        form = world.target.answers
+        raw = await executor.send(executor.clients[actor], fresh, fingerprint, name)
+        form = executor.target.answers
         record, count = raw.field(form.record), raw.field(form.count)
         answers.append(
             Answer(
@@ -128,10 +132,10 @@ async def _ungated(world: WireWorld) -> Trace:
             )
         )
 
-    for number in range(world.scenario.before):
+    for number in range(executor.scenario.before):
         await send("A", f"before{number + 1}")
-    await asyncio.gather(*(send(actor, actor) for actor in world.clients))
-    state = await world.site.state.observe({"fingerprint": fingerprint, "fresh": fresh}, str)
+    await asyncio.gather(*(send(actor, actor) for actor in executor.clients))
+    state = await executor.deployment.state.observe({"fingerprint": fingerprint, "fresh": fresh}, str)
     return Trace("plain", fresh, fingerprint, len(answers), (), lambda: Details(answers, (state,)))
 
 

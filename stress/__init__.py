@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
     from stress.engine.running import run
-    from stress.executors.live.executor import WireWorld
-    from stress.executors.model.executor import ModelWorld
+    from stress.executors.live.executor import LiveExecutor
+    from stress.executors.model.executor import ModelExecutor
     from stress.schedulers.interleaving import Interleaving
     from stress.schedulers.interleavings import interleavings
 
 __all__ = [
     "Interleaving",
-    "ModelWorld",
+    "LiveExecutor",
+    "ModelExecutor",
     "Reads",
     "Scenario",
     "Target",
-    "WireWorld",
     "__version__",
     "interleavings",
     "invariant",
@@ -33,11 +33,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Interleaving": "stress.schedulers.interleaving",
-    "ModelWorld": "stress.executors.model.executor",
+    "ModelExecutor": "stress.executors.model.executor",
     "Reads": "stress.checks",
     "Scenario": "stress.config.scenario",
     "Target": "stress.config.target",
-    "WireWorld": "stress.executors.live.executor",
+    "LiveExecutor": "stress.executors.live.executor",
     "interleavings": "stress.schedulers.interleavings",
     "invariant": "stress.checks",
     "run": "stress.engine.running",

@@ -35,7 +35,7 @@ MEASURES = "COVERAGE_PROCESS_CONFIG"
 """What lets coverage measure a child that is Python."""
 MARKS = ("unmeasured", "measured_once")
 
-# What the first child compiles the others read: without this each compiles aiohttp anew.
+# What the first child compiles the others read: without this each compiles aiohttp again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Under `nohup` it is ignored, and children inherit that: those that are to end by it would not.

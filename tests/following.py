@@ -1,4 +1,4 @@
-"""An explorer for tests: one order, told by the names of its actors."""
+"""A scheduler for tests: one schedule, told by the names of its actors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Follow:
         self._actors = iter(actors.split())
 
     def more(self) -> bool:
-        """Have one order only."""
+        """Have one schedule only."""
         return True
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stress.report.events import Result
 
-DRAWS = (Sampled("pct", 200, 50, 18, 1 / 14, 2, 7, 2), Sampled("walk", 100, 50, 16))
+DRAWS = (Sampled("pct", 200, 50, 18, 1 / 14, 2, 7, 2), Sampled("random_walk", 100, 50, 16))
 NAME = "record 1"
 
 
@@ -29,28 +29,28 @@ def moves(*lines: str) -> tuple[Move, ...]:
 def ended(
     told: Sequence[tuple[str, int, str | None, int | None]],
     *left: tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None],
-    orders: int = 1,
+    schedules: int = 1,
     sampled: int = 0,
     share: float | None = None,
 ) -> Row:
     """Make one row of an outcome map; all its examples are alike."""
-    return Row((tuple(told), left), orders, sampled, share, moves("A start", "A GET k"))
+    return Row((tuple(told), left), schedules, sampled, share, moves("A start", "A GET k"))
 
 
-def counted_row(one: int, other: int, hits: int, orders: int = 1, share: float | None = None) -> Row:
+def counted_row(one: int, other: int, hits: int, schedules: int = 1, share: float | None = None) -> Row:
     """Make the row of two duplicates that were told these counts; a share is one of 100 draws."""
     told = [("A", 202, NAME, one), ("B", 202, NAME, other), ("before1", 201, NAME, None)]
-    return ended(told, ((NAME,), ((NAME, hits),)), orders=orders, sampled=round(100 * (share or 0)), share=share)
+    return ended(told, ((NAME,), ((NAME, hits),)), schedules=schedules, sampled=round(100 * (share or 0)), share=share)
 
 
 def nearest_of_race() -> Nearest:
-    """Give the nearest passing order of the lost hit: A writes before B reads."""
-    *before, read, write, late = found(*RACE)[0].order.moves
+    """Give the nearest passing schedule of the lost hit: A writes before B reads."""
+    *before, read, write, late = found(*RACE)[0].schedule.moves
     return Nearest((*before, late, read, write), 1, read, late)
 
 
 def searched(*, drawn: bool = True) -> Result:
-    """Give the lost hit with its nearest passing order, its outcome map, and what samplers drew."""
+    """Give the lost hit with its nearest passing schedule, its outcome map, and what samplers drew."""
     one = result(RACE)
     finding = dataclasses.replace(one.findings[0], nearest=nearest_of_race())
     share = (lambda part: part) if drawn else (lambda _: None)
@@ -69,10 +69,12 @@ def hostile_search(text: str) -> Result:
     one = hostile(text)
     command = f"{text}2"  # a command like its actor would be an act of the environment
     first, second = Move(text, command, text), Move(text, command, text, 2)
-    order = dataclasses.replace(one.findings[0].order, moves=(first, second))
-    finding = dataclasses.replace(one.findings[0], order=order, nearest=Nearest((second, first), 1, first, second))
+    schedule = dataclasses.replace(one.findings[0].schedule, moves=(first, second))
+    finding = dataclasses.replace(
+        one.findings[0], schedule=schedule, nearest=Nearest((second, first), 1, first, second)
+    )
     rows = tuple(
         Row((((text, status, text, 1),), (((text,), ((text, 1),)),)), 1, 0, None, (first, second)) for status in (1, 2)
     )
-    twin = (((text, 1, f"{text}2", 1),), ((((f"{text}2"),), ((text, 1),)),))  # told apart by names
-    return dataclasses.replace(one, findings=(finding,), outcomes=(*rows, Row(twin, 1, 0, None, (first, second))))
+    fixed = (((text, 1, f"{text}2", 1),), ((((f"{text}2"),), ((text, 1),)),))  # told apart by names
+    return dataclasses.replace(one, findings=(finding,), outcomes=(*rows, Row(fixed, 1, 0, None, (first, second))))

@@ -79,8 +79,8 @@ class Api:
         app.router.add_route("*", "/{path:.*}", self._serve)
         self.runner = web.AppRunner(app, shutdown_timeout=0.01, keepalive_timeout=3600)
         await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=tls)
-        await site.start()
+        deployment = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=tls)
+        await deployment.start()
         self.port = self.runner.addresses[0][1]
         return self.port
 

@@ -1,4 +1,4 @@
-"""Results for the tests of the reports, searched in the model world: real traces of the bundled Gateways."""
+"""Results for the tests of the reports, searched in the model executor: real traces of the bundled Gateways."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stress.config.formats import find
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.outcomes import Outcome, together
-from stress.core.schedule import Head, Order
+from stress.core.schedule import Head, Schedule
 from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.core.verdict import Evidence, Violation, judge
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.protocols.kube.outcomes import outcome_of as of_request
 from stress.protocols.redis.outcomes import of_command, of_transaction, value_of
 from stress.protocols.redis.replies import ReplyError
@@ -35,29 +35,33 @@ CLEANUP = ("t2-one-then-three-cleanup", "redis-atomic")
 
 @cache
 def found(scenario: str, target: str) -> tuple[Finding, ...]:
-    """Search in the model; give the first failing order of each invariant, each order once."""
-    world = ModelWorld(Scenario.load(find(scenario, "")), Target.load(find(target, "targets")))
-    explorer = Exhaustive(fused=True)
+    """Search in the model; give the first failing schedule of each invariant, each schedule once."""
+    executor = ModelExecutor(Scenario.load(find(scenario, "")), Target.load(find(target, "targets")))
+    scheduler = Exhaustive(fused=True)
     first: dict[str, Finding] = {}
     for _ in range(400):
-        if not explorer.more():
+        if not scheduler.more():
             break
-        trace = world.run(explorer)
-        explorer.learn(trace)
-        violations = tuple(run_checks(world.scenario.invariants, trace))
-        order = Order(tuple(trace.moves), Head(scenario=scenario, target=target, world="model", outcome="race"))
-        finding = Finding(order, trace, violations, cause(violations), "model", replays=(3, 3)) if violations else None
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
+        violations = tuple(run_checks(executor.scenario.invariants, trace))
+        schedule = Schedule(
+            tuple(trace.moves), Head(scenario=scenario, target=target, executor="model", outcome="race")
+        )
+        finding = (
+            Finding(schedule, trace, violations, cause(violations), "model", replays=(3, 3)) if violations else None
+        )
         for one in violations:
             first.setdefault(one.invariant, finding)  # type: ignore[arg-type]
-    return tuple({finding.order: finding for finding in first.values()}.values())
+    return tuple({finding.schedule: finding for finding in first.values()}.values())
 
 
 def trace_of(scenario: str, target: str) -> Trace:
-    """Give the trace of the first order: each request by itself, one after another."""
-    world = ModelWorld(Scenario.load(find(scenario, "")), Target.load(find(target, "targets")))
-    explorer = Exhaustive(fused=True)
-    explorer.more()
-    return world.run(explorer)
+    """Give the trace of the first schedule: each request by itself, one after another."""
+    executor = ModelExecutor(Scenario.load(find(scenario, "")), Target.load(find(target, "targets")))
+    scheduler = Exhaustive(fused=True)
+    scheduler.more()
+    return executor.run(scheduler)
 
 
 def result(pair: tuple[str, str], *, fault: str = "", as_expected: bool = True, **changes: Any) -> Result:  # noqa: ANN401 - any field
@@ -67,7 +71,7 @@ def result(pair: tuple[str, str], *, fault: str = "", as_expected: bool = True, 
     made = Result(
         scenario=Scenario.load(find(pair[0], "")),
         target=Target.load(find(pair[1], "targets")),
-        world="model",
+        executor="model",
         verdict=judge(
             [one for finding in findings for one in finding.violations], [evidence], [fault] if fault else []
         ),
@@ -88,7 +92,7 @@ def hand_made(
     held: Sequence[Move] = (),
 ) -> Trace:
     """Make a trace of given events, for what no bundled Gateway does; ``held`` was not delivered by a watch."""
-    return Trace("wire", "f", "fp", 2, (), lambda: Details(answers, states, events, held))
+    return Trace("live", "f", "fp", 2, (), lambda: Details(answers, states, events, held))
 
 
 def with_lines(one: Result, lines: Mapping[int, tuple[str, ...]]) -> Result:
@@ -113,7 +117,7 @@ def hostile(text: str) -> Result:
         [start, step], [answer(text, 500, record=text, error=text, body=text)], [Snapshot((text,), {text: 1}, text)]
     )
     violation = Violation(text, text, text, (text,))
-    finding = dataclasses.replace(one.findings[0], trace=trace, violations=(violation,), world=text, confirmed=False)
+    finding = dataclasses.replace(one.findings[0], trace=trace, violations=(violation,), executor=text, confirmed=False)
     return dataclasses.replace(
         one,
         scenario=one.scenario.model_copy(update={"name": text, "story": text, "invariants": [text]}),

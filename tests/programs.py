@@ -1,4 +1,4 @@
-"""Small model programs, for tests that count orders and classes: actors as generators over a dictionary."""
+"""Small model programs, for tests that count schedules and classes: actors as generators over a dictionary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stress.schedulers.exhaustive import Exhaustive
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
     from stress.schedulers.dependence import Dependence, Effect
 
 Values = dict[str, Any]
@@ -144,15 +144,15 @@ class Program:
         """The time, in seconds since the run began."""
         return int(self.values[NOW])
 
-    def run(self, explorer: Explorer) -> Trace:
-        """Run one order."""
+    def run(self, scheduler: Scheduler) -> Trace:
+        """Run one schedule."""
         run = Run(self)
-        run.follow(explorer)
+        run.follow(scheduler)
         return run.trace()
 
 
 class Run:
-    """One order of a program."""
+    """One schedule of a program."""
 
     def __init__(self, program: Program) -> None:
         """Begin."""
@@ -198,10 +198,10 @@ class Run:
                 found.append(Move(name, name, "", self.program.at_most - left + 1))
         return found
 
-    def follow(self, explorer: Explorer) -> None:
-        """Ask who goes next until nothing is possible or the explorer wants no more."""
+    def follow(self, scheduler: Scheduler) -> None:
+        """Ask who goes next until nothing is possible or the scheduler wants no more."""
         while moves := self.moves():
-            move = explorer.choose(moves, done=len(self.results) == len(self.code))
+            move = scheduler.choose(moves, done=len(self.results) == len(self.code))
             if move is None:
                 return
             self.taken.append(move)
@@ -243,33 +243,33 @@ def _varies(move: Move, touches: Sequence[Touch]) -> bool:
 
 
 class Found(NamedTuple):
-    """What a search came to: how many orders, their classes, and what they left behind, as it is and up to names."""
+    """What a search came to: how many schedules, their classes, and what they left behind, as it is and up to names."""
 
-    orders: int
+    schedules: int
     classes: set[Class]
     finals: set[str]
     renamed_finals: set[str]
 
 
 def everything(
-    program: Program, dependence: Dependence, explorer: Explorer | None = None, alike: Collection[str] = ()
+    program: Program, dependence: Dependence, scheduler: Scheduler | None = None, alike: Collection[str] = ()
 ) -> Found:
-    """Run all orders of an explorer, of brute force by default, and sort them into classes by the definition.
+    """Run all schedules of a scheduler, of brute force by default, and sort them into classes by the definition.
 
     ``alike`` are the actors whose names are left out of ``renamed_finals``.
     """
-    explorer = explorer or Exhaustive(fused=False)
-    found, orders = Found(0, set(), set(), set()), 0
-    while explorer.more():
+    scheduler = scheduler or Exhaustive(fused=False)
+    found, schedules = Found(0, set(), set(), set()), 0
+    while scheduler.more():
         run = Run(program)
-        run.follow(explorer)
+        run.follow(scheduler)
         trace = run.trace()
-        explorer.learn(trace)
-        orders += 1
+        scheduler.learn(trace)
+        schedules += 1
         found.classes.add(class_of(effects(trace), dependence))
         found.finals.add(run.final())
         found.renamed_finals.add(run.final(alike))
-    return found._replace(orders=orders)
+    return found._replace(schedules=schedules)
 
 
 def class_of(run: Sequence[Effect], dependence: Dependence) -> Class:

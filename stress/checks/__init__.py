@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import last_step
 from stress.checks._declare import Check, Reads, invariant, missing
-from stress.checks._incarnations import undecided
+from stress.checks._epochs import undecided
 from stress.core.registry import CHECKS
 from stress.core.verdict import Cause, Violation
 
@@ -59,7 +59,7 @@ def run_checks(names: Sequence[str], trace: Trace) -> list[Violation]:
                     answer.without_record,
                     (answer.actor,),
                     last_step(trace, answer.actor),
-                    answer.incarnations[-1],
+                    answer.epochs[-1],
                 )
                 for answer in one.nameless(trace)
             )

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from stress.core.trace import Answer, Event, Trace
 
 
-def steps_between(trace: Trace, actors: Sequence[str], incarnation: int | None = None) -> tuple[int, ...]:
+def steps_between(trace: Trace, actors: Sequence[str], epoch: int | None = None) -> tuple[int, ...]:
     """Give the indexes of the events that a violation about some actors' answers comes from, in order.
 
-    They are the steps that conflict between those actors while both were in flight, in one incarnation or in all.
+    They are the steps that conflict between those actors while both were in flight, in one epoch or in all.
     Where none do, they are the actors' steps that changed anything. What the environment did to records is always
     among them.
     """
@@ -28,7 +28,7 @@ def steps_between(trace: Trace, actors: Sequence[str], incarnation: int | None =
         if event.kind is Kind.ENVIRONMENT:
             if event.actor != "clock":
                 outside.append(event.index)
-        elif event.kind is Kind.STEP and event.actor in actors and incarnation in (None, event.incarnation):
+        elif event.kind is Kind.STEP and event.actor in actors and epoch in (None, event.epoch):
             steps.append(event)
     found = _conflicting([event for event in steps if event.actor in together]) or {
         event.index for event in steps if any(touch.access is not Access.READ for touch in event.touches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from stress.checks._incarnations import undecided
+from stress.checks._epochs import undecided
 from stress.core.registry import CHECKS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Reads(StrEnum):
     PRECEDENCE = "precedence"
     """Which request was answered before another was sent, where each such pair can only break more."""
     REAL_TIME = "real time"
-    """The order of all starts, answers and steps of the environment."""
+    """The schedule of all starts, answers and steps of the environment."""
 
 
 class Check(NamedTuple):
@@ -48,12 +48,12 @@ class Check(NamedTuple):
     needs_one: frozenset[Reads]
     names: frozenset[str]
     environment: bool
-    each_incarnation: bool
+    each_epoch: bool
     default: bool
 
     def runs_on(self, trace: Trace) -> bool:
         """Tell whether a trace says enough for this check."""
-        return not self.lacks(trace) and not (self.each_incarnation and undecided(trace))
+        return not self.lacks(trace) and not (self.each_epoch and undecided(trace))
 
     def lacks(self, trace: Trace) -> tuple[Reads, ...]:
         """Name what this check needs and a trace does not say."""
@@ -77,18 +77,18 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
     needs_one: Collection[Reads] = (),
     names: Collection[Literal["accepted", "created"]] = (),
     environment: bool = False,
-    each_incarnation: bool = False,
+    each_epoch: bool = False,
     default: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Register a check under the name that a scenario lists it by.
 
     ``demands`` is the invariant in one sentence, for reports. ``reads`` is all that the check reads: by default
-    everything, so that no order it may see is left out; the less it is, the fewer schedules a search needs. It is left
-    out where a target does not observe what it ``needs`` (records, hits) or its answers do not tell it (names,
-    created), or where nothing is there of what it ``needs_one`` of. ``names`` says of which answers it takes the
-    record that they name: one of these that names none, although such answers do, breaks it. ``environment`` is set
-    when it judges what a test asserts, ``each_incarnation`` when it counts answers per incarnation, and ``default``
-    when it judges scenarios that list no invariants.
+    everything, so that no schedule it may see is left out; the less it is, the fewer schedules a search needs. It is
+    left out where a target does not observe what it ``needs`` (records, hits) or its answers do not tell it (names,
+    created), or where nothing is there of what it ``needs_one`` of. ``names`` says of which answers it takes the record
+    that they name: one of these that names none, although such answers do, breaks it. ``environment`` is set when it
+    judges what a test asserts, ``each_epoch`` when it counts answers per epoch, and ``default`` when it judges
+    scenarios that list no invariants.
 
     Raises:
         ValueError: when the name is taken.
@@ -98,7 +98,7 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
     def register(check: Judge) -> Judge:
         declared = (frozenset(reads), frozenset(needs), frozenset(needs_one))
         taken = frozenset[str](names)
-        CHECKS.register(name, Check(check, demands, *declared, taken, environment, each_incarnation, default))
+        CHECKS.register(name, Check(check, demands, *declared, taken, environment, each_epoch, default))
         return check
 
     return register

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.checks._incarnations import judge_each, names
+from stress.checks._epochs import judge_each, names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     reads={Reads.ANSWERS},
     needs={Reads.NAMES, Reads.CREATED},
     names={"accepted"},
-    each_incarnation=True,
+    each_epoch=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
@@ -39,5 +39,5 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         # Of N hits one created the record; the others, where all tell a count, fill 2…N without a gap.
         if len(set(counts)) < len(counts) or not set(counts) <= set(allowed):
             expected = f"counts {allowed} of {record}"
-            found.append(Violation("distinct_counts", expected, str(counts), names(told), incarnation=number))
+            found.append(Violation("distinct_counts", expected, str(counts), names(told), epoch=number))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.checks._incarnations import judge_each, names
+from stress.checks._epochs import judge_each, names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     reads={Reads.HITS, Reads.ANSWERS},
     needs={Reads.HITS},
     names={"accepted"},
-    each_incarnation=True,
+    each_epoch=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
@@ -48,5 +48,5 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         if stored is None or not least <= stored <= most:
             expected = f"{least}{f' to {most}' if most > least else ''} hits of {record}"
             observed = "no number" if stored is None else str(stored)
-            found.append(Violation("hits_equal_answers", expected, observed, names(mine), incarnation=number))
+            found.append(Violation("hits_equal_answers", expected, observed, names(mine), epoch=number))
     return found

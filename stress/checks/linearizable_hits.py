@@ -1,8 +1,8 @@
-"""The hits of a record behave as one counter: some order of the answers explains every count that was told.
+"""The hits of a record behave as one counter: some schedule of the answers explains every count that was told.
 
 Each accepted answer is an increment: it returned its count, 1 when it said created. The history is linearizable
-(Herlihy and Wing, TOPLAS 1990) when the increments have an order in which the k-th returned k and whoever was answered
-before another was sent stands before it.
+(Herlihy and Wing, TOPLAS 1990) when the increments have a schedule in which the k-th returned k and whoever was
+answered before another was sent stands before it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.checks._incarnations import judge_each, names
+from stress.checks._epochs import judge_each, names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @invariant(
     "linearizable_hits",
-    demands="The hits behave as one counter: some order of the answers explains every count told.",
+    demands="The hits behave as one counter: some schedule of the answers explains every count told.",
     reads={Reads.ANSWERS, Reads.PRECEDENCE},
     needs={Reads.NAMES, Reads.CREATED},
     names={"accepted"},
-    each_incarnation=True,
+    each_epoch=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
-    """Look for an order of the increments, record by record; an answer without a count constrains time alone."""
+    """Look for a schedule of the increments, record by record; an answer without a count constrains time alone."""
     return judge_each(trace, _judge)
 
 
@@ -39,9 +39,9 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     for record in sorted({answer.record for answer in answers if answer.record}):
         mine = [answer for answer in answers if answer.record == record and answer.counts]
         if not linearizable(mine):
-            expected = f"an order of {len(mine)} hits of {record} in which the k-th was told k"
+            expected = f"a schedule of {len(mine)} hits of {record} in which the k-th was told k"
             told = ", ".join(f"{one.actor} {_shown(returned(one))}" for one in sorted(mine, key=_sent))
-            found.append(Violation("linearizable_hits", expected, told, names(mine), incarnation=number))
+            found.append(Violation("linearizable_hits", expected, told, names(mine), epoch=number))
     return found
 
 

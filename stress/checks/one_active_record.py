@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.checks._incarnations import judge_each, names
+from stress.checks._epochs import judge_each, names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     reads={Reads.RECORDS, Reads.ANSWERS},
     needs_one={Reads.RECORDS, Reads.NAMES},
     names={"accepted"},
-    each_incarnation=True,
+    each_epoch=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
@@ -35,4 +35,4 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     if len(records) == expected or (snapshot.records is None and not records):
         return []
     seen = f"{len(records)}: {', '.join(records)}" if records else "0"
-    return [Violation("one_active_record", f"{expected} active record", seen, names(answers), incarnation=number)]
+    return [Violation("one_active_record", f"{expected} active record", seen, names(answers), epoch=number)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant, missing
-from stress.checks._incarnations import judge_each, names
+from stress.checks._epochs import judge_each, names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     reads={Reads.RECORDS, Reads.ANSWERS},
     needs={Reads.CREATED},
     names={"created"},
-    each_incarnation=True,
+    each_epoch=True,
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
@@ -39,7 +39,7 @@ def _all_together(number: int, snapshot: Snapshot, answers: Sequence[Answer]) ->
         return []
     expected = "1 answer says created" if most == 1 else f"{most} answers say created"
     observed = f"{len(created)} of {len(answers)}"
-    return [Violation("one_created_answer", expected, observed, names(created), incarnation=number)]
+    return [Violation("one_created_answer", expected, observed, names(created), epoch=number)]
 
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
@@ -52,7 +52,5 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         created = [answer for answer in mine if answer.created]
         if len(created) != 1:
             expected, observed = f"1 answer says created {record}", f"{len(created)} of {len(mine)}"
-            found.append(
-                Violation("one_created_answer", expected, observed, names(created or mine), incarnation=number)
-            )
+            found.append(Violation("one_created_answer", expected, observed, names(created or mine), epoch=number))
     return found

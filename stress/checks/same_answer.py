@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.checks._declare import Reads, invariant
-from stress.checks._incarnations import judge_each, names
+from stress.checks._epochs import judge_each, names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     reads={Reads.ANSWERS},
     needs={Reads.NAMES},
     names={"accepted"},
-    each_incarnation=True,
+    each_epoch=True,
 )
 def check(trace: Trace) -> list[Violation]:
     """Compare the records that accepted answers name."""

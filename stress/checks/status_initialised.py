@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def check(trace: Trace) -> list[Violation]:
     """Look for records without a number; one that somebody else deleted needs none."""
     return [
-        Violation("status_initialised", f"a stored count of {record}", "none", incarnation=number)
-        for number, snapshot in enumerate(trace.incarnations)
+        Violation("status_initialised", f"a stored count of {record}", "none", epoch=number)
+        for number, snapshot in enumerate(trace.epochs)
         if not snapshot.ended_by
         for record, hits in sorted((snapshot.hits or {}).items())
         if hits is None

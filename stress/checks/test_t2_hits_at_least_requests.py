@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stress.checks._contradiction import steps_between
 from stress.checks._declare import Reads, invariant
-from stress.checks._incarnations import names
+from stress.checks._epochs import names
 from stress.core.verdict import Violation
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Iterator
 
-WORLD = click.option(
-    "--world", type=click.Choice(["wire", "model", "both"]), help="Default: both for a bundled target, else wire."
+EXECUTOR = click.option(
+    "--executor", type=click.Choice(["live", "model", "both"]), help="Default: both for a bundled target, else wire."
 )
 ALLOW = click.option(
     "--allow-host", "hosts", multiple=True, metavar="HOST", help="Allow a target or store on another host than this."
@@ -54,7 +54,7 @@ class Seconds(click.FloatRange):
 
 
 def examples(*lines: str) -> str:
-    """Give examples for the end of a help text, each on its line: click wraps a paragraph anew unless it is marked."""
+    """Give examples for the end of a help text, each on its line: click wraps a paragraph again unless it is marked."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 

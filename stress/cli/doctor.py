@@ -90,4 +90,4 @@ def _summary(findings: Sequence[Finding]) -> str:
     faults = sum(not one.well for one in findings)
     if not faults:
         return "all is well"
-    return f"{faults} fault{'s' if faults > 1 else ''}: until mended, a failing test says nothing about races"
+    return f"{faults} fault{'s' if faults > 1 else ''}: until fixed, a failing test says nothing about races"

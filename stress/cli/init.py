@@ -28,7 +28,7 @@ _IN_SHELL = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 @click.command(
     "init",
     epilog=examples(
-        'stress-gateway init --request "curl -d \'{\\"order\\": \\"7\\"}\' http://127.0.0.1:8000/orders" '
+        'stress-gateway init --request "curl -d \'{\\"schedule\\": \\"7\\"}\' http://127.0.0.1:8000/orders" '
         "-- uvicorn app:app",
         "stress-gateway init --request request.sh --env QUEUE={redis_url} -- node server.js",
         'stress-gateway init --kubernetes --path /jobs --data \'{"job": "7"}\' -- ./controller',

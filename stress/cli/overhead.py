@@ -46,7 +46,7 @@ _CODES: dict[Verdict, int] = {"pass": 0, "fail": RACE, "inconclusive": INCONCLUS
     help="What is measured: time that passes, or of processors, which others disturb less.",
 )
 @click.option("--baseline", type=click.Path(path_type=Path), help="A ratio to compare with; written when missing.")
-@click.option("--save", is_flag=True, help="Write the baseline anew.")
+@click.option("--save", is_flag=True, help="Write the baseline again.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same resamples.")
 @click.option(
     "--timeout",

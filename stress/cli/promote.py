@@ -1,4 +1,4 @@
-"""``stress-gateway promote``: keeps a failing order for good, so that each run of its scenario begins with it."""
+"""``stress-gateway promote``: keeps a failing schedule for good, so that each run of its scenario begins with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stress.engine.example_database import name_of
 from stress.engine.regressions import FOLDER, files, home, read, unfit
 
 if TYPE_CHECKING:
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
 
 _LONGEST = 80
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -32,13 +32,13 @@ class _Pair(NamedTuple):
 
 _EXAMPLES = """\b
 Examples:
-  stress-gateway promote reports/latest/atomic-hit-count-redis-read-modify-write/order.txt
-  stress-gateway promote order.txt --name lost-hit-of-may --into scenarios/regressions
+  stress-gateway promote reports/latest/atomic-hit-count-redis-read-modify-write/schedule.txt
+  stress-gateway promote schedule.txt --name lost-hit-of-may --into scenarios/regressions
 """
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("order_file", type=click.Path(path_type=Path))
+@click.argument("schedule_file", type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", help="What its file is called; default: scenario, target and a digest.")
 @click.option(
     "--into",
@@ -47,59 +47,61 @@ Examples:
     help="Where to put it; default: regressions/ beside your scenario's or target's file, where runs look for it.",
 )
 @click.option("--force", is_flag=True, help="Replace a regression of that name.")
-def command(order_file: Path, name: str | None, into: Path | None, force: bool) -> None:  # noqa: FBT001 - an option
-    """Make an order a regression: each run of its scenario on its target begins with it.
+def command(schedule_file: Path, name: str | None, into: Path | None, force: bool) -> None:  # noqa: FBT001 - an option
+    """Make a schedule a regression: each run of its scenario on its target begins with it.
 
-    An order that still fails may be promoted too: runs report the race until the Gateway is mended.
+    A schedule that still fails may be promoted too: runs report the race until the Gateway is fixed.
     """
-    order = read(order_file)
+    schedule = read(schedule_file)
     if name is not None and not _NAME.fullmatch(name):
         raise click.BadParameter("may hold letters, digits, '.', '_' and '-', at most 80", param_hint="--name")
-    folder = into or _home(order, order_file)
-    known = _known(order, folder)
+    folder = into or _home(schedule, schedule_file)
+    known = _known(schedule, folder)
     if known is not None and not force:
         click.echo(f"is one already: {_shown(known)}")
         return
-    path = known if known is not None and name is None else folder / f"{name or _usual(order)}.txt"
+    path = known if known is not None and name is None else folder / f"{name or _usual(schedule)}.txt"
     if path.exists() and not force:
         hint = "choose another with --name, or replace it with --force"
         raise UsageFault([Fault(Place(_shown(path), 1, 1), "another regression has that name", hint)])
-    _write(path, order_file.read_text())
+    _write(path, schedule_file.read_text())
     click.echo(f"promoted: {_shown(path)}")
-    where = f"{order.head.scenario} on {order.head.target}"
+    where = f"{schedule.head.scenario} on {schedule.head.target}"
     click.echo(f"Each run of {where} begins with it, and reports a race for as long as it still fails.")
 
 
-def _home(order: Order, file: Path) -> Path:
-    """Find the folder of an order's regressions by the files that it was found with.
+def _home(schedule: Schedule, file: Path) -> Path:
+    """Find the folder of a schedule's regressions by the files that it was found with.
 
     Raises:
-        UsageFault: where they are not here or wrong, or where the scenario does not allow the order.
+        UsageFault: where they are not here or wrong, or where the scenario does not allow the schedule.
 
     """
-    scenario = Scenario.load(_file(order, file, "scenario", ""))
+    scenario = Scenario.load(_file(schedule, file, "scenario", ""))
     line = _line(file, "scenario:")
-    if scenario.name != order.head.scenario:
-        message = f"the order is of {order.head.scenario}, and {scenario.name} is what the file is called now"
-        raise UsageFault([Fault(Place(str(file), line, 1), message, "let the order name the scenario as it is called")])
-    if why := unfit(order, scenario):
+    if scenario.name != schedule.head.scenario:
+        message = f"the schedule is of {schedule.head.scenario}, and {scenario.name} is what the file is called now"
+        raise UsageFault(
+            [Fault(Place(str(file), line, 1), message, "let the schedule name the scenario as it is called")]
+        )
+    if why := unfit(schedule, scenario):
         hint = "allow it under `actors` of the scenario"
         raise UsageFault([Fault(Place(str(file), line, 1), f"would never be tried: {why}", hint)])
     if scenario.folder is not None and not is_bundled(scenario.folder):
         return scenario.folder / FOLDER
-    return home(_Pair(scenario, Target.load(_file(order, file, "target", "targets"))))
+    return home(_Pair(scenario, Target.load(_file(schedule, file, "target", "targets"))))
 
 
-def _file(order: Order, file: Path, kind: str, folder: str) -> Path:
-    """Find the file of an order's scenario or target: at the path that it had, else by its bundled name."""
-    paths = [name.partition(" ")[2] for name, _ in order.attachments if name.partition(" ")[0] == kind]
+def _file(schedule: Schedule, file: Path, kind: str, folder: str) -> Path:
+    """Find the file of a schedule's scenario or target: at the path that it had, else by its bundled name."""
+    paths = [name.partition(" ")[2] for name, _ in schedule.attachments if name.partition(" ")[0] == kind]
     for path in paths:
         if not Path(path).is_file():
             hint = "go to the folder where it is, or name the folder of the regressions with --into"
             place = Place(str(file), _line(file, f"--- {kind} {path}"), 1)
             raise UsageFault([Fault(place, f"there is no {path} here", hint)])
         return Path(path)
-    named = order.head.scenario if kind == "scenario" else order.head.target
+    named = schedule.head.scenario if kind == "scenario" else schedule.head.target
     return find(named, folder, Place(str(file), _line(file, f"{kind}:"), 1))
 
 
@@ -108,20 +110,20 @@ def _line(file: Path, begin: str) -> int:
     return next((at for at, line in enumerate(file.read_text().splitlines(), 1) if line.startswith(begin)), 1)
 
 
-def _known(order: Order, folder: Path) -> Path | None:
-    """Find the regression that is this very order already."""
+def _known(schedule: Schedule, folder: Path) -> Path | None:
+    """Find the regression that is this very schedule already."""
     for path in files(folder):
         with suppress(UsageFault):
             other = read(path)
-            same = (other.head.scenario, other.head.target) == (order.head.scenario, order.head.target)
-            if same and other.moves == order.moves:
+            same = (other.head.scenario, other.head.target) == (schedule.head.scenario, schedule.head.target)
+            if same and other.moves == schedule.moves:
                 return path
     return None
 
 
-def _usual(order: Order) -> str:
-    names = (order.head.scenario, order.head.target)
-    return "-".join([*(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names), name_of(order)])
+def _usual(schedule: Schedule) -> str:
+    names = (schedule.head.scenario, schedule.head.target)
+    return "-".join([*(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names), name_of(schedule)])
 
 
 def _write(path: Path, text: str) -> None:

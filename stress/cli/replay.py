@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it, examples
+from stress.cli.common import ALLOW, EXECUTOR, REPORTS, WORKERS, Seconds, await_it, examples
 from stress.core.errors import Fault, Place, UsageFault
 from stress.core.masking import MASK, clean_lines, mask_text
-from stress.core.schedule import Order, parse
+from stress.core.schedule import Schedule, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,64 +25,64 @@ if TYPE_CHECKING:
 @click.command(
     "replay",
     epilog=examples(
-        "stress-gateway replay reports/latest/atomic-hit-count-redis-read-modify-write/order.txt --times 100",
-        "stress-gateway replay order.txt --target my-fixed-gateway.yaml",
+        "stress-gateway replay reports/latest/atomic-hit-count-redis-read-modify-write/schedule.txt --times 100",
+        "stress-gateway replay schedule.txt --target my-fixed-gateway.yaml",
     ),
 )
-@click.argument("order_file", type=click.Path(path_type=Path))
-@click.option("--target", help="Another target than the one of the order file: a bundled name or a file.")
-@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the order.")
+@click.argument("schedule_file", type=click.Path(path_type=Path))
+@click.option("--target", help="Another target than the one of the schedule file: a bundled name or a file.")
+@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often to follow the schedule.")
 @click.option(
     "--seconds",
     type=Seconds(),
     help="At most so many, from the first request to the verdict, also where the scenario is searched instead.",
 )
 @click.option("--trust", is_flag=True, help="Start the target that is attached to the file.")
-@WORLD
+@EXECUTOR
 @ALLOW
 @WORKERS
 @REPORTS
 def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    order_file: Path,
+    schedule_file: Path,
     target: str | None,
     times: int,
     seconds: float | None,
     trust: bool,  # noqa: FBT001 - an option of the command line
-    world: str | None,
+    executor: str | None,
     hosts: tuple[str, ...],
     workers: int | None,
     reports: Path,
 ) -> int:
-    """Follow one order again, with new values: STILL FAILING (exit 1), FIXED (0) or inconclusive (2).
+    """Follow one schedule again, with new values: STILL FAILING (exit 1), FIXED (0) or inconclusive (2).
 
-    Where the Gateway does not allow the order (any more), its scenario is searched instead.
+    Where the Gateway does not allow the schedule (any more), its scenario is searched instead.
     """
     from stress.engine.campaign import Where
 
     try:
-        text = order_file.read_text()
+        text = schedule_file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{order_file} can't be read: {error}") from None
-    order = parse(text, str(order_file))
+        raise click.UsageError(f"{schedule_file} can't be read: {error}") from None
+    schedule = parse(text, str(schedule_file))
     if target is None and not trust:
-        _refuse_unread(order, str(order_file), text.splitlines())
-    job = _job_of(order, target, str(order_file), text.splitlines())
+        _refuse_unread(schedule, str(schedule_file), text.splitlines())
+    job = _job_of(schedule, target, str(schedule_file), text.splitlines())
     from stress.engine.replay import Wanted
 
-    where = Where(world or "", frozenset(hosts), workers)
-    return await_it(_replay(order, job, Wanted(times, seconds), where, reports))
+    where = Where(executor or "", frozenset(hosts), workers)
+    return await_it(_replay(schedule, job, Wanted(times, seconds), where, reports))
 
 
-async def _replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: Path) -> int:
+async def _replay(schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path) -> int:
     from stress.engine import replay
 
-    told = await replay.replay(order, job, wanted, where, reports)
+    told = await replay.replay(schedule, job, wanted, where, reports)
     click.echo(clean_lines(told.line))
     return told.code
 
 
-def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -> Job:
-    """Find the files of an order: by their path or bundled name, else as they are attached to it.
+def _job_of(schedule: Schedule, target: str | None, file: str, lines: Sequence[str]) -> Job:
+    """Find the files of a schedule: by their path or bundled name, else as they are attached to it.
 
     Raises:
         UsageFault: when one is not there or wrong; one that is named or attached in the order's ``file`` is told by its
@@ -91,10 +91,12 @@ def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -
     """
     from stress.engine.campaign import Job
 
-    begins: dict[str, int] = {}  # the lines of the order's file before that of a name or an attachment
-    attached = {kind: (path, text) for (kind, _, path), text in ((n.partition(" "), t) for n, t in order.attachments)}
+    begins: dict[str, int] = {}  # the lines of the schedule's file before that of a name or an attachment
+    attached = {
+        kind: (path, text) for (kind, _, path), text in ((n.partition(" "), t) for n, t in schedule.attachments)
+    }
     with TemporaryDirectory() as folder:
-        names = {"scenario": order.head.scenario, "target": target or order.head.target}
+        names = {"scenario": schedule.head.scenario, "target": target or schedule.head.target}
         for kind in ("scenario", "target"):
             if kind == "target" and target is not None:
                 continue
@@ -113,12 +115,12 @@ def _job_of(order: Order, target: str | None, file: str, lines: Sequence[str]) -
             job = Job.load(names["scenario"], names["target"])
         except UsageFault as fault:
             raise UsageFault([_moved(one, file, begins) for one in fault.faults]) from None
-        _refuse_another(job.target, order.head.target, attached.get("target", ("", ""))[1], Path(folder))
+        _refuse_another(job.target, schedule.head.target, attached.get("target", ("", ""))[1], Path(folder))
         return job if job.folder != Path(folder) else job._replace(folder=Path.cwd())
 
 
-def _refuse_unread(order: Order, file: str, lines: Sequence[str]) -> None:
-    """Refuse to start the target of an order, unless it is bundled, or a file that is here as it is attached.
+def _refuse_unread(schedule: Schedule, file: str, lines: Sequence[str]) -> None:
+    """Refuse to start the target of a schedule, unless it is bundled, or a file that is here as it is attached.
 
     Raises:
         UsageFault: where it is another, or not here at all.
@@ -126,8 +128,8 @@ def _refuse_unread(order: Order, file: str, lines: Sequence[str]) -> None:
     """
     from stress.config.formats import bundled
 
-    named = order.head.target
-    attached = [(name, text) for name, text in order.attachments if name.split()[:1] == ["target"]]
+    named = schedule.head.target
+    attached = [(name, text) for name, text in schedule.attachments if name.split()[:1] == ["target"]]
     for name, text in attached:
         path = Path(name.partition(" ")[2])
         if not path.is_absolute() and any(_reads(here, text) for here in (path, bundled("targets") / f"{path}.yaml")):
@@ -155,10 +157,10 @@ def _reads(path: Path, text: str) -> bool:
 def _refuse_another(target: Target, name: str, text: str, folder: Path) -> None:
     """Refuse a target that is another service than the one of that name, whose order it is: nothing would follow.
 
-    ``text`` is that one's file as it is attached to the order; it is put into the ``folder`` to be read.
+    ``text`` is that one's file as it is attached to the schedule; it is put into the ``folder`` to be read.
 
     Raises:
-        UsageFault: where it is another, or what the order's own target was is not known any more.
+        UsageFault: where it is another, or what the schedule's own target was is not known any more.
 
     """
     from stress.config.formats import find
@@ -181,7 +183,7 @@ def _line(lines: Sequence[str], begin: str) -> int:
 
 
 def _moved(fault: Fault, file: str, begins: Mapping[str, int]) -> Fault:
-    """Tell a fault of what stands in an order's file by its line there."""
+    """Tell a fault of what stands in a schedule's file by its line there."""
     path, line, column = fault.place
     if path not in begins:
         return fault

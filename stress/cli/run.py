@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.cli.common import ALLOW, REPORTS, WORKERS, WORLD, Seconds, await_it, examples
+from stress.cli.common import ALLOW, EXECUTOR, REPORTS, WORKERS, Seconds, await_it, examples
 from stress.config.formats import bundled, find
 from stress.config.scenario import Scenario, targets_of
 from stress.config.target import Target
@@ -57,7 +57,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together, or what their target says; nightly: for each pair "
     "what its scenario says.",
 )
-@click.option("--orders", type=click.IntRange(1), help="At most so many orders a pair.")
+@click.option("--schedules", type=click.IntRange(1), help="At most so many schedules a pair.")
 @click.option(
     "--seconds",
     type=Seconds(),
@@ -68,7 +68,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     metavar="LETTERS",
     help='Run this schedule alone, as "A A clock B B": each letter lets that request go to its next step.',
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same orders.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same schedules.")
 @click.option(
     "--shard", callback=_shard_named, metavar="I/N", help="Only shard I of N, which together search each case once."
 )
@@ -81,7 +81,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     help="The folder of failing schedules, which are tried first.",
 )
 @click.option("--no-examples", is_flag=True, help="Try and keep no such schedules.")
-@WORLD
+@EXECUTOR
 @ALLOW
 @WORKERS
 @REPORTS
@@ -92,14 +92,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     scenarios: tuple[str, ...],
     targets: tuple[str, ...],
     profile: str,
-    orders: int | None,
+    schedules: int | None,
     seconds: float | None,
     schedule: str | None,
     seed: int,
     shard: Shard | None,
     kept: Path,
     no_examples: bool,  # noqa: FBT001 - an option of the command line
-    world: str | None,
+    executor: str | None,
     hosts: tuple[str, ...],
     workers: int | None,
     reports: Path,
@@ -108,25 +108,25 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,  # noqa: FBT001 - an option of the command line
 ) -> int:
     """Search scenarios for races."""
-    if world != "model":
+    if executor != "model":
         from stress.processes import forkserver
 
         forkserver.begin()  # it imports what bundled Gateways need while we import the rest
-    from stress.engine.campaign import Batch, Budget, Where
+    from stress.engine.campaign import Budget, Campaign, Where
     from stress.engine.example_database import Folder, Nothing
     from stress.report.terminal import Terminal
 
     all_jobs = _jobs(scenarios, targets, quick=profile == "quick")
     total = _quick_seconds(all_jobs) if profile == "quick" and seconds is None else None
-    budget = Budget(total, seconds, orders, seed, schedule or "")
+    budget = Budget(total, seconds, schedules, seed, schedule or "")
     jobs = _sharded(all_jobs, shard, reports)
     if schedule is not None:
         _check(schedule, jobs)
-        world = world or "wire"
-    where = Where(world or "", frozenset(hosts), workers)
+        executor = executor or "live"
+    where = Where(executor or "", frozenset(hosts), workers)
     failed = Nothing() if no_examples else Folder(kept)
     terminal = Terminal(quiet=quiet)
-    batch = Batch(
+    batch = Campaign(
         jobs,
         budget,
         where,

@@ -44,16 +44,16 @@ def command(target: str, scenario: str, hosts: tuple[str, ...]) -> int:
 
 async def _try(job: Job, hosts: frozenset[str]) -> int:
     from stress.diagnose.trial import shown
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.processes.needed import check
 
-    world = WireWorld(job.scenario, job.target, job.folder, hosts)
-    world.judged = False
+    executor = LiveExecutor(job.scenario, job.target, job.folder, hosts)
+    executor.judged = False
     await check(job.target, job.folder)
-    async with world:
-        for line in shown(world):
+    async with executor:
+        for line in shown(executor):
             click.echo(line)
-        stop = await world.stop()
+        stop = await executor.stop()
     if stop is None:
         click.echo(
             "\nit can be searched: stress-gateway run --target " + click.format_filename(str(job.target.place().path))

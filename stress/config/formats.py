@@ -43,6 +43,16 @@ _MESSAGES = {
 """Our words for the error types of pydantic; ``{ge}`` and the like come from its context."""
 
 
+_RENAMED = {
+    "each_order": "each_run",
+    "explorer": "scheduler",
+    "mend": "fix",
+    "orders": "schedules",
+    "walk": "random_walk",
+}
+"""What keys and values were called before the first release; there are no aliases."""
+
+
 class Part(BaseModel):
     """A part of a file: unknown keys are faults, types are not converted, values do not change."""
 
@@ -230,6 +240,9 @@ def _keys(annotation: Any, location: Location) -> list[str]:  # noqa: ANN401 - a
 def nearest(name: str, known: Iterable[str], form: str = "{!r}") -> str:
     """Give the hint for a name that is not known; ``form`` is how a name is written."""
     names = list(known)
+    now = _RENAMED.get(name)
+    if now in names:
+        return f"it is called {form.format(now)} now"
     close = get_close_matches(name, names, 1)
     if close:
         return f"did you mean {form.format(close[0])}?"

@@ -1,4 +1,4 @@
-"""What a target needs around it before the first order, in its own words: each item is one probe of the doctor."""
+"""What a target needs around it before the first schedule, in its own words: each item is one probe of the doctor."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _schema(schema: dict[str, Any]) -> None:
 
 
 class Requirement(Part):
-    """One thing that must be there, named by exactly one of its keys, and how to mend it."""
+    """One thing that must be there, named by exactly one of its keys, and how to fix it."""
 
     model_config = {"json_schema_extra": _schema}
 
@@ -82,7 +82,7 @@ class Requirement(Part):
         default=None,
         description="a command that must exit 0 within 10 s, run in this file's folder, without a shell",
     )
-    mend: Text | None = Field(default=None, description="what to do where it is not so, in one line")
+    fix: Text | None = Field(default=None, description="what to do where it is not so, in one line")
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:

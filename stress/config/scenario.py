@@ -45,7 +45,7 @@ class Before(Part):
 class EnvironmentActor(Part):
     """An environment actor."""
 
-    at_most: int = Field(default=1, ge=1, le=9, description="how often it may act in one order")
+    at_most: int = Field(default=1, ge=1, le=9, description="how often it may act in one schedule")
     sets: Sets | None = Field(
         default=None, description="what the actor `writer` writes, instead of what the target says: values by path"
     )
@@ -58,12 +58,12 @@ Acting = Literal["clock", "expiry", "cleanup", "writer", "client"]
 class Search(Part):
     """How to search each target, and for how long in the nightly profile."""
 
-    explorer: Annotated[str, AfterValidator(known("scheduler", SCHEDULERS.names))] = Field(
+    scheduler: Annotated[str, AfterValidator(known("scheduler", SCHEDULERS.names))] = Field(
         default="auto",
-        description="how orders are chosen; auto: exhaustive, then walk while the budget lasts",
+        description="how schedules are chosen; auto: exhaustive, then walk while the budget lasts",
         json_schema_extra=lambda schema: schema.update(enum=list(SCHEDULERS.names())),
     )
-    orders: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many orders")
+    schedules: int = Field(default=5000, ge=1, le=10_000_000, description="at most so many schedules")
     seconds: float = Field(default=20, gt=0, le=86_400, description="at most so many seconds")
 
 
@@ -96,7 +96,7 @@ class Scenario(File):
     name: Name = Field(description="what it is called in reports and commands")
     story: str = Field(min_length=1, description="what must be true, in one sentence")
     source: Source = Field(default=Source(), description="where it comes from")
-    signal: Signal = Field(default=Signal(), description="what every request carries; {fresh} is new in each order")
+    signal: Signal = Field(default=Signal(), description="what every request carries; {fresh} is new in each schedule")
     before: Annotated[
         Annotated[int, Field(ge=0, le=100), Tag("<number>")] | Annotated[Before, Tag("<parts>")],
         Discriminator(lambda value: "<parts>" if isinstance(value, dict | Before) else "<number>"),

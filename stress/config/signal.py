@@ -42,7 +42,7 @@ def resource_of(labels: Mapping[str, str]) -> tuple[str, str]:
 
 
 class Signal(Part):
-    """The signal that every request carries; ``{fresh}`` in any text is a new value for each order.
+    """The signal that every request carries; ``{fresh}`` in any text is a new value for each schedule.
 
     A Prometheus alert has ``alertname``, ``severity`` and ``labels``; a Kubernetes event has ``reason``, ``kind``,
     ``name``, ``type`` and ``message``.

@@ -74,7 +74,7 @@ class Target(File):
 
     name: Name = Field(description="what it is called in reports and in `expect` of a scenario")
     protocol: Protocol | None = Field(
-        default=None, description="a bundled Gateway, instead of `start`; it has a model world too"
+        default=None, description="a bundled Gateway, instead of `start`; it has a model executor too"
     )
     start: Start | None = Field(default=None, description="how to start it")
     url: Annotated[str, AfterValidator(_gateway_url)] | None = Field(
@@ -104,11 +104,11 @@ class Target(File):
     answers: Answers = Field(default=Answers(), description="how an answer is read")
     background: Background = Field(default=Background(), description="what is never gated")
     requires: list[Requirement] = Field(
-        default=[], description="what must be there before the first order, as `stress-gateway doctor` checks it"
+        default=[], description="what must be there before the first schedule, as `stress-gateway doctor` checks it"
     )
     setup: list[str | Manifest] = Field(
         default=[],
-        description="what the API server must have before the first order: files of manifests, or objects written here",
+        description="what the API server must have before the first schedule: files of manifests, or objects",
     )
     each_run: list[
         Annotated[Annotated[Put, Tag("<redis>")] | Annotated[Manifest, Tag("<kubernetes>")], Discriminator(_how_put)]
@@ -137,10 +137,10 @@ class Target(File):
     @model_validator(mode="before")
     @classmethod
     def _read_the_former_name(cls, value: object) -> object:
-        """Take `each_order` of older files for `each_run`."""
-        if not isinstance(value, dict) or "each_order" not in value or "each_run" in value:
+        """Take `each_schedule` of older files for `each_run`."""
+        if not isinstance(value, dict) or "each_schedule" not in value or "each_run" in value:
             return value
-        return {"each_run" if key == "each_order" else key: one for key, one in value.items()}
+        return {"each_run" if key == "each_schedule" else key: one for key, one in value.items()}
 
     @model_validator(mode="after")
     def _one_way_to_reach_it(self) -> Self:

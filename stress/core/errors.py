@@ -1,4 +1,4 @@
-"""Errors that a user can mend: what is wrong, where, and what to do."""
+"""Errors that a user can fix: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong with a file, and how to mend it."""
+    """One thing that is wrong with a file, and how to fix it."""
 
     place: Place
     message: str
@@ -51,7 +51,7 @@ class Untested(Exception):
 
 
 class Unavailable(Exception):
-    """A Gateway or a store that is not there, and the remedy; exit code 69 before the first order."""
+    """A Gateway or a store that is not there, and the remedy; exit code 69 before the first schedule."""
 
     def __init__(self, message: str, remedy: str) -> None:
         """Say what is missing and what to do."""

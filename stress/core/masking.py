@@ -1,4 +1,4 @@
-"""Credentials are taken out where a text is made, so that no trace, order or report can hold one.
+"""Credentials are taken out where a text is made, so that no trace, schedule or report can hold one.
 
 What is masked: the secret arguments of Redis commands, passwords in URLs, the values of headers that carry credentials,
 the values of names like ``password`` in queries, forms, environments and JSON, and what is secret wherever it stands

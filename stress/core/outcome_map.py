@@ -1,11 +1,11 @@
-"""The outcome map: each way a scenario ended, how many orders lead there, how likely it is, and one that does."""
+"""The outcome map: each way a scenario ended, how many schedules lead there, how likely it is, and one that does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 
 if TYPE_CHECKING:
     from stress.core.step import Move
@@ -23,7 +23,7 @@ class Told:
 
 
 class Left(NamedTuple):
-    """What one incarnation left in the store: active records, and hits by name (None: not observed, not a number)."""
+    """What one epoch left in the store: active records, and hits by name (None: not observed, not a number)."""
 
     records: tuple[str, ...] | None
     hits: tuple[tuple[str, int | None], ...] | None
@@ -32,13 +32,14 @@ class Left(NamedTuple):
 class Row(NamedTuple):
     """One outcome: what a user can tell apart from outside (`stress.core.trace.Trace.outcome`).
 
-    ``orders`` counts the orders that led to it; where an explorer runs one order of each class, these are classes.
-    ``sampled`` of them were drawn by the uniform walk, and ``share`` is the part of all draws that these are, from 0
-    to 1 (None: nothing was drawn). ``example`` is the order with the fewest switches that led here, the first of these.
+    ``schedules`` counts the schedules that led to it; where a scheduler runs one schedule of each class, these are
+    classes. ``sampled`` of them were drawn by the uniform walk, and ``share`` is the part of all draws that these are,
+    from 0 to 1 (None: nothing was drawn). ``example`` is the schedule with the fewest preemptions that led here, the
+    first of these.
     """
 
     outcome: Ended
-    orders: int
+    schedules: int
     sampled: int
     share: float | None
     example: tuple[Move, ...]
@@ -50,34 +51,34 @@ class Row(NamedTuple):
 
     @property
     def left(self) -> tuple[Left, ...]:
-        """What each incarnation left, the last being the final state."""
+        """What each epoch left, the last being the final state."""
         return tuple(Left(*one) for one in self.outcome[1])
 
 
 class Outcomes:
-    """Adds up the outcomes of many orders. A trace with a fault has none, and is left out."""
+    """Adds up the outcomes of many schedules. A trace with a fault has none, and is left out."""
 
     def __init__(self) -> None:
-        """Begin with no order."""
-        self._orders: dict[Ended, int] = {}
+        """Begin with no schedule."""
+        self._schedules: dict[Ended, int] = {}
         self._sampled: dict[Ended, int] = {}
         self._examples: dict[Ended, tuple[int, tuple[Move, ...]]] = {}
 
     def add(self, trace: Trace, *, sampled: bool = False) -> None:
-        """Take in one order; ``sampled`` tells that the uniform walk drew it, so that it counts for the shares."""
+        """Take in one schedule; ``sampled`` tells that the uniform walk drew it, so that it counts for the shares."""
         if trace.fault:
             return
         outcome, moves = trace.outcome, tuple(trace.moves)
-        self._orders[outcome] = self._orders.get(outcome, 0) + 1
+        self._schedules[outcome] = self._schedules.get(outcome, 0) + 1
         self._sampled[outcome] = self._sampled.get(outcome, 0) + sampled
-        switches = Order(moves).switches()
-        if outcome not in self._examples or switches < self._examples[outcome][0]:
-            self._examples[outcome] = (switches, moves)
+        preemptions = Schedule(moves).preemptions()
+        if outcome not in self._examples or preemptions < self._examples[outcome][0]:
+            self._examples[outcome] = (preemptions, moves)
 
     @property
-    def orders(self) -> int:
-        """How many orders were taken in."""
-        return sum(self._orders.values())
+    def schedules(self) -> int:
+        """How many schedules were taken in."""
+        return sum(self._schedules.values())
 
     @property
     def sampled(self) -> int:
@@ -86,18 +87,18 @@ class Outcomes:
 
     @property
     def rows(self) -> list[Row]:
-        """One row for each outcome: the one with most orders first, and of equals the one that was seen first."""
+        """One row for each outcome: the one with most schedules first, and of equals the one that was seen first."""
         drawn = self.sampled
         return sorted(
             (
                 Row(
                     outcome,
-                    orders,
+                    schedules,
                     self._sampled[outcome],
                     self._sampled[outcome] / drawn if drawn else None,
                     self._examples[outcome][1],
                 )
-                for outcome, orders in self._orders.items()
+                for outcome, schedules in self._schedules.items()
             ),
-            key=lambda row: -row.orders,
+            key=lambda row: -row.schedules,
         )

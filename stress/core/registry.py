@@ -48,4 +48,4 @@ class Registry(Generic[Item]):
 CHECKS: Registry[Any] = Registry("stress.checks")
 """The checks, which a scenario lists as its invariants: `stress.checks.Check`."""
 SCHEDULERS: Registry[Any] = Registry("stress.schedulers")
-"""The schedulers: `stress.schedulers.registered.Scheduler`."""
+"""The schedulers: `stress.schedulers.registered.Registered`."""

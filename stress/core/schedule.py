@@ -1,4 +1,4 @@
-"""An order: the sequence of moves of one run, as text that replays it on another machine."""
+"""A schedule: the sequence of moves of one run, as text that replays it on another machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from stress.core.step import Move
 VERSION = 1
 """Version of the text format; a file of another version is refused with a clear line."""
 
-_MAGIC = "gateway-stress order"
-_KEYS = ("scenario", "target", "world", "seed", "fresh", "fingerprint", "bursts", "outcome")
+_MAGIC = "gateway-stress schedule"
+_WAS = {"world": "executor"}
+"""Lines of the head in files of before, whose first line is ``gateway-stress order 1``."""
+_KEYS = ("scenario", "target", "executor", "seed", "fresh", "fingerprint", "bursts", "outcome")
 _SAFE = ":{}*/,()+-_.;@="
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an order file says about where its order comes from, so that the file alone replays it.
+    """What a schedule file says about where its order comes from, so that the file alone replays it.
 
     ``scenario`` and ``target`` are names, the digests tell whether the files of that name are still the
     same. ``fresh`` is the value of `{fresh}` that a replay must use again, in a new process each time; empty where any
@@ -30,7 +32,7 @@ class Head:
     scenario_digest: str = ""
     target: str = ""
     target_digest: str = ""
-    world: str = ""
+    executor: str = ""
     seed: int = 0
     fresh: str = ""
     fingerprint: str = ""
@@ -39,7 +41,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Schedule:
     """A sequence of moves with its head; ``attachments`` are the YAML texts of files that are not bundled."""
 
     moves: tuple[Move, ...]
@@ -48,10 +50,10 @@ class Order:
 
     @property
     def actors(self) -> str:
-        """The order as a word: the actor of each move, ``A A B B``."""
+        """The schedule as a word: the actor of each move, ``A A B B``."""
         return " ".join(move.actor for move in self.moves)
 
-    def switches(self) -> int:
+    def preemptions(self) -> int:
         """Count the places where another actor goes on although the one before still has moves (CHESS)."""
         last = {move.actor: index for index, move in enumerate(self.moves)}
         pairs = zip(self.moves, self.moves[1:], strict=False)
@@ -61,7 +63,7 @@ class Order:
             if move.actor != following.actor and last[move.actor] > index
         )
 
-    def with_head(self, **changes: str | int) -> Order:
+    def with_head(self, **changes: str | int) -> Schedule:
         """Give the same order under a changed head."""
         return replace(self, head=replace(self.head, **changes))  # type: ignore[arg-type]
 
@@ -72,7 +74,7 @@ class Order:
             f"{_MAGIC} {VERSION}",
             f"scenario: {head.scenario} {head.scenario_digest}".rstrip(),
             f"target: {head.target} {head.target_digest}".rstrip(),
-            f"world: {head.world}",
+            f"executor: {head.executor}",
             f"seed: {head.seed}",
             *([f"fresh: {head.fresh}"] if head.fresh else []),
             f"fingerprint: {head.fingerprint}",
@@ -93,28 +95,28 @@ def _line(move: Move) -> str:
     )
 
 
-def parse(text: str, path: str = "order") -> Order:
-    """Read an order file.
+def parse(text: str, path: str = "schedule") -> Schedule:
+    """Read a schedule file.
 
     Raises:
         UsageFault: with one fault per wrong line, each with its place.
 
     """
     lines = text.splitlines()
-    match = re.fullmatch(rf"{_MAGIC} (\d+)", lines[0].strip()) if lines else None
+    match = re.fullmatch(r"gateway-stress (?:schedule|order) (\d+)", lines[0].strip()) if lines else None
     if match is None:
         raise UsageFault(
-            [Fault(Place(path, 1, 1), "not an order file", f"its first line must be `{_MAGIC} {VERSION}`")]
+            [Fault(Place(path, 1, 1), "not a schedule file", f"its first line must be `{_MAGIC} {VERSION}`")]
         )
     if int(match[1]) != VERSION:
         hint = f"this version of gateway-stress reads format {VERSION}"
-        raise UsageFault([Fault(Place(path, 1, len(_MAGIC) + 2), f"order format {match[1]} is unknown", hint)])
+        raise UsageFault([Fault(Place(path, 1, match.start(1) + 1), f"schedule format {match[1]} is unknown", hint)])
     faults: list[Fault] = []
     values, body = _parse_head(lines, path, faults)
     moves, rest = _parse_moves(lines, body, path, faults)
     if faults:
         raise UsageFault(faults)
-    return Order(tuple(moves), _head(values), _attachments(lines, rest))
+    return Schedule(tuple(moves), _head(values), _attachments(lines, rest))
 
 
 def _parse_head(lines: list[str], path: str, faults: list[Fault]) -> tuple[dict[str, str], int]:
@@ -125,6 +127,7 @@ def _parse_head(lines: list[str], path: str, faults: list[Fault]) -> tuple[dict[
         if not line.strip() or line.startswith("#"):
             continue
         key, colon, value = line.partition(":")
+        key = _WAS.get(key, key)
         if not colon or key not in _KEYS:
             faults.append(
                 Fault(
@@ -138,7 +141,7 @@ def _parse_head(lines: list[str], path: str, faults: list[Fault]) -> tuple[dict[
                 Fault(Place(path, number, len(key) + 2), "the seed must be a whole number", "write `seed: 0`")
             )
         else:
-            values[key] = value.strip()
+            values[key] = value.strip() if (key, value.strip()) != ("executor", "wire") else "live"
     # Without that line every move is unknown to the head: the first of them is where it is missed.
     place = faults[0].place if faults else Place(path, len(lines), 1)
     raise UsageFault([Fault(place, "no moves", "a line `---` must stand between head and moves")])
@@ -172,7 +175,7 @@ def _head(values: dict[str, str]) -> Head:
         scenario_digest=scenario_digest,
         target=target,
         target_digest=target_digest,
-        world=values.get("world", ""),
+        executor=values.get("executor", ""),
         seed=int(values.get("seed", "0")),
         fresh=values.get("fresh", ""),
         fingerprint=values.get("fingerprint", ""),

@@ -64,7 +64,7 @@ _BREAK = r"(?:\s|\\n)*"
 _known: dict[str, re.Pattern[str]] = {}
 """The known values in all their forms, without white space, and what finds each; the longest first."""
 _named: set[str] = set()
-_readable = {"gateway-stress order"}
+_readable = {"gateway-stress schedule"}
 """Names that stay readable: by them files are found again."""
 
 

@@ -48,7 +48,7 @@ class Touch(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What an order is made of: let this actor have this step.
+    """What a schedule is made of: let this actor have this step.
 
     ``occurrence`` counts from 1 the steps of the same actor with the same command and object.
     """
@@ -59,7 +59,7 @@ class Move(NamedTuple):
     occurrence: int = 1
 
     def __str__(self) -> str:
-        """Give the line of an order file: ``A HGET gw:dedup:{fingerprint} #2``."""
+        """Give the line of a schedule file: ``A HGET gw:dedup:{fingerprint} #2``."""
         words = [word for word in (self.actor, self.command, self.object) if word]
         if self.occurrence > 1:
             words.append(f"#{self.occurrence}")

@@ -1,4 +1,4 @@
-"""Names that a Gateway makes up (times, UUIDs, suffixes) get numbers, so that orders compare between runs."""
+"""Names that a Gateway makes up (times, UUIDs, suffixes) get numbers, so that schedules compare between runs."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class Names:
 
 @lru_cache(maxsize=16_384)
 def _parts(text: str) -> tuple[tuple[str, str], ...]:
-    """Split a text, the same in every order once what we chose is named, into plain text and made-up names."""
+    """Split a text, the same in every schedule once what we chose is named, into plain text and made-up names."""
     found: list[tuple[str, str]] = []
     at = 0
     for match in _MADE_UP.finditer(text):

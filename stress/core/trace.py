@@ -1,4 +1,4 @@
-"""A trace: the append-only record of one run, which every check, report and explorer reads."""
+"""A trace: the append-only record of one run, which every check, report and scheduler reads."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Event:
     text: str = ""
     reply: str = ""
     touches: tuple[Touch, ...] = ()
-    incarnation: int = 0
+    epoch: int = 0
     parked: float | None = None
     released: float | None = None
     replied: float | None = None
@@ -65,7 +65,7 @@ class Event:
     @property
     def signature(self) -> tuple[str, ...]:
         """What must be equal in a replay: who did what to which object, and how that ended; never a value or a time."""
-        return (self.kind, self.actor, self.command, self.object, str(self.incarnation), *self.outcome.kinds)
+        return (self.kind, self.actor, self.command, self.object, str(self.epoch), *self.outcome.kinds)
 
     def __str__(self) -> str:
         """Give one readable line: ``A HGET gw:dedup:{fingerprint} count -> 1``."""
@@ -92,7 +92,7 @@ class Answer:
     ``status`` is the HTTP status, or 0 when the connection ended without one (``error`` says why).
     ``record`` and ``count`` are read from the body as the target says; None where the body has none.
     ``started`` and ``ended`` are indexes of the events between which the request was in flight.
-    ``incarnations`` are all incarnations in which a step of this request took effect (one, unless an
+    ``epochs`` are all epochs in which a step of this request took effect (one, unless an
     environment actor acted between its steps). ``hung_up`` says that the client left before it was answered.
     ``either`` says that it is created or duplicate, and nothing in it tells which (then it is neither of the two).
     ``refused`` says that the target reads it as "retry later", ``normal`` that its status is one that the target lists
@@ -108,7 +108,7 @@ class Answer:
     ended: int
     created: bool
     duplicate: bool
-    incarnations: tuple[int, ...] = (0,)
+    epochs: tuple[int, ...] = (0,)
     body: str = ""
     error: str = ""
     hung_up: bool = False
@@ -140,7 +140,7 @@ def succeeded(status: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The store at the end of one incarnation, read past the gate as the target's ``observe`` says.
+    """The store at the end of one epoch, read past the gate as the target's ``observe`` says.
 
     ``records`` are the names of active records, ``hits`` the stored count of each (None: not a number).
     Both are None where the target does not say how to read them.
@@ -155,17 +155,17 @@ Ended = tuple[
     tuple[tuple[str, int, str | None, int | None], ...],
     tuple[tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None], ...],
 ]
-"""What a run came to: actor, status, record and count of each answer; records and hits of each incarnation."""
+"""What a run came to: actor, status, record and count of each answer; records and hits of each epoch."""
 
 
 class Details(NamedTuple):
-    """What a run recorded: answers, one state per incarnation (the last one is the final state), and all events.
+    """What a run recorded: answers, one state per epoch (the last one is the final state), and all events.
 
     ``held`` are events of watches that were not delivered when all requests were over.
     """
 
     answers: Sequence[Answer]
-    incarnations: Sequence[Snapshot]
+    epochs: Sequence[Snapshot]
     events: Sequence[Event] = ()
     held: Sequence[Move] = ()
 
@@ -174,7 +174,7 @@ class Details(NamedTuple):
 class Trace:
     """The record of one run: what happened, what clients were told, and what is left in the store.
 
-    ``moves`` is the order that was followed. ``details`` puts the rest into words when first asked for, as a search
+    ``moves`` is the schedule that was followed. ``details`` puts the rest into words when first asked for, as a search
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
@@ -184,7 +184,7 @@ class Trace:
     what the values were that have a name (``{id:1}``).
     """
 
-    world: str
+    executor: str
     fresh: str
     fingerprint: str
     requests: int
@@ -208,9 +208,9 @@ class Trace:
         return self._details.answers
 
     @property
-    def incarnations(self) -> Sequence[Snapshot]:
-        """One snapshot per incarnation, the last one being the final state."""
-        return self._details.incarnations
+    def epochs(self) -> Sequence[Snapshot]:
+        """One snapshot per epoch, the last one being the final state."""
+        return self._details.epochs
 
     @property
     def events(self) -> Sequence[Event]:
@@ -225,7 +225,7 @@ class Trace:
     @property
     def final(self) -> Snapshot:
         """The state that the run left behind."""
-        return self.incarnations[-1]
+        return self.epochs[-1]
 
     @property
     def odd(self) -> bool:
@@ -244,18 +244,18 @@ class Trace:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What two replays of one order must have in common: moves, events, and the result without told counts."""
+        """What two replays of one schedule must have in common: moves, events, and the result without told counts."""
         answers, states = self.outcome
         result = tuple((actor, status, record) for actor, status, record, _ in answers), states
         return (tuple(self.moves), tuple(event.signature for event in self.events), result)
 
     @cached_property
     def outcome(self) -> Ended:
-        """What a user can tell apart from outside: answers by actor, and records and hits per incarnation.
+        """What a user can tell apart from outside: answers by actor, and records and hits per epoch.
 
         What records are called says nothing; which answers and states speak of the same one does. So each is called
-        ``record 1``, ``record 2``, … by its first place in the answers, which are put in an order that does not depend
-        on the names of requests where anything else tells them apart; then come those that no answer names.
+        ``record 1``, ``record 2``, … by its first place in the answers, which are put in a schedule that does not
+        depend on the names of requests where anything else tells them apart; then come those that no answer names.
         """
         left, named = self._left(), Counter(answer.record for answer in self.answers)
 
@@ -270,13 +270,13 @@ class Trace:
         answers = sorted(self.answers, key=lambda answer: answer.actor)
         return (
             tuple((a.actor, a.status, None if a.record is None else names[a.record], a.count) for a in answers),
-            tuple(_renamed(state, names) for state in self.incarnations),
+            tuple(_renamed(state, names) for state in self.epochs),
         )
 
     def _left(self) -> dict[str, list[str]]:
         """Give for each record what is left of it: in which states it is, with what hits."""
         left: dict[str, list[str]] = {}
-        for number, state in enumerate(self.incarnations):
+        for number, state in enumerate(self.epochs):
             for name in (*(state.records or ()), *(state.hits or ())):
                 hits = (state.hits or {}).get(name)
                 left.setdefault(name, []).append(f"{number} {'~' if hits is None else f'{hits:020}'}")

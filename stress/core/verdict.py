@@ -21,7 +21,7 @@ class Ruling(StrEnum):
 
 
 class Cause(StrEnum):
-    """Whose fault a failing order is."""
+    """Whose fault a failing schedule is."""
 
     GATEWAY = "gateway"
     """An invariant is broken: the Gateway must change."""
@@ -41,7 +41,7 @@ class Violation:
     observed: str
     answers: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
-    incarnation: int = 0
+    epoch: int = 0
 
     def __str__(self) -> str:
         """Give one line: ``one_active_record: expected …, observed …``."""
@@ -49,14 +49,14 @@ class Violation:
 
 
 class Sampled(NamedTuple):
-    """What one sampler drew: ``orders``, how many of them broke an invariant, and how many distinct classes they were.
+    """What one sampler drew: ``schedules``, how many broke an invariant, and how many distinct classes they were.
 
-    ``bound`` is the least probability with which one order of PCT meets a race of ``depth``, 1/(n k^(d-1)), with the n
-    ``actors`` and k ``steps`` that were measured (None: this sampler has no such bound).
+    ``bound`` is the least probability with which one schedule of PCT meets a race of ``depth``, 1/(n k^(d-1)), with the
+    n ``actors`` and k ``steps`` that were measured (None: this sampler has no such bound).
     """
 
-    explorer: str
-    orders: int
+    scheduler: str
+    schedules: int
     failing: int
     classes: int
     bound: float | None = None
@@ -66,7 +66,7 @@ class Sampled(NamedTuple):
 
     def __str__(self) -> str:
         """Say in words what was drawn and what it showed."""
-        told = f"{self.explorer}: {self.failing} of {counted(self.orders, 'order')} fail"
+        told = f"{self.scheduler}: {self.failing} of {counted(self.schedules, 'schedule')} fail"
         told += f", {counted(self.classes, 'class')} seen"
         if self.bound is None:
             return told
@@ -76,41 +76,36 @@ class Sampled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How much of the space of orders one search covered in one world.
+    """How much of the space of schedules one search covered in one executor.
 
-    ``total`` is the number of orders that exist, known only once ``exhausted``; ``bound`` is the largest b
-    such that every order with at most b context switches was run (None: not even b = 0). ``classes`` counts the
-    equivalence classes that were run, where one order of each is enough (None: orders were counted). ``cut_off`` says
-    why the search stopped before its end (empty: it ended by itself). ``clock_orders`` counts the orders
-    run in which the clock moved; ``clock_cut`` tells that some of those were left out although every
-    order without the clock was run. ``sampled`` counts orders drawn at random, ``replayed`` those that another world
-    had found, ``tried`` those that had failed in an earlier run, ``aimed`` those of the scenario's goals.
-    ``outcomes`` is the number of distinct outcomes seen.
-    ``stopped`` tells that the search ended with a race, long before it had covered anything. ``shared_only`` marks an
-    assumption: requests share only the store.
-    ``renamed`` tells that classes are counted up to the names of identical requests. ``draws`` tells what each sampler
-    drew. ``beside`` is a schedule, by its actors, that broke what no schedule of a search did that had run them all,
-    ``differs`` says in which two schedules requests went on differently after equal observations: of either follows
-    that requests share more than the store.
-    ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none did). Then
-    ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own order, or that
-    differs in what the store shows where requests share more.
-    ``polling`` says what was not explored of a request that asks the same again and again (empty: there was none);
-    this too leaves ``in_order`` alone.
-    ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them
-    on the server was not explored.
-    ``unsteered`` are commands of no request that conflict with what requests do and came when they came: then too
-    ``exhausted`` is never said, but ``in_order``.
-    ``worker`` is the command that a worker looks for work with that is an actor (empty: there was none): one turn of it
-    in each schedule, so that this too leaves ``in_order`` alone.
-    ``skipped`` counts orders from whose runs nothing follows: without them, and those that they would have led to, the
-    search is neither exhausted nor has run a class of each.
-    ``bursts`` is what requests released together showed after it (None: there were no bursts).
+    ``total`` is the number of schedules that exist, known only once ``exhausted``; ``bound`` is the largest b
+    such that every schedule with at most b preemptions was run (None: not even b = 0). ``classes`` counts the
+    equivalence classes that were run, where one schedule of each is enough (None: schedules were counted). ``cut_off``
+    says why the search stopped before its end (empty: it ended by itself). ``clock_schedules`` counts the schedules run
+    in which the clock moved; ``clock_cut`` tells that some of those were left out although every schedule without the
+    clock was run. ``sampled`` counts schedules drawn at random, ``replayed`` those that another executor had found,
+    ``tried`` those that had failed in an earlier run, ``aimed`` those of the scenario's goals. ``outcomes`` is the
+    number of distinct outcomes seen. ``stopped`` tells that the search ended with a race, long before it had covered
+    anything. ``shared_only`` marks an assumption: requests share only the store. ``renamed`` tells that classes are
+    counted up to the names of identical requests. ``draws`` tells what each sampler drew. ``beside`` is a schedule, by
+    its actors, that broke what no schedule of a search did that had run them all, ``differs`` says in which two
+    schedules requests went on differently after equal observations: of either follows that requests share more than the
+    store. ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none
+    did). Then ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own
+    order, or that differs in what the store shows where requests share more. ``polling`` says what was not explored of
+    a request that asks the same again and again (empty: there was none); this too leaves ``in_order`` alone.
+    ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them on
+    the server was not explored. ``unsteered`` are commands of no request that conflict with what requests do and came
+    when they came: then too ``exhausted`` is never said, but ``in_order``. ``worker`` is the command that a worker
+    looks for work with that is an actor (empty: there was none): one turn of it in each schedule, so that this too
+    leaves ``in_order`` alone. ``skipped`` counts schedules from whose runs nothing follows: without them, and those
+    that they would have led to, the search is neither exhausted nor has run a class of each. ``bursts`` is what
+    requests released together showed after it (None: there were no bursts).
     """
 
-    world: str
-    explorer: str
-    orders: int
+    executor: str
+    scheduler: str
+    schedules: int
     seconds: float
     exhausted: bool = False
     total: int | None = None
@@ -120,7 +115,7 @@ class Evidence:
     replayed: int = 0
     stopped: bool = False
     outcomes: int = 0
-    clock_orders: int = 0
+    clock_schedules: int = 0
     clock_cut: bool = False
     cut_off: str = ""
     shared_only: bool = False
@@ -164,18 +159,18 @@ class Evidence:
             so_far = "" if self.beside else f"; {self._counted}"
             return f"bounded: requests share more than the store ({shown}){so_far}"
         if self.stopped and not self.exhausted:
-            ran = self.orders + self.sampled
-            told = [f"stopped at a race after {counted(ran, 'order')}"] if ran else []
-            told += [f"{counted(self.replayed, 'failing order')} of the model followed"] if self.replayed else []
+            ran = self.schedules + self.sampled
+            told = [f"stopped at a race after {counted(ran, 'schedule')}"] if ran else []
+            told += [f"{counted(self.replayed, 'failing schedule')} of the model followed"] if self.replayed else []
             told += [f"{counted(self.aimed, 'schedule')} of goals run"] if self.aimed else []
-            told += [f"{counted(self.tried, 'order')} of an earlier run tried"] if self.tried else []
+            told += [f"{counted(self.tried, 'schedule')} of an earlier run tried"] if self.tried else []
             return ", ".join(told)
         words = self._all if self.exhausted else self._some
-        if self.sampled and self.orders:
+        if self.sampled and self.schedules:
             words += f", {self.sampled} more sampled"
         if self.skipped:
             words += f", but for those that begin as {self.skipped} skipped"
-        if self.shared_only and self.world == "wire":
+        if self.shared_only and self.executor == "live":
             words += ", assuming that requests share only the store"
         if self.polling:
             words += f"; not explored: {self.polling}"
@@ -191,43 +186,44 @@ class Evidence:
     @property
     def _all(self) -> str:
         if self.classes is None:
-            again = "" if self.orders == self.total else f" ({counted(self.orders, 'order')})"
+            again = "" if self.schedules == self.total else f" ({counted(self.schedules, 'schedule')})"
             return f"exhausted {self.total} of {self.total}{again}"
         return f"exhausted {self.classes} of {self._counted}"
 
     @property
     def _counted(self) -> str:
-        """Say how many classes and orders were run."""
-        orders = counted(self.orders, "order")
+        """Say how many classes and schedules were run."""
+        schedules = counted(self.schedules, "schedule")
         names = " up to renaming" if self.renamed else ""
-        return orders if self.classes is None else f"{counted(self.classes, 'class')}{names} ({orders})"
+        return schedules if self.classes is None else f"{counted(self.classes, 'class')}{names} ({schedules})"
 
     @property
     def _some(self) -> str:
         if self.in_order:
             words = f"bounded: {self._counted}"
         elif self.clock_cut:
-            words = f"bounded: every order without the clock, {self.clock_orders} with it"
+            words = f"bounded: every schedule without the clock, {self.clock_schedules} with it"
         elif self.bound is not None and self.bound >= 1:
-            words = f"bounded: every order with up to {counted(self.bound, 'switch')} ({counted(self.orders, 'order')})"
+            bound, ran = counted(self.bound, "preemption"), counted(self.schedules, "schedule")
+            words = f"bounded: every schedule with up to {bound} ({ran})"
         elif self.classes is not None:
-            words = f"{counted(self.classes, 'class')} of orders, not all"
-        elif self.sampled and not self.orders:
-            words = f"sampled only: {counted(self.sampled, 'order')}"
+            words = f"{counted(self.classes, 'class')} of schedules, not all"
+        elif self.sampled and not self.schedules:
+            words = f"sampled only: {counted(self.sampled, 'schedule')}"
         else:
-            words = f"{counted(self.orders, 'order')}, cut off below one switch"
+            words = f"{counted(self.schedules, 'schedule')}, cut off below one preemption"
         return words
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number of things: ``1 order``, ``2 switches``."""
+    """Write a number of things: ``1 schedule``, ``2 preemptions``."""
     plural = noun + ("es" if noun.endswith(("ch", "ss")) else "s")
     return f"{number} {noun if number == 1 else plural}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A ruling with the evidence that it rests on, one entry per world."""
+    """A ruling with the evidence that it rests on, one entry per executor."""
 
     ruling: Ruling
     reason: str
@@ -257,18 +253,20 @@ def judge(
     """Rule on one scenario and target. Nothing else in the code base may issue `holds`.
 
     A violation is a race whatever else happened. Without one, any fault, an empty search, or a search cut
-    off below one context switch is `inconclusive`. With ``exhaustively`` (a bundled twin) at least one
-    world must have run every order. Bursts may show a race that no schedule does, or a doubt.
+    off below one preemption is `inconclusive`. With ``exhaustively`` (a bundled fixed counterpart) at least one
+    executor must have run every schedule. Bursts may show a race that no schedule does, or a doubt.
     """
     proof = tuple(evidence)
     if violations:
         broken = sorted({violation.invariant for violation in violations})
         return Verdict(Ruling.RACE, "broken: " + ", ".join(broken), proof)
-    ran = [one for one in proof if one.orders or one.sampled or one.replayed or one.tried or one.aimed]
+    ran = [one for one in proof if one.schedules or one.sampled or one.replayed or one.tried or one.aimed]
     if faults or not ran:
-        return Verdict(Ruling.INCONCLUSIVE, faults[0] if faults else "no order was run", proof)
+        return Verdict(Ruling.INCONCLUSIVE, faults[0] if faults else "no schedule was run", proof)
     if exhaustively and not any(one.exhausted for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"not exhausted: {ran[0].covered}", proof)
     if not any(one.exhausted or one.in_order or one.clock_cut or (one.bound or 0) >= 1 for one in ran):
         return Verdict(Ruling.INCONCLUSIVE, f"cut off: {ran[0].covered}", proof)
-    return _after_bursts(ran) or Verdict(Ruling.HOLDS, "; ".join(f"{one.world}: {one.covered}" for one in ran), proof)
+    return _after_bursts(ran) or Verdict(
+        Ruling.HOLDS, "; ".join(f"{one.executor}: {one.covered}" for one in ran), proof
+    )

@@ -112,12 +112,12 @@ def load(file: Path, compared: Compared) -> Ratio | None:
     except OSError as error:
         raise _fault(file, f"can't be read: {error.strerror}", "check the path") from None
     except ValidationError:
-        raise _fault(file, "is no baseline", "write it anew with --save") from None
+        raise _fault(file, "is no baseline", "write it again with --save") from None
     for name in ("a", "b", "clock"):
         value = getattr(found.compared, name)
         if value != getattr(compared, name):
             message = f"is of another {name}: {value if isinstance(value, str) else ' '.join(value)}"
-            raise _fault(file, message, "name another file, or write it anew with --save")
+            raise _fault(file, message, "name another file, or write it again with --save")
     return found.ratio
 
 

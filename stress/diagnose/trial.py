@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stress.core.trace import Answer, Event, Snapshot
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.executors.live.preflight import Sample
     from stress.executors.live.seen import Seen
 
@@ -29,17 +29,17 @@ _COUNTS = frozenset({"INCR", "INCRBY", "DECR", "DECRBY", "HINCRBY", "ZINCRBY"})
 _SUCCESS, _MULTIPLE = 200, 300
 
 
-def shown(world: WireWorld) -> list[str]:
-    """Give the lines that show the preflight of a world that was entered: requests, what was learned, proposals."""
-    seen = world.seen
+def shown(executor: LiveExecutor) -> list[str]:
+    """Give the lines that show the preflight of an executor that was entered: requests, what was learned, proposals."""
+    seen = executor.seen
     lines = [f"{seen.scenario.name} on {seen.target.name}: requests one after another, {len(seen.samples)} times"]
     if not seen.samples:
         return lines
     sample = seen.samples[0]
-    lines += ["", *_run(seen, sample), "", "learned:", *_indented(_learned(world, seen))]
+    lines += ["", *_run(seen, sample), "", "learned:", *_indented(_learned(executor, seen))]
     if sample.trace.fault:
         lines += ["", clean(f"the run ended early: {sample.trace.fault}")]
-    if proposals := [*_proposed(seen), *background(world)]:
+    if proposals := [*_proposed(seen), *background(executor)]:
         lines += ["", f"proposed for {seen.target.place().path}:", *_indented(proposals)]
     return lines
 
@@ -92,14 +92,14 @@ def _state(state: Snapshot | None) -> Iterator[str]:
         yield clean(f"state: {', '.join(names) or 'no record'}")
 
 
-def _learned(world: WireWorld, seen: Seen) -> Iterator[str]:
+def _learned(executor: LiveExecutor, seen: Seen) -> Iterator[str]:
     """Say what is normal for the target."""
     steps = [one for sample in seen.samples for one in sample.trace.events if one.kind is Kind.STEP]
     words = " ".join(f"{one.text} {one.reply}" for one in steps)
     words += " ".join(one.record or "" for one in seen.answers)
     counters = dict.fromkeys(one.object for one in steps if one.command in _COUNTS)
     passed = [f"{name} {count}x" for name, count in sorted(seen.heard.passed.items())]
-    idle = [" ".join(one) for one in sorted(world.learned.idle)]
+    idle = [" ".join(one) for one in sorted(executor.learned.idle)]
     errors = [str(one) for one in seen.heard.errors]
     for name, found in (
         ("keys written", changed(seen.samples)),
@@ -107,26 +107,26 @@ def _learned(world: WireWorld, seen: Seen) -> Iterator[str]:
         ("generated values", sorted(set(_MADE_UP.findall(words)))),
         ("passed as background", passed),
         ("comes without a request", idle),
-        ("workers", _worker(world)),
+        ("workers", _worker(executor)),
         ("errors of the store", errors),
     ):
         yield f"{name}: {', '.join(found) or 'none'}"
-    yield from map(_within, _made(world))
-    settle = world.learned.settle
+    yield from map(_within, _made(executor))
+    settle = executor.learned.settle
     yield f"settle time: {settle:g} s" if settle else "settle time: none, it is over when its processes sleep"
 
 
-def _worker(world: WireWorld) -> list[str]:
+def _worker(executor: LiveExecutor) -> list[str]:
     """Say what works for no request and is an actor."""
-    one = world.learned.worker
+    one = executor.learned.worker
     return (
         [] if one is None else [f"worker:<replica> looks for work with {' '.join(one.head)} each {one.seconds:.2g} s"]
     )
 
 
-def _made(world: WireWorld) -> list[Made]:
+def _made(executor: LiveExecutor) -> list[Made]:
     """Give the generated values; what `second` tells is learned from when they were shown."""
-    learned = world.learned
+    learned = executor.learned
     turned = [learned.turned] if learned.turned is not None and not learned.turned.trace.fault else []
     shown = [[one.shown for one in samples] for samples in (learned.samples, turned)]
     return made(shown[0], learned.patterns, time.time(), shown[1])
@@ -156,11 +156,11 @@ def _proposed(seen: Seen) -> Iterator[str]:
     yield from _hits(seen)
 
 
-def background(world: WireWorld) -> Iterator[str]:
+def background(executor: LiveExecutor) -> Iterator[str]:
     """Give the rule by which what is no request's passes, where no request has a command of that kind."""
-    passing = world.learned.passing
-    steps = [one for sample in world.learned.samples for one in sample.trace.events if one.kind is Kind.STEP]
-    used = {_rule(one.command, one.object) for one in steps if not world.learned.passes(one.command, one.object)}
+    passing = executor.learned.passing
+    steps = [one for sample in executor.learned.samples for one in sample.trace.events if one.kind is Kind.STEP]
+    used = {_rule(one.command, one.object) for one in steps if not executor.learned.passes(one.command, one.object)}
     rules = sorted({_rule(*one) for one in passing} - used)
     if redis := [rule for rule in rules if rule.isupper()]:
         yield f"background: {{redis: [{', '.join((*BACKGROUND, *redis))}]}}"

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.step import REPLY, START
 from stress.core.trace import Kind
 from stress.schedulers.base import is_request
@@ -79,9 +79,9 @@ class _Names:
         """Rename in what was observed; add how the values in it compare with those met so far, as a request may ask."""
         kinds = dict.fromkeys(match[1] or "other" for match in _SYMBOL.finditer(text) if match[1] != "version")
         named = self(text)
-        return " ".join([named, *(f"{kind} {order}" for kind in kinds if len(order := self._order(kind)) > 1)])
+        return " ".join([named, *(f"{kind} {schedule}" for kind in kinds if len(schedule := self._schedule(kind)) > 1)])
 
-    def _order(self, kind: str) -> list[int]:
+    def _schedule(self, kind: str) -> list[int]:
         """Give the numbers of values of a kind in the order of the values: numbers by size, others as texts."""
         values = self._values.get(kind, [])
         plain = all(value.isdecimal() for _, value in values)
@@ -160,7 +160,7 @@ class Behaviour:
 
 
 def _word(seen: _Seen) -> str:
-    return f"`{Order(tuple(seen.moves)).actors}`"
+    return f"`{Schedule(tuple(seen.moves)).actors}`"
 
 
 def _observed(actor: str, watch: str, trace: Trace) -> Iterator[tuple[str, str, Event | None]]:

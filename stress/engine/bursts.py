@@ -13,18 +13,18 @@ from stress.checks import cause
 from stress.core.bursts import Bursts
 from stress.core.errors import Untested
 from stress.core.exits import INCONCLUSIVE, RACE
-from stress.engine.running import order_of
+from stress.engine.running import schedule_of
 from stress.executors.live.burst import burst
 from stress.executors.live.said import body_of
 from stress.report.events import Unordered
 
 if TYPE_CHECKING:
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
     from stress.core.trace import Trace
     from stress.core.verdict import Violation
-    from stress.engine.running import World
+    from stress.engine.running import Executor
     from stress.executors.live.burst import Burst
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
 
 LEAST = 100
 """How many bursts are run at least where the budget is long enough."""
@@ -49,11 +49,11 @@ class Seen(NamedTuple):
     violations: tuple[Violation, ...] = ()
     control: Trace | None = None
 
-    def race(self, world: World, seed: int) -> Unordered | None:
+    def race(self, executor: Executor, seed: int) -> Unordered | None:
         """Give the race that they show, if they do."""
         if not self.bursts.race or self.trace is None or self.control is None:
             return None
-        bare = replace(order_of(self.trace, world, seed, self.violations), moves=())
+        bare = replace(schedule_of(self.trace, executor, seed, self.violations), moves=())
         broken = " ".join(["race", *self.bursts.broken])
         seen = f"{self.bursts.violating} of {self.bursts.ran}"
         head = {"outcome": broken, "bursts": seen}
@@ -61,45 +61,45 @@ class Seen(NamedTuple):
         return Unordered(self.bursts, self.trace, self.violations, self.control, whose, bare.with_head(**head))
 
 
-def most_of(world: WireWorld) -> int:
+def most_of(executor: LiveExecutor) -> int:
     """Give how many bursts a scenario on a target has: those that the scenario, or else the target, asks for."""
-    return world.target.burst if world.scenario.burst is None else world.scenario.burst
+    return executor.target.burst if executor.scenario.burst is None else executor.scenario.burst
 
 
-async def run_bursts(world: WireWorld, most: int, budget: float, left: float) -> Seen:
+async def run_bursts(executor: LiveExecutor, most: int, budget: float, left: float) -> Seen:
     """Run up to so many bursts within what is ``left`` of the ``budget``, both in seconds, and as many controls.
 
     What is left is enough for `LEAST`, or the count says that it was not.
     """
-    if world.gate.working:  # what it shows is parked also while the gate is open
+    if executor.gate.working:  # what it shows is parked also while the gate is open
         return Seen(Bursts(short="a worker of the service is an actor"))
-    return await _Running(world, most, budget, max(left, SHARE * budget)).run()
+    return await _Running(executor, most, budget, max(left, SHARE * budget)).run()
 
 
-async def burst_again(order: Order, world: WireWorld, seconds: float) -> tuple[str, int]:
+async def burst_again(schedule: Schedule, executor: LiveExecutor, seconds: float) -> tuple[str, int]:
     """Run bursts until none failing means that it is fixed, for so many seconds at most; give a line and the exit code.
 
     Raises:
-        Untested: where the order does not say how often bursts failed.
+        Untested: where the schedule does not say how often bursts failed.
 
     """
-    told = re.fullmatch(r"(\d+) of (\d+)", order.head.bursts)
+    told = re.fullmatch(r"(\d+) of (\d+)", schedule.head.bursts)
     if told is None or not 0 < int(told[1]) <= int(told[2]):
-        raise Untested(f"bursts: {order.head.bursts} is no count", "write `bursts: 11 of 200`")
+        raise Untested(f"bursts: {schedule.head.bursts} is no count", "write `bursts: 11 of 200`")
     wanted = math.ceil(_FIXED * int(told[2]) / int(told[1]))
-    bursts = (await _Running(world, wanted, math.inf, seconds).run()).bursts
+    bursts = (await _Running(executor, wanted, math.inf, seconds).run()).bursts
     if bursts.race:
         return f"STILL FAILING ({bursts.violating} of {bursts.ran} bursts)", RACE
     if bursts.ran >= wanted and not bursts.violating and not bursts.erred:
-        return f"FIXED ({bursts}; {order.head.bursts} failed before)", 0
+        return f"FIXED ({bursts}; {schedule.head.bursts} failed before)", 0
     return f"inconclusive: {bursts.doubt or f'{bursts}; {wanted} are needed'}", INCONCLUSIVE
 
 
 class _Running:
     """Counts the bursts of one search."""
 
-    def __init__(self, world: WireWorld, most: int, budget: float, left: float) -> None:
-        self._world, self._most, self._budget, self._left = world, most, budget, left
+    def __init__(self, executor: LiveExecutor, most: int, budget: float, left: float) -> None:
+        self._executor, self._most, self._budget, self._left = executor, most, budget, left
         self._ran = self._violating = self._controls = self._erred = 0
         self._broken: dict[str, None] = {}
         self._why: Counter[str] = Counter()
@@ -117,9 +117,9 @@ class _Running:
             if self._ran and spent > self._left:
                 self._short = f"{self._most} would take longer than the search may"
                 break
-            one = await burst(self._world, patient=self._violating < _SURE)
+            one = await burst(self._executor, patient=self._violating < _SURE)
             row = row + 1 if one.dropped or one.trace.fault else 0
-            if row > _MOST_DROPPED or self._world.broken:
+            if row > _MOST_DROPPED or self._executor.broken:
                 self._short = f"ended: {one.trace.fault or one.dropped}"
                 break
             await self._take(one)
@@ -172,7 +172,7 @@ class _Running:
 
     async def _take_control(self) -> None:
         """Run the same requests one after another; one that is dropped says nothing."""
-        one = await burst(self._world, together=False)
+        one = await burst(self._executor, together=False)
         if one.dropped or one.trace.fault:
             return
         self._controls += 1

@@ -29,9 +29,9 @@ from stress.engine.regressions import regressions
 from stress.engine.running import Workers
 from stress.engine.search import INTERRUPTED
 from stress.engine.shard import places, remember
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor
 from stress.processes.needed import check
 from stress.report.events import Finished, Result
 from stress.report.folder import ReportUnwritable, document, write, write_summary
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stress.core.errors import Fault
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
     from stress.engine.example_database import Examples
     from stress.engine.shard import Shard
     from stress.report.events import Happening
@@ -71,7 +71,7 @@ Written = TypeVar("Written")
 class Job(NamedTuple):
     """One scenario, the target to search it on, and the folder of that target's file.
 
-    ``attachments`` are the texts of those files that are not bundled, for order files that are replayed elsewhere.
+    ``attachments`` are the texts of those files that are not bundled, for schedule files that are replayed elsewhere.
     """
 
     scenario: Scenario
@@ -96,22 +96,24 @@ class Job(NamedTuple):
         return job._replace(attachments=tuple(told))
 
     def attached_to(self, result: Result) -> Result:
-        """Attach the texts of the files to each order that was found."""
-        findings = [replace(one, order=replace(one.order, attachments=self.attachments)) for one in result.findings]
+        """Attach the texts of the files to each schedule that was found."""
+        findings = [
+            replace(one, schedule=replace(one.schedule, attachments=self.attachments)) for one in result.findings
+        ]
         bare = result.unordered
-        unordered = bare and bare._replace(order=replace(bare.order, attachments=self.attachments))
+        unordered = bare and bare._replace(schedule=replace(bare.schedule, attachments=self.attachments))
         return replace(result, findings=tuple(findings), unordered=unordered)
 
 
 class Budget(NamedTuple):
-    """What a run may spend: seconds for all pairs together, or seconds and orders for each pair, and the seed.
+    """What a run may spend: seconds for all pairs together, or seconds and schedules for each pair, and the seed.
 
     Where a ``schedule`` is given in letters, it is run and nothing else.
     """
 
     total: float | None
     seconds: float | None
-    orders: int | None
+    schedules: int | None
     seed: int
     schedule: str = ""
 
@@ -128,45 +130,47 @@ class Budget(NamedTuple):
             seconds = max(1.0, (self.total - spent) * weights[0] / sum(weights))
         if self.schedule:
             return Limits(seconds, 1, self.seed)
-        return Limits(seconds, self.orders or first.scenario.search.orders, self.seed, proof=proof, aim=aim)
+        return Limits(seconds, self.schedules or first.scenario.search.schedules, self.seed, proof=proof, aim=aim)
 
 
 def _weight(job: Job) -> int:
-    """Weigh what a pair costs: more requests have more orders, and a move of the clock takes up to a real second."""
+    """Weigh what a pair costs: more requests have more schedules, and a move of the clock takes up to a real second."""
     timed = "clock" in job.scenario.actors and job.target.second == "matters"
     return job.scenario.concurrent * (_CLOCK_WEIGHT if timed else 1)
 
 
 class Where(NamedTuple):
-    """Where pairs are searched: ``world`` is wire, model, both, or empty (both where the target has both).
+    """Where pairs are searched: ``executor`` is wire, model, both, or empty (both where the target has both).
 
     ``allow`` are hosts other than this machine that traffic may go to. ``workers`` is how many deployments of a target
     run side by side (None: as many as the machine is good for).
     """
 
-    world: str = ""
+    executor: str = ""
     allow: frozenset[str] = frozenset()
     workers: int | None = None
 
     def wanted(self, job: Job) -> str:
-        """Name the world or worlds that a pair is searched in."""
-        return self.world or ("both" if job.target.protocol is not None else "wire")
+        """Name the executor or executors that a pair is searched in."""
+        return self.executor or ("both" if job.target.protocol is not None else "live")
 
-    def worlds(self, job: Job, site: Site | None = None) -> tuple[ModelWorld | None, WireWorld | None]:
-        """Make the worlds of one pair; a ``site`` of its target that is ready is used.
+    def executors(
+        self, job: Job, deployment: Deployment | None = None
+    ) -> tuple[ModelExecutor | None, LiveExecutor | None]:
+        """Make the executors of one pair; a ``deployment`` of its target that is ready is used.
 
         Raises:
             UsageFault: when the target can't play the scenario.
 
         """
         wanted = self.wanted(job)
-        model = ModelWorld(job.scenario, job.target) if wanted != "wire" else None
-        wire = WireWorld(job.scenario, job.target, job.folder, self.allow, site) if wanted != "model" else None
+        model = ModelExecutor(job.scenario, job.target) if wanted != "live" else None
+        wire = LiveExecutor(job.scenario, job.target, job.folder, self.allow, deployment) if wanted != "model" else None
         return model, wire
 
 
 EVERYWHERE = Where()
-"""Each pair in the worlds that its target has."""
+"""Each pair in the executors that its target has."""
 
 
 class Kept(NamedTuple):
@@ -178,11 +182,11 @@ class Kept(NamedTuple):
 
 
 @dataclass
-class Batch:
+class Campaign:
     """Searches pairs and reports them, one target after another, so that its pairs share its processes.
 
-    ``examples`` is where failing orders are kept; with ``require`` a pair that holds must have been exhausted. Only a
-    run that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
+    ``examples`` is where failing schedules are kept; with ``require`` a pair that holds must have been exhausted. Only
+    a run that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
     """
 
     jobs: Sequence[Job]
@@ -209,7 +213,7 @@ class Batch:
         self._begun = time.monotonic()
         groups = _by_target(self.jobs)
         turns = asyncio.Semaphore(_STARTS_AT_ONCE)
-        shared = [Shared(partial(self._site, group[0]), turns) for group in groups]
+        shared = [Shared(partial(self._deployment, group[0]), turns) for group in groups]
         ended: list[asyncio.Task[None]] = []
         try:
             for number, group in enumerate(groups):
@@ -235,15 +239,15 @@ class Batch:
         faults: dict[Fault, None] = {}
         for job in self.jobs:
             try:
-                self.where.worlds(job)
+                self.where.executors(job)
                 regressions(job)
             except UsageFault as fault:
                 faults |= dict.fromkeys(fault.faults)
         if faults:
             raise UsageFault(list(faults))
 
-    def _site(self, job: Job) -> Site:
-        return Site(job.target, job.folder, self.where.allow)
+    def _deployment(self, job: Job) -> Deployment:
+        return Deployment(job.target, job.folder, self.where.allow)
 
     async def _aim(self, group: Sequence[Job], shared: Shared) -> Sequence[Job]:
         """Run the schedules of the goals of all pairs before any is searched; give those pairs that are left.
@@ -270,18 +274,18 @@ class Batch:
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
         limits = self.budget.share(left, time.monotonic() - self._begun, aim=aim)
         limits = limits._replace(workers=Workers.chosen(self.where.workers))
-        site = None
+        deployment = None
         try:
             if self.where.wanted(job) != "model":
                 await self._examine(job)
-                site = await shared.site()
-            model, wire = self.where.worlds(job, site)
+                deployment = await shared.deployment()
+            model, wire = self.where.executors(job, deployment)
             if wire is not None:
                 wire.most_seconds = max(limits.seconds, PREFLIGHT_SECONDS)
-            async with wire or nullcontext() as world:
+            async with wire or nullcontext() as executor:
                 schedule = self.budget.schedule
-                earlier = NOTHING if schedule else Earlier(self.examples.orders(job), regressions(job))
-                pair = Pair(model, world, limits, self._tell, earlier)
+                earlier = NOTHING if schedule else Earlier(self.examples.schedules(job), regressions(job))
+                pair = Pair(model, executor, limits, self._tell, earlier)
                 if schedule:
                     pair.given = [Replay(letters(schedule, job.scenario.concurrent), loose=True)]
                 result = job.attached_to(await pair.result())
@@ -306,19 +310,19 @@ class Batch:
         if (fault := self._examined[group]) is not None:
             raise fault
 
-    def _remember(self, job: Job, result: Result, stale: Sequence[Order]) -> None:
-        """Keep the orders that failed, and no others. A folder that refuses them changes nothing that was found."""
+    def _remember(self, job: Job, result: Result, stale: Sequence[Schedule]) -> None:
+        """Keep the schedules that failed, and no others. A folder that refuses them changes nothing that was found."""
         try:
             self.examples.drop(job, stale)
-            self.examples.keep(job, [one.order for one in result.findings])
+            self.examples.keep(job, [one.schedule for one in result.findings])
         except OSError as error:
-            self._say(f"failing orders can't be kept: {error} (write elsewhere with --examples FOLDER)")
+            self._say(f"failing schedules can't be kept: {error} (write elsewhere with --examples FOLDER)")
 
     def _stopped(self, job: Job, error: str, code: int) -> Result:
         return Result(
             scenario=job.scenario,
             target=job.target,
-            world=self.where.wanted(job),
+            executor=self.where.wanted(job),
             verdict=judge([], [], [error]),
             expected="",
             as_expected=False,

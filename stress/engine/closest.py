@@ -1,7 +1,7 @@
-"""The passing order nearest to a failing one, and the two steps whose order makes the difference.
+"""The passing schedule nearest to a failing one, and the two steps whose order makes the difference.
 
-The distance is the number of steps that must be moved (Ulam's, on permutations). Orders that differ only where steps
-share no object are the same (Mazurkiewicz, 1977) and run once. Sans I/O: orders to run are given, what they broke is
+The distance is the number of steps that must be moved (Ulam's, on permutations). Schedules that differ only where steps
+share no object are the same (Mazurkiewicz, 1977) and run once. Sans I/O: schedules to run are given, what they broke is
 sent.
 """
 
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from stress.core.step import Move
 
 Places = tuple[int, ...]
-"""A word over the moves of the failing order, each named by where it stands there."""
+"""A word over the moves of the failing schedule, each named by where it stands there."""
 
 _MOST_RUNS = 200
 
 
 def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Loose, Ran | None, Nearest | None]:
-    """Find the nearest passing order of a failing one; None where ``most`` runs did not find one.
+    """Find the nearest passing schedule of a failing one; None where ``most`` runs did not find one.
 
-    A few runs more may confirm that the two steps make the difference. Each explorer that is yielded is to be run once.
-    What it made and broke is sent back, or None where it could not be run. An order passes that breaks no invariant.
+    A few runs more may confirm that the two steps make the difference. Each scheduler that is yielded is to be run
+    once. What it made and broke is sent back, or None where it could not be run. A schedule passes that breaks no
+    invariant.
     """
     search = _Search(tuple(moves), most)
     frontier: list[Places] = [tuple(range(len(moves)))]
@@ -53,7 +54,7 @@ def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Loose, R
 
 
 class _Search:
-    """What is known of the orders near a failing one; ``left`` runs may still be made."""
+    """What is known of the schedules near a failing one; ``left`` runs may still be made."""
 
     def __init__(self, moves: tuple[Move, ...], most: int) -> None:
         self.moves = moves
@@ -65,7 +66,7 @@ class _Search:
         self._passed: dict[Places, Ran] = {}
 
     def beyond(self, words: Sequence[Places]) -> list[Places]:
-        """Give an order of each new class with one more step moved, those that exchange fewest steps first."""
+        """Give a schedule of each new class with one more step moved, those that exchange fewest steps first."""
         found: list[Places] = []
         for word in words:
             for other in self._moved(word):
@@ -75,7 +76,7 @@ class _Search:
         return sorted(found, key=lambda word: len(self._exchanged(word)))
 
     def passes(self, word: Places) -> Generator[Loose, Ran | None, bool]:
-        """Run an order, unless one of its class was seen to fail; tell whether it passes."""
+        """Run a schedule, unless one of its class was seen to fail; tell whether it passes."""
         if self._class(word) in self._failed:
             return False
         ran = yield from self.run([self.moves[place] for place in word])
@@ -86,7 +87,7 @@ class _Search:
         return True
 
     def run(self, moves: Sequence[Move]) -> Generator[Loose, Ran | None, Ran | None]:
-        """Run an order; give what became of it if it passes."""
+        """Run a schedule; give what became of it if it passes."""
         self.left -= 1
         ran = yield Loose(moves)
         return None if ran is None or ran.broken else ran

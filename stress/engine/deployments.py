@@ -11,7 +11,7 @@ from stress.core.errors import Unavailable, UsageFault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stress.executors.live.deployment import Site
+    from stress.executors.live.deployment import Deployment
 
 
 class Shared:
@@ -20,20 +20,20 @@ class Shared:
     Use it as an async context manager, which ends what was started. ``notes`` are what its user should know after that.
     """
 
-    def __init__(self, make: Callable[[], Site], turns: asyncio.Semaphore | None = None) -> None:
-        """Take how a site of the target is made; ``turns`` are what targets that start at the same time share."""
+    def __init__(self, make: Callable[[], Deployment], turns: asyncio.Semaphore | None = None) -> None:
+        """Take how a deployment of the target is made; ``turns`` are what targets that start at the same time share."""
         self._make, self._turns = make, turns or asyncio.Semaphore()
-        self._site: Site | None = None
-        self._starting: asyncio.Task[Site] | None = None
+        self._deployment: Deployment | None = None
+        self._starting: asyncio.Task[Deployment] | None = None
         self._failed: Unavailable | None = None
         self.notes: list[str] = []
 
     def begin(self) -> None:
         """Start it now, while others run, unless that was done."""
-        if self._starting is None and self._site is None and self._failed is None:
+        if self._starting is None and self._deployment is None and self._failed is None:
             self._starting = asyncio.create_task(self._start())
 
-    async def site(self) -> Site:
+    async def deployment(self) -> Deployment:
         """Give the target, ready.
 
         Raises:
@@ -42,19 +42,19 @@ class Shared:
         """
         if self._failed is not None:
             raise self._failed
-        if self._site is not None and self._site.broken:
-            await self._site.__aexit__()
-            self._site = None
-        if self._site is None:
+        if self._deployment is not None and self._deployment.broken:
+            await self._deployment.__aexit__()
+            self._deployment = None
+        if self._deployment is None:
             starting, self._starting = self._starting, None
             try:
-                self._site = await (starting or self._start())
+                self._deployment = await (starting or self._start())
             except Unavailable as error:
                 self._failed = error
                 raise
-        return self._site
+        return self._deployment
 
-    async def _start(self) -> Site:
+    async def _start(self) -> Deployment:
         async with self._turns:
             return await self._make().__aenter__()
 
@@ -68,8 +68,8 @@ class Shared:
         if starting is not None:
             starting.cancel()
             with suppress(asyncio.CancelledError, Unavailable, UsageFault):
-                self._site = await starting
-        site, self._site = self._site, None
-        if site is not None:
-            await site.__aexit__()
-            self.notes += site.report()
+                self._deployment = await starting
+        deployment, self._deployment = self._deployment, None
+        if deployment is not None:
+            await deployment.__aexit__()
+            self.notes += deployment.report()

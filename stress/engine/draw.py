@@ -1,4 +1,4 @@
-"""Orders drawn by hypothesis in either world: it draws numbers and shrinks them; runs happen on our own event loop."""
+"""Schedules drawn by hypothesis in either executor: it draws numbers and shrinks them; runs are on our event loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stress.core.trace import Trace
-    from stress.engine.running import World
+    from stress.engine.running import Executor
     from stress.schedulers.interleaving import Interleaving
 
 
@@ -28,28 +28,30 @@ def _none(_: Trace) -> bool:
 
 
 class Draw:
-    """One draw for an order that breaks one of the invariants ``names``; ``ran`` counts its runs."""
+    """One draw for a schedule that breaks one of the invariants ``names``; ``ran`` counts its runs."""
 
-    def __init__(self, world: World, names: Sequence[str], seed: int, skips: Callable[[Trace], bool] = _none) -> None:
-        """Draw nothing yet; the same seed draws the same orders. What ``skips`` counts is passed over."""
-        self._world, self._names, self._seed, self._skips = world, names, seed, skips
+    def __init__(
+        self, executor: Executor, names: Sequence[str], seed: int, skips: Callable[[Trace], bool] = _none
+    ) -> None:
+        """Draw nothing yet; the same seed draws the same schedules. What ``skips`` counts is passed over."""
+        self._executor, self._names, self._seed, self._skips = executor, names, seed, skips
         self._failed: Trace | None = None
         self._fault: Trace | None = None
         self._over = False
         self.ran = 0
 
-    async def run(self, orders: int, deadline: float) -> Trace | None:
-        """Draw at most ``orders`` orders and shrink, until ``deadline`` (`time.monotonic`); give the smallest failure.
+    async def run(self, schedules: int, deadline: float) -> Trace | None:
+        """Draw at most ``schedules`` schedules and shrink, until ``deadline`` (`time.monotonic`); give the smallest.
 
-        A run with a fault ends the draw and is given instead. None when no order failed.
+        A run with a fault ends the draw and is given instead. None when no schedule failed.
         """
         loop = asyncio.get_running_loop()
 
-        def fails(order: Interleaving) -> bool:
+        def fails(schedule: Interleaving) -> bool:
             if self._over or time.monotonic() > deadline:
                 return False
             self.ran += 1
-            trace = asyncio.run_coroutine_threadsafe(follow(order, self._world), loop).result()
+            trace = asyncio.run_coroutine_threadsafe(follow(schedule, self._executor), loop).result()
             if self._skips(trace):
                 return False
             if trace.fault:
@@ -60,14 +62,14 @@ class Draw:
             return failed
 
         try:
-            await asyncio.to_thread(self._find, fails, orders)
+            await asyncio.to_thread(self._find, fails, schedules)
         finally:
             self._over = True
         return self._fault or self._failed
 
-    def _find(self, fails: Callable[[Interleaving], bool], orders: int) -> None:
+    def _find(self, fails: Callable[[Interleaving], bool], schedules: int) -> None:
         chosen = settings(
-            max_examples=max(1, orders),
+            max_examples=max(1, schedules),
             deadline=None,
             database=None,
             phases=(Phase.generate, Phase.shrink),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.core.trace import Event, Trace
     from stress.core.verdict import Violation
-    from stress.engine.running import World
+    from stress.engine.running import Executor
 
 _CACHED = ("get", "list", "read")
 """Accesses that a service may have to a cache of its own, where the wire shows nothing."""
@@ -34,13 +34,13 @@ def met(scenario: Scenario, trace: Trace, violations: Sequence[Violation]) -> tu
     )
 
 
-async def shown(goal: Goal, world: World) -> AsyncGenerator[Trace]:
+async def shown(goal: Goal, executor: Executor) -> AsyncGenerator[Trace]:
     """Run the schedules of a goal, and let the rest of each go on by itself; one that is not possible gives nothing."""
     for text in goal.schedule:
-        moves = letters(text, world.scenario.concurrent)
+        moves = letters(text, executor.scenario.concurrent)
         schedule = Replay(moves, loose=True)
         schedule.more()
-        trace = await run_with(schedule, world, again=False)
+        trace = await run_with(schedule, executor, again=False)
         diverged = trace.odd or trace.fault.startswith("DIVERGED")
         if not diverged and len(trace.moves) >= len(moves):  # else all were answered before its end
             yield trace

@@ -8,17 +8,17 @@ from stress.engine.running import Workers
 
 
 class Limits(NamedTuple):
-    """What a search may spend, in seconds and in orders, and the seed of whatever is drawn at random.
+    """What a search may spend, in seconds and in schedules, and the seed of whatever is drawn at random.
 
     ``workers`` is how many deployments run side by side on the wire.
-    ``timed`` is whether orders in which the clock moves are run on the wire, where each takes up to a second.
-    ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every order counts.
+    ``timed`` is whether schedules in which the clock moves are run on the wire, where each takes up to a second.
+    ``proof`` is what the model may have at least, in seconds, before the wire is searched: there every schedule counts.
     ``aim`` is whether only the schedules of goals are run.
-    ``kept`` are those of the ``seconds`` that no order is searched in: failing ones are made small and confirmed.
+    ``kept`` are those of the ``seconds`` that no schedule is searched in: failing ones are made small and confirmed.
     """
 
     seconds: float
-    orders: int
+    schedules: int
     seed: int = 0
     workers: Workers = Workers()
     proof: float = 0.0

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from stress.core.errors import Unavailable, UsageFault
 from stress.engine.running import follow, follow_restarted
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.source_lines.looker import Looker
 from stress.processes.source_lines.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.engine.running import World
+    from stress.engine.running import Executor
     from stress.report.events import Finding
 
 Lines = dict[int, tuple[str, ...]]
@@ -30,29 +30,29 @@ _SECONDS = 30.0
 """How long stacks are taken at most for all races of a case; one takes from 0.05 s (py-spy) to 1 s (gdb)."""
 
 
-async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Finding], str]:
+async def with_lines(findings: Sequence[Finding], executor: Executor) -> tuple[list[Finding], str]:
     """Give the races with the lines of their steps, and why there are none.
 
     Nothing is looked at but processes that were started here as their target says.
     """
-    start = world.target.start if isinstance(world, WireWorld) else None
-    if start is None or not isinstance(world, WireWorld) or not findings:
+    start = executor.target.start if isinstance(executor, LiveExecutor) else None
+    if start is None or not isinstance(executor, LiveExecutor) or not findings:
         return [*findings], ""
-    looker = Looker(Sources(start, world.site.folder), _SECONDS)
-    replicas = [one.process.pid for one in world.replicas.values() if one.process is not None]
-    each = [tools for pid in replicas for tools in looker.tools(pid, world.site.ports).values()]
+    looker = Looker(Sources(start, executor.deployment.folder), _SECONDS)
+    replicas = [one.process.pid for one in executor.replicas.values() if one.process is not None]
+    each = [tools for pid in replicas for tools in looker.tools(pid, executor.deployment.ports).values()]
     tools = dict.fromkeys(chain.from_iterable(each))
     if not tools:  # it is in a language that nothing here looks into
         return [*findings], ""
     missing = "; ".join(f"{tool.program} is not installed ({tool.get})" for tool in tools if not tool.path)
     slow = [tool.program for tool in tools if not tool.quick]
-    if slow and world.target.second == "matters":
+    if slow and executor.target.second == "matters":
         return [*findings], f"no source lines: a look by {slow[0]} takes too long where the second matters"
     looker.why = missing if not any(tool.path for tool in tools) else ""
     found: list[Finding] = []
     try:
         for finding in findings:
-            lines = await _lines(finding, world, looker) if not looker.why else {}
+            lines = await _lines(finding, executor, looker) if not looker.why else {}
             found.append(replace(finding, trace=finding.trace.with_lines(lines)) if lines else finding)
     finally:
         await looker.close()
@@ -62,7 +62,7 @@ async def with_lines(findings: Sequence[Finding], world: World) -> tuple[list[Fi
     return found, f"no source lines: {missing or looker.why}"
 
 
-async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:
+async def _lines(finding: Finding, executor: LiveExecutor, looker: Looker) -> Lines:
     """Give the lines of the steps of a race, by the index of their event, that all replays show."""
     agreed: Lines | None = None
     begun, wanted = looker.left, 0.0
@@ -70,14 +70,14 @@ async def _lines(finding: Finding, world: WireWorld, looker: Looker) -> Lines:
         if looker.left < wanted:
             looker.why = looker.why or "it takes too long"
             return {}
-        world.looker = looker
+        executor.looker = looker
         try:
-            trace = await (follow_restarted if finding.order.head.fresh else follow)(finding.order, world)
+            trace = await (follow_restarted if finding.schedule.head.fresh else follow)(finding.schedule, executor)
         except (Unavailable, UsageFault) as error:
             looker.why = looker.why or str(error)
             return {}
         finally:
-            world.looker = None
+            executor.looker = None
         if trace.fault or trace.signature != finding.trace.signature:
             looker.why = looker.why or "a replay in which stacks were taken went otherwise"
         seen = {event.index: event.lines for event in trace.events if event.lines and not looker.why}

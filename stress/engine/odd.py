@@ -41,12 +41,12 @@ class OddRuns:
         """Say why nothing is concluded where too many were skipped beside those that ``ran``; else nothing."""
         if not self.too_many and len(self) <= _SHARE * (ran + len(self)):
             return ""
-        return f"unstable: {len(self)} of {counted(ran + len(self), 'order')} skipped, {self._commonest} ({_REMEDY})"
+        return f"unstable: {len(self)} of {counted(ran + len(self), 'schedule')} skipped, {self._commonest} ({_REMEDY})"
 
     @property
     def note(self) -> str:
         """Say how many were skipped and why; nothing where none was."""
-        return f"{counted(len(self), 'order')} skipped, {self._commonest}" if self._reasons else ""
+        return f"{counted(len(self), 'schedule')} skipped, {self._commonest}" if self._reasons else ""
 
     @property
     def _commonest(self) -> str:

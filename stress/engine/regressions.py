@@ -1,9 +1,9 @@
-"""Regressions: orders that failed once and were promoted; each run of their scenario begins with them.
+"""Regressions: schedules that failed once and were promoted; each run of their scenario begins with them.
 
-They are order files in the folder ``regressions`` beside the scenario's own file, or the target's where the scenario is
-a bundled one and the target is not: in git, so that everybody has them, and never changed or removed by a run. Where
-both are bundled that is the folder of a checkout, or else the one where we are: nothing of a user goes into a
-package that is installed. An order is tried on the target whose name it has.
+They are schedule files in the folder ``regressions`` beside the scenario's own file, or the target's where the scenario
+is a bundled one and the target is not: in git, so that everybody has them, and never changed or removed by a run. Where
+both are bundled that is the folder of a checkout, or else the one where we are: nothing of a user goes into a package
+that is installed. A schedule is tried on the target whose name it has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stress.engine.example_database import Regression
 
 if TYPE_CHECKING:
     from stress.config.scenario import Scenario
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
     from stress.engine.example_database import Searched
 
 FOLDER = "regressions"
@@ -29,25 +29,25 @@ FOLDER = "regressions"
 
 
 def regressions(pair: Searched) -> list[Regression]:
-    """Give the regressions of a pair, those with the fewest switches before others.
+    """Give the regressions of a pair, those with the fewest preemptions before others.
 
     Raises:
-        UsageFault: when a file that ends in ``.txt`` is no order file, with its place.
+        UsageFault: when a file that ends in ``.txt`` is no schedule file, with its place.
 
     """
     found: list[Regression] = []
     faults: list[Fault] = []
     for path in files(home(pair)):
         try:
-            order = read(path)
+            schedule = read(path)
         except UsageFault as fault:
             faults += fault.faults
             continue
-        if (order.head.scenario, order.head.target) == (pair.scenario.name, pair.target.name):
-            found.append(Regression(f"{FOLDER}/{path.name}", order, unfit(order, pair.scenario)))
+        if (schedule.head.scenario, schedule.head.target) == (pair.scenario.name, pair.target.name):
+            found.append(Regression(f"{FOLDER}/{path.name}", schedule, unfit(schedule, pair.scenario)))
     if faults:
         raise UsageFault(faults)
-    return sorted(found, key=lambda one: (one.order.switches(), len(one.order.moves), one.file))
+    return sorted(found, key=lambda one: (one.schedule.preemptions(), len(one.schedule.moves), one.file))
 
 
 def home(pair: Searched) -> Path:
@@ -60,12 +60,12 @@ def home(pair: Searched) -> Path:
 
 
 def files(folder: Path) -> list[Path]:
-    """List the order files of a folder of regressions."""
+    """List the schedule files of a folder of regressions."""
     return sorted(folder.glob("*.txt"))
 
 
-def read(path: Path) -> Order:
-    """Read an order file.
+def read(path: Path) -> Schedule:
+    """Read a schedule file.
 
     Raises:
         UsageFault: when it can't be read or is none, with its place.
@@ -75,12 +75,12 @@ def read(path: Path) -> Order:
         return parse(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageFault([Fault(Place(str(path), 1, 1), f"can't be read: {why}", "name an order file")]) from None
+        raise UsageFault([Fault(Place(str(path), 1, 1), f"can't be read: {why}", "name a schedule file")]) from None
 
 
-def unfit(order: Order, scenario: Scenario) -> str:
-    """Say what in an order its scenario does not allow (any more): it would blame the Gateway for what can't happen."""
-    for actor, times in Counter(move.actor for move in order.moves if move.actor in ENVIRONMENT).items():
+def unfit(schedule: Schedule, scenario: Scenario) -> str:
+    """Say what in a schedule its scenario does not allow: it would blame the Gateway for what can't happen."""
+    for actor, times in Counter(move.actor for move in schedule.moves if move.actor in ENVIRONMENT).items():
         allowed = {str(name): one.at_most for name, one in scenario.actors.items()}.get(actor, 0)
         if times > allowed:
             return f"{actor} moves {times} times in it, and the scenario allows {allowed}"

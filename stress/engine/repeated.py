@@ -1,4 +1,4 @@
-"""What the replays of one order have come to: how often it failed, by what, and in what their traces differ."""
+"""What the replays of one schedule have come to: how often it failed, by what, and in what their traces differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BEFORE = 40
 
 
 class Repeated:
-    """Counts the replays of one order.
+    """Counts the replays of one schedule.
 
     ``known`` are the invariants that it broke when it was found (none: not known). ``done`` replays were followed to
     their end, ``failed`` of them broke an invariant. ``accepted`` tells that a request was accepted in any of them.
@@ -61,11 +61,11 @@ class Repeated:
         return line + (" by another invariant" if self._known and not self._known & self._broken else ""), RACE
 
     def details(self) -> list[str]:
-        """Give the lines below it: what has changed since the order was found, and in what the traces differ."""
+        """Give the lines below it: what has changed since the schedule was found, and in what the traces differ."""
         return [*self._changed(), *self._differing()]
 
     def _changed(self) -> list[str]:
-        """Name the invariants that were broken when the order was found and hold now, and those broken only now."""
+        """Name the invariants that were broken when the schedule was found and hold now, and those broken only now."""
         if not self._known or self.failed < self.done or not self.accepted:
             return []
         hold, fail = sorted(self._known - self._broken), sorted(self._broken - self._known)
@@ -104,7 +104,7 @@ def _difference(one: Trace, other: Trace) -> str:
 def _outcome(trace: Trace) -> list[str]:
     answers = sorted(trace.answers, key=lambda one: one.actor)
     told = [f"{one.actor} was answered {one.status} {one.record or ''} {one.count or ''}".rstrip() for one in answers]
-    left = [f"left {mask_text(str(state.records))} with hits {state.hits}" for state in trace.incarnations]
+    left = [f"left {mask_text(str(state.records))} with hits {state.hits}" for state in trace.epochs]
     return told + left
 
 

@@ -23,7 +23,7 @@ from stress.engine.running import Workers, beside, doubt, follow, follow_each, f
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED
 from stress.engine.stopwatch import Stopwatch
 from stress.executors.identity import UNKNOWN
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.needed import check
 from stress.report.events import Result
 from stress.report.folder import ReportUnwritable, write
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
     from stress.core.trace import Trace
     from stress.engine.campaign import Job
-    from stress.engine.running import World
+    from stress.engine.running import Executor
 
 
 class Wanted(NamedTuple):
-    """How often an order is to be followed, and for how many seconds at most; where None, as the scenario is searched.
+    """How often to follow a schedule, and for how many seconds at most; where None, as the scenario is searched.
 
     They count from the first request to the verdict, without starts and ends of processes. However few they are, one
     replay is made.
@@ -61,25 +61,27 @@ class Told(NamedTuple):
         return self._replace(line="\n".join([self.line, *lines]))
 
 
-async def replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: Path = Path("reports")) -> Told:
-    """Follow an order as often as ``wanted``; a run that ends with a fault leaves its trace below ``reports``.
+async def replay(schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path = Path("reports")) -> Told:
+    """Follow a schedule as often as ``wanted``; a run that ends with a fault leaves its trace below ``reports``.
 
-    Where the Gateway does not allow the order (any more), its scenario is searched instead.
+    Where the Gateway does not allow the schedule (any more), its scenario is searched instead.
 
     Raises:
         Unavailable: when the store or a Gateway does not start, or what the target requires is not there.
 
     """
-    name = where.world or ("model" if order.head.world == "model" else "wire")
-    model, wire = Where(name, where.allow).worlds(job)
+    name = where.executor or ("model" if schedule.head.executor == "model" else "live")
+    model, wire = Where(name, where.allow).executors(job)
     if wire is not None:
         await check(job.target, job.folder)
     seconds = math.inf if wanted.seconds is None else wanted.seconds
     try:
-        async with _within(wire, seconds) as world:
-            if order.head.bursts and world is not None:
-                return Told(*await burst_again(order, world, seconds))
-            replays = _Replays(order, world or cast("World", model), wanted, reports, Workers.chosen(where.workers))
+        async with _within(wire, seconds) as executor:
+            if schedule.head.bursts and executor is not None:
+                return Told(*await burst_again(schedule, executor, seconds))
+            replays = _Replays(
+                schedule, executor or cast("Executor", model), wanted, reports, Workers.chosen(where.workers)
+            )
             told = await replays.told()
             left = max(1.0, seconds - replays.watch.seconds)
         if told is not None:
@@ -92,8 +94,8 @@ async def replay(order: Order, job: Job, wanted: Wanted, where: Where, reports: 
         return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
 
 
-def _within(wire: WireWorld | None, seconds: float) -> AbstractAsyncContextManager[WireWorld | None]:
-    """Give a world to enter whose preflight may take so many seconds, and a few at least."""
+def _within(wire: LiveExecutor | None, seconds: float) -> AbstractAsyncContextManager[LiveExecutor | None]:
+    """Give an executor to enter whose preflight may take so many seconds, and a few at least."""
     if wire is None:
         return nullcontext()
     wire.most_seconds = max(seconds, PREFLIGHT_SECONDS)
@@ -101,28 +103,28 @@ def _within(wire: WireWorld | None, seconds: float) -> AbstractAsyncContextManag
 
 
 class _Replays:
-    """Follows one order several times in one world; ``watch`` counts the seconds."""
+    """Follows one schedule several times in one executor; ``watch`` counts the seconds."""
 
-    def __init__(self, order: Order, world: World, wanted: Wanted, reports: Path, workers: Workers) -> None:
-        self._order, self._world, self._wanted, self._reports = order, world, wanted, reports
+    def __init__(self, schedule: Schedule, executor: Executor, wanted: Wanted, reports: Path, workers: Workers) -> None:
+        self._schedule, self._executor, self._wanted, self._reports = schedule, executor, wanted, reports
         self._times = wanted.times
-        self.watch = Stopwatch(world, world.preflight_seconds if isinstance(world, WireWorld) else 0.0)
-        self._workers = workers.of(order.moves)
-        self._tally = Repeated(frozenset(order.head.outcome.split()[1:]))
+        self.watch = Stopwatch(executor, executor.preflight_seconds if isinstance(executor, LiveExecutor) else 0.0)
+        self._workers = workers.of(schedule.moves)
+        self._tally = Repeated(frozenset(schedule.head.outcome.split()[1:]))
         self._last: Trace | None = None
         self._diverged, self._again = "", False
 
     async def told(self) -> Told | None:
-        """Count how often the order fails; None when it can't be followed, and never failed before that was seen."""
+        """Count how often the schedule fails; None when it can't be followed, and never failed before that was seen."""
         tally = self._tally
-        if self._wanted.seconds is not None and isinstance(self._world, WireWorld):
-            self._world.pace.end(max(0.0, self._wanted.seconds - self.watch.seconds))
+        if self._wanted.seconds is not None and isinstance(self._executor, LiveExecutor):
+            self._executor.pace.end(max(0.0, self._wanted.seconds - self.watch.seconds))
         try:
             async with aclosing(self._traces(tally.stories)) as traces:
                 async for followed in traces:
                     trace = await self._once_more(followed)
                     self._last = trace
-                    fault = trace.fault or doubt(trace, self._world)
+                    fault = trace.fault or doubt(trace, self._executor)
                     if isinstance(trace.fault, CutOff) and tally.done:
                         break
                     if fault.startswith("DIVERGED") and not tally.failed:
@@ -131,26 +133,26 @@ class _Replays:
                     if fault:
                         before = f"failed {tally.failed} of {tally.done}, then " if tally.failed else ""
                         return self._ended(f"inconclusive: {before}{fault}", INCONCLUSIVE)
-                    tally.add(trace, run_checks(self._world.scenario.invariants, trace))
+                    tally.add(trace, run_checks(self._executor.scenario.invariants, trace))
                     await asyncio.sleep(0)
                     if self._over:
                         break
             if tally.failed and not tally.accepted:  # does it accept a request that comes alone?
-                tally.accepted = (await follow(Interleaving(()), self._world)).accepted_any
+                tally.accepted = (await follow(Interleaving(()), self._executor)).accepted_any
         except asyncio.CancelledError:
-            self._last = self._world.abandoned(INTERRUPTED) or self._last
+            self._last = self._executor.abandoned(INTERRUPTED) or self._last
             return self._ended(f"{INTERRUPTED}: failed {tally.failed} of {tally.done}", INTERRUPT)
         line, code = tally.counted()
         told = self._ended(line, code) if code == INCONCLUSIVE else Told(line, code)
         return told.above([*self._cut_short(), *tally.details()])
 
     async def _once_more(self, trace: Trace) -> Trace:
-        """Follow an order that can't be followed once more in new processes: one may have begun unlike all others."""
+        """Follow a schedule that can't be followed once more in new processes: one may have begun unlike all others."""
         first = not (self._tally.done or self._again)
         if not first or not trace.fault.startswith("DIVERGED"):
             return trace
         self._again = True
-        return await follow_restarted(self._order, self._world)
+        return await follow_restarted(self._schedule, self._executor)
 
     @property
     def _over(self) -> bool:
@@ -164,39 +166,39 @@ class _Replays:
     def why_searched(self, code: int) -> list[str]:
         """Say what a user may wonder at when a search was made instead and ended with this exit code."""
         if code in (INCONCLUSIVE, RACE):
-            return [f"searched because the order can't be followed: {self._diverged}"]
-        same = UNKNOWN != self._world.digest == self._order.head.target_digest
-        return ["no file of the Gateway has changed since the order was found"] if same and not code else []
+            return [f"searched because the schedule can't be followed: {self._diverged}"]
+        same = UNKNOWN != self._executor.digest == self._schedule.head.target_digest
+        return ["no file of the Gateway has changed since the schedule was found"] if same and not code else []
 
     async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
-        """Follow the order alone at first, unless it sleeps until the clock moves; then several beside each other.
+        """Follow the schedule alone at first, unless it sleeps until the clock moves; then several beside each other.
 
         One beside others that tells something else than the ``stories`` so far, or than most where none was followed
-        alone, is followed alone instead. Where the order needs its own value, it is followed in new processes each
+        alone, is followed alone instead. Where the schedule needs its own value, it is followed in new processes each
         time; the first are new already.
         """
-        if self._order.head.fresh:
-            yield await follow(self._order, self._world)
+        if self._schedule.head.fresh:
+            yield await follow(self._schedule, self._executor)
             for _ in range(1, self._times):
-                yield await follow_restarted(self._order, self._world)
+                yield await follow_restarted(self._schedule, self._executor)
             return
-        timed = any(move.actor == "clock" for move in self._order.moves)
+        timed = any(move.actor == "clock" for move in self._schedule.moves)
         left = self._times
         for _ in range(0 if timed else min(self._times, CONFIRMATIONS)):
             left -= 1
-            yield await follow(self._order, self._world)
-        if len(stories) <= 1 and len(await beside(self._world, min(self._workers, left))) > 1:
+            yield await follow(self._schedule, self._executor)
+        if len(stories) <= 1 and len(await beside(self._executor, min(self._workers, left))) > 1:
             async with aclosing(self._together(left, frozenset(stories))) as traces:
                 async for trace in traces:
                     left -= 1
                     yield trace
         for _ in range(left):
-            yield await follow(self._order, self._world)
+            yield await follow(self._schedule, self._executor)
 
     async def _together(self, times: int, stories: Collection[object]) -> AsyncGenerator[Trace]:
         """Give the traces of replays beside each other that tell one of the stories, else what most of them tell."""
         kept: list[Trace] = []
-        async with aclosing(follow_each([self._order] * times, self._world, self._workers)) as traces:
+        async with aclosing(follow_each([self._schedule] * times, self._executor, self._workers)) as traces:
             async for trace in traces:
                 if trace.signature in stories and not trace.fault:
                     yield trace
@@ -211,18 +213,18 @@ class _Replays:
 
     def _ended(self, line: str, code: int) -> Told:
         """Keep the trace so far of replays from which nothing can be concluded."""
-        world = self._world
+        executor = self._executor
         fault = line.removeprefix("inconclusive: ")
         result = Result(
-            scenario=world.scenario,
-            target=world.target,
-            world=world.name,
+            scenario=executor.scenario,
+            target=executor.target,
+            executor=executor.name,
             verdict=judge([], [], [fault]),
-            expected=self._order.head.outcome,
+            expected=self._schedule.head.outcome,
             as_expected=False,
             faults=(fault,),
             last_trace=self._last,
-            seed=self._order.head.seed,
+            seed=self._schedule.head.seed,
         )
         return _kept(line, code, result, self._reports)
 
@@ -232,21 +234,21 @@ async def _search_instead(job: Job, where: Where, reports: Path, seconds: float,
 
     ``checked`` tells that all is there which the target requires on the wire.
     """
-    model, wire = where.worlds(job)
+    model, wire = where.executors(job)
     if wire is not None and not checked:
         await check(job.target, job.folder)
     search = job.scenario.search
     given = search.seconds if seconds == math.inf else seconds
-    limits = Limits(given, search.orders, workers=Workers.chosen(where.workers))
-    async with _within(wire, seconds) as world:
-        result = job.attached_to(await Pair(model, world, limits).result())
+    limits = Limits(given, search.schedules, workers=Workers.chosen(where.workers))
+    async with _within(wire, seconds) as executor:
+        result = job.attached_to(await Pair(model, executor, limits).result())
     if INTERRUPTED in result.faults:
         return _kept(INTERRUPTED, INTERRUPT, result, reports)
     if result.findings:
-        return _kept("STILL FAILING by another order", RACE, result, reports)
+        return _kept("STILL FAILING by another schedule", RACE, result, reports)
     if result.verdict.holds:
         covered = "; ".join(evidence.covered for evidence in result.verdict.evidence)
-        return Told(f"FIXED (the order no longer exists; holds: {covered})", 0)
+        return Told(f"FIXED (the schedule no longer exists; holds: {covered})", 0)
     return _kept(f"inconclusive: {result.verdict.reason}", INCONCLUSIVE, result, reports)
 
 
@@ -257,5 +259,5 @@ def _kept(line: str, code: int, result: Result, reports: Path) -> Told:
     except ReportUnwritable as error:
         return Told(f"{line}\nthe report can't be written: {error}", REPORT if code == INCONCLUSIVE else code)
     if result.findings:
-        return Told(f"{line}: {folder}/order.txt", code)
+        return Told(f"{line}: {folder}/schedule.txt", code)
     return Told(f"{line} ({folder}/trace.ndjson)" if result.last_trace is not None else line, code)

@@ -1,4 +1,4 @@
-"""One order in one world: an order in, a trace out."""
+"""One schedule in one executor: a schedule in, a trace out."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, overload
 
 from stress.checks import Reads, run_checks, undecided
 from stress.core.patterns import counterparts
-from stress.core.schedule import Head, Order
+from stress.core.schedule import Head, Schedule
 from stress.core.step import ENVIRONMENT
 from stress.core.trace import Trace
 from stress.executors.asked import Asked, Memory
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.said import body_of
 from stress.schedulers.loose import Loose, Ran
 from stress.schedulers.replay import Replay
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.core.step import Move
     from stress.core.verdict import Violation
-    from stress.executors.model.executor import ModelWorld
-    from stress.schedulers.base import Explorer
+    from stress.executors.model.executor import ModelExecutor
+    from stress.schedulers.base import Scheduler
     from stress.schedulers.interleaving import Interleaving
 
 Found = TypeVar("Found")
@@ -55,7 +55,7 @@ class Workers(NamedTuple):
         return self.waiting if any(move is not None and move.actor == "clock" for move in moves) else self.busy
 
 
-class World(Protocol):
+class Executor(Protocol):
     """Where a run happens: at once in the model, awaited on the wire."""
 
     name: str
@@ -75,36 +75,36 @@ class World(Protocol):
         """How many seconds were spent on starts and ends of processes since it was entered."""
 
     def run(
-        self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()
+        self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()
     ) -> Trace | Coroutine[None, None, Trace]:
-        """Run one order that the explorer chooses; ``also`` may act although the scenario does not name them."""
+        """Run one schedule that the scheduler chooses; ``also`` may act although the scenario does not name them."""
 
     def abandoned(self, reason: str) -> Trace | None:
         """Give the trace so far of the run that is under way, for a user who interrupts it (None: nothing is)."""
 
 
 @overload
-def run(order: Order | Interleaving, world: ModelWorld) -> Trace: ...
+def run(schedule: Schedule | Interleaving, executor: ModelExecutor) -> Trace: ...
 @overload
-def run(order: Order | Interleaving, world: WireWorld) -> Coroutine[None, None, Trace]: ...
+def run(schedule: Schedule | Interleaving, executor: LiveExecutor) -> Coroutine[None, None, Trace]: ...
 @overload
-def run(order: Order | Interleaving, world: World) -> Trace | Coroutine[None, None, Trace]: ...
+def run(schedule: Schedule | Interleaving, executor: Executor) -> Trace | Coroutine[None, None, Trace]: ...
 
 
-def run(order: Order | Interleaving, world: World) -> Trace | Awaitable[Trace]:
-    """Run one order in a world; give the trace (to be awaited on the wire). A fresh value in its head is used again.
+def run(schedule: Schedule | Interleaving, executor: Executor) -> Trace | Awaitable[Trace]:
+    """Run one schedule in an executor; give the trace (awaited on the wire). A fresh value in its head is used again.
 
-    A trace with a ``fault`` did not follow the order to its end.
+    A trace with a ``fault`` did not follow the schedule to its end.
     """
-    asked = _asked(order, world)
-    return world.run(asked.explorer, asked.fresh or None, asked.also)
+    asked = _asked(schedule, executor)
+    return executor.run(asked.scheduler, asked.fresh or None, asked.also)
 
 
 class _Attempt:
-    """One order in one world, which can be run once more in the same way: with new values, unless it has its own."""
+    """One schedule in one executor, which can be run once more in the same way: with new values, or with its own."""
 
-    def __init__(self, asked: Asked, world: World) -> None:
-        self._asked, self._world = asked, world
+    def __init__(self, asked: Asked, executor: Executor) -> None:
+        self._asked, self._executor = asked, executor
         self._memory: Memory | None = None
 
     async def run(self) -> Trace:
@@ -112,9 +112,9 @@ class _Attempt:
         fresh, also = self._asked.fresh or None, self._asked.also
         if self._memory is not None:
             self._memory.again()
-        elif isinstance(self._world, WireWorld):
-            self._memory = Memory(self._asked.explorer)
-        trace = self._world.run(self._memory or self._asked.explorer, fresh, also)
+        elif isinstance(self._executor, LiveExecutor):
+            self._memory = Memory(self._asked.scheduler)
+        trace = self._executor.run(self._memory or self._asked.scheduler, fresh, also)
         return trace if isinstance(trace, Trace) else await trace
 
     async def result(self) -> Trace:
@@ -124,65 +124,65 @@ class _Attempt:
 
     def again(self, trace: Trace) -> bool:
         """Tell whether to run it once more after this trace."""
-        return self._memory is not None and trace.worth_another and not self._world.broken
+        return self._memory is not None and trace.worth_another and not self._executor.broken
 
 
-async def run_with(explorer: Explorer, world: World, *, again: bool = True) -> Trace:
-    """Run the order that an explorer has begun, in either world; an odd one once more unless that was done."""
-    attempt = _Attempt(Asked(explorer), world)
+async def run_with(scheduler: Scheduler, executor: Executor, *, again: bool = True) -> Trace:
+    """Run the schedule that a scheduler has begun, in either executor; an odd one once more unless that was done."""
+    attempt = _Attempt(Asked(scheduler), executor)
     return await (attempt.result() if again else attempt.run())
 
 
-async def follow(order: Order | Explorer, world: World) -> Trace:
-    """Run one order, or what an explorer makes of one, in either world; an odd one once more."""
-    return await _Attempt(_asked(order, world), world).result()
+async def follow(schedule: Schedule | Scheduler, executor: Executor) -> Trace:
+    """Run one schedule, or what a scheduler makes of one, in either executor; an odd one once more."""
+    return await _Attempt(_asked(schedule, executor), executor).result()
 
 
-async def follow_restarted(order: Order, world: World) -> Trace:
-    """Run one order in processes of the Gateway that are started for it, where they are started here at all.
+async def follow_restarted(schedule: Schedule, executor: Executor) -> Trace:
+    """Run one schedule in processes of the Gateway that are started for it, where they are started here at all.
 
     Raises:
         Unavailable: when a Gateway does not start.
 
     """
-    if isinstance(world, WireWorld) and world.site.restarts:
-        await world.restart()
-    return await follow(order, world)
+    if isinstance(executor, LiveExecutor) and executor.deployment.restarts:
+        await executor.restart()
+    return await follow(schedule, executor)
 
 
 async def follow_each(
-    orders: Iterable[Order | Explorer], world: World, workers: int = 1, *, again: bool = True
+    schedules: Iterable[Schedule | Scheduler], executor: Executor, workers: int = 1, *, again: bool = True
 ) -> AsyncGenerator[Trace]:
-    """Run many orders and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
+    """Run many schedules and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
 
     An odd one is run once more unless not ``again``, while nothing else runs, as what runs beside it may be why.
-    Whoever stops listening must close it (`contextlib.aclosing`) before another order is run in that world. An order
-    may be asked for before the traces of those before it are given.
+    Whoever stops listening must close it (`contextlib.aclosing`) before another schedule is run in that executor. A
+    schedule may be asked for before the traces of those before it are given.
     """
-    worlds = await beside(world, min(workers, length_hint(orders, workers)))
-    if len(worlds) == 1:
-        for order in orders:
-            attempt = _Attempt(_asked(order, world), world)
+    executors = await beside(executor, min(workers, length_hint(schedules, workers)))
+    if len(executors) == 1:
+        for schedule in schedules:
+            attempt = _Attempt(_asked(schedule, executor), executor)
             yield await (attempt.result() if again else attempt.run())
         return
-    async with aclosing(_side_by_side(iter(orders), worlds, again=again)) as traces:
+    async with aclosing(_side_by_side(iter(schedules), executors, again=again)) as traces:
         async for trace in traces:
             yield trace
 
 
-async def beside(world: World, most: int) -> Sequence[World]:
-    """Give a world and others like it, each on a deployment of its own, at most so many together; one in the model."""
-    return await world.beside(most) if isinstance(world, WireWorld) and most > 1 else [world]
+async def beside(executor: Executor, most: int) -> Sequence[Executor]:
+    """Give an executor and others like it, each on a deployment of its own, at most so many; one in the model."""
+    return await executor.beside(most) if isinstance(executor, LiveExecutor) and most > 1 else [executor]
 
 
 async def _side_by_side(
-    come: Iterator[Order | Explorer], worlds: Sequence[World], *, again: bool
+    come: Iterator[Schedule | Scheduler], executors: Sequence[Executor], *, again: bool
 ) -> AsyncGenerator[Trace]:
-    """Give each order to a world that is free; give the traces in their order."""
-    free, under_way = deque(worlds), deque[asyncio.Task[tuple[_Attempt, Trace]]]()
+    """Give each schedule to an executor that is free; give the traces in their order."""
+    free, under_way = deque(executors), deque[asyncio.Task[tuple[_Attempt, Trace]]]()
 
-    async def followed(order: Order | Explorer, chosen: World) -> tuple[_Attempt, Trace]:
-        attempt = _Attempt(_asked(order, chosen), chosen)
+    async def followed(schedule: Schedule | Scheduler, chosen: Executor) -> tuple[_Attempt, Trace]:
+        attempt = _Attempt(_asked(schedule, chosen), chosen)
         trace = await attempt.run()
         free.append(chosen)
         return attempt, trace
@@ -208,23 +208,23 @@ async def _side_by_side(
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-def _asked(order: Order | Explorer, world: World) -> Asked:
-    """Ask for one order; one of a file, or in letters, may need actors that the scenario does not name."""
-    explorer = Replay(_as_here(order.moves, world)) if isinstance(order, Order) else order
-    explorer.more()
-    if not isinstance(explorer, Replay):
-        return Asked(explorer)
-    named = (move.actor.partition(":")[0] for move in explorer.moves)
+def _asked(schedule: Schedule | Scheduler, executor: Executor) -> Asked:
+    """Ask for one schedule; one of a file, or in letters, may need actors that the scenario does not name."""
+    scheduler = Replay(_as_here(schedule.moves, executor)) if isinstance(schedule, Schedule) else schedule
+    scheduler.more()
+    if not isinstance(scheduler, Replay):
+        return Asked(scheduler)
+    named = (move.actor.partition(":")[0] for move in scheduler.moves)
     acting = {name for name in named if name in (*ENVIRONMENT, "client")}
-    fresh = order.head.fresh if isinstance(order, Order) else ""
-    return Asked(explorer, fresh, frozenset(acting - world.scenario.actors.keys()))
+    fresh = schedule.head.fresh if isinstance(schedule, Schedule) else ""
+    return Asked(scheduler, fresh, frozenset(acting - executor.scenario.actors.keys()))
 
 
-def _as_here(moves: Sequence[Move], world: World) -> Sequence[Move]:
-    """Give the moves of an order with the names that the process of a world made up at its start for its own."""
-    if not isinstance(world, WireWorld):
+def _as_here(moves: Sequence[Move], executor: Executor) -> Sequence[Move]:
+    """Give the moves of a schedule with the names that the process of an executor made up at its start for its own."""
+    if not isinstance(executor, LiveExecutor):
         return moves
-    learned = world.learned
+    learned = executor.learned
     others = {word for move in moves for word in move.object.split()}
     called = counterparts(learned.objects, others, learned.patterns.kept) if learned.patterns.kept else {}
     for other, own in called.items():
@@ -232,11 +232,11 @@ def _as_here(moves: Sequence[Move], world: World) -> Sequence[Move]:
     return moves
 
 
-def doubt(trace: Trace, world: World) -> str:
+def doubt(trace: Trace, executor: Executor) -> str:
     """Say why nothing may be concluded from a run although it was followed to its end; nothing where that is not so."""
     if undecided(trace):
         return "too many requests span a cleanup or an expiry to be counted: use fewer at once"
-    answers = world.target.answers
+    answers = executor.target.answers
     if answers.record is None or "record" not in answers.model_fields_set or Reads.NAMES not in trace.untold:
         return ""
     for answer in trace.answers:
@@ -256,30 +256,30 @@ def none_accepted(trace: Trace) -> str:
     return f"no request of any run was accepted: {first.actor} was answered {first.status or 'nothing'}{body_of(first)}"
 
 
-def sequential(world: World) -> list[Trace]:
+def sequential(executor: Executor) -> list[Trace]:
     """Give the runs before the search in which requests were sent one after another, where there are any."""
-    samples = world.learned.samples if isinstance(world, WireWorld) else ()
+    samples = executor.learned.samples if isinstance(executor, LiveExecutor) else ()
     return [one.trace for one in samples if not one.trace.fault]
 
 
-def order_of(trace: Trace, world: World, seed: int, violations: tuple[Violation, ...]) -> Order:
-    """Make the order file of a trace: its moves under a head that lets the file alone replay it, with new values."""
+def schedule_of(trace: Trace, executor: Executor, seed: int, violations: tuple[Violation, ...]) -> Schedule:
+    """Make the schedule file of a trace: its moves under a head that lets the file alone replay it, with new values."""
     broken = dict.fromkeys(violation.invariant for violation in violations)
     head = Head(
-        scenario=world.scenario.name,
-        scenario_digest=world.scenario.digest,
-        target=world.target.name,
-        target_digest=world.digest,
-        world=trace.world,
+        scenario=executor.scenario.name,
+        scenario_digest=executor.scenario.digest,
+        target=executor.target.name,
+        target_digest=executor.digest,
+        executor=trace.executor,
         seed=seed,
         fingerprint=trace.fingerprint,
         outcome=" ".join(["race", *broken]) if broken else "holds",
     )
-    return Order(tuple(trace.moves), head)
+    return Schedule(tuple(trace.moves), head)
 
 
-async def driven(steps: Generator[Loose, Ran | None, Found], world: World, seconds: float = math.inf) -> Found:
-    """Run the orders that ``steps`` asks for, tell it what each broke, and give what it finds.
+async def driven(steps: Generator[Loose, Ran | None, Found], executor: Executor, seconds: float = math.inf) -> Found:
+    """Run the schedules that ``steps`` asks for, tell it what each broke, and give what it finds.
 
     What it asks for after so many ``seconds`` could not be run.
     """
@@ -290,8 +290,8 @@ async def driven(steps: Generator[Loose, Ran | None, Found], world: World, secon
             if time.monotonic() > until:
                 asked = steps.send(None)
                 continue
-            trace = await follow(asked, world)
-            broken = () if trace.fault else run_checks(world.scenario.invariants, trace)
+            trace = await follow(asked, executor)
+            broken = () if trace.fault else run_checks(executor.scenario.invariants, trace)
             ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
             asked = steps.send(None if trace.fault else ran)
     except StopIteration as stop:

@@ -1,7 +1,8 @@
-"""Make a failing order as small as it gets: fewest switches, then fewest actors, then earliest.
+"""Make a failing schedule as small as it gets: fewest preemptions, then fewest actors, then earliest.
 
-Switches are left out as delta debugging does it (Zeller and Hildebrandt, TSE 2002), beginning with all but one, as most
-races need one or two (Musuvathi and Qadeer, PLDI 2007). Sans I/O: orders to run are given, and what they broke is sent.
+Preemptions are left out as delta debugging does it (Zeller and Hildebrandt, TSE 2002), beginning with all but one, as
+most races need one or two (Musuvathi and Qadeer, PLDI 2007). Sans I/O: schedules to run are given, and what they broke
+is sent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MOST_RUNS = 200
 _Candidates = Callable[[Word], "list[Word]"]
 
 
-class Switch(NamedTuple):
+class Preemption(NamedTuple):
     """A place where an actor that has more moves stops after ``made`` of them, and another goes on."""
 
     actor: str
@@ -31,7 +32,7 @@ class Switch(NamedTuple):
     to: str
 
 
-def switches(moves: Sequence[Move]) -> list[tuple[int, Switch]]:
+def preemptions(moves: Sequence[Move]) -> list[tuple[int, Preemption]]:
     """List the places where another actor goes on although the one before has more moves, and their indexes."""
     last = {move.actor: at for at, move in enumerate(moves)}
     made: dict[str, int] = {}
@@ -39,12 +40,12 @@ def switches(moves: Sequence[Move]) -> list[tuple[int, Switch]]:
     for at, move in enumerate(moves[:-1]):
         made[move.actor] = made.get(move.actor, 0) + 1
         if moves[at + 1].actor != move.actor and last[move.actor] > at:
-            found.append((at, Switch(move.actor, made[move.actor], moves[at + 1].actor)))
+            found.append((at, Preemption(move.actor, made[move.actor], moves[at + 1].actor)))
     return found
 
 
 def tangled(moves: Sequence[Move]) -> list[str]:
-    """Name the actors that the order is about: requests that overlap with another actor, and the environment."""
+    """Name the actors that the schedule is about: requests that overlap with another actor, and the environment."""
     spans: dict[str, tuple[int, int]] = {}
     for at, move in enumerate(moves):
         spans[move.actor] = (spans.get(move.actor, (at, at))[0], at)
@@ -57,28 +58,31 @@ def tangled(moves: Sequence[Move]) -> list[str]:
 
 
 def rank(moves: Sequence[Move]) -> Rank:
-    """Give what makes an order smaller than another: switches, actors, how early its switches are, and names.
+    """Give what makes a schedule smaller than another: preemptions, actors, how early its preemptions are, and names.
 
-    Where the environment acts is a place as a switch is.
+    Where the environment acts is a place as a preemption is.
     """
-    places = [at for at, _ in switches(moves)]
+    places = [at for at, _ in preemptions(moves)]
     acts = [at for at, move in enumerate(moves) if is_environment(move)]
     return len(places), len(tangled(moves)), tuple(sorted(places + acts)), tuple(move.actor for move in moves)
 
 
-def minimise(
-    moves: Sequence[Move], wanted: frozenset[str], most: int = _MOST_RUNS
-) -> Generator[Loose, Ran | None, Word]:
-    """Give the smallest order found in ``most`` runs that breaks all ``wanted`` invariants, as ``moves`` does.
+def shrink(moves: Sequence[Move], wanted: frozenset[str], most: int = _MOST_RUNS) -> Generator[Loose, Ran | None, Word]:
+    """Give the smallest schedule found in ``most`` runs that breaks all ``wanted`` invariants, as ``moves`` does.
 
-    Each explorer that is yielded is to be run once. What it made and broke is sent back, or None where it could not be
+    Each scheduler that is yielded is to be run once. What it made and broke is sent back, or None where it could not be
     run. Messages are not compared: a record of another name is the same failure.
     """
     search = _Search(tuple(moves), wanted, most)
     before = None
     while before != search.best:
         before = search.best
-        for candidates in (_with_few_switches, _with_fewer_actors, _with_one_switch_less, _environment_elsewhere):
+        for candidates in (
+            _with_few_preemptions,
+            _with_fewer_actors,
+            _with_one_preemption_less,
+            _environment_elsewhere,
+        ):
             yield from search.try_all(candidates)
     yield from search.try_all(_tidied)
     yield from search.try_all(_earlier)
@@ -86,7 +90,7 @@ def minimise(
 
 
 class _Search:
-    """The smallest failing order so far, and what was tried."""
+    """The smallest failing schedule so far, and what was tried."""
 
     def __init__(self, moves: Word, wanted: frozenset[str], most: int) -> None:
         self.best = moves
@@ -95,7 +99,7 @@ class _Search:
         self._tried = {_actors(moves)}
 
     def attempt(self, word: Word) -> Generator[Loose, Ran | None, bool]:
-        """Run an order that promises to be smaller; keep it if it is and still fails."""
+        """Run a schedule that promises to be smaller; keep it if it is and still fails."""
         if not self._left or _actors(word) in self._tried or rank(word) >= rank(self.best):
             return False
         self._left -= 1
@@ -108,7 +112,7 @@ class _Search:
         return True
 
     def try_all(self, candidates: _Candidates) -> Generator[Loose, Ran | None, None]:
-        """Try the smaller orders that one makes of the best, from the beginning again after each success."""
+        """Try the smaller schedules that one makes of the best, from the beginning again after each success."""
         again = True
         while again:
             again = False
@@ -122,10 +126,10 @@ def _actors(moves: Iterable[Move]) -> tuple[str, ...]:
     return tuple(move.actor for move in moves)
 
 
-def _keeping(moves: Word, kept: Sequence[Switch]) -> list[Word]:
-    """Give the orders in which everyone keeps going but for some switches; who has ended is followed as before.
+def _keeping(moves: Word, kept: Sequence[Preemption]) -> list[Word]:
+    """Give the schedules in which everyone keeps going but for some preemptions; who has ended is followed as before.
 
-    The first actor is that of ``moves``, or that of the first switch.
+    The first actor is that of ``moves``, or that of the first preemption.
     """
     first = dict.fromkeys([moves[0].actor, *(one.actor for one in kept[:1])])
     return [_going_on(moves, {(one.actor, one.made): one.to for one in kept}, actor) for actor in first]
@@ -148,15 +152,15 @@ def _going_on(moves: Word, targets: Mapping[tuple[str, int], str], current: str)
     return tuple(found)
 
 
-def _with_few_switches(moves: Word) -> list[Word]:
-    """Keep no switch, or one, or those away from one actor, as a retry is exhausted by the others in turn."""
-    kept = [switch for _, switch in switches(moves)]
+def _with_few_preemptions(moves: Word) -> list[Word]:
+    """Keep no preemption, or one, or those away from one actor, as a retry is exhausted by the others in turn."""
+    kept = [preemption for _, preemption in preemptions(moves)]
     alone = [[one for one in kept if one.actor == actor] for actor in dict.fromkeys(one.actor for one in kept)]
     return [word for some in [[], *([one] for one in kept), *alone] for word in _keeping(moves, some)]
 
 
-def _with_one_switch_less(moves: Word) -> list[Word]:
-    kept = [switch for _, switch in switches(moves)]
+def _with_one_preemption_less(moves: Word) -> list[Word]:
+    kept = [preemption for _, preemption in preemptions(moves)]
     return [word for left in kept for word in _keeping(moves, [one for one in kept if one is not left])]
 
 
@@ -194,8 +198,8 @@ def _renamed(moves: Word) -> Word:
 
 
 def _earlier(moves: Word) -> list[Word]:
-    """Let a switch come one move earlier; what it must come after is where that no longer fails."""
-    kept = [switch for _, switch in switches(moves)]
+    """Let a preemption come one move earlier; what it must come after is where that no longer fails."""
+    kept = [preemption for _, preemption in preemptions(moves)]
     taken = {(one.actor, one.made) for one in kept}
     return [
         word

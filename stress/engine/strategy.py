@@ -1,4 +1,4 @@
-"""How a world is searched: which explorer leaves nothing out, which one draws, and what they need to know."""
+"""How an executor is searched: which scheduler leaves nothing out, which one draws, and what they need to know."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stress.core.step import letters
 from stress.core.verdict import Sampled
 from stress.executors.model.executor import ModelTrace, effects_of
 from stress.schedulers.auto import Auto
-from stress.schedulers.base import Explorer
+from stress.schedulers.base import Scheduler
 from stress.schedulers.classes import Classes
 from stress.schedulers.dependence import Dependence, effects
 from stress.schedulers.dpor.scheduler import Dpor
@@ -25,51 +25,51 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Trace
     from stress.core.verdict import Violation
-    from stress.engine.running import World
+    from stress.engine.running import Executor
     from stress.schedulers.dependence import Effect
-    from stress.schedulers.registered import Scheduler
+    from stress.schedulers.registered import Registered
 
 
-class Sampler(Explorer, Protocol):
-    """An explorer that draws; ``orders`` counts what it has drawn."""
+class Sampler(Scheduler, Protocol):
+    """A scheduler that draws; ``schedules`` counts what it has drawn."""
 
-    orders: int
+    schedules: int
 
 
 Covering = Auto | Exhaustive | Dpor
-"""An explorer that leaves nothing out."""
+"""A scheduler that leaves nothing out."""
 
 
 def covers(name: str) -> bool:
     """Tell whether a scheduler leaves nothing out."""
-    found: Scheduler = SCHEDULERS[name]
+    found: Registered = SCHEDULERS[name]
     return found.covering
 
 
-def sampler_of(world: World, seed: int, skip: frozenset[str]) -> Sampler:
+def sampler_of(executor: Executor, seed: int, skip: frozenset[str]) -> Sampler:
     """Make what draws schedules at random without end; ``skip`` are actors that never act.
 
     Where the scenario wants nothing left out and there is time left, that is a random walk.
     """
-    kind = world.scenario.search.explorer
-    search = Search(dependence_of(world), read, seed, skip)
+    kind = executor.scenario.search.scheduler
+    search = Search(dependence_of(executor), read, seed, skip)
     made: Sampler = SCHEDULERS[Walk.name if covers(kind) else kind].make(search)
     return made
 
 
-def replicas_of(world: World) -> dict[str, int]:
+def replicas_of(executor: Executor) -> dict[str, int]:
     """Give the replica of each request."""
-    actors = letters(world.scenario.concurrent)
-    return dict(zip(actors, world.scenario.places, strict=True))
+    actors = letters(executor.scenario.concurrent)
+    return dict(zip(actors, executor.scenario.places, strict=True))
 
 
-def dependence_of(world: World, *, fused: bool = True) -> Dependence:
+def dependence_of(executor: Executor, *, fused: bool = True) -> Dependence:
     """Say which moves depend on each other (DESIGN section 5); without ``fused`` a start depends on everything."""
-    scenario = world.scenario
+    scenario = executor.scenario
     actors, reads = letters(scenario.concurrent), reads_of(scenario.invariants)
     return Dependence(
         fused=fused,
-        replicas=replicas_of(world),
+        replicas=replicas_of(executor),
         clients={f"client:{actor}": actor for actor in actors},
         precedence=Reads.PRECEDENCE in reads,
         real_time=Reads.REAL_TIME in reads,
@@ -81,55 +81,56 @@ def read(trace: Trace) -> Sequence[Effect]:
     return effects_of(trace) if isinstance(trace, ModelTrace) else effects(trace)
 
 
-def alike_in(world: World) -> tuple[str, ...]:
+def alike_in(executor: Executor) -> tuple[str, ...]:
     """Name the requests of which one is as good as another: all are the same, and all go to one replica."""
-    scenario = world.scenario
+    scenario = executor.scenario
     return letters(scenario.concurrent) if len(set(scenario.places)) == 1 else ()
 
 
-def covering_of(world: World, clock_turn: Callable[[], bool]) -> Starts[Covering]:
-    """Make the explorer that leaves nothing out; where only drawn orders are wanted it is never asked.
+def covering_of(executor: Executor, clock_turn: Callable[[], bool]) -> Starts[Covering]:
+    """Make the scheduler that leaves nothing out; where only drawn schedules are wanted it is never asked.
 
-    ``clock_turn`` tells when it is time for orders in which the clock moves, each of which takes a second on the wire.
+    ``clock_turn`` tells when it is time for schedules in which the clock moves, each of which takes a second on the
+    wire.
     """
     # Where a check reads the order of starts they are placed in every way, though still independent of steps.
-    kind = world.scenario.search.explorer
-    placed_once = Reads.REAL_TIME not in reads_of(world.scenario.invariants)
+    kind = executor.scenario.search.scheduler
+    placed_once = Reads.REAL_TIME not in reads_of(executor.scenario.invariants)
 
     def make(fused: bool) -> Covering:  # noqa: FBT001 - the one argument of a function of ours
         once = fused and placed_once
         search = Search(
-            dependence_of(world, fused=fused),
+            dependence_of(executor, fused=fused),
             read,
             fused=once,
-            alike=alike_in(world),
-            possible={name: actor.at_most for name, actor in world.scenario.actors.items()},
-            clock_apart=world.name == "wire",
+            alike=alike_in(executor),
+            possible={name: actor.at_most for name, actor in executor.scenario.actors.items()},
+            clock_apart=executor.name == "live",
             clock_turn=clock_turn,
         )
         made: Covering = SCHEDULERS[kind if covers(kind) else Exhaustive.name].make(search)
         return made
 
-    return Starts(make, replicas_of(world), fused=True)
+    return Starts(make, replicas_of(executor), fused=True)
 
 
 class Drawn:
-    """What a sampler drew in one world: how many ``orders``, how many of them failed, and of how many classes."""
+    """What a sampler drew in one executor: how many ``schedules``, how many of them failed, and of how many classes."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, executor: Executor) -> None:
         """Begin with none."""
-        self.orders = self.failing = 0
-        self._classes = Classes(dependence_of(world))
+        self.schedules = self.failing = 0
+        self._classes = Classes(dependence_of(executor))
 
     def add(self, trace: Trace, broken: Sequence[Violation]) -> None:
         """Take in a run and what it broke, unless nothing may be concluded from it."""
         if trace.fault:
             return
         self._classes.add(read(trace))
-        self.orders += 1
+        self.schedules += 1
         self.failing += bool(broken)
 
     def by(self, sampler: Sampler) -> Sampled:
         """Sum up, with the bound of PCT."""
         measured = () if not isinstance(sampler, Pct) else (sampler.bound, sampler.actors, sampler.steps, sampler.depth)
-        return Sampled(sampler.name, self.orders, self.failing, len(self._classes), *measured)
+        return Sampled(sampler.name, self.schedules, self.failing, len(self._classes), *measured)

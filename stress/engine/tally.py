@@ -12,15 +12,15 @@ from stress.core.trace import CutOff
 from stress.engine.behaviour import Behaviour
 from stress.engine.goals import met
 from stress.engine.odd import OddRuns
-from stress.engine.running import doubt, follow, none_accepted, order_of, sequential
-from stress.executors.live.executor import WireWorld
+from stress.engine.running import doubt, follow, none_accepted, schedule_of, sequential
+from stress.executors.live.executor import LiveExecutor
 from stress.report.events import Finding
 
 if TYPE_CHECKING:
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
     from stress.core.trace import Trace
     from stress.core.verdict import Violation
-    from stress.engine.running import World
+    from stress.engine.running import Executor
 
 _AS_IT_WAS = 3
 """How often a failing run that crossed a second is repeated as it was."""
@@ -29,21 +29,21 @@ _AS_IT_WAS = 3
 class Tally:
     """What the runs of one search came to.
 
-    ``found`` are failing orders by invariant, ``met`` by the goal that they meet, ``outcomes`` all ways in which runs
-    ended, ``ran`` counts them, ``last`` is the trace of the last one. ``shared_connection`` names two requests that
-    shared a connection, in any run, ``polling`` what is not explored of one that polls.
-    ``pipelines`` are the commands that went out together and were released as one step. ``behaviour`` is what requests
-    did after what they had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded,
-    ``odd`` are the runs that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was
-    accepted, ``cut_off`` whether a run was ended because the search was over.
+    ``found`` are failing schedules by invariant, ``met`` by the goal that they meet, ``outcomes`` all ways in which
+    runs ended, ``ran`` counts them, ``last`` is the trace of the last one. ``shared_connection`` names two requests
+    that shared a connection, in any run, ``polling`` what is not explored of one that polls. ``pipelines`` are the
+    commands that went out together and were released as one step. ``behaviour`` is what requests did after what they
+    had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded, ``odd`` are the runs
+    that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was accepted,
+    ``cut_off`` whether a run was ended because the search was over.
     """
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, executor: Executor, seed: int) -> None:
         """Begin with no run."""
-        self._world, self._seed = world, seed
+        self._executor, self._seed = executor, seed
         self.found: dict[str, Finding] = {}
         self.met: dict[str, Finding] = {}
-        self._goals = () if world.target.name in world.scenario.expect else tuple(world.scenario.races)
+        self._goals = () if executor.target.name in executor.scenario.expect else tuple(executor.scenario.races)
         self.outcomes = Outcomes()
         self.fault = ""
         self.odd = OddRuns()
@@ -54,9 +54,9 @@ class Tally:
         self.ran = 0
         self.accepted = self.cut_off = False
         self.behaviour = Behaviour(
-            dict(zip(letters(world.scenario.concurrent), world.scenario.replicas or (), strict=False))
+            dict(zip(letters(executor.scenario.concurrent), executor.scenario.replicas or (), strict=False))
         )
-        self._shows_all = shows_all(world)
+        self._shows_all = shows_all(executor)
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
         """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
@@ -65,16 +65,16 @@ class Tally:
         self.shared_connection = self.shared_connection or trace.shared_connection
         self.polling = self.polling or trace.polling
         self.pipelines |= {move.command for move in trace.moves if "+" in move.command.partition("(")[0]}
-        self.fault = self.fault or trace.fault or doubt(trace, self._world)
+        self.fault = self.fault or trace.fault or doubt(trace, self._executor)
         if self.fault:
             return ()
         self.accepted = self.accepted or trace.accepted_any
         self.outcomes.add(trace, sampled=drawn)
         if self._shows_all:
             self.behaviour.take(trace)
-        violations = tuple(run_checks(self._world.scenario.invariants, trace))
+        violations = tuple(run_checks(self._executor.scenario.invariants, trace))
         if news and violations:
-            met_now = set(met(self._world.scenario, trace, violations)).intersection(self.open)
+            met_now = set(met(self._executor.scenario, trace, violations)).intersection(self.open)
             if met_now or any(violation.invariant not in self.found for violation in violations):
                 await self._note(trace, violations)
         return violations
@@ -94,16 +94,16 @@ class Tally:
         """What was found, each once."""
         return list({id(one): one for one in (*self.found.values(), *self.met.values())}.values())
 
-    def finding(self, trace: Trace, violations: tuple[Violation, ...], order: Order | None = None) -> Finding:
+    def finding(self, trace: Trace, violations: tuple[Violation, ...], schedule: Schedule | None = None) -> Finding:
         """Make a finding of a failing run."""
-        world = self._world
+        executor = self._executor
         return Finding(
-            order or order_of(trace, world, self._seed, violations),
+            schedule or schedule_of(trace, executor, self._seed, violations),
             trace,
             violations,
             cause(violations),
-            world.name,
-            races=met(world.scenario, trace, violations),
+            executor.name,
+            races=met(executor.scenario, trace, violations),
         )
 
     def put(self, finding: Finding, *, instead: Finding) -> None:
@@ -117,7 +117,7 @@ class Tally:
         That is an odd one, and ``beside`` the search any that was not followed to its end. One that was ended with the
         search is not counted.
         """
-        if not (trace.odd or (beside and trace.fault)) or self._world.broken:
+        if not (trace.odd or (beside and trace.fault)) or self._executor.broken:
             return False
         if isinstance(trace.fault, CutOff):
             self.cut_off, self.last = True, self.last or trace
@@ -134,7 +134,7 @@ class Tally:
         """
         if self.odd and not self.found:
             self.fault = self.fault or self.odd.unstable(self.ran)
-        alone = bool(self.found) and any(trace.accepted_any for trace in sequential(self._world))
+        alone = bool(self.found) and any(trace.accepted_any for trace in sequential(self._executor))
         if self.accepted or alone or self.fault or self.last is None:
             return
         self.fault = none_accepted(self.last)
@@ -142,20 +142,22 @@ class Tally:
         self.met.clear()
 
     async def _note(self, trace: Trace, violations: tuple[Violation, ...]) -> None:
-        """Keep the failing order of each invariant that was not seen broken before."""
-        order = order_of(trace, self._world, self._seed, violations)
+        """Keep the failing schedule of each invariant that was not seen broken before."""
+        schedule = schedule_of(trace, self._executor, self._seed, violations)
         if trace.crossed_second is not None:
-            crossed = await self._without_luck(order, trace.crossed_second)
+            crossed = await self._without_luck(schedule, trace.crossed_second)
             if crossed is None:
                 return
-            order, trace, violations = crossed
-        finding = self.finding(trace, violations, order)
+            schedule, trace, violations = crossed
+        finding = self.finding(trace, violations, schedule)
         for name in finding.invariants:
             self.found.setdefault(name, finding)
         for name in finding.races:
             self.met.setdefault(name, finding)
 
-    async def _without_luck(self, order: Order, index: int) -> tuple[Order, Trace, tuple[Violation, ...]] | None:
+    async def _without_luck(
+        self, schedule: Schedule, index: int
+    ) -> tuple[Schedule, Trace, tuple[Violation, ...]] | None:
         """Repeat a failing run that crossed a second unasked: as it was, then with the clock in that place.
 
         The clock moves only in scenarios that have one. One that crosses each time, as it waits for so long, and fails
@@ -163,34 +165,34 @@ class Tally:
         """
         clock = Move("clock", "clock", "")
         # The second began before the move in which it was noticed, or while that move was under way.
-        places = (index, index + 1) if "clock" in self._world.scenario.actors else ()
-        timed = [(*order.moves[:at], clock, *order.moves[at:]) for at in places]
+        places = (index, index + 1) if "clock" in self._executor.scenario.actors else ()
+        timed = [(*schedule.moves[:at], clock, *schedule.moves[at:]) for at in places]
         crossed = True
-        for number, moves in enumerate((*[order.moves] * _AS_IT_WAS, *timed), start=1):
-            trace = await follow(replace(order, moves=moves), self._world)
-            violations = () if trace.fault else tuple(run_checks(self._world.scenario.invariants, trace))
-            crossed = crossed and (moves is not order.moves or trace.crossed_second is not None)
+        for number, moves in enumerate((*[schedule.moves] * _AS_IT_WAS, *timed), start=1):
+            trace = await follow(replace(schedule, moves=moves), self._executor)
+            violations = () if trace.fault else tuple(run_checks(self._executor.scenario.invariants, trace))
+            crossed = crossed and (moves is not schedule.moves or trace.crossed_second is not None)
             if violations and (trace.crossed_second is None or number >= _AS_IT_WAS):
-                if moves is not order.moves:
+                if moves is not schedule.moves:
                     self.notes.append("fails only where the clock goes into another second during the run")
-                return order_of(trace, self._world, self._seed, violations), trace, violations
+                return schedule_of(trace, self._executor, self._seed, violations), trace, violations
         if crossed:
             self.odd.add("the run crossed a second unasked, and failed")
         else:
-            self.notes.append("an order failed in a run that crossed a second, and not again")
+            self.notes.append("a schedule failed in a run that crossed a second, and not again")
         return None
 
 
-def shows_all(world: World) -> bool:
+def shows_all(executor: Executor) -> bool:
     """Tell whether a trace has all that a request observes: every reply in full, and no command that is another's.
 
     A service that works on after its answers, or without any, may have commands that are taken for a request's: a
     worker takes its jobs in a sequence that the wire does not show. What a watch tells that is background is no step.
     """
-    if not isinstance(world, WireWorld):
+    if not isinstance(executor, LiveExecutor):
         return False
-    watches = world.site.kube.watches if world.site.kube is not None else None
+    watches = executor.deployment.kube.watches if executor.deployment.kube is not None else None
     if watches is not None and watches.passing:
         return False
-    learned = world.learned
-    return not learned.settle and not learned.idle and (world.target.correlation or "").lower() != "traceparent"
+    learned = executor.learned
+    return not learned.settle and not learned.idle and (executor.target.correlation or "").lower() != "traceparent"

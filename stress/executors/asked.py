@@ -1,4 +1,4 @@
-"""An order that is asked for on the wire, and what was chosen in it, so that it can be run again in the same way."""
+"""A schedule that is asked for on the wire, and what was chosen in it, so that it can be run again in the same way."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from stress.core.step import Move
     from stress.core.trace import Trace
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 
 MOST_STEPS = 1000
-"""How many steps one request may take in an order; who waits in the store by asking again and again takes no end."""
+"""How many steps one request may take in a schedule; who waits in the store by asking again and again takes no end."""
 
 
 def endless(actor: str, steps: int) -> str:
@@ -26,7 +26,7 @@ def endless(actor: str, steps: int) -> str:
 
 
 def new_fresh() -> str:
-    """Make a value of ``{fresh}`` that no other order has."""
+    """Make a value of ``{fresh}`` that no other schedule has."""
     return uuid.uuid4().hex[:12]
 
 
@@ -39,49 +39,49 @@ class Probed(Exception):
 
 
 class Asked(NamedTuple):
-    """An order to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
+    """A schedule to run: who chooses it, the value of ``{fresh}`` (empty: a new one), and who may act besides.
 
     ``also`` are environment actors that may act once although the scenario does not name them.
     """
 
-    explorer: Explorer
+    scheduler: Scheduler
     fresh: str = ""
     also: frozenset[str] = frozenset()
 
 
 class Memory:
-    """Remembers what an explorer chose, so that a run that must be repeated makes the same choices.
+    """Remembers what a scheduler chose, so that a run that must be repeated makes the same choices.
 
-    One that can choose anew (`stress.schedulers.ahead.Planned`) is told to: it keeps what was possible.
+    One that can choose again (`stress.schedulers.ahead.Planned`) is told to: it keeps what was possible.
     """
 
-    def __init__(self, explorer: Explorer) -> None:
-        """Remember nothing yet of an explorer that is about to choose."""
-        self.name = explorer.name
-        self._explorer = explorer
+    def __init__(self, scheduler: Scheduler) -> None:
+        """Remember nothing yet of a scheduler that is about to choose."""
+        self.name = scheduler.name
+        self._scheduler = scheduler
         self._chosen: list[Move | None] = []
         self._at = 0
 
     def again(self) -> None:
         """Begin from the first choice; one that was not possible is asked for again."""
         self._at = 0
-        if isinstance(self._explorer, Planned):
-            self._explorer.restart()
+        if isinstance(self._scheduler, Planned):
+            self._scheduler.restart()
             self._chosen.clear()
 
     def more(self) -> bool:
-        """Begin; there is one order."""
+        """Begin; there is one schedule."""
         return True
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        """Choose as before, then as the explorer does.
+        """Choose as before, then as the scheduler does.
 
         Raises:
-            Diverged: when the explorer does, or when what it chose before is not possible now.
+            Diverged: when the scheduler does, or when what it chose before is not possible now.
 
         """
         if self._at == len(self._chosen):
-            self._chosen.append(self._explorer.choose(moves, done=done))
+            self._chosen.append(self._scheduler.choose(moves, done=done))
         self._at += 1
         chosen = self._chosen[self._at - 1]
         if chosen is not None and chosen not in moves:
@@ -89,5 +89,5 @@ class Memory:
         return chosen
 
     def learn(self, trace: Trace) -> None:
-        """Let the explorer learn."""
-        self._explorer.learn(trace)
+        """Let the scheduler learn."""
+        self._scheduler.learn(trace)

@@ -1,4 +1,4 @@
-"""What environment actors do to a store, in either world: a key runs out, a sibling test cleans up."""
+"""What environment actors do to a store, in either executor: a key runs out, a sibling test cleans up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def commands(target: Target, actor: str, fingerprint: str, fresh: str) -> list[t
     return [filled] if actor == "cleanup" else [("PEXPIREAT", key, "1") for key in filled]
 
 
-def ends_incarnation(before: Snapshot, after: Snapshot, actor: str, replies: Sequence[object]) -> bool:
+def ends_epoch(before: Snapshot, after: Snapshot, actor: str, replies: Sequence[object]) -> bool:
     """Tell whether an active record is gone by what an actor did.
 
     Where records can't be seen, a cleanup that found anything ends them; what runs out may be a lock, and ends none.
@@ -47,7 +47,7 @@ def misfits(scenario: Scenario, target: Target) -> list[Fault]:
         if actor not in _OF_OURS and getattr(target.environment, actor) is None
     ]
     seen = target.observe is not None and target.observe.records is not None
-    if "expiry" in scenario.actors and not seen and any(CHECKS[name].each_incarnation for name in scenario.invariants):
+    if "expiry" in scenario.actors and not seen and any(CHECKS[name].each_epoch for name in scenario.invariants):
         message = "observe.records is missing: whether a record ends when something runs out can't be told"
         hint = f"scenario {scenario.name} has the actor expiry; say how records are read"
         faults.append(Fault(target.place("observe"), message, hint))

@@ -41,12 +41,12 @@ class Marks:
         self._signal = signal
         self._hashed = isinstance(how, Sha256)
         text = how.sha256 if isinstance(how, Sha256) else how if isinstance(how, str) else ""
-        # A label's own `{fresh}` is filled in with the order's value, after the label.
+        # A label's own `{fresh}` is filled in with the schedule's value, after the label.
         self._text = filled(text, of_signal(signal))
         self.header = target.correlation
 
     def fingerprint(self, fresh: str) -> str:
-        """Give the fingerprint of the signal of one order."""
+        """Give the fingerprint of the signal of one schedule."""
         if self.field is not None:
             return self._signal.fingerprint(fresh)
         text = filled(self._text, {"fresh": fresh})

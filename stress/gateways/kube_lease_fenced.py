@@ -1,4 +1,4 @@
-"""Twin: a lock of each request's own, released in any case, and behind it a name derived from the fingerprint.
+"""Fixed counterpart: a lock of each request's own, always released, and behind it a name derived from the fingerprint.
 
 The lock saves conflicts and nothing else, as a lease may run out between the look and the creation. So nobody is
 refused for want of it: who does not get it waits once, and then the name alone decides.

@@ -1,4 +1,4 @@
-"""Twin: a name derived from the fingerprint while its record is active; the conflict is the lock."""
+"""Fixed counterpart: a name derived from the fingerprint while its record is active; the conflict is the lock."""
 
 from __future__ import annotations
 

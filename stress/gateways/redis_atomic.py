@@ -1,4 +1,4 @@
-"""Twin: one script creates the record or counts the hit."""
+"""Fixed counterpart: one script creates the record or counts the hit."""
 
 from __future__ import annotations
 

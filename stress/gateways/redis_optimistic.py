@@ -1,4 +1,4 @@
-"""Twin: reads under WATCH, writes in a transaction, and begins again when another was faster."""
+"""Fixed counterpart: reads under WATCH, writes in a transaction, and begins again when another was faster."""
 
 from __future__ import annotations
 

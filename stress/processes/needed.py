@@ -26,14 +26,14 @@ async def check(target: Target, folder: Path) -> None:
     What is not probed here (its program, ports and stores) is told when it starts.
 
     Raises:
-        Unavailable: with the first fault, its mend, and how many more there are.
+        Unavailable: with the first fault, its fix, and how many more there are.
 
     """
     faults = [one for one in await examine(needed(target, folder)) if not one.well]
     if faults:
         others = len(faults) - 1
         more = f"; {others} more: stress-gateway doctor --target tells all" if others else ""
-        raise Unavailable(faults[0].told, faults[0].mend + more)
+        raise Unavailable(faults[0].told, faults[0].fix + more)
 
 
 def needed(target: Target, folder: Path) -> list[Probe]:
@@ -50,9 +50,9 @@ def binaries(target: Target) -> tuple[str, ...]:
 
 def _asset(name: str) -> str:
     folder = os.environ.get(ASSETS)
-    mend = "setup-envtest use -p path prints the folder that it must name"
+    fix = "setup-envtest use -p path prints the folder that it must name"
     if not folder:
-        raise Ill(f"{ASSETS} is not set, so there is no {name}", mend)
+        raise Ill(f"{ASSETS} is not set, so there is no {name}", fix)
     if which(name, path=folder) is None:
-        raise Ill(f"{ASSETS} has no {name}: {folder}", mend)
+        raise Ill(f"{ASSETS} has no {name}: {folder}", fix)
     return f"{folder} has {name}"

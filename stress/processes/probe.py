@@ -16,11 +16,11 @@ LONGEST = 15.0
 
 
 class Ill(Exception):
-    """What a probe finds wrong, and the mend."""
+    """What a probe finds wrong, and the fix."""
 
-    def __init__(self, fault: str, mend: str) -> None:
+    def __init__(self, fault: str, fix: str) -> None:
         """Say what is wrong and what to do, each in one line."""
-        self.mend = mend
+        self.fix = fix
         super().__init__(fault)
 
 
@@ -36,19 +36,19 @@ class Probe(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a probe came to. ``mend`` is empty where all is ``well``."""
+    """What a probe came to. ``fix`` is empty where all is ``well``."""
 
     name: str
     target: str
     well: bool
     told: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def line(self) -> str:
         """Tell it in one line."""
         whose = f"{self.target}: " if self.target else ""
-        return f"{whose}{self.name}: {self.told}" + (f" ({self.mend})" if self.mend else "")
+        return f"{whose}{self.name}: {self.told}" + (f" ({self.fix})" if self.fix else "")
 
 
 async def examine(probes: Sequence[Probe], within: float = LONGEST) -> list[Finding]:
@@ -92,7 +92,7 @@ def _finding(probe: Probe) -> Finding:
     try:
         return Finding(probe.name, probe.target, True, clean(probe.look()))  # noqa: FBT003 - all is well
     except Ill as ill:
-        return Finding(probe.name, probe.target, False, clean(str(ill)), clean(ill.mend))  # noqa: FBT003 - a fault
+        return Finding(probe.name, probe.target, False, clean(str(ill)), clean(ill.fix))  # noqa: FBT003 - a fault
     except Exception as error:  # noqa: BLE001 - a probe that fails in a way of its own has found a fault too
         told = f"can't be looked at: {str(error) or type(error).__name__}"
         return Finding(probe.name, probe.target, False, clean(told), "see whether it is there by hand")  # noqa: FBT003

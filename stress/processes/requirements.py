@@ -36,7 +36,7 @@ def named(target: Target, folder: Path) -> Iterator[Probe]:
 
 
 def look(one: Requirement, folder: Path) -> str:
-    """Say what was found; a fault is told with the mend of the target.
+    """Say what was found; a fault is told with the fix of the target.
 
     Raises:
         Ill: when it is not there.
@@ -47,7 +47,7 @@ def look(one: Requirement, folder: Path) -> str:
             return _LOOKS[one.kind](one.what, folder)
         return _command(one.what, folder)
     except Ill as ill:
-        raise Ill(str(ill), one.mend or ill.mend) from None
+        raise Ill(str(ill), one.fix or ill.fix) from None
 
 
 def _file(name: str, folder: Path) -> str:

@@ -1,8 +1,8 @@
-"""The gate: it parks frames and lets them through one at a time. It knows no protocol, no store and no explorer.
+"""The gate: it parks frames and lets them through one at a time. It knows no protocol, no store and no scheduler.
 
     Gateway --bytes--> proxy --Frame--> [ parked | waiting | through ] --bytes--> store
 
-A proxy turns its bytes into frames and hands them over; the world sees what is parked and says which frame goes.
+A proxy turns its bytes into frames and hands them over; the executor sees what is parked and says which frame goes.
 Only the head of a channel can go: a client that sends two commands down one connection is served in that order.
 """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
 
 
 class ScenarioFile(pytest.File):
@@ -58,13 +58,13 @@ class ScenarioItem(pytest.Item):
         """Take the pair."""
         super().__init__(**more)
         self._job = job
-        self._world: WireWorld | None = None
+        self._executor: LiveExecutor | None = None
         self.add_marker("stress")
 
     def setup(self) -> None:
         """Make the target ready; where it can't be, that is an error and no failure."""
         try:
-            self._world = Session.of(self.config).enter(self._job)
+            self._executor = Session.of(self.config).enter(self._job)
         except UsageFault as fault:
             raise pytest.fail.Exception(str(fault), pytrace=False) from None
         except (Unavailable, Untested) as error:
@@ -78,15 +78,15 @@ class ScenarioItem(pytest.Item):
             Unexpected: when it does not end as expected, with the story.
 
         """
-        assert self._world is not None  # noqa: S101 - set up
-        result = Session.of(self.config).search(self._job, self._world)
+        assert self._executor is not None  # noqa: S101 - set up
+        result = Session.of(self.config).search(self._job, self._executor)
         self.user_properties.append(("covered", result.verdict.reason))
 
     def teardown(self) -> None:
         """Leave the target ready for the next scenario."""
-        if self._world is not None:
-            Session.of(self.config).leave(self._world)
-            self._world = None
+        if self._executor is not None:
+            Session.of(self.config).leave(self._executor)
+            self._executor = None
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object, **__: object) -> Any:  # noqa: ANN401
         """Give the story in place of a traceback."""

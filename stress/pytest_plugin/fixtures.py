@@ -1,4 +1,4 @@
-"""Fixtures for a project's own async tests, run by pytest-asyncio: a started Gateway, its gate, and drawn orders."""
+"""Fixtures for a project's own async tests, run by pytest-asyncio: a started Gateway, its gate, and drawn schedules."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def gate(gateway: Gateway) -> Gate:
 
 @pytest.fixture
 def interleavings(request: pytest.FixtureRequest, gateway: Gateway) -> Drawn:
-    """Give what draws orders on the started target; to be awaited with the file of a scenario."""
+    """Give what draws schedules on the started target; to be awaited with the file of a scenario."""
     from stress.pytest_plugin.started import Drawn  # noqa: PLC0415 - takes long to import
 
     return Drawn(request, gateway)

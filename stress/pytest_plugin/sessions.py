@@ -17,8 +17,8 @@ from stress.engine.example_database import Earlier, Folder
 from stress.engine.regressions import regressions
 from stress.engine.running import Workers
 from stress.engine.search import INTERRUPTED
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 from stress.pytest_plugin.failure import told
 from stress.report.folder import ReportUnwritable, write
 
@@ -71,7 +71,7 @@ class Session:
         self._runner.close()
 
     def named(self, path: Path) -> Path:
-        """Give a path as reports and order files name it: as it is called from here, unless it is a bundled file."""
+        """Give a path as reports and schedule files name it: as it is called from here, unless it is a bundled file."""
         here = self._config.invocation_params.dir
         return path.relative_to(here) if path.is_relative_to(here) and not path.is_relative_to(bundled("")) else path
 
@@ -79,13 +79,13 @@ class Session:
         """Find what is wrong with a pair before anything is started.
 
         Raises:
-            UsageFault: when the target can't play the scenario, or a regression is no order file.
+            UsageFault: when the target can't play the scenario, or a regression is no schedule file.
 
         """
-        self._where.worlds(job)
+        self._where.executors(job)
         regressions(job)
 
-    def enter(self, job: Job) -> WireWorld:
+    def enter(self, job: Job) -> LiveExecutor:
         """Make a pair ready.
 
         Raises:
@@ -94,20 +94,20 @@ class Session:
         """
         return self._run(self._enter(job))
 
-    async def _enter(self, job: Job) -> WireWorld:
+    async def _enter(self, job: Job) -> LiveExecutor:
         key = (job.folder, job.target.digest)
         if key not in self._shared:
             while len(self._shared) >= _OPEN:
                 await self._shared.pop(next(iter(self._shared))).__aexit__()
-            self._shared[key] = Shared(partial(Site, job.target, job.folder))
-        site = await self._shared[key].site()
-        return await WireWorld(job.scenario, job.target, job.folder, site=site).__aenter__()
+            self._shared[key] = Shared(partial(Deployment, job.target, job.folder))
+        deployment = await self._shared[key].deployment()
+        return await LiveExecutor(job.scenario, job.target, job.folder, deployment=deployment).__aenter__()
 
-    def leave(self, world: WireWorld) -> None:
+    def leave(self, executor: LiveExecutor) -> None:
         """End what a pair had of its own."""
-        self._run(world.__aexit__())
+        self._run(executor.__aexit__())
 
-    def search(self, job: Job, world: WireWorld) -> Result:
+    def search(self, job: Job, executor: LiveExecutor) -> Result:
         """Search a pair; write its report where it is asked for or something is wrong.
 
         Raises:
@@ -115,7 +115,7 @@ class Session:
             KeyboardInterrupt: when its user ends it.
 
         """
-        result = self._run(self._search(job, world))
+        result = self._run(self._search(job, executor))
         place = self.report(result) if not result.as_expected or self._config.getoption("stress_reports") else ""
         if INTERRUPTED in result.faults:
             raise KeyboardInterrupt
@@ -123,17 +123,17 @@ class Session:
             raise Unexpected(told(result, place))
         return result
 
-    async def _search(self, job: Job, world: WireWorld) -> Result:
+    async def _search(self, job: Job, executor: LiveExecutor) -> Result:
         limits = Budget(None, self._config.getoption("stress_seconds"), None, 0).share([job], 0.0)
-        model, _ = self._where.worlds(job, world.site)
-        earlier = Earlier(self._examples.orders(job), regressions(job))
-        pair = Pair(model, world, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
+        model, _ = self._where.executors(job, executor.deployment)
+        earlier = Earlier(self._examples.schedules(job), regressions(job))
+        pair = Pair(model, executor, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
         result = job.attached_to(await pair.result())
         try:
             self._examples.drop(job, pair.stale)
-            self._examples.keep(job, [one.order for one in result.findings])
+            self._examples.keep(job, [one.schedule for one in result.findings])
         except OSError as error:
-            warnings.warn(pytest.PytestWarning(f"failing orders can't be kept: {error}"), stacklevel=1)
+            warnings.warn(pytest.PytestWarning(f"failing schedules can't be kept: {error}"), stacklevel=1)
         return result
 
     def report(self, result: Result) -> str:

@@ -1,4 +1,4 @@
-"""A started target as a test of a project's own has it, and orders drawn on it."""
+"""A started target as a test of a project's own has it, and schedules drawn on it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.verdict import Evidence, judge
-from stress.engine.running import order_of
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.engine.running import schedule_of
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 from stress.pytest_plugin.failure import told
 from stress.pytest_plugin.sessions import Session
 from stress.report.events import Finding, Result
@@ -35,13 +35,13 @@ _SECONDS = 20.0
 class Gateway:
     """A target that runs: ``url`` is where replica 1 listens, ``urls`` where each does.
 
-    ``gate`` is between them and their stores; a ``site`` is what a `stress.WireWorld` takes.
+    ``gate`` is between them and their stores; a ``deployment`` is what a `stress.LiveExecutor` takes.
     """
 
-    def __init__(self, site: Site) -> None:
-        """Take a site that is ready."""
-        self.site, self.target, self.gate = site, site.target, site.gate
-        self.urls = tuple(replica.url for replica in site.replicas.values())
+    def __init__(self, deployment: Deployment) -> None:
+        """Take a deployment that is ready."""
+        self.deployment, self.target, self.gate = deployment, deployment.target, deployment.gate
+        self.urls = tuple(replica.url for replica in deployment.replicas.values())
         self.url = self.urls[0]
 
     async def parked(self, count: int = 1, seconds: float = 10.0) -> list[Frame]:
@@ -54,7 +54,7 @@ class Gateway:
         until = time.monotonic() + seconds
         while True:
             seen = self.gate.signal.count
-            for number in self.site.replicas:
+            for number in self.deployment.replicas:
                 self.gate.settle(number)
             heads = list(self.gate.heads())
             if len(heads) >= count:
@@ -67,15 +67,15 @@ class Gateway:
 async def started(request: pytest.FixtureRequest, word: str) -> AsyncIterator[Gateway]:
     """Start a target; where that can't be, the test has an error of one line."""
     with _one_line():
-        site = await Site(Target.load(_path(request, word, "targets"))).__aenter__()
+        deployment = await Deployment(Target.load(_path(request, word, "targets"))).__aenter__()
     try:
-        yield Gateway(site)
+        yield Gateway(deployment)
     finally:
-        await site.__aexit__()
+        await deployment.__aexit__()
 
 
 class Drawn:
-    """Draws orders of a scenario on a started target with hypothesis, which makes a failing one small."""
+    """Draws schedules of a scenario on a started target with hypothesis, which makes a failing one small."""
 
     def __init__(self, request: pytest.FixtureRequest, gateway: Gateway) -> None:
         """Draw nothing yet."""
@@ -84,10 +84,10 @@ class Drawn:
     async def __call__(
         self, scenario: Scenario | Path | str, *, examples: int = _EXAMPLES, seconds: float = _SECONDS, seed: int = 0
     ) -> int:
-        """Run at most so many orders, for at most ``seconds``; give how many.
+        """Run at most so many schedules, for at most ``seconds``; give how many.
 
         A scenario is given by its file, beside the test's own, by a bundled name, or as it is. The test fails with the
-        story of the smallest order that breaks an invariant, whose report is written, or where nothing can be
+        story of the smallest schedule that breaks an invariant, whose report is written, or where nothing can be
         concluded.
         """
         from stress.engine.draw import Draw  # noqa: PLC0415 - hypothesis takes half a second to import
@@ -97,30 +97,30 @@ class Drawn:
                 scenario = Scenario.load(_path(self._request, str(scenario), ""))
         async with AsyncExitStack() as stack:
             with _one_line():
-                made = WireWorld(scenario, self._gateway.target, site=self._gateway.site)
-                world = await stack.enter_async_context(made)
-            draw, begun = Draw(world, scenario.invariants, seed), time.monotonic()
+                made = LiveExecutor(scenario, self._gateway.target, deployment=self._gateway.deployment)
+                executor = await stack.enter_async_context(made)
+            draw, begun = Draw(executor, scenario.invariants, seed), time.monotonic()
             trace = await draw.run(examples, begun + seconds)
-            ran = Evidence(world.name, "hypothesis", 0, time.monotonic() - begun, sampled=draw.ran)
+            ran = Evidence(executor.name, "hypothesis", 0, time.monotonic() - begun, sampled=draw.ran)
         if trace is not None:
-            result = _result(trace, world, seed, ran)
+            result = _result(trace, executor, seed, ran)
             pytest.fail(told(result, Session.of(self._request.config).report(result)), pytrace=False)
         return draw.ran
 
 
-def _result(trace: Trace, world: WireWorld, seed: int, ran: Evidence) -> Result:
+def _result(trace: Trace, executor: LiveExecutor, seed: int, ran: Evidence) -> Result:
     """Put the trace that ended a draw into what reports read."""
-    broken = () if trace.fault else tuple(run_checks(world.scenario.invariants, trace))
-    order = order_of(trace, world, seed, broken)
+    broken = () if trace.fault else tuple(run_checks(executor.scenario.invariants, trace))
+    schedule = schedule_of(trace, executor, seed, broken)
     faults = (trace.fault,) if trace.fault else ()
     return Result(
-        scenario=world.scenario,
-        target=world.target,
-        world=world.name,
+        scenario=executor.scenario,
+        target=executor.target,
+        executor=executor.name,
         verdict=judge(broken, [ran], faults),
         expected="holds",
         as_expected=False,
-        findings=(Finding(order, trace, broken, cause(broken), world.name),) if broken else (),
+        findings=(Finding(schedule, trace, broken, cause(broken), executor.name),) if broken else (),
         unexpected=tuple(dict.fromkeys(one.invariant for one in broken)),
         faults=faults,
         last_trace=trace,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.core.bursts import Bursts
     from stress.core.outcome_map import Row
-    from stress.core.schedule import Order
+    from stress.core.schedule import Schedule
     from stress.core.step import Move
     from stress.core.trace import Trace
     from stress.core.verdict import Cause, Verdict, Violation
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The search of one scenario on one target begins in one world; ``seconds`` is its budget."""
+    """The search of one scenario on one target begins in one executor; ``seconds`` is its budget."""
 
     scenario: str
     target: str
-    world: str
+    executor: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a search stands: orders run so far, orders/s, distinct outcomes, seconds of its budget left."""
+    """Where a search stands: schedules run so far, schedules/s, distinct outcomes, seconds of its budget left."""
 
     scenario: str
     target: str
-    world: str
-    orders: int
+    executor: str
+    schedules: int
     rate: float
     outcomes: int
     left: float
 
 
 class Nearest(NamedTuple):
-    """The order ``moves`` passes, and differs from the failing one by as few ``moved`` steps as possible.
+    """The schedule ``moves`` passes, and differs from the failing one by as few ``moved`` steps as possible.
 
-    Where ``first`` comes before ``second`` the order fails; with these two exchanged, and nothing else, it passes.
-    Both are steps of the failing order. Without a ``second``, it passes where ``first``, of the environment, never
+    Where ``first`` comes before ``second`` the schedule fails; with these two exchanged, and nothing else, it passes.
+    Both are steps of the failing schedule. Without a ``second``, it passes where ``first``, of the environment, never
     comes, and fails wherever else that comes.
     """
 
@@ -62,20 +62,20 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One failing order: the minimal one for its first invariant, with the trace of its last run.
+    """One failing schedule: the minimal one for its first invariant, with the trace of its last run.
 
-    ``confirmed`` tells that it was run on the wire (or that the target has no other world). ``replays``
-    is how many runs of the order gave the same violations, of how many. ``nearest`` is the passing order that differs
-    least from it (None: not looked for, or not found within the runs that it may take). Where the order has a
-    ``fresh`` value, it fails with that value alone, in processes that have not seen it. ``races`` names the goals of
+    ``confirmed`` tells that it was run on the wire (or that the target has no other executor). ``replays``
+    is how many runs of the schedule gave the same violations, of how many. ``nearest`` is the passing schedule that
+    differs least from it (None: not looked for, or not found within the runs that it may take). Where the schedule has
+    a ``fresh`` value, it fails with that value alone, in processes that have not seen it. ``races`` names the goals of
     the scenario that it meets.
     """
 
-    order: Order
+    schedule: Schedule
     trace: Trace
     violations: tuple[Violation, ...]
     cause: Cause
-    world: str
+    executor: str
     confirmed: bool = True
     replays: tuple[int, int] = (1, 1)
     nearest: Nearest | None = None
@@ -89,7 +89,7 @@ class Finding:
     @property
     def value_matters(self) -> str:
         """Say with which value alone it fails; empty where it fails with any."""
-        fresh = self.order.head.fresh
+        fresh = self.schedule.head.fresh
         told = "the value matters: it fails where {fresh} is %s, in a new process, and not each time with other values"
         return told % fresh if fresh else ""
 
@@ -97,7 +97,7 @@ class Finding:
 class Unordered(NamedTuple):
     """A race without a schedule: ``trace`` is that of one burst, ``violations`` what it broke.
 
-    ``control`` is a run of the same requests one after another, ``cause`` is whose fault it is, ``order`` what
+    ``control`` is a run of the same requests one after another, ``cause`` is whose fault it is, ``schedule`` what
     its file holds: a head without moves.
     """
 
@@ -106,7 +106,7 @@ class Unordered(NamedTuple):
     violations: tuple[Violation, ...]
     control: Trace
     cause: Cause
-    order: Order
+    schedule: Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,13 @@ class Result:
     ``unexpected`` those broken although not expected. ``open_goals`` are goals that no run met, which changes no
     verdict; none where the scenario expects something of the target. ``last_trace`` is the trace of the run in which a
     fault ended the search, if one did. ``notes`` are lines for the user (checks not run, digest changed).
-    ``outcomes`` is the outcome map of the world that saw most orders: the outcome that most orders lead to comes first.
-    ``unordered`` is a race that bursts show and no schedule does (None: they show none).
+    ``outcomes`` is the outcome map of the executor that saw most schedules: the outcome that most schedules lead to
+    comes first. ``unordered`` is a race that bursts show and no schedule does (None: they show none).
     """
 
     scenario: Scenario
     target: Target
-    world: str
+    executor: str
     verdict: Verdict
     expected: str
     as_expected: bool
@@ -139,7 +139,7 @@ class Result:
     seed: int = 0
     seconds: float = 0.0
     stopped: int = 0
-    """The exit code of what ended it before the first order, of which standard error tells (0: nothing did)."""
+    """The exit code of what ended it before the first schedule, of which standard error tells (0: nothing did)."""
 
 
 @dataclass(frozen=True, slots=True)

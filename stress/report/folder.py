@@ -1,7 +1,7 @@
 """The report folder of one pair, and ``latest``, the one of the whole run.
 
-A pair has ``reports/<time>-<scenario>-<target>/`` with result.json, trace.ndjson, order.txt (and order-2.txt, … when
-several orders fail; burst.txt when bursts alone do), junit.xml and index.html.
+A pair has ``reports/<time>-<scenario>-<target>/`` with result.json, trace.ndjson, schedule.txt (and schedule-2.txt, …
+when several schedules fail; burst.txt when bursts alone do), junit.xml and index.html.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stress.report.explain.unordered import BURST_FILE
 from stress.report.history import history
 from stress.report.html.overview import overview_page
 from stress.report.html.page import pair_page
-from stress.report.json import document, lines, order_name
+from stress.report.json import document, lines, schedule_name
 from stress.report.junit import junit
 from stress.report.markdown import summary
 
@@ -43,9 +43,9 @@ def write(result: Result, root: Path) -> Path:
     """
     folder = new_folder(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{_pair(result)}")
     for number, finding in enumerate(result.findings, start=1):
-        put(folder / order_name(number), masked_lines(finding.order.text()))
+        put(folder / schedule_name(number), masked_lines(finding.schedule.text()))
     if result.unordered is not None:
-        put(folder / BURST_FILE, masked_lines(result.unordered.order.text()))
+        put(folder / BURST_FILE, masked_lines(result.unordered.schedule.text()))
     trace = result.findings[0].trace if result.findings else result.last_trace
     trace = result.unordered.trace if result.unordered is not None else trace
     if trace is not None:
@@ -57,7 +57,7 @@ def write(result: Result, root: Path) -> Path:
 
 
 def write_summary(results: Sequence[Result], folders: Sequence[Path | None], root: Path) -> None:
-    """Make ``latest`` anew beside the old one, then swap them.
+    """Make ``latest`` again beside the old one, then swap them.
 
     It holds index.html, summary.md, junit.xml and results.json of the whole run and a link to the folder of each pair;
     with a single pair that pair's own files too. A folder is None where it could not be written.
@@ -92,7 +92,7 @@ def _link(latest: Path, folder: Path, name: str) -> str:
 
 
 def _copy(folder: Path, latest: Path) -> None:
-    for pattern in ("result.json", "trace.ndjson", "order*.txt", BURST_FILE):
+    for pattern in ("result.json", "trace.ndjson", "schedule*.txt", BURST_FILE):
         for path in folder.glob(pattern):
             shutil.copyfile(path, latest / path.name)
 

@@ -24,20 +24,20 @@ _NAME = re.compile(r"(?P<day>\d{8})-(?P<time>\d{6})-.+")
 class Run(NamedTuple):
     """One earlier run of a pair. ``folder`` is the name of its folder, ``when`` the local time at which it was written.
 
-    ``orders`` is how many it ran, in ``seconds``.
+    ``schedules`` is how many it ran, in ``seconds``.
     """
 
     folder: str
     when: str
     ruling: str
     as_expected: bool
-    orders: int
+    schedules: int
     seconds: float
 
     @property
     def ran(self) -> str:
-        """How many orders it ran, in words."""
-        return counted(self.orders, "order")
+        """How many schedules it ran, in words."""
+        return counted(self.schedules, "schedule")
 
 
 def history(root: Path, without: Collection[str] = ()) -> dict[tuple[str, str], list[Run]]:
@@ -75,10 +75,10 @@ def _run(name: str, read: dict[str, Any]) -> Run | None:
     search = read.get("search")
     if not (isinstance(read.get("scenario"), str) and isinstance(read.get("target"), str) and isinstance(search, dict)):
         return None
-    ruling, orders, seconds = read.get("verdict"), search.get("orders"), search.get("seconds")
-    if ruling not in list(Ruling) or not isinstance(orders, int) or not isinstance(seconds, int | float):
+    ruling, schedules, seconds = read.get("verdict"), search.get("schedules"), search.get("seconds")
+    if ruling not in list(Ruling) or not isinstance(schedules, int) or not isinstance(seconds, int | float):
         return None
     match = _NAME.fullmatch(name)
     day, time = (match["day"], match["time"]) if match else ("", "")
     when = f"{day[:4]}-{day[4:6]}-{day[6:]} {time[:2]}:{time[2:4]}:{time[4:]}"
-    return Run(name, when, str(ruling), read.get("as_expected") is True, orders, float(seconds))
+    return Run(name, when, str(ruling), read.get("as_expected") is True, schedules, float(seconds))

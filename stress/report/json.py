@@ -26,7 +26,7 @@ def document(result: Result) -> dict[str, Any]:
         {
             "scenario": result.scenario.name,
             "target": result.target.name,
-            "world": result.world,
+            "executor": result.executor,
             "verdict": result.verdict.ruling,
             "reason": result.verdict.reason,
             "expected": result.expected,
@@ -39,7 +39,7 @@ def document(result: Result) -> dict[str, Any]:
             },
             "unexpected": result.unexpected,
             "search": _search(result),
-            "order_file": order_name(1) if result.findings else None,
+            "schedule_file": schedule_name(1) if result.findings else None,
             "findings": [_finding(number, one) for number, one in enumerate(result.findings, start=1)],
             "unordered": _unordered(result),
             "outcomes": listing(result.outcomes),
@@ -51,22 +51,22 @@ def document(result: Result) -> dict[str, Any]:
     return value
 
 
-def order_name(number: int) -> str:
-    """Name the order file of a finding, counted from 1."""
-    return "order.txt" if number == 1 else f"order-{number}.txt"
+def schedule_name(number: int) -> str:
+    """Name the schedule file of a finding, counted from 1."""
+    return "schedule.txt" if number == 1 else f"schedule-{number}.txt"
 
 
-def order_path(folder: str, number: int) -> str:
-    """Give the path of the order file of a finding, counted from 1; empty where no folder was written."""
-    return f"{folder}/{order_name(number)}" if folder else ""
+def schedule_path(folder: str, number: int) -> str:
+    """Give the path of the schedule file of a finding, counted from 1; empty where no folder was written."""
+    return f"{folder}/{schedule_name(number)}" if folder else ""
 
 
 def lines(trace: Trace) -> str:
-    """Give trace.ndjson: one event a line, then one answer a line, then one state a line for each incarnation."""
+    """Give trace.ndjson: one event a line, then one answer a line, then one state a line for each epoch."""
     kinds: Sequence[tuple[str, Sequence[object]]] = (
         ("event", trace.events),
         ("answer", trace.answers),
-        ("state", trace.incarnations),
+        ("state", trace.epochs),
     )
     return "".join(json.dumps({kind: plain(one)}) + "\n" for kind, several in kinds for one in several)
 
@@ -86,24 +86,24 @@ def _unordered(result: Result) -> dict[str, Any] | None:
     if bare is None:
         return None
     traces = {"burst": bare.trace, "control": bare.control}
-    told = {name: {"answers": plain(one.answers), "states": plain(one.incarnations)} for name, one in traces.items()}
+    told = {name: {"answers": plain(one.answers), "states": plain(one.epochs)} for name, one in traces.items()}
     return {"burst_file": BURST_FILE, "seen": plain(bare.bursts), **told}
 
 
 def _finding(number: int, finding: Finding) -> dict[str, Any]:
     return {
-        "order_file": order_name(number),
+        "schedule_file": schedule_name(number),
         "races": finding.races,
         "invariants": finding.invariants,
         "pattern": pattern(finding.trace, finding.violations),
         "story": story(finding.trace, finding.violations),
         "cause": finding.cause,
-        "world": finding.world,
+        "executor": finding.executor,
         "confirmed": finding.confirmed,
         "failed_again": finding.replays[0],
         "replays": finding.replays[1],
-        "fresh": finding.order.head.fresh,
-        "switches": finding.order.switches(),
+        "fresh": finding.schedule.head.fresh,
+        "preemptions": finding.schedule.preemptions(),
         "nearest": _nearest(finding),
         "lines": {
             str(event.index): {"actor": event.actor, "step": said(event), "lines": event.lines}
@@ -117,15 +117,15 @@ def _nearest(finding: Finding) -> dict[str, Any] | None:
     nearest = finding.nearest
     if nearest is None:
         return None
-    return {"moved": nearest.moved, "breaks": str(nearest), "order": lines_of(nearest.moves)}
+    return {"moved": nearest.moved, "breaks": str(nearest), "schedule": lines_of(nearest.moves)}
 
 
 def _search(result: Result) -> dict[str, Any]:
-    """Sum up the search: what one world exhausted is exhausted, as the verdict has it; then each world by itself."""
+    """Sum up the search: what one executor exhausted is exhausted, as in the verdict; then each executor by itself."""
     evidence = result.verdict.evidence
     return {
-        "explorer": ", ".join(dict.fromkeys(one.explorer for one in evidence)),
-        "orders": sum(one.orders + one.sampled for one in evidence),
+        "scheduler": ", ".join(dict.fromkeys(one.scheduler for one in evidence)),
+        "schedules": sum(one.schedules + one.sampled for one in evidence),
         "classes": max((one.classes or one.total for one in evidence if one.total is not None), default=None),
         "exhausted": any(one.exhausted for one in evidence),
         "bound": max((one.bound for one in evidence if one.bound is not None), default=None),
@@ -136,10 +136,10 @@ def _search(result: Result) -> dict[str, Any]:
 
 
 def covered(evidence: Sequence[Evidence]) -> str:
-    """Say in words how much was covered; with several worlds, by which."""
+    """Say in words how much was covered; with several executors, by which."""
     if len(evidence) == 1:
         return evidence[0].covered
-    return "; ".join(f"{one.world}: {one.covered}" for one in evidence)
+    return "; ".join(f"{one.executor}: {one.covered}" for one in evidence)
 
 
 def summed(result: Result) -> str:

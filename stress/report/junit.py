@@ -13,7 +13,7 @@ from stress.report.explain.columns import WIDTH
 from stress.report.explain.endings import told_below
 from stress.report.explain.race import race, title
 from stress.report.explain.unordered import heading, unordered
-from stress.report.json import order_path
+from stress.report.json import schedule_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def _kind(result: Result) -> str:
 def _lines(result: Result, folder: str) -> list[str]:
     lines: list[str] = []
     for number, finding in enumerate(result.findings, start=1):
-        lines += [title(result, finding), *race(finding, order_path(folder, number)), ""]
+        lines += [title(result, finding), *race(finding, schedule_path(folder, number)), ""]
     if (bare := result.unordered) is not None:
         lines += [heading(result, bare), *unordered(bare, folder), ""]
     if told := told_below(result, WIDTH):

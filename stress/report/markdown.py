@@ -10,7 +10,7 @@ from stress.report.explain.endings import draws, endings, percent
 from stress.report.explain.race import details, title
 from stress.report.explain.story import told
 from stress.report.explain.unordered import heading, unordered
-from stress.report.json import not_met, order_path, reasons, summed
+from stress.report.json import not_met, reasons, schedule_path, summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
         for number, finding in enumerate(result.findings, start=1):
             sentence = told(finding.trace, finding.violations)
             rows += ["", f"### {literal(title(result, finding))}", "", literal(sentence), ""]
-            rows += _fenced(details(finding, order_path(folder, number)))
+            rows += _fenced(details(finding, schedule_path(folder, number)))
         if (bare := result.unordered) is not None:
             rows += ["", f"### {literal(heading(result, bare))}", "", *_fenced(unordered(bare, folder))]
         rows += _outcomes(result)
@@ -60,10 +60,10 @@ def _outcomes(result: Result) -> list[str]:
     if not result.findings or not result.outcomes:
         return []
     found = endings(result)
-    rows = ["", f"| {found.heading} | orders | share of random orders |", "| --- | ---: | ---: |"]
+    rows = ["", f"| {found.heading} | schedules | share of random schedules |", "| --- | ---: | ---: |"]
     for one in (*found.shown, *([found.rest] if found.rest else [])):
         told = f"**{literal(one.told)}**" if one.raced else literal(one.told)
-        rows.append(f"| {told} | {one.orders} | {literal(percent(one.share))} |")
+        rows.append(f"| {told} | {one.schedules} | {literal(percent(one.share))} |")
     return rows
 
 

@@ -18,7 +18,7 @@ from stress.report.explain.endings import draws, told_below
 from stress.report.explain.race import race, title
 from stress.report.explain.unordered import BURST_FILE, heading, unordered
 from stress.report.explain.words import program, replay_command
-from stress.report.json import not_met, order_path, reasons, summed
+from stress.report.json import not_met, reasons, schedule_path, summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,8 +67,8 @@ class Terminal:
                 self._verdict(happening.result, happening.folder)
         elif isinstance(happening, Progress) and self._console.is_terminal:
             line = (
-                f"{happening.orders} orders, {happening.rate:.0f}/s, {happening.outcomes} outcomes, "
-                f"{happening.left:.0f} s left: {happening.scenario} on {happening.target} ({happening.world})"
+                f"{happening.schedules} schedules, {happening.rate:.0f}/s, {happening.outcomes} outcomes, "
+                f"{happening.left:.0f} s left: {happening.scenario} on {happening.target} ({happening.executor})"
             )
             # A line that fills the whole width would begin the next one, and could not be overwritten.
             self._console.print(Text(set_cell_size(clean(line), self._console.width - 1)), end="\r")
@@ -129,7 +129,7 @@ class Terminal:
         line += f": {why}" if why else ""
         line += "" if result.as_expected else f" (expected {result.expected})" if result.expected else " (not expected)"
         self._console.print(Text(clean(line), style="" if result.as_expected else "bold red"))
-        files = [order_path(folder, number) for number in range(1, len(result.findings) + 1)]
+        files = [schedule_path(folder, number) for number in range(1, len(result.findings) + 1)]
         files += [f"{folder}/{BURST_FILE}"] if result.unordered is not None else []
         for file in files if folder else ():
             command = replay_command(file, self._program)
@@ -138,7 +138,7 @@ class Terminal:
     def _races(self, result: Result, folder: str) -> None:
         for number, finding in enumerate(result.findings, start=1):
             self._console.print(Text(title(result, finding), style="bold" if result.as_expected else "bold red"))
-            for line in race(finding, order_path(folder, number), self._program, self._console.width - 2):
+            for line in race(finding, schedule_path(folder, number), self._program, self._console.width - 2):
                 self._console.print(Text(f"  {line}" if line else ""))
             self._console.print()
         if (bare := result.unordered) is not None:

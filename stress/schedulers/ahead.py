@@ -1,14 +1,14 @@
-"""Orders that will be asked for, so that several can be run at the same time before the explorer that wants them asks.
+"""Schedules that will be asked for, so that several can be run at once before the scheduler that wants them asks.
 
-An explorer tells what its next orders begin with and who goes on after that. What was run is then shown to it in its
-own time, as if it had been run only then; where it chooses otherwise the order is run anew.
+A scheduler tells what its next schedules begin with and who goes on after that. What was run is then shown to it in its
+own time, as if it had been run only then; where it chooses otherwise the schedule is run again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from stress.schedulers.base import Diverged, Explorer, fused_starts, is_environment, keep_going
+from stress.schedulers.base import Diverged, Scheduler, fused_starts, is_environment, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """An order that is wanted: the moves that it begins with (None: it ends there), and who goes ``then``.
+    """A schedule that is wanted: the moves that it begins with (None: it ends there), and who goes ``then``.
 
     That is told the moves that were made, those that are possible, and whether every request has been answered.
     """
@@ -29,19 +29,19 @@ class Plan(NamedTuple):
     then: Then
 
 
-class Planning(Explorer, Protocol):
-    """An explorer that knows what it will ask for."""
+class Planning(Scheduler, Protocol):
+    """A scheduler that knows what it will ask for."""
 
     @property
     def plan(self) -> Plan | None:
-        """The order that was begun by ``more``; None where it can't be told beforehand."""
+        """The schedule that was begun by ``more``; None where it can't be told beforehand."""
 
     def ahead(self, most: int) -> list[Plan]:
-        """Give orders that will be wanted later, whatever those before them lead to, as far as can be told."""
+        """Give schedules that will be wanted later, whatever those before them lead to, as far as can be told."""
 
 
 class Point(NamedTuple):
-    """What was possible at one point of an order, and what was chosen."""
+    """What was possible at one point of a schedule, and what was chosen."""
 
     moves: tuple[Move, ...]
     done: bool
@@ -49,7 +49,7 @@ class Point(NamedTuple):
 
 
 class Planned:
-    """Runs one order as it is planned, and keeps what was possible at each of its ``points``."""
+    """Runs one schedule as it is planned, and keeps what was possible at each of its ``points``."""
 
     name = "planned"
 
@@ -58,21 +58,21 @@ class Planned:
         self.plan = plan
         self.points: list[Point] = []
         self._taken: list[Move] = []
-        self._anew = True
+        self._again = True
 
     def more(self) -> bool:
-        """Begin the order."""
+        """Begin the schedule."""
         self.restart()
         return True
 
     def restart(self) -> None:
-        """Begin anew with the next choice: what was possible in this run may not be in that one."""
-        self._anew = True
+        """Begin again with the next choice: what was possible in this run may not be in that one."""
+        self._again = True
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Follow the plan."""
-        if self._anew:
-            self.points, self._taken, self._anew = [], [], False
+        if self._again:
+            self.points, self._taken, self._again = [], [], False
         at = len(self.points)
         if at < len(self.plan.begin):
             move = self.plan.begin[at]
@@ -90,16 +90,16 @@ class Planned:
         return [point.chosen for point in self.points if point.chosen is not None] == list(trace.moves)
 
     def learn(self, trace: Trace) -> None:
-        """Nothing to learn: the order is given."""
+        """Nothing to learn: the schedule is given."""
 
 
 class Following:
-    """Asks an explorer that has made its first choices already."""
+    """Asks a scheduler that has made its first choices already."""
 
-    def __init__(self, explorer: Explorer, made: Sequence[Move | None]) -> None:
+    def __init__(self, scheduler: Scheduler, made: Sequence[Move | None]) -> None:
         """Take the choices that it has made."""
-        self.name = explorer.name
-        self._explorer, self._made, self._at = explorer, made, 0
+        self.name = scheduler.name
+        self._scheduler, self._made, self._at = scheduler, made, 0
 
     def more(self) -> bool:
         """It has begun."""
@@ -110,11 +110,11 @@ class Following:
         self._at += 1
         if self._at <= len(self._made):
             return self._made[self._at - 1]
-        return self._explorer.choose(moves, done=done)
+        return self._scheduler.choose(moves, done=done)
 
     def learn(self, trace: Trace) -> None:
         """Let it learn."""
-        self._explorer.learn(trace)
+        self._scheduler.learn(trace)
 
 
 def going_on(*, fused: bool) -> Then:

@@ -1,7 +1,7 @@
-"""Hunt, then proof: orders with few preemptions first, then one order of each class that is left.
+"""Hunt, then proof: schedules with few preemptions first, then one schedule of each class that is left.
 
-Where a request is seen to wait for another, orders are not told apart by what they touch alone: then every order is
-run. Orders in which the clock moves come last where each of them costs a real second.
+Where a request is seen to wait for another, schedules are not told apart by what they touch alone: then every schedule
+is run. Schedules in which the clock moves come last where each of them costs a real second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stress.schedulers.dependence import effects
 from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.hunt import Hunt
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Auto:
-    """Runs the hunt's orders, then those of DPOR.
+    """Runs the hunt's schedules, then those of DPOR.
 
-    ``possible`` says how often each actor of the environment may act. With ``clock_apart`` all orders without a move of
-    the clock come first, or as many as there are until ``clock_turn``; then those with it. The other arguments are
+    ``possible`` says how often each actor of the environment may act. With ``clock_apart`` all schedules without a move
+    of the clock come first, or as many as there are until ``clock_turn``; then those with it. The other arguments are
     those of `Hunt` and `Dpor`.
     """
 
@@ -45,7 +45,7 @@ class Auto:
         clock_turn: Callable[[], bool] = lambda: False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
     ) -> None:
-        """Begin with the order without a preemption."""
+        """Begin with the schedule without a preemption."""
         self._alike = tuple(alike) if len(alike) > 1 else ()
         self._possible, self._clock_turn, self._fused = possible, clock_turn, fused
         self._clock_apart = clock_apart and "clock" in possible
@@ -57,28 +57,28 @@ class Auto:
         self._now: Hunt | Dpor | Exhaustive = self._hunt
         self._stages = self._plan()
         self._over = False
-        self.orders = self.clock_orders = 0
+        self.schedules = self.clock_schedules = 0
 
     def waits(self) -> bool:
-        """Whether a request was seen to wait for another, so that every order has to be run."""
+        """Whether a request was seen to wait for another, so that every schedule has to be run."""
         return self._hunt.waited or any(one.doubtful for one in (self._plain, self._proof) if one is not None)
 
     @property
     def exhausted(self) -> bool:
-        """Whether every order has been run, or one of its class."""
+        """Whether every schedule has been run, or one of its class."""
         if self.waits():
             return self._every.exhausted
         return self._proof is not None and self._proof.exhausted
 
     @property
     def classes(self) -> int | None:
-        """How many classes have been run; None where orders are counted, or they were not told apart yet."""
+        """How many classes have been run; None where schedules are counted, or they were not told apart yet."""
         return None if self.waits() or self._proof is None else self._proof.explored
 
     @property
     def total(self) -> int | None:
-        """How many orders there are where all of them had to be run."""
-        return self._every.orders if self.waits() and self._every.exhausted else None
+        """How many schedules there are where all of them had to be run."""
+        return self._every.schedules if self.waits() and self._every.exhausted else None
 
     @property
     def renamed(self) -> bool:
@@ -87,29 +87,29 @@ class Auto:
 
     @property
     def bound(self) -> int | None:
-        """The largest b so that every order with at most b switches was run, or one of its class; None: not even 0."""
+        """The largest b so that every schedule with at most b preemptions was run, or one of its class; None: not 0."""
         return self._every.bound if self.waits() else self._hunt.bound
 
     @property
     def clock_cut(self) -> bool:
-        """Whether every order without a move of the clock has been run, or one of its class, and some with it not."""
+        """Whether every schedule without a move of the clock was run, or one of its class, and some with it not."""
         if self.exhausted or not self._clock_apart:
             return False
         return self._every.clock_cut if self.waits() else self._plain is not None and self._plain.exhausted
 
     def more(self) -> bool:
-        """Take the next order of what is going on, or begin with what comes next."""
+        """Take the next schedule of what is going on, or begin with what comes next."""
         self._over = self._over or next(self._stages, None) is None
         return not self._over
 
     @property
     def plan(self) -> Plan | None:
-        """The order that was begun."""
+        """The schedule that was begun."""
         plan = self._now.plan
         return self._clockless(plan) if plan is not None and self._now is self._plain else plan
 
     def ahead(self, most: int) -> list[Plan]:
-        """Give orders that will be wanted by what is going on."""
+        """Give schedules that will be wanted by what is going on."""
         plans = self._now.ahead(most)
         return [self._clockless(plan) for plan in plans] if self._now is self._plain else plans
 
@@ -122,13 +122,13 @@ class Auto:
         self._now.skip()
 
     def learn(self, trace: Trace) -> None:
-        """Count the order, and let what is going on learn."""
-        self.orders += 1
-        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        """Count the schedule, and let what is going on learn."""
+        self.schedules += 1
+        self.clock_schedules += any(move.actor == "clock" for move in trace.moves)
         self._now.learn(trace)
 
     def _plan(self) -> Iterator[bool]:
-        """Go from one thing to the next, an order at a time."""
+        """Go from one thing to the next, a schedule at a time."""
         yield from self._from(self._hunt, self._timely)
         if self._clock_apart and not self.waits():
             self._plain = self._proved()
@@ -143,10 +143,10 @@ class Auto:
             while self._every.more():
                 yield True
 
-    def _from(self, explorer: Hunt | Dpor, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """Take orders from an explorer until it has no more, there are enough, or a request is seen to wait."""
-        self._now = explorer
-        while not self.waits() and explorer.more():
+    def _from(self, scheduler: Hunt | Dpor, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        """Take schedules from a scheduler until it has no more, there are enough, or a request is seen to wait."""
+        self._now = scheduler
+        while not self.waits() and scheduler.more():
             yield True
             if enough():
                 return
@@ -159,13 +159,13 @@ class Auto:
         return Plan(plan.begin, lambda taken, moves, done: plan.then(taken, _clockless(moves), done))
 
     def _timely(self) -> bool:
-        """Tell whether it is time for orders in which the clock moves, whatever is left of the others."""
+        """Tell whether it is time for schedules in which the clock moves, whatever is left of the others."""
         return self._clock_apart and self._clock_turn()
 
 
 SCHEDULERS.register(
     "auto",
-    Scheduler(
+    Registered(
         lambda search: Auto(
             search.dependence,
             fused=search.fused,

@@ -1,4 +1,4 @@
-"""What an explorer is: three methods, as a scheduler of shuttle or loom, and nothing of the world it explores."""
+"""What a scheduler is: three methods, as a scheduler of shuttle or loom, and nothing of the executor it explores."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 
-class Explorer(Protocol):
-    """Proposes orders one after another.
+class Scheduler(Protocol):
+    """Proposes schedules one after another.
 
-    A world asks ``more`` before each run, then ``choose`` for each move, then hands the trace to ``learn``.
+    An executor asks ``more`` before each run, then ``choose`` for each move, then hands the trace to ``learn``.
     """
 
     name: str
 
     def more(self) -> bool:
-        """Begin the next order; False when the explorer has nothing left to try."""
+        """Begin the next schedule; False when the scheduler has nothing left to try."""
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Pick one of the moves that are possible now.
 
-        ``moves`` stand in a fixed order: requests by name, then the environment. With ``done`` every request has
+        ``moves`` stand in a fixed schedule: requests by name, then the environment. With ``done`` every request has
         been answered and only the environment is left: then None ends the run.
         """
 
     def learn(self, trace: Trace) -> None:
-        """Take in what the order led to."""
+        """Take in what the schedule led to."""
 
 
 class Diverged(Exception):
-    """An order can't be followed any further.
+    """A schedule can't be followed any further.
 
-    ``step`` counts from 1, ``expected`` is the move of the order, ``seen`` what was possible instead.
+    ``step`` counts from 1, ``expected`` is the move of the schedule, ``seen`` what was possible instead.
     """
 
     def __init__(self, step: int, expected: str, seen: Sequence[Move]) -> None:
@@ -64,7 +64,7 @@ def is_worker(actor: str) -> bool:
 
 
 def keep_going(moves: Sequence[Move], current: str | None, interrupted: str | None = None) -> list[Move]:
-    """Put the moves in the order in which an explorer tries them.
+    """Put the moves in the order in which a scheduler tries them.
 
     The current actor comes first and the environment last. After the environment acted, the request that it
     ``interrupted`` comes after the other requests: who goes on as if nothing had happened seldom fails.
@@ -75,7 +75,7 @@ def keep_going(moves: Sequence[Move], current: str | None, interrupted: str | No
     )
 
 
-def switches_away(move: Move, moves: Sequence[Move], current: str | None) -> bool:
+def preemptions_away(move: Move, moves: Sequence[Move], current: str | None) -> bool:
     """Tell whether a move preempts: the current actor could have gone on (Musuvathi and Qadeer, PLDI 2007)."""
     return move.actor != current and any(other.actor == current for other in moves)
 

@@ -1,8 +1,8 @@
-"""What names a class of orders, so that two runs can be seen to be the same but for swaps of independent moves.
+"""What names a class of schedules, so that two runs can be seen to be the same but for swaps of independent moves.
 
 The normal form is that of Foata (Cartier and Foata, 1969): each move stands on the level after the last one that it
-depends on. Two orders are of one class exactly when their levels hold the same moves. Where requests are identical,
-they are named anew in the order of what they do, so that orders that differ in names alone are of one class too.
+depends on. Two schedules are of one class exactly when their levels hold the same moves. Where requests are identical,
+they are named again in the order of what they do, so that schedules that differ in names alone are of one class too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Name = frozenset[tuple[int, str, str, str, int]]
 
 
 def levels(numbers: Sequence[int], table: Table) -> list[int]:
-    """Give the level of each move of an order: one more than the highest of those before it that it depends on."""
+    """Give the level of each move of a schedule: one more than the highest of those before it that it depends on."""
     found: list[int] = []
     for at, number in enumerate(numbers):
         dependent = table.dependent[number]
@@ -30,7 +30,7 @@ def levels(numbers: Sequence[int], table: Table) -> list[int]:
 
 
 def name_of(numbers: Sequence[int], table: Table, alike: Collection[str] = ()) -> Name:
-    """Name the class of an order, up to the names of the requests that are ``alike``."""
+    """Name the class of a schedule, up to the names of the requests that are ``alike``."""
     moves = [table.effects[number].move for number in numbers]
     placed = list(zip(levels(numbers, table), moves, strict=True))
     did: dict[str, list[tuple[int, str, str]]] = {actor: [] for actor in alike}

@@ -1,7 +1,7 @@
 """Which moves depend on each other: only the order of those can change what a run leads to.
 
-Two moves that are independent may be swapped where they stand side by side, and the run leads to the same. Orders that
-differ by such swaps alone are one class (Mazurkiewicz 1977), and one order of each class is enough.
+Two moves that are independent may be swapped where they stand side by side, and the run leads to the same. Schedules
+that differ by such swaps alone are one class (Mazurkiewicz 1977), and one schedule of each class is enough.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Dependence:
     (Flanagan and Godefroid, POPL 2005). What a store does not show is added:
 
     ``fused``: requests share only the store, so that the start of one depends on nothing but the clock, what a watch
-    tells its replica, and its own client; one that is answered at once also on what may end an incarnation. Without it,
+    tells its replica, and its own client; one that is answered at once also on what may end an epoch. Without it,
     it depends on everything.
     ``reads_time``: whether the code after a request's move may read the time; such moves depend on ``clock``.
     ``writes``: the objects that ``expiry`` and ``cleanup`` write, by actor; all of them where it does not say.

@@ -1,4 +1,4 @@
-"""Every order once, those with the fewest context switches first (iterative context bounding, PLDI 2007)."""
+"""Every schedule once, those with the fewest preemptions first (iterative context bounding, PLDI 2007)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from stress.schedulers.base import (
     fused_starts,
     is_environment,
     keep_going,
-    switches_away,
+    preemptions_away,
 )
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,16 +29,16 @@ class _Node(NamedTuple):
 
     before: _Node | None
     move: Move
-    switches: int
+    preemptions: int
     clocks: int
 
 
 class Exhaustive:
-    """Runs each order once, in the order of its number of switches; within one number, early switches first.
+    """Runs each schedule once, in the order of its number of preemptions; within one number, early preemptions first.
 
-    Orders in which the clock moves cost up to a real second on the wire: with ``clock_apart`` they wait until
+    Schedules in which the clock moves cost up to a real second on the wire: with ``clock_apart`` they wait until
     ``clock_turn`` says so or nothing else is left. With ``fused`` starts that commute are placed in one way only
-    (`stress.schedulers.base.fused_starts`). ``switches`` is the bound that is being worked on.
+    (`stress.schedulers.base.fused_starts`). ``preemptions`` is the bound that is being worked on.
     """
 
     name = "exhaustive"
@@ -50,7 +50,7 @@ class Exhaustive:
         clock_apart: bool = False,
         clock_turn: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Begin with the empty order."""
+        """Begin with the empty schedule."""
         self._fused, self._then = fused, going_on(fused=fused)
         self._clock_apart = clock_apart
         self._clock_turn = clock_turn
@@ -63,28 +63,28 @@ class Exhaustive:
         self._level = self._deepest = 0
         self._current: str | None = None
         self._interrupted: str | None = None
-        self.orders = self.clock_orders = 0
+        self.schedules = self.clock_schedules = 0
 
     @property
     def exhausted(self) -> bool:
-        """Whether every order has been run to its end."""
+        """Whether every schedule has been run to its end."""
         return self._begun and not self._running and not self._plain and not self._timed
 
     @property
     def clock_cut(self) -> bool:
-        """Whether every order without a move of the clock has been run, and some with it have not."""
+        """Whether every schedule without a move of the clock has been run, and some with it have not."""
         return self._begun and not self._running and not self._plain and bool(self._timed)
 
     @property
     def bound(self) -> int | None:
-        """The largest b such that every order with at most b switches has been run; None if not even b = 0."""
+        """The largest b such that every schedule with at most b preemptions has been run; None if not even b = 0."""
         left = [*self._plain, *self._timed, *([self._level] if self._running or not self._begun else [])]
         if not left:
             return self._deepest
         return min(left) - 1 if min(left) else None
 
     def more(self) -> bool:
-        """Take the next prefix with the fewest switches."""
+        """Take the next prefix with the fewest preemptions."""
         self._taken.clear()
         self._current = self._interrupted = None
         if not self._begun:
@@ -113,24 +113,24 @@ class Exhaustive:
         ranked = keep_going(offered, self._current, self._interrupted)
         first = None if done else ranked[0]
         for other in ranked if done else ranked[1:]:
-            self._note(other, switches_away(other, offered, self._current))
+            self._note(other, preemptions_away(other, offered, self._current))
         if first is None:
             return None
-        self._node = self._child(first, switches_away(first, offered, self._current))
+        self._node = self._child(first, preemptions_away(first, offered, self._current))
         return self._take(first)
 
     @property
     def prefix(self) -> tuple[Move, ...]:
-        """The moves that the next order begins with."""
+        """The moves that the next schedule begins with."""
         return tuple(self._prefix)
 
     @property
     def plan(self) -> Plan:
-        """The order that was begun."""
+        """The schedule that was begun."""
         return Plan(self.prefix, self._then)
 
     def ahead(self, most: int) -> list[Plan]:
-        """Give orders of the queue: those with the fewest switches."""
+        """Give schedules of the queue: those with the fewest preemptions."""
         queues = self._plain or self._timed
         waiting = (node for level in sorted(queues) for node in queues[level])
         return [Plan(tuple(_moves(node)), self._then) for node in islice(waiting, most)]
@@ -140,10 +140,10 @@ class Exhaustive:
         self._running = False
 
     def learn(self, trace: Trace) -> None:
-        """Count the order."""
+        """Count the schedule."""
         self._running = False
-        self.orders += 1
-        self.clock_orders += any(move.actor == "clock" for move in trace.moves)
+        self.schedules += 1
+        self.clock_schedules += any(move.actor == "clock" for move in trace.moves)
 
     def _take(self, move: Move) -> Move:
         self._taken.append(move)
@@ -152,20 +152,20 @@ class Exhaustive:
         self._current = move.actor
         return move
 
-    def _child(self, move: Move, switch: bool) -> _Node:  # noqa: FBT001 - a bit to add, not an option
+    def _child(self, move: Move, preemption: bool) -> _Node:  # noqa: FBT001 - a bit to add, not an option
         before = self._node
-        switches, clocks = (before.switches, before.clocks) if before else (0, 0)
-        return _Node(before, move, switches + switch, clocks + (move.actor == "clock"))
+        preemptions, clocks = (before.preemptions, before.clocks) if before else (0, 0)
+        return _Node(before, move, preemptions + preemption, clocks + (move.actor == "clock"))
 
-    def _note(self, move: Move, switch: bool) -> None:  # noqa: FBT001 - a bit to add, not an option
-        node = self._child(move, switch)
+    def _note(self, move: Move, preemption: bool) -> None:  # noqa: FBT001 - a bit to add, not an option
+        node = self._child(move, preemption)
         queues = self._timed if self._clock_apart and node.clocks else self._plain
-        queues.setdefault(node.switches, deque()).append(node)
+        queues.setdefault(node.preemptions, deque()).append(node)
 
 
 SCHEDULERS.register(
     "exhaustive",
-    Scheduler(
+    Registered(
         lambda search: Exhaustive(
             fused=search.fused,
             clock_apart=search.clock_apart,

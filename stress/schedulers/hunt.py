@@ -1,4 +1,4 @@
-"""Orders with few preemptions, placed only where they can matter: what most races need, before anything is proved.
+"""Schedules with few preemptions, placed only where they can matter: what most races need, before anything is proved.
 
 Most races need one or two preemptions (Musuvathi and Qadeer, PLDI 2007), and a preemption matters only right before a
 move that conflicts with something that another actor does. What conflicts is learned from the runs so far.
@@ -14,7 +14,7 @@ from stress.core.step import START
 from stress.schedulers.adversaries.overtake import Overtake
 from stress.schedulers.adversaries.starve import Starve
 from stress.schedulers.ahead import Plan, going_on
-from stress.schedulers.base import Diverged, fused_starts, is_environment, is_request, keep_going, switches_away
+from stress.schedulers.base import Diverged, fused_starts, is_environment, is_request, keep_going, preemptions_away
 from stress.schedulers.dependence import Table, effects
 from stress.schedulers.symmetry import Symmetry, of_actor
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from stress.schedulers.symmetry import Histories
 
 PREEMPTIONS = 2
-"""How many preemptions an order of the hunt has at most."""
+"""How many preemptions a schedule of the hunt has at most."""
 _STARVING = 3
 """From how many requests on one is starved: two lose an attempt to each other with one preemption."""
 _SHALLOW = 10
-"""After how many orders every second one is of the adversary for late writes: most races are found before."""
+"""After how many schedules every second one is of the adversary for late writes: most races are found before."""
 _CROWDED = 4
-"""After how many orders both adversaries have their turn where so many are alike that one is starved."""
+"""After how many schedules both adversaries have their turn where so many are alike that one is starved."""
 
 
 class _Prefix(NamedTuple):
-    """The moves that an order begins with, and the preemptions in them."""
+    """The moves that a schedule begins with, and the preemptions in them."""
 
     moves: tuple[Move, ...]
     preemptions: int
@@ -51,7 +51,7 @@ class _Skipped(NamedTuple):
 
 
 class Point(NamedTuple):
-    """What was possible at one point of an order, of that what is worth a look, and who could have gone on."""
+    """What was possible at one point of a schedule, of that what is worth a look, and who could have gone on."""
 
     moves: tuple[Move, ...]
     offered: tuple[Move, ...]
@@ -60,15 +60,15 @@ class Point(NamedTuple):
 
 
 class Hunt:
-    """Runs orders with 0, 1 and 2 preemptions, each placed at a conflict, fewest first, and those of adversaries.
+    """Runs schedules with 0, 1 and 2 preemptions, each placed at a conflict, fewest first, and those of adversaries.
 
     ``dependence`` says which moves conflict. Of actors ``alike`` that have the same history only the first preempts.
-    ``starve`` is the adversary for retries that has its turn after the orders with one preemption, ``overtake`` the one
-    for late writes, which takes turns with those that are left after the first ten; where three or more are alike both
-    have their turn after the first four, as orders with one preemption are many. With ``clock_apart`` orders in
-    which the clock moves are run only while ``timed`` is set, and no others then.
+    ``starve`` is the adversary for retries that has its turn after the schedules with one preemption, ``overtake`` the
+    one for late writes, which takes turns with those that are left after the first ten; where three or more are alike
+    both have their turn after the first four, as schedules with one preemption are many. With ``clock_apart`` schedules
+    in which the clock moves are run only while ``timed`` is set, and no others then.
 
-    ``orders`` counts runs. Where a request showed no move or several before its end, one has ``waited`` for another.
+    ``schedules`` counts runs. Where a request showed no move or several before its end, one has ``waited`` for another.
     """
 
     name = "hunt"
@@ -82,7 +82,7 @@ class Hunt:
         clock_apart: bool = False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
     ) -> None:
-        """Begin with the order without a preemption."""
+        """Begin with the schedule without a preemption."""
         self._fused, self._read, self._then = fused, read, going_on(fused=fused)
         self._clock_apart, self.timed = clock_apart, False
         self._table = Table(dependence)
@@ -99,14 +99,14 @@ class Hunt:
         self._running = False
         self.starve, self.overtake = Starve(self._alike), Overtake(self._alike)
         self._adversary: Starve | Overtake | None = None
-        self.orders = 0
+        self.schedules = 0
         self.waited = False
 
     @property
     def bound(self) -> int | None:
-        """The largest b so that every order with at most b preemptions was run, or one of its class; None: not even 0.
+        """The largest b so that every schedule with at most b preemptions was run, or one of its class; None: not 0.
 
-        The clock counts: with orders of it left the bound is what they leave.
+        The clock counts: with schedules of it left the bound is what they leave.
         """
         left = {*self._plain, *self._timed} | ({self._prefix.preemptions} if self._running else set())
         least = min(left, default=PREEMPTIONS + 1)
@@ -132,20 +132,20 @@ class Hunt:
     def _next_adversary(self) -> Starve | Overtake | None:
         """Give the adversary whose turn it is, if it has something left."""
         crowded = len(self._alike) >= _STARVING
-        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS or (crowded and self.orders >= _CROWDED)
+        deep = min(self._plain, default=PREEMPTIONS) >= PREEMPTIONS or (crowded and self.schedules >= _CROWDED)
         if deep and len(self._seen) >= _STARVING and self.starve.more():
             return self.starve
         shallow = _CROWDED if crowded else _SHALLOW
-        due = self._plain and not self.timed and self.orders >= shallow and self.orders % 2 == 0
+        due = self._plain and not self.timed and self.schedules >= shallow and self.schedules % 2 == 0
         return self.overtake if due and self.overtake.more() else None
 
     @property
     def plan(self) -> Plan | None:
-        """The order that was begun; what an adversary does can't be told beforehand."""
+        """The schedule that was begun; what an adversary does can't be told beforehand."""
         return None if self._adversary is not None else Plan(self._prefix.moves, self._then)
 
     def ahead(self, most: int) -> list[Plan]:
-        """Give orders of the queue."""
+        """Give schedules of the queue."""
         queues = self._timed if self.timed else self._plain
         waiting = (prefix for level in sorted(queues) for prefix in queues[level])
         return [Plan(one.moves, self._then) for one in islice(waiting, most)]
@@ -175,11 +175,11 @@ class Hunt:
             self._plain.setdefault(0, deque()).appendleft(self._prefix)
 
     def learn(self, trace: Trace) -> None:
-        """Take in what each move did, and note where another order is worth a run."""
+        """Take in what each move did, and note where another schedule is worth a run."""
         done = self._read(trace)
-        first = not self.orders
+        first = not self.schedules
         self._running = False
-        self.orders += 1
+        self.schedules += 1
         numbers = [self._number(effect) for effect in done]
         self.waited = self.waited or not _regular(self._points, done)
         if first:
@@ -214,7 +214,7 @@ class Hunt:
             for move in keep_going(point.offered, point.current):
                 if move == taken or self._same(move, histories[at], tried):
                     continue
-                preempts = switches_away(move, point.offered, point.current)
+                preempts = preemptions_away(move, point.offered, point.current)
                 cost = self._prefix.preemptions + preempts
                 if cost > PREEMPTIONS:
                     continue

@@ -1,4 +1,4 @@
-"""One order told by small integers, 0 = keep going: what hypothesis draws, without needing it."""
+"""One schedule told by small integers, 0 = keep going: what hypothesis draws, without needing it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
 from stress.schedulers.base import keep_going
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Interleaving:
-    """One order told by numbers: at each move, how many of the possible moves to pass over. Past its end: keep going.
+    """One schedule as numbers: at each move, how many of the possible moves to pass over. Past its end: keep going.
 
     The moves stand with the current actor first and the environment last; a number larger than there are moves
     counts on from the first.
@@ -53,4 +53,4 @@ class Interleaving:
 
 
 # Those that hypothesis draws; `stress.engine.draw` asks it.
-SCHEDULERS.register("hypothesis", Scheduler(lambda _: Interleaving(())))
+SCHEDULERS.register("hypothesis", Registered(lambda _: Interleaving(())))

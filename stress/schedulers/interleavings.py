@@ -1,4 +1,4 @@
-"""Orders drawn by hypothesis: small integers, 0 = keep going, so that shrinking removes switches."""
+"""Schedules drawn by hypothesis: small integers, 0 = keep going, so that shrinking removes preemptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_CHOICES = 5
 
 
 def interleavings(*, moves: int = _MOST_MOVES) -> st.SearchStrategy[Interleaving]:
-    """Draw orders of at most ``moves`` chosen moves, for `stress.engine.running.run`.
+    """Draw schedules of at most ``moves`` chosen moves, for `stress.engine.running.run`.
 
     Use it with ``deadline=None``: a run on the wire may take longer than the 200 ms of hypothesis.
     """

@@ -1,4 +1,4 @@
-"""Follow an order as far as it goes: whoever has another step than it says has that step, whoever has ended is left."""
+"""Follow a schedule as far as it goes: an actor with another step than it says takes it, one that ended is left."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Ran(NamedTuple):
-    """What became of an order: the moves that were made, and the names of the invariants that they broke."""
+    """What became of a schedule: the moves that were made, and the names of the invariants that they broke."""
 
     moves: tuple[Move, ...]
     broken: frozenset[str]
 
 
 class Loose:
-    """Runs one order in which steps may differ from what is expected, as an actor may take another branch.
+    """Runs one schedule in which steps may differ from what is expected, as an actor may take another branch.
 
     A request that has its last move in the order goes on to its end there, and who is not named keeps going at the end.
-    ``moves`` is the order.
+    ``moves`` is the schedule.
     """
 
     name = "loose"
@@ -42,7 +42,7 @@ class Loose:
         return True
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        """Give the next move of the order, or whatever its actor shows instead."""
+        """Give the next move of the schedule, or whatever its actor shows instead."""
         while self._at < len(self.moves):
             expected = self.moves[self._at]
             own = [move for move in moves if move.actor == expected.actor]
@@ -58,4 +58,4 @@ class Loose:
         return chosen
 
     def learn(self, trace: Trace) -> None:
-        """Nothing to learn: the order is given."""
+        """Nothing to learn: the schedule is given."""

@@ -2,7 +2,7 @@
 
 A race that d orderings of two steps each bring about has depth d. Whoever draws priorities for n actors, and d - 1 of
 the k moves at which the actor that would go is put behind all others, meets it with a probability of at least
-1/(n k^(d-1)) in each order.
+1/(n k^(d-1)) in each schedule.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 from stress.schedulers.skip import without
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _THE_END = ""
 
 
 class Priorities:
-    """Who goes first in one order.
+    """Who goes first in one schedule.
 
     ``changes`` are the moves, counted from 1, at which the actor that would go gets a lower priority: all of these are
     below every priority of the beginning, and that of a later place in ``changes`` is above that of an earlier one.
@@ -60,16 +60,16 @@ class Priorities:
 
 
 class Pct:
-    """Draws ``orders`` orders from ``seed`` (None: without end) that meet each race of ``depth`` with a probability.
+    """Draws ``schedules`` schedules from ``seed`` (None: endless) that meet each race of ``depth`` with a probability.
 
-    The first order has no changes of priority, as nothing is known of how many moves there are. ``skip`` names actors
-    that never act. ``actors`` and ``steps`` are n and k, the most that an order has shown so far.
+    The first schedule has no changes of priority, as nothing is known of how many moves there are. ``skip`` names
+    actors that never act. ``actors`` and ``steps`` are n and k, the most that a schedule has shown so far.
     """
 
     name = "pct"
 
     def __init__(
-        self, seed: int, orders: int | None = None, *, depth: int = 3, skip: frozenset[str] = frozenset()
+        self, seed: int, schedules: int | None = None, *, depth: int = 3, skip: frozenset[str] = frozenset()
     ) -> None:
         """Seed the generator.
 
@@ -81,25 +81,25 @@ class Pct:
             raise ValueError(f"a race has a depth of 1 or more, not {depth}")
         self.depth = depth
         self._random = random.Random(seed)
-        self._left = orders
+        self._left = schedules
         self._skip = skip
         self._shown: set[str] = set()
-        self.orders = self.actors = self.steps = 0
+        self.schedules = self.actors = self.steps = 0
         self._priorities = self._draw()
 
     @property
     def bound(self) -> float | None:
-        """The least probability with which one order meets a race of this depth; None before the first order.
+        """The least probability with which one schedule meets a race of this depth; None before the first schedule.
 
         It is 1/(n k^(d-1)), with the n and k that were measured.
         """
         return 1 / (self.actors * self.steps ** (self.depth - 1)) if self.steps else None
 
     def more(self) -> bool:
-        """Draw priorities for the next order, unless all are drawn."""
+        """Draw priorities for the next schedule, unless all are drawn."""
         self._priorities = self._draw()
         self._shown.clear()
-        return self._left is None or self.orders < self._left
+        return self._left is None or self.schedules < self._left
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Give a move of the actor with the highest priority; of several moves of that actor, any."""
@@ -111,8 +111,8 @@ class Pct:
         return own[self._random.randrange(len(own))] if own else None
 
     def learn(self, trace: Trace) -> None:
-        """Count the order, its actors and its moves."""
-        self.orders += 1
+        """Count the schedule, its actors and its moves."""
+        self.schedules += 1
         self.actors = max(self.actors, len(self._shown))
         self.steps = max(self.steps, len(trace.moves))
 
@@ -121,4 +121,4 @@ class Pct:
         return Priorities(changes, lambda others: self._random.randint(0, others))
 
 
-SCHEDULERS.register("pct", Scheduler(lambda search: Pct(search.seed, skip=search.skip)))
+SCHEDULERS.register("pct", Registered(lambda search: Pct(search.seed, skip=search.skip)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
 from stress.schedulers.base import is_environment
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class Walk:
-    """Draws ``orders`` random orders from ``seed`` (None: without end). ``skip`` names actors that never act."""
+    """Draws ``schedules`` random schedules from ``seed`` (None: without end). ``skip`` names actors that never act."""
 
-    name = "walk"
+    name = "random_walk"
 
-    def __init__(self, seed: int, orders: int | None = None, *, skip: frozenset[str] = frozenset()) -> None:
+    def __init__(self, seed: int, schedules: int | None = None, *, skip: frozenset[str] = frozenset()) -> None:
         """Seed the generator."""
         self._random = random.Random(seed)
-        self._left = orders
+        self._left = schedules
         self._skip = skip
-        self.orders = 0
+        self.schedules = 0
 
     def more(self) -> bool:
         """Begin the next draw, unless all are drawn."""
-        return self._left is None or self.orders < self._left
+        return self._left is None or self.schedules < self._left
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Draw one of the moves; when all requests are done, ending is one more possibility."""
@@ -41,9 +41,9 @@ class Walk:
         drawn = int(self._random.random() * (len(able) + done))
         return able[drawn] if drawn < len(able) else None
 
-    def learn(self, trace: Trace) -> None:  # noqa: ARG002 - the interface of explorers
-        """Count the order."""
-        self.orders += 1
+    def learn(self, trace: Trace) -> None:  # noqa: ARG002 - the interface of schedulers
+        """Count the schedule."""
+        self.schedules += 1
 
 
-SCHEDULERS.register("walk", Scheduler(lambda search: Walk(search.seed, skip=search.skip)))
+SCHEDULERS.register("random_walk", Registered(lambda search: Walk(search.seed, skip=search.skip)))

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from stress.core.trace import Trace
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
     from stress.schedulers.dependence import Dependence, Effect
 
 
@@ -32,11 +32,11 @@ class Search(NamedTuple):
     clock_turn: Callable[[], bool] = lambda: False
 
 
-class Scheduler(NamedTuple):
+class Registered(NamedTuple):
     """A scheduler as it is registered: how it is made for a search, and whether it is ``covering``: leaves nothing out.
 
-    What is not covering draws for as long as it is asked to, and has ``orders``, the number of schedules drawn.
+    What is not covering draws for as long as it is asked to, and has ``schedules``, the number of schedules drawn.
     """
 
-    make: Callable[[Search], Explorer]
+    make: Callable[[Search], Scheduler]
     covering: bool = False

@@ -1,4 +1,4 @@
-"""Follow one order to the letter, and say where that fails."""
+"""Follow one schedule to the letter, and say where that fails."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Replay:
-    """Runs one order ``times`` times.
+    """Runs one schedule ``times`` times.
 
-    Where the order ends before all requests are answered, that is a divergence too, unless ``loose``: then the
-    rest keeps going by itself (a hand-written order need not spell out its end). A move in letters
+    Where the schedule ends before all requests are answered, that is a divergence too, unless ``loose``: then the
+    rest keeps going by itself (a hand-written schedule need not spell out its end). A move in letters
     (`stress.core.letters`) is whatever its actor shows.
     """
 
@@ -39,10 +39,10 @@ class Replay:
         return self._left >= 0
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        """Give the next move of the order.
+        """Give the next move of the schedule.
 
         Raises:
-            Diverged: when that move is not possible now, or the order has ended too early.
+            Diverged: when that move is not possible now, or the schedule has ended too early.
 
         """
         if self._step == len(self.moves):
@@ -52,7 +52,7 @@ class Replay:
                 chosen = keep_going(moves, self._current)[0]
                 self._current = chosen.actor
                 return chosen
-            raise Diverged(self._step + 1, "the end of the order", moves)
+            raise Diverged(self._step + 1, "the end of the schedule", moves)
         expected = self.moves[self._step]
         fits = [
             move for move in moves if move == expected or (expected.command == NEXT and move.actor == expected.actor)
@@ -65,4 +65,4 @@ class Replay:
         return fits[0]
 
     def learn(self, trace: Trace) -> None:
-        """Nothing to learn: the order is given."""
+        """Nothing to learn: the schedule is given."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from stress.core.step import START
-from stress.schedulers.base import Explorer
+from stress.schedulers.base import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 
-class Skipping(Explorer, Protocol):
-    """An explorer that can go on without what a schedule led to."""
+class Skipping(Scheduler, Protocol):
+    """A scheduler that can go on without what a schedule led to."""
 
     def skip(self) -> None:
         """Leave the schedule out that was begun, however far it was chosen; it counts as run."""

@@ -46,7 +46,7 @@ class Symmetry:
         """Give the histories after one more effect, and the epoch: how much has happened that all may notice.
 
         What the environment does is part of the history of each request that moves later: it reads another time,
-        and finds another incarnation. So are earlier answers and starts where a check asks for them.
+        and finds another epoch. So are earlier answers and starts where a check asks for them.
         """
         move = effect.move
         told = epoch

@@ -1,6 +1,6 @@
-"""A random walk that makes all orders equally likely, or all orders of what matters (Zhao et al., ASPLOS 2025).
+"""A random walk that makes all schedules equally likely, or all schedules of what matters (Zhao et al., ASPLOS 2025).
 
-A plain walk lets each actor go with the same probability, so that orders in which a short actor waits for a long one
+A plain walk lets each actor go with the same probability, so that schedules in which a short actor waits for a long one
 are hardly ever drawn. Here an actor goes with a probability in proportion to the moves that it still has ("Selectively
 uniform concurrency testing": URW, and SURW where only some moves count).
 """
@@ -15,7 +15,7 @@ from stress.core.registry import SCHEDULERS
 from stress.core.step import START, WHOLE, Access
 from stress.core.trace import Kind
 from stress.schedulers.base import keep_going
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 from stress.schedulers.skip import without
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class Urw:
-    """Draws ``orders`` orders from ``seed`` (None: without end), the first being the one that it learns from.
+    """Draws ``schedules`` schedules from ``seed`` (None: without end), the first being the one that it learns from.
 
-    In the first order each request runs alone, one after another; how many moves each has is remembered. An actor that
-    has more moves than that in another order counts as having one more. With ``selective`` only moves on objects that
-    two actors touch, one of them not only reading, are counted, and the order of these is what is uniform: the actor
-    that makes the next such move is drawn, and whoever else comes to one waits (SURW). ``skip`` names actors that never
-    act.
+    In the first schedule each request runs alone, one after another; how many moves each has is remembered. An actor
+    that has more moves than that in another schedule counts as having one more. With ``selective`` only moves on
+    objects that two actors touch, one of them not only reading, are counted, and the order of these is what is uniform:
+    the actor that makes the next such move is drawn, and whoever else comes to one waits (SURW). ``skip`` names actors
+    that never act.
     """
 
     name = "urw"
@@ -40,7 +40,7 @@ class Urw:
     def __init__(
         self,
         seed: int,
-        orders: int | None = None,
+        schedules: int | None = None,
         *,
         selective: bool = False,
         skip: frozenset[str] = frozenset(),
@@ -49,20 +49,20 @@ class Urw:
         if selective:
             self.name = "surw"
         self._random = random.Random(seed)
-        self._most = orders
+        self._most = schedules
         self._selective = selective
         self._skip = skip
         self._all: Counter[str] | None = None
         self._private: set[tuple[str, str]] = set()
         self._made: Counter[str] = Counter()
         self._current: str | None = None
-        self.orders = 0
+        self.schedules = 0
 
     def more(self) -> bool:
         """Begin the next draw, unless all are drawn."""
         self._made.clear()
         self._current = None
-        return self._most is None or self.orders < self._most
+        return self._most is None or self.schedules < self._most
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Draw the actor of the next move that counts, and let the others go on as far as theirs do not."""
@@ -82,8 +82,8 @@ class Urw:
         return move
 
     def learn(self, trace: Trace) -> None:
-        """Count the order; from the first, learn how many moves each actor has."""
-        self.orders += 1
+        """Count the schedule; from the first, learn how many moves each actor has."""
+        self.schedules += 1
         if self._all is None:
             if self._selective:
                 self._private = _private(trace.events) | {(START, "")}
@@ -100,7 +100,7 @@ class Urw:
 
     def _draw(self, able: Sequence[Move]) -> str:
         """Draw an actor with a probability in proportion to the moves that it still has."""
-        assert self._all is not None  # noqa: S101 - drawn only after the first order
+        assert self._all is not None  # noqa: S101 - drawn only after the first schedule
         about = {move.actor: False for move in able}
         for move in able:
             about[move.actor] |= self._counts(move)
@@ -129,5 +129,5 @@ def _private(events: Iterable[Event]) -> set[tuple[str, str]]:
     }
 
 
-SCHEDULERS.register("urw", Scheduler(lambda search: Urw(search.seed, skip=search.skip)))
-SCHEDULERS.register("surw", Scheduler(lambda search: Urw(search.seed, selective=True, skip=search.skip)))
+SCHEDULERS.register("urw", Registered(lambda search: Urw(search.seed, skip=search.skip)))
+SCHEDULERS.register("surw", Registered(lambda search: Urw(search.seed, selective=True, skip=search.skip)))

@@ -102,21 +102,23 @@ def test_a_case_is_judged_as_expected(expected: Expected, folder_of: Callable[[s
     assert code in expected.codes, told
     assert not expected.never or expected.never not in told, told
     assert any(story in " ".join(told.split()) for story in expected.stories), told
-    found, bursts = sorted(tmp_path.glob("[0-9]*/order*.txt")), list(tmp_path.glob("[0-9]*/burst.txt"))
+    found, bursts = sorted(tmp_path.glob("[0-9]*/schedule*.txt")), list(tmp_path.glob("[0-9]*/burst.txt"))
     assert bool(found or bursts) == (code == 1), told
-    for order in found if expected.times else ():
+    for schedule in found if expected.times else ():
         times = str(expected.times)
-        again = _stress(folder, "replay", order, "--target", target, "--times", times, "--reports", tmp_path / "again")
+        again = _stress(
+            folder, "replay", schedule, "--target", target, "--times", times, "--reports", tmp_path / "again"
+        )
         assert (again[0], f"STILL FAILING {times}/{times}" in again[1]) == (1, True), again[1]
 
 
 @pytest.mark.cases
-def test_an_order_of_a_correct_service_passes_in_each_replay(tmp_path: Path) -> None:
+def test_an_schedule_of_a_correct_service_passes_in_each_replay(tmp_path: Path) -> None:
     """What its script writes to a key that it does not declare is gone before the next replay, with new values."""
     folder = HERE / "undeclared-script-key"
     times = str(NIGHTLY_REPLAYS if NIGHT else 5)
     code, told = _stress(
-        folder, "replay", "correct-order.txt", "--target", "correct.yaml", "--times", times, "--reports", tmp_path
+        folder, "replay", "correct-schedule.txt", "--target", "correct.yaml", "--times", times, "--reports", tmp_path
     )
     assert (code, told.splitlines()[0]) == (0, f"FIXED {times}/{times}")
 

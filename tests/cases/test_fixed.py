@@ -97,30 +97,30 @@ def build(language: str, tmp_path: Path) -> Callable[..., None]:
 
 
 def test_a_race_replays_and_is_fixed_once_it_is(language: str, build: Callable[..., None], tmp_path: Path) -> None:
-    """In five rounds of five the racy build still fails and the fix is FIXED; so is one that keeps the order."""
+    """In five rounds of five the racy build still fails and the fix is FIXED; so is one that keeps the schedule."""
     service = SERVICES[language]
     code, told = _stress(tmp_path, "run", "scenario.yaml", "--target", "target.yaml", "--no-examples")
     assert code == 1, told
-    shutil.copy(tmp_path / "service" / "reports" / "latest" / "order.txt", tmp_path / "service" / "order.txt")
+    shutil.copy(tmp_path / "service" / "reports" / "latest" / "schedule.txt", tmp_path / "service" / "schedule.txt")
     for _ in range(ROUNDS):
         build()
         assert _replay(tmp_path, "--times", "2") == (1, "STILL FAILING 2/2")
         build(service.fixed, service.checked)
         code, line = _replay(tmp_path)
-        assert (code, line.partition(": ")[0]) == (0, "FIXED (the order no longer exists; holds"), line
+        assert (code, line.partition(": ")[0]) == (0, "FIXED (the schedule no longer exists; holds"), line
         assert len(line.splitlines()) == 1, line
     build(service.checked)
     assert _replay(tmp_path, "--times", "5") == (0, "FIXED 5/5")
     build(service.renamed)
     code, line = _replay(tmp_path)
-    assert (code, line.partition(": ")[0]) == (1, "STILL FAILING by another order"), line
+    assert (code, line.partition(": ")[0]) == (1, "STILL FAILING by another schedule"), line
     why = "DIVERGED at step 2: expected A GET rec:{fresh}, saw A GET record:{fresh} or B start"
-    assert line.splitlines()[1:] == [f"searched because the order can't be followed: {why}"]
+    assert line.splitlines()[1:] == [f"searched because the schedule can't be followed: {why}"]
 
 
 def _replay(folder: Path, *words: str) -> tuple[int, str]:
-    """Replay the order; give the exit code and what was printed."""
-    code, told = _stress(folder, "replay", "order.txt", *words)
+    """Replay the schedule; give the exit code and what was printed."""
+    code, told = _stress(folder, "replay", "schedule.txt", *words)
     return code, told.strip()
 
 

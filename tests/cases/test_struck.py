@@ -18,7 +18,7 @@ NIGHTLY = os.environ.get("STRESS_NIGHTLY") == "1"
 TIMES = 20 if NIGHTLY else 1
 """How often each fault strikes."""
 MOST = 36
-"""The last store command before which one may: sixteen are sent before the search, and four in each of its 5 orders."""
+"""The last store command before which one may: sixteen come before the search, and four in each of its 5 schedules."""
 SECONDS = 3.0
 _WITHIN = 12.0
 """For how many seconds such a search may go on: a store that does not reply is waited for, as is a request."""

@@ -19,7 +19,7 @@ from stress.core.registry import CHECKS
 from stress.core.step import WHOLE, Access, Touch
 from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.core.verdict import Violation
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.exhaustive import Exhaustive
 
 PROMISES = [
@@ -44,9 +44,9 @@ def answer(  # noqa: PLR0913 - an answer has that many parts
 
 
 def trace_of(answers: list[Answer], *states: State, events: tuple[Event, ...] = ()) -> Trace:
-    """Make a trace of answers and of one state for each incarnation."""
+    """Make a trace of answers and of one state for each epoch."""
     snapshots = tuple(Snapshot(records, hits) for records, hits in states)
-    return Trace("wire", "", "", len(answers), (), lambda: Details(answers, snapshots, events))
+    return Trace("live", "", "", len(answers), (), lambda: Details(answers, snapshots, events))
 
 
 def broken(answers: list[Answer], *states: State) -> list[str]:
@@ -67,13 +67,13 @@ def test_each_invariant_says_what_was_expected_and_seen() -> None:
     ]
     assert broken([answer("A", 201), answer("B", 201)], (("r",), {"r": 2})) == [
         "one_created_answer: expected 1 answer says created r; observed 2 of 2",
-        "linearizable_hits: expected an order of 2 hits of r in which the k-th was told k; observed A 1, B 1",
+        "linearizable_hits: expected a schedule of 2 hits of r in which the k-th was told k; observed A 1, B 1",
     ]
     lost = [answer("A", 201), answer("B", 202, count=2), answer("C", 202, count=2)]
     assert broken(lost, (("r",), {"r": 2})) == [
         "hits_equal_answers: expected 3 hits of r; observed 2",
         "distinct_counts: expected counts [2, 3] of r; observed [2, 2]",
-        "linearizable_hits: expected an order of 3 hits of r in which the k-th was told k; observed A 1, B 2, C 2",
+        "linearizable_hits: expected a schedule of 3 hits of r in which the k-th was told k; observed A 1, B 2, C 2",
     ]
     assert broken([answer("A", 201), answer("B", 500, None)], (("r",), {"r": 1})) == [
         "no_server_error: expected an answer below 500 to B; observed 500"
@@ -117,7 +117,7 @@ def test_a_count_told_before_an_earlier_hit_was_sent_is_not_linearizable() -> No
         answer("C", 202, count=2, between=(6, 9)),
     ]
     assert broken(answers, (("r",), {"r": 3})) == [
-        "linearizable_hits: expected an order of 3 hits of r in which the k-th was told k; observed A 1, B 3, C 2"
+        "linearizable_hits: expected a schedule of 3 hits of r in which the k-th was told k; observed A 1, B 3, C 2"
     ]
     together = [*answers[:2], answer("C", 202, count=2, between=(4, 9))]
     assert broken(together, (("r",), {"r": 3})) == []
@@ -139,11 +139,11 @@ def histories(draw: st.DrawFn) -> list[Answer]:
 
 
 def linearizable_by_trying(answers: list[Answer]) -> bool:
-    """Try every order."""
+    """Try every schedule."""
     return any(
-        all(returned(one) in (None, position) for position, one in enumerate(order, start=1))
-        and all(later.ended >= one.started for at, one in enumerate(order) for later in order[at:])
-        for order in permutations(answers)
+        all(returned(one) in (None, position) for position, one in enumerate(schedule, start=1))
+        and all(later.ended >= one.started for at, one in enumerate(schedule) for later in schedule[at:])
+        for schedule in permutations(answers)
     )
 
 
@@ -156,7 +156,7 @@ def linearizable_by_trying(answers: list[Answer]) -> bool:
     ]
 )
 @given(histories())
-def test_a_history_is_linearizable_when_some_order_explains_it(history: list[Answer]) -> None:
+def test_a_history_is_linearizable_when_some_schedule_explains_it(history: list[Answer]) -> None:
     """The check says what trying every permutation says."""
     assert linearizable(history) is linearizable_by_trying(history)
 
@@ -171,7 +171,7 @@ def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool]
             states.append((("r",) if count else (), {"r": count} if count else {}))
             count, place = 0, place + 1
         count += 1
-        # A request may have had steps before and after the incarnation in which it took effect.
+        # A request may have had steps before and after the epoch in which it took effect.
         places = tuple(range(place - (place > 0 and data.draw(st.booleans())), place + 1))
         told = None if count == 1 else count
         answers.append(
@@ -180,7 +180,7 @@ def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool]
     assert broken(answers, *states, (("r",), {"r": count})) == []
 
 
-def test_an_answer_that_belongs_to_no_incarnation_is_broken() -> None:
+def test_an_answer_that_belongs_to_no_epoch_is_broken() -> None:
     """Two creations around a cleanup are right; a third hit that neither state counts is lost."""
     states: tuple[State, State] = ((("r",), {"r": 1}), (("r",), {"r": 1}))
     answers = [answer("A", 201), answer("B", 201, places=(1,))]
@@ -203,7 +203,7 @@ def test_too_many_straddlers_are_not_judged_rather_than_wrongly() -> None:
 
 def test_checks_that_need_more_than_is_shown_are_left_out() -> None:
     """Without stored hits the check of them is not run, and that is said."""
-    trace = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(None, None),)))
+    trace = Trace("live", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(None, None),)))
     assert run_checks(PROMISES, trace) == []
     assert not_checked(PROMISES, trace) == ("hits_equal_answers",)
 
@@ -211,11 +211,11 @@ def test_checks_that_need_more_than_is_shown_are_left_out() -> None:
 def test_records_are_judged_by_their_names_in_answers_where_they_can_not_be_read() -> None:
     """Two names are two records, each created once; an answer without a name is no record."""
     answers = [answer("A", 201), answer("B", 201, "s"), answer("C", 202, None)]
-    trace = Trace("wire", "", "", 3, (), lambda: Details(answers, (Snapshot(None, None),)))
+    trace = Trace("live", "", "", 3, (), lambda: Details(answers, (Snapshot(None, None),)))
     assert [str(one) for one in run_checks(PROMISES, trace)] == [
         "one_active_record: expected 1 active record; observed 2: r, s"
     ]
-    silent = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201, None)], (Snapshot(None, None),)))
+    silent = Trace("live", "", "", 1, (), lambda: Details([answer("A", 201, None)], (Snapshot(None, None),)))
     assert run_checks(PROMISES, silent) == []
 
 
@@ -231,7 +231,7 @@ def test_what_only_a_test_asserts_is_the_environments_fault() -> None:
     answers = [answer("A", 201), answer("B", 202, count=2)]
     wiped = (Snapshot(("r",), {"r": 2}, "cleanup"), Snapshot((), {}))
     events = (Event(0, Kind.ENVIRONMENT, "clock"), Event(1, Kind.ENVIRONMENT, "cleanup"))
-    trace = Trace("wire", "", "", 2, (), lambda: Details(answers, wiped, events))
+    trace = Trace("live", "", "", 2, (), lambda: Details(answers, wiped, events))
     found = run_checks(CHECKS.names(), trace)
     assert [(str(one), one.answers, one.steps) for one in found] == [
         ("test_t1_one_record: expected 1 record and only 201 or 202; observed 0", ("A", "B"), (1,)),
@@ -391,24 +391,24 @@ def test_a_create_that_found_the_name_taken_is_not_repeated(lines: tuple[str, ..
 def test_each_active_record_has_a_count() -> None:
     """One without is told; one that somebody else ended needs none, and where hits are not read nothing is said."""
     states = [Snapshot(("q",), {"q": None}, "cleanup"), Snapshot(("r", "s"), {"r": None, "s": 1})]
-    trace = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], states))
+    trace = Trace("live", "", "", 1, (), lambda: Details([answer("A", 201)], states))
     assert [str(one) for one in run_checks(["status_initialised"], trace)] == [
         "status_initialised: expected a stored count of r; observed none"
     ]
-    unread = Trace("wire", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(("r",), None),)))
+    unread = Trace("live", "", "", 1, (), lambda: Details([answer("A", 201)], (Snapshot(("r",), None),)))
     assert not_checked(["status_initialised"], unread) == ("status_initialised",)
 
 
 def first_violations(scenario: str, target: str) -> tuple[Trace, list[Violation]]:
-    """Give the first order in the model that breaks anything."""
-    world = ModelWorld(scenario_of(scenario), target_of(target))
-    explorer = Exhaustive(fused=True)
-    while explorer.more():
-        trace = world.run(explorer)
-        explorer.learn(trace)
+    """Give the first schedule in the model that breaks anything."""
+    executor = ModelExecutor(scenario_of(scenario), target_of(target))
+    scheduler = Exhaustive(fused=True)
+    while scheduler.more():
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
         if found := run_checks(PROMISES, trace):
             return trace, found
-    raise AssertionError("no order breaks anything")
+    raise AssertionError("no schedule breaks anything")
 
 
 def test_a_violation_names_the_steps_that_contradict() -> None:
@@ -472,7 +472,7 @@ def test_a_server_error_names_its_last_step() -> None:
 def untold(answers: list[Answer], *kinds: str, states: tuple[State, ...] = ()) -> Trace:
     """Make a trace of a target whose answers do not tell some things."""
     snapshots = tuple(Snapshot(records, hits) for records, hits in states) or (Snapshot(None, None),)
-    return Trace("wire", "", "", len(answers), (), lambda: Details(answers, snapshots), untold=frozenset(kinds))
+    return Trace("live", "", "", len(answers), (), lambda: Details(answers, snapshots), untold=frozenset(kinds))
 
 
 def either(actor: str, record: str | None = "r", **changes: object) -> Answer:
@@ -594,14 +594,14 @@ def test_a_request_whose_client_hung_up_may_have_had_an_effect_or_none() -> None
     ]
     assert broken([gone("A"), answer("B", 201), answer("C", 201)], (("r",), {"r": 2})) == [
         "one_created_answer: expected 1 answer says created r; observed 2 of 2",
-        "linearizable_hits: expected an order of 2 hits of r in which the k-th was told k; observed B 1, C 1",
+        "linearizable_hits: expected a schedule of 2 hits of r in which the k-th was told k; observed B 1, C 1",
     ]
     assert broken([gone("A")], (("r", "s"), {"r": 1, "s": 1}))[0] == (
         "one_active_record: expected 0 active record; observed 2: r, s"
     )
 
 
-def test_what_a_client_that_hung_up_left_behind_is_in_one_incarnation_alone() -> None:
+def test_what_a_client_that_hung_up_left_behind_is_in_one_epoch_alone() -> None:
     """A request that spans a cleanup has its effect before it or after it, not on both sides."""
     before: State = (("r",), {"r": 1})
     assert broken([gone("A", places=(0, 1))], before, ((), {})) == []

@@ -93,7 +93,7 @@ def runs(draw: st.DrawFn) -> Run:
 
 
 def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
-    """Write down the moves of a run in some order, as a world does."""
+    """Write down the moves of a run in some schedule, as an executor does."""
     events: list[Event] = []
     answers: list[Answer] = []
     started: dict[str, int] = {}
@@ -120,7 +120,7 @@ def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
 
 def found(name: str, trace: Trace) -> list[tuple[object, ...]]:
     """Tell what a check finds: which steps it names, as places in the trace, and in which order makes no difference."""
-    return sorted((one.invariant, one.expected, one.answers, one.incarnation or 0) for one in run_checks([name], trace))
+    return sorted((one.invariant, one.expected, one.answers, one.epoch or 0) for one in run_checks([name], trace))
 
 
 def dependence_of(check: Check) -> Dependence:

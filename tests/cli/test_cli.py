@@ -41,22 +41,22 @@ def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     assert "expected 3 hits of rr-{fingerprint:16}; observed 2" in output
     folder = tmp_path / "reports" / "latest" / "atomic-hit-count-redis-read-modify-write"
     result = json.loads((folder / "result.json").read_text())
-    assert (result["verdict"], result["as_expected"], result["order_file"]) == ("race", True, "order.txt")
+    assert (result["verdict"], result["as_expected"], result["schedule_file"]) == ("race", True, "schedule.txt")
     assert len((folder / "trace.ndjson").read_text().splitlines()) == 12 + 3 + 1
     suite = ET.parse(tmp_path / "reports" / "latest" / "junit.xml").getroot()  # noqa: S314 - our own file
     assert [(case.get("name"), len(case)) for case in suite] == [("redis-read-modify-write", 0), ("redis-atomic", 0)]
-    again = stress(tmp_path, "replay", folder / "order.txt", "--times", "20")
+    again = stress(tmp_path, "replay", folder / "schedule.txt", "--times", "20")
     assert (again.code, again.out, again.err) == (1, "STILL FAILING 20/20\n", "")
 
 
-def test_a_fixed_target_has_no_such_order_any_more(tmp_path: Path) -> None:
-    """Replayed on the twin, the order does not exist; the twin is searched in both worlds and holds."""
-    stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
-    order = tmp_path / "reports" / "latest" / "order.txt"
-    said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "both")
+def test_a_fixed_target_has_no_such_schedule_any_more(tmp_path: Path) -> None:
+    """On the fixed counterpart the schedule does not exist; it is searched in both executors and holds."""
+    stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write", "--executor", "model")
+    schedule = tmp_path / "reports" / "latest" / "schedule.txt"
+    said = stress(tmp_path, "replay", schedule, "--target", "redis-atomic", "--executor", "both")
     assert said.code == 0
-    covered = "exhausted 1 of 1 class up to renaming (2 orders)"
-    assert said.out.startswith(f"FIXED (the order no longer exists; holds: {covered}; {covered}, assuming")
+    covered = "exhausted 1 of 1 class up to renaming (2 schedules)"
+    assert said.out.startswith(f"FIXED (the schedule no longer exists; holds: {covered}; {covered}, assuming")
 
 
 @pytest.mark.cases
@@ -83,7 +83,7 @@ def test_targets_that_stand_beside_a_scenario_are_found_by_name(where: str, tmp_
     (tmp_path / "scenarios" / "targets").mkdir(parents=True)
     (tmp_path / "scenarios" / "two.yaml").write_text(TWO_AT_ONCE + "expect: {mine: holds, redis-atomic: holds}\n")
     (tmp_path / "scenarios" / where / "mine.yaml").write_text("name: mine\nprotocol: redis-atomic\n")
-    said = stress(tmp_path, "run", "scenarios/two.yaml", "--world", "model", "--json")
+    said = stress(tmp_path, "run", "scenarios/two.yaml", "--executor", "model", "--json")
     assert [(one["target"], one["verdict"]) for one in json.loads(said.out)] == [
         ("mine", "holds"),
         ("redis-atomic", "holds"),
@@ -93,7 +93,7 @@ def test_targets_that_stand_beside_a_scenario_are_found_by_name(where: str, tmp_
 
 def test_run_alone_runs_every_bundled_pair(tmp_path: Path) -> None:
     """Without arguments each scenario of the quick profile is searched on every target that it expects something of."""
-    stress(tmp_path, "run", "--world", "model", "--orders", "1")
+    stress(tmp_path, "run", "--executor", "model", "--schedules", "1")
     pairs = [(one["scenario"], one["target"]) for one in results(tmp_path)]
     listed = re.findall(r"(?m)^([a-z0-9-]+): .* \[(.*)\]$", stress(tmp_path, "list").out)
     quick = {one.stem for one in bundled("").glob("*.yaml") if Scenario.load(one).quick}
@@ -112,7 +112,7 @@ def results(folder: Path) -> list[dict[str, object]]:
 @pytest.mark.unmeasured
 def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
     """Six pairs in two shards: each has one of the two that take real seconds, and two of the others."""
-    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
+    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--executor", "model", "--schedules", "1")
     parts = []
     for shard in ("1/2", "2/2"):
         stress(tmp_path, *words, "--shard", shard)
@@ -133,7 +133,7 @@ def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
 
 def test_shards_are_dealt_out_by_the_seconds_of_the_last_whole_run(tmp_path: Path) -> None:
     """The case that took longest has a shard for itself, whatever the shards before it took; damage changes nothing."""
-    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--world", "model", "--orders", "1")
+    words = ("run", "concurrent-duplicates", "atomic-hit-count", "--executor", "model", "--schedules", "1")
     stress(tmp_path, *words)
     kept = tmp_path / "reports" / "seconds.json"
     seconds = json.loads(kept.read_text())
@@ -163,20 +163,20 @@ def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
 
 @pytest.mark.measured_once
 @pytest.mark.parametrize(
-    ("words", "world", "evidence"),
+    ("words", "executor", "evidence"),
     [
-        ((), "both", ["model", "wire"]),
-        (("--world", "wire"), "wire", ["wire"]),
-        (("--world", "model"), "model", ["model"]),
+        ((), "both", ["model", "live"]),
+        (("--executor", "live"), "live", ["live"]),
+        (("--executor", "model"), "model", ["model"]),
     ],
 )
-def test_a_pair_is_searched_in_the_worlds_asked_for(
-    tmp_path: Path, words: tuple[str, ...], world: str, evidence: list[str]
+def test_a_pair_is_searched_in_the_executors_asked_for(
+    tmp_path: Path, words: tuple[str, ...], executor: str, evidence: list[str]
 ) -> None:
     """A bundled target in both unless told otherwise; the evidence says which."""
     assert stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-atomic", *words).code == 0
     result, _ = report(tmp_path)
-    assert (result["world"], [one["world"] for one in result["search"]["evidence"]]) == (world, evidence)
+    assert (result["executor"], [one["executor"] for one in result["search"]["evidence"]]) == (executor, evidence)
 
 
 def test_json_is_valid_and_alone_whatever_happens(tmp_path: Path) -> None:
@@ -193,13 +193,13 @@ def test_json_is_valid_and_alone_whatever_happens(tmp_path: Path) -> None:
         assert [one["faults"] for one in json.loads(said.out)] == faults
 
 
-def test_the_same_seed_draws_the_same_orders(tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_schedules(tmp_path: Path) -> None:
     """A random walk repeats with its seed, as the trace of its last run shows; another seed walks another way."""
-    scenario = (bundled("") / "t2-one-then-three.yaml").read_text() + "search: {explorer: walk}\n"
+    scenario = (bundled("") / "t2-one-then-three.yaml").read_text() + "search: {scheduler: random_walk}\n"
     (tmp_path / "walk.yaml").write_text(re.sub(r"(?m)^search:.*\n(?=[^s])", "", scenario))
     found = []
     for seed in ("7", "7", "8"):
-        words = ("--target", "redis-optimistic", "--world", "model", "--orders", "3", "--seed", seed)
+        words = ("--target", "redis-optimistic", "--executor", "model", "--schedules", "3", "--seed", seed)
         assert stress(tmp_path, "run", "walk.yaml", *words).code == 2
         result, events = report(tmp_path)
         assert result["seed"] == int(seed)
@@ -208,12 +208,12 @@ def test_the_same_seed_draws_the_same_orders(tmp_path: Path) -> None:
 
 
 @pytest.mark.unmeasured
-def test_a_search_may_be_cut_by_orders_and_by_seconds(tmp_path: Path) -> None:
-    """One order is not enough for the expected race (exit 3); a millisecond ends a search of thousands of orders."""
-    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
-    assert stress(tmp_path, *words, "--orders", "1").code == 3
-    assert report(tmp_path)[0]["search"]["orders"] == 1
-    words = ("run", "t1-five-at-once", "--target", "redis-optimistic", "--world", "model")
+def test_a_search_may_be_cut_by_schedules_and_by_seconds(tmp_path: Path) -> None:
+    """One schedule is not enough for the expected race (exit 3); a millisecond ends a search of thousands."""
+    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--executor", "model")
+    assert stress(tmp_path, *words, "--schedules", "1").code == 3
+    assert report(tmp_path)[0]["search"]["schedules"] == 1
+    words = ("run", "t1-five-at-once", "--target", "redis-optimistic", "--executor", "model")
     assert stress(tmp_path, *words, "--seconds", "0.001").code == 2
     result, _ = report(tmp_path)
     assert (result["verdict"], result["search"]["exhausted"]) == ("inconclusive", False)
@@ -248,13 +248,13 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 
 
 def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
-    """Without stories and table: the race with the command that replays it, and the twin that holds."""
-    said = stress(tmp_path, "run", "atomic-hit-count", "--world", "model", "--quiet")
+    """Without stories and table: the race with the command that replays it, and the fixed counterpart that holds."""
+    said = stress(tmp_path, "run", "atomic-hit-count", "--executor", "model", "--quiet")
     assert said.code == 0
     lines = said.out.splitlines()
     assert len(lines) == 3
     assert lines[0] == "race: atomic-hit-count on redis-read-modify-write: hits_equal_answers, distinct_counts"
-    assert re.fullmatch(r"  replay: \S*stress-gateway replay reports/\S+/order\.txt", lines[1])
+    assert re.fullmatch(r"  replay: \S*stress-gateway replay reports/\S+/schedule\.txt", lines[1])
     assert lines[2] == "holds: atomic-hit-count on redis-atomic"
 
 
@@ -270,15 +270,15 @@ def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
         ("run two.yaml", "Error: no target: the scenario expects nothing of any, so name one with --target"),
         ("run two.yaml --target redis-atomics", "redis-atomics:1:1: no such file or bundled name (did you mean "),
         (
-            "run two.yaml --target own.yaml --world model",
-            "own.yaml:1:7: own has no model world: only a bundled `protocol`",
+            "run two.yaml --target own.yaml --executor model",
+            "own.yaml:1:7: own has no model executor: only a bundled `protocol`",
         ),
         (
-            "run two.yaml --target own.yaml --world both",
-            "own.yaml:1:7: own has no model world: only a bundled `protocol`",
+            "run two.yaml --target own.yaml --executor both",
+            "own.yaml:1:7: own has no model executor: only a bundled `protocol`",
         ),
-        ("run --world moon", "Error: Invalid value for '--world': 'moon' is not one of 'wire', 'model', 'both'."),
-        ("run --orders 0", "Error: Invalid value for '--orders': 0 is not in the range x>=1."),
+        ("run --executor moon", "Error: Invalid value for '--executor': 'moon' is not one of 'live', 'model', 'both'."),
+        ("run --schedules 0", "Error: Invalid value for '--schedules': 0 is not in the range x>=1."),
         ("run --seconds 0", "Error: Invalid value for '--seconds': 0.0 is not in the range x>0."),
         ("run --seconds nan", "Error: Invalid value for '--seconds': nan is no number of seconds"),
         ("run --shard 0/3", "Error: Invalid value for '--shard': there is no shard 0 of 3: they are 1/3 to 3/3"),
@@ -288,10 +288,13 @@ def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
         ("run --seed x", "Error: Invalid value for '--seed': 'x' is not a valid integer."),
         ("run --profile slow", "Error: Invalid value for '--profile': 'slow' is not one of 'quick', 'nightly'."),
         ("run --frob", "Error: No such option '--frob'."),
-        ("replay", "Error: Missing argument 'ORDER_FILE'."),
-        ("replay order.txt --times 0", "Error: Invalid value for '--times': 0 is not in the range x>=1."),
-        ("replay two.yaml", "two.yaml:1:1: not an order file (its first line must be `gateway-stress order 1`)"),
-        ("schema order", "Error: Invalid value for '{scenario|target}': 'order' is not one of 'scenario', 'target'."),
+        ("replay", "Error: Missing argument 'SCHEDULE_FILE'."),
+        ("replay schedule.txt --times 0", "Error: Invalid value for '--times': 0 is not in the range x>=1."),
+        ("replay two.yaml", "two.yaml:1:1: not a schedule file (its first line must be `gateway-stress schedule 1`)"),
+        (
+            "schema schedule",
+            "Error: Invalid value for '{scenario|target}': 'schedule' is not one of 'scenario', 'target'.",
+        ),
         (
             "gateway --protocol redis-atomic --port 8080",
             "Error: --redis is missing: redis-atomic keeps its state in Redis",
@@ -350,5 +353,5 @@ def test_a_bundled_gateway_needs_its_store(tmp_path: Path) -> None:
 def test_uvloop_runs_the_commands_where_it_is_installed(tmp_path: Path) -> None:
     """With the extra `fast` the same race is found on uvloop's event loop."""
     pytest.importorskip("uvloop", reason="the extra `fast` is not installed")
-    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "wire")
-    assert "1 context switch; failed again in 3 of 3 replays" in real(*words, folder=tmp_path, code=0)
+    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--executor", "live")
+    assert "1 preemption; failed again in 3 of 3 replays" in real(*words, folder=tmp_path, code=0)

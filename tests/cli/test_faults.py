@@ -27,8 +27,8 @@ from redis import Redis
 from stress.cli.common import await_it
 from stress.config.target import Target
 from stress.core.errors import Unavailable
-from stress.engine.campaign import Batch, Budget, Job, Where
-from stress.executors.live.executor import WireWorld
+from stress.engine.campaign import Budget, Campaign, Job, Where
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.child import free_port, ports
 from stress.processes.replicas import by_command, start
 from stress.protocols.redis.server import Valkey
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
 
     from stress.core.step import Move
     from stress.core.trace import Trace
-    from stress.executors.live.deployment import Site
-    from stress.executors.model.executor import ModelWorld
+    from stress.executors.live.deployment import Deployment
+    from stress.executors.model.executor import ModelExecutor
     from stress.report.events import Happening
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 
 class Saboteur:
-    """Chooses as another explorer does, and does a deed just before a move is taken: number ``at`` of all orders."""
+    """Chooses as another scheduler does, and does a deed just before a move: number ``at`` of all schedules."""
 
-    def __init__(self, inner: Explorer, counted: list[Move | None], at: int, deed: Callable[[], None]) -> None:
+    def __init__(self, inner: Scheduler, counted: list[Move | None], at: int, deed: Callable[[], None]) -> None:
         """Count the moves in ``counted``."""
         self._inner, self._counted, self._at, self._deed = inner, counted, at, deed
         self.name = inner.name
@@ -72,8 +72,8 @@ class Saboteur:
         self._inner.learn(trace)
 
 
-class Sabotaged(WireWorld):
-    """The wire world, in which something bad happens before a move."""
+class Sabotaged(LiveExecutor):
+    """The wire executor, in which something bad happens before a move."""
 
     at: int
     deed: Callable[[], None]
@@ -85,11 +85,11 @@ class Sabotaged(WireWorld):
         self.counted = []
         return self
 
-    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
-        """Run an order with the saboteur at the helm."""
+    async def run(self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run a schedule with the saboteur at the helm."""
         if self.counted is not None:
-            explorer = Saboteur(explorer, self.counted, self.at, self.deed)
-        return await super().run(explorer, fresh, also)
+            scheduler = Saboteur(scheduler, self.counted, self.at, self.deed)
+        return await super().run(scheduler, fresh, also)
 
 
 class There(Where):
@@ -98,19 +98,21 @@ class There(Where):
     at: int
     deed: Callable[[], None]
 
-    def worlds(self, job: Job, site: Site | None = None) -> tuple[ModelWorld | None, WireWorld | None]:
-        """Make the sabotaged world of a pair."""
-        world = Sabotaged(job.scenario, job.target, job.folder, self.allow, site)
-        world.at, world.deed = self.at, self.deed
-        return None, world
+    def executors(
+        self, job: Job, deployment: Deployment | None = None
+    ) -> tuple[ModelExecutor | None, LiveExecutor | None]:
+        """Make the sabotaged executor of a pair."""
+        executor = Sabotaged(job.scenario, job.target, job.folder, self.allow, deployment)
+        executor.at, executor.deed = self.at, self.deed
+        return None, executor
 
 
 def sabotaged(folder: Path, job: Job, at: int, deed: Callable[[], None]) -> int:
-    """Search a pair as the command does, one order at a time, with a deed before move ``at``; give the exit code."""
-    where = There("wire", workers=1)
+    """Search a pair as the command does, one schedule at a time, with a deed before move ``at``; give the exit code."""
+    where = There("live", workers=1)
     where.at, where.deed = at, deed
     with nothing_left(folder):
-        return await_it(Batch([job], Budget(None, 5.0, None, 0), where, folder / "reports").run())
+        return await_it(Campaign([job], Budget(None, 5.0, None, 0), where, folder / "reports").run())
 
 
 def kill(word: str) -> None:
@@ -264,7 +266,7 @@ OWN = "A start, A GET, A SET, A 201, B start, B GET, B SET, B 202"
 def test_a_gateway_killed_at_any_step_is_inconclusive(
     tmp_path: Path, store: Redis, capsys: pytest.CaptureFixture[str], moves: int
 ) -> None:
-    """Killed before each move of an order in turn: exit 2, the trace ends there, and the store has no key of ours."""
+    """Killed before each move of a schedule in turn: exit 2, the trace ends there, and the store has no key of ours."""
     data = target_of("redis-read-modify-write").model_dump(exclude_unset=True)
     target = Target.model_validate({**data, "stores": {"redis": {"url": url(store)}}})
     job = Job(scenario_of("atomic-hit-count"), target, tmp_path)
@@ -281,7 +283,7 @@ def test_a_gateway_killed_at_any_step_is_inconclusive(
 def test_a_store_killed_at_any_step_is_inconclusive(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], moves: int
 ) -> None:
-    """Killed before each move of an order in turn: exit 2, the trace ends there, and no answer is a race."""
+    """Killed before each move of a schedule in turn: exit 2, the trace ends there, and no answer is a race."""
     assert sabotaged(tmp_path, own_job(tmp_path, "well"), moves, partial(kill, "valkey")) == 2
     result, events = report(tmp_path)
     line = "store lost: the Valkey that was started for the Gateway died (killed by signal 9)"
@@ -336,12 +338,12 @@ class Killer(Terminal):
 
 @pytest.mark.unmeasured
 def test_a_store_that_dies_between_two_pairs_is_started_again(tmp_path: Path) -> None:
-    """The pairs of a target share its processes: what has died is started anew, and both pairs hold."""
+    """The pairs of a target share its processes: what has died is started again, and both pairs hold."""
     job = own_job(tmp_path, "well")
     harmless = job.scenario.model_copy(update={"invariants": ["no_server_error"]})
     jobs = [job._replace(scenario=harmless), job._replace(scenario=harmless)]
     with nothing_left(tmp_path):
-        batch = Batch(jobs, Budget(None, 0.5, None, 0), Where("wire"), tmp_path / "reports", terminal=Killer())
+        batch = Campaign(jobs, Budget(None, 0.5, None, 0), Where("live"), tmp_path / "reports", terminal=Killer())
         assert await_it(batch.run()) == 0
     assert [str(one.result.verdict.ruling) for one in batch.kept] == ["holds", "holds"]
 
@@ -354,7 +356,7 @@ def test_a_store_of_ones_own_that_dies_between_two_pairs_exits_69(tmp_path: Path
         jobs = [own_job(tmp_path, "well", more=more), own_job(tmp_path, "well", more=more)]
         harmless = jobs[0].scenario.model_copy(update={"invariants": ["no_server_error"]})
         jobs = [job._replace(scenario=harmless) for job in jobs]
-        batch = Batch(jobs, Budget(None, 0.5, None, 0), Where("wire"), tmp_path / "reports", terminal=Killer())
+        batch = Campaign(jobs, Budget(None, 0.5, None, 0), Where("live"), tmp_path / "reports", terminal=Killer())
         assert await_it(batch.run()) == 69
     finally:
         server.close()
@@ -517,17 +519,19 @@ def hang_up() -> None:
 @pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("moves", "who", "steps"), [(1, "A", 4), (2, "A", 4), (4, "B", 4), (5, "B", 4)])
-async def test_a_client_that_hangs_up_disturbs_no_later_order(tmp_path: Path, moves: int, who: str, steps: int) -> None:
-    """Its request has a step parked: what the Gateway began goes on, and the next order begins at rest."""
+async def test_a_client_that_hangs_up_disturbs_no_later_schedule(
+    tmp_path: Path, moves: int, who: str, steps: int
+) -> None:
+    """Its request has a step parked: what the Gateway began goes on, and the next schedule begins at rest."""
     job = own_job(tmp_path, "well")
-    async with Sabotaged(job.scenario, job.target, tmp_path) as world:
-        world.at, world.deed = moves, hang_up
-        explorer = Exhaustive(fused=False)
-        explorer.more()
-        trace = await world.run(explorer)
-        assert await world.ask([("DBSIZE",)]) == [0]
-        later = await world.run(Walk(2))
-        assert await world.ask([("DBSIZE",)]) == [0]
+    async with Sabotaged(job.scenario, job.target, tmp_path) as executor:
+        executor.at, executor.deed = moves, hang_up
+        scheduler = Exhaustive(fused=False)
+        scheduler.more()
+        trace = await executor.run(scheduler)
+        assert await executor.ask([("DBSIZE",)]) == [0]
+        later = await executor.run(Walk(2))
+        assert await executor.ask([("DBSIZE",)]) == [0]
     answers = {answer.actor: (answer.status, answer.error) for answer in trace.answers}
     assert (trace.fault, answers) == ("", {"A": (201, ""), "B": (202, ""), who: (0, "Server disconnected")})
     # What the Gateway still does for a client that has left belongs to the run.
@@ -564,7 +568,7 @@ def test_an_interrupted_search_keeps_what_it_has(
         return
     result, events = report(tmp_path)
     assert (result["verdict"], result["faults"], ", ".join(events)) == (verdict, ["interrupted"], story)
-    assert (latest / "order.txt").exists() == (verdict == "race")
+    assert (latest / "schedule.txt").exists() == (verdict == "race")
 
 
 class Impatient(Terminal):
@@ -580,7 +584,7 @@ class Impatient(Terminal):
 def test_a_search_in_the_model_is_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The model never waits for anything, and yet Ctrl-C ends it: nothing is run on the wire any more."""
     job = Job.load("t1-five-at-once", "redis-optimistic")
-    batch = Batch([job], Budget(None, 60.0, None, 0), Where("both"), tmp_path, terminal=Impatient())
+    batch = Campaign([job], Budget(None, 60.0, None, 0), Where("both"), tmp_path, terminal=Impatient())
     with nothing_left(tmp_path):
         assert await_it(batch.run()) == 130
     result = json.loads((tmp_path / "latest" / "result.json").read_text())
@@ -643,8 +647,8 @@ def test_a_terminal_that_goes_away_costs_no_report(tmp_path: Path, short_folder:
     if not pid:
         os.chdir(tmp_path)
         os.environ["TMPDIR"] = str(short_folder)
-        os.execv(sys.executable, [sys.executable, "-m", "stress", *words[:-1], "60", "--orders", "100000"])  # noqa: S606 - no shell is wanted
-    while b" orders, " not in os.read(terminal, 4096):
+        os.execv(sys.executable, [sys.executable, "-m", "stress", *words[:-1], "60", "--schedules", "100000"])  # noqa: S606 - no shell is wanted
+    while b" schedules, " not in os.read(terminal, 4096):
         pass
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130

@@ -48,7 +48,7 @@ def files(folder: Path, store: Redis, mode: str) -> list[str]:
     """Write a scenario and a target whose store is lent; give the words that search them."""
     port = store.connection_pool.connection_kwargs["port"]
     more = f"stores: {{redis: {{url: 'redis://127.0.0.1:{port}/0'}}}}\nfingerprint: {{answer: fingerprint}}\n"
-    return [*own_files(folder, mode, program=PROGRAM, patience=1.0, more=more), "--orders", "12", "--no-examples"]
+    return [*own_files(folder, mode, program=PROGRAM, patience=1.0, more=more), "--schedules", "12", "--no-examples"]
 
 
 @pytest.mark.unmeasured

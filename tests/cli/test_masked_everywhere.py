@@ -115,7 +115,7 @@ def test_no_secret_is_in_any_file_or_on_the_terminal(tmp_path: Path) -> None:
         admin.config_set("requirepass", SECRETS[0])
     written(tmp_path, valkey.port)
     said = stress(tmp_path, "run", "two.yaml", "--target", "own.yaml", "--seconds", "8")
-    again = stress(tmp_path, "replay", "reports/latest/order.txt")
+    again = stress(tmp_path, "replay", "reports/latest/schedule.txt")
     valkey.close()
     assert (said.code, again.code, again.out.strip()) == (1, 1, "STILL FAILING 1/1")
     files = [path for name in ("reports", ".gateway-stress") for path in (tmp_path / name).rglob("*") if path.is_file()]

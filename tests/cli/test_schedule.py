@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 LOST = ("run", "atomic-hit-count", "--target", "redis-read-modify-write")
 
 
-@pytest.mark.parametrize("world", ["wire", "model"])
-def test_a_schedule_in_letters_that_fails_is_a_race_with_its_order(tmp_path: Path, world: str) -> None:
+@pytest.mark.parametrize("executor", ["live", "model"])
+def test_a_schedule_in_letters_that_fails_is_a_race_with_its_schedule(tmp_path: Path, executor: str) -> None:
     """A reads, B reads and writes, A writes: exit 1, replayed, and in a file that replays it step by step."""
-    said = stress(tmp_path, *LOST, "--schedule", "A A A B B B B A", "--world", world, "--json")
+    said = stress(tmp_path, *LOST, "--schedule", "A A A B B B B A", "--executor", executor, "--json")
     (result,) = json.loads(said.out)
     assert (said.code, result["verdict"]) == (1, "race")
-    order = parse((tmp_path / "reports" / "latest" / "order.txt").read_text())
-    assert order.actors == "A A A B B B B A"
-    assert str(order.moves[1]) == "A EXISTS gw:dedup:{fingerprint}"
-    assert stress(tmp_path, "replay", "reports/latest/order.txt").out == "STILL FAILING 1/1\n"
+    schedule = parse((tmp_path / "reports" / "latest" / "schedule.txt").read_text())
+    assert schedule.actors == "A A A B B B B A"
+    assert str(schedule.moves[1]) == "A EXISTS gw:dedup:{fingerprint}"
+    assert stress(tmp_path, "replay", "reports/latest/schedule.txt").out == "STILL FAILING 1/1\n"
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_a_schedule_in_letters_that_fails_is_a_race_with_its_order(tmp_path: Pat
 )
 def test_a_schedule_that_passes_or_can_not_be_followed_proves_nothing(tmp_path: Path, schedule: str, told: str) -> None:
     """Exit 2, with the step at which it can't be followed: one schedule is no search, whatever is expected."""
-    said = stress(tmp_path, *LOST, "--schedule", schedule, "--world", "model", "--quiet")
+    said = stress(tmp_path, *LOST, "--schedule", schedule, "--executor", "model", "--quiet")
     assert said.code == 2
     assert said.out.startswith(f"inconclusive: atomic-hit-count on redis-read-modify-write: {told}")
 
 
 def test_the_environment_acts_where_the_schedule_says_so(tmp_path: Path) -> None:
     """`clock` and `client` need not be actors of the scenario."""
-    words = ("run", "concurrent-duplicates", "--target", "redis-named-by-second", "--world", "model", "--quiet")
+    words = ("run", "concurrent-duplicates", "--target", "redis-named-by-second", "--executor", "model", "--quiet")
     assert stress(tmp_path, *words, "--schedule", "A A clock B B").code == 1
     assert stress(tmp_path, *words, "--schedule", "A A client B B").code == 2
 

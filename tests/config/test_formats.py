@@ -57,7 +57,8 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         ),
         ("name: !!bool x\n", "f.yaml:1:7: unknown tag or value tag:yaml.org,2002:bool (write plain values)"),
         (HEAD + "concurent: 2\n", "f.yaml:3:1: unknown key 'concurent' (did you mean 'concurrent'?)"),
-        (HEAD + "search: {order: 2}\n", "f.yaml:3:10: unknown key 'search.order' (did you mean 'orders'?)"),
+        (HEAD + "search: {orders: 2}\n", "f.yaml:3:10: unknown key 'search.orders' (it is called 'schedules' now)"),
+        (HEAD + "search: {schedule: 2}\n", "f.yaml:3:10: unknown key 'search.schedule' (did you mean 'schedules'?)"),
         (HEAD + "concurrent: 0\n", "f.yaml:3:13: concurrent: must be at least 1, not 0"),
         (HEAD + "concurrent: 10000\n", "f.yaml:3:13: concurrent: must be at most 26, not 10000"),
         (HEAD + "concurrent: two\n", "f.yaml:3:13: concurrent: must be a whole number, not 'two'"),
@@ -117,8 +118,8 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         ),
         (HEAD + "invariants: []\n", "f.yaml:3:13: invariants: must not be empty"),
         (
-            HEAD + "search: {explorer: exhaustiv}\n",
-            "f.yaml:3:20: search.explorer: unknown scheduler 'exhaustiv' (did you mean 'exhaustive'?)",
+            HEAD + "search: {scheduler: exhaustiv}\n",
+            "f.yaml:3:21: search.scheduler: unknown scheduler 'exhaustiv' (did you mean 'exhaustive'?)",
         ),
         (HEAD + "actors: {clok: {}}\n", "f.yaml:3:10: unknown key 'actors.clok' (did you mean 'clock'?)"),
         (
@@ -392,7 +393,7 @@ def test_a_wrong_target_is_one_clear_line(tmp_path: Path, text: str, fault: str)
     assert not any("\n" in line or "secret" in line for line in lines)
 
 
-def test_every_fault_of_a_file_is_told_in_the_order_of_its_lines(tmp_path: Path) -> None:
+def test_every_fault_of_a_file_is_told_in_the_schedule_of_its_lines(tmp_path: Path) -> None:
     """Four faults are four lines, top to bottom."""
     text = "name: 1\nstory: b\nconcurrent: 0\nexpect: {x: hold}\nserch: {}\n"
     lines = faults_of(Scenario, tmp_path / "f.yaml", text)
@@ -429,7 +430,7 @@ def test_an_unknown_bundled_name_has_a_hint_and_the_place_that_names_it() -> Non
     assert nearest("x", []) == ""
 
 
-def test_a_file_begins_with_a_byte_order_mark_or_not(tmp_path: Path) -> None:
+def test_a_file_begins_with_a_byte_schedule_mark_or_not(tmp_path: Path) -> None:
     """The mark that some editors write is no part of the first key."""
     (tmp_path / "f.yaml").write_bytes(b"\xef\xbb\xbf" + HEAD.encode())
     assert Scenario.load(tmp_path / "f.yaml").name == "a"
@@ -567,9 +568,9 @@ def test_what_a_variable_holds_is_masked_where_its_name_is_a_secrets(
 
 
 def test_the_former_name_of_each_run_is_read(tmp_path: Path) -> None:
-    """A target of an older release says `each_order`, and means the same."""
+    """A target of an older release says `each_schedule`, and means the same."""
     loaded = []
-    for key in ("each_run", "each_order"):
+    for key in ("each_run", "each_schedule"):
         (tmp_path / "t.yaml").write_text(START + f"{key}: [{{redis: [SET, 'k:{{fresh}}', 1]}}]\n")
         loaded.append(Target.load(tmp_path / "t.yaml").each_run)
     assert loaded[0] == loaded[1] != []

@@ -7,7 +7,7 @@ from dataclasses import replace
 from stress.core.bursts import Bursts
 from stress.core.verdict import Evidence, judge
 
-SEARCHED = Evidence("wire", "auto", 6, 1.0, exhausted=True, total=6)
+SEARCHED = Evidence("live", "auto", 6, 1.0, exhausted=True, total=6)
 
 
 def _verdict(bursts: Bursts) -> tuple[str, str]:
@@ -18,7 +18,7 @@ def _verdict(bursts: Bursts) -> tuple[str, str]:
 def test_clean_bursts_stand_in_the_words_of_what_holds() -> None:
     """A search that found nothing holds, and says how many bursts were run and dropped."""
     bursts = Bursts(ran=200, dropped=3, why=("3 crossed a second",))
-    told = "wire: exhausted 6 of 6; 200 bursts, none fails, 3 more dropped (3 crossed a second)"
+    told = "live: exhausted 6 of 6; 200 bursts, none fails, 3 more dropped (3 crossed a second)"
     assert _verdict(bursts) == ("holds", told)
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from stress.core.letters import UnknownLetter, letters
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.step import NEXT, Move
 
 
@@ -17,7 +17,7 @@ def test_each_word_is_a_move_of_its_actor_to_whatever_comes_next() -> None:
     environment = ["clock", "expiry", "cleanup", "writer", "watch:1", "watch:2"]
     actors = ["A", "B", *environment, "client:B", "A", "client:A", "client:B"]
     assert letters(text, 2) == tuple(Move(actor, NEXT, "") for actor in actors)
-    assert Order(letters("A A clock B B")).actors == "A A clock B B"
+    assert Schedule(letters("A A clock B B")).actors == "A A clock B B"
     assert str(letters("clock")[0]) == "clock"
 
 

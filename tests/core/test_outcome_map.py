@@ -11,10 +11,10 @@ from known import NAME, counted_row, ended, moves, searched
 from made import answer, hand_made
 
 from stress.core.outcome_map import Left, Outcomes, Row, Told
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.step import START, Move
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.report.explain.endings import endings, lines_of, percent, told_below
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.random_walk import Walk
@@ -33,11 +33,11 @@ def left(actors: str, records: str, fault: str = "") -> Trace:
 
 def summary(outcomes: Outcomes) -> Sequence[tuple[int, int, float | None, str]]:
     """Leave out what the outcomes are."""
-    return [(row.orders, row.sampled, row.share, Order(row.example).actors) for row in outcomes.rows]
+    return [(row.schedules, row.sampled, row.share, Schedule(row.example).actors) for row in outcomes.rows]
 
 
-def test_each_outcome_has_its_orders_its_share_and_its_simplest_example() -> None:
-    """Orders are counted by outcome; only draws count for shares; the example has the fewest switches, the first."""
+def test_each_outcome_has_its_schedules_its_share_and_its_simplest_example() -> None:
+    """Schedules are counted by outcome; only draws count for shares; the example has the fewest preemptions."""
     outcomes = Outcomes()
     assert outcomes.rows == []
     outcomes.add(left("AB", "one"))
@@ -45,7 +45,7 @@ def test_each_outcome_has_its_orders_its_share_and_its_simplest_example() -> Non
     for actors, records in (("ABAB", "one two"), ("AABB", "one two"), ("BBAA", "one two"), ("AB", "another")):
         outcomes.add(left(actors, records), sampled=records == "one two" or actors == "AB")
     assert summary(outcomes) == [(3, 3, 0.75, "A A B B"), (2, 1, 0.25, "A B")]
-    assert (outcomes.orders, outcomes.sampled) == (5, 4)
+    assert (outcomes.schedules, outcomes.sampled) == (5, 4)
     assert [row.outcome for row in outcomes.rows] == [left("", "one two").outcome, left("", "one").outcome]
 
 
@@ -53,20 +53,20 @@ def test_a_run_with_a_fault_has_no_outcome() -> None:
     """What was not followed to its end is not counted."""
     outcomes = Outcomes()
     outcomes.add(left("AB", "one", fault="DIVERGED"))
-    assert (outcomes.orders, outcomes.rows) == (0, [])
+    assert (outcomes.schedules, outcomes.rows) == (0, [])
 
 
 def test_the_outcomes_of_lost_hits_are_told_with_their_likelihood() -> None:
-    """Two duplicates that read, then write: 2 of 20 orders count both hits, in either turn, and 18 lose one."""
-    world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
+    """Two duplicates that read, then write: 2 of 20 schedules count both hits, in either turn, and 18 lose one."""
+    executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
     outcomes = Outcomes()
-    explorer: Exhaustive | Walk
-    for explorer in (Exhaustive(fused=True), Walk(1, 400)):
-        while explorer.more():
-            trace = world.run(explorer)
-            outcomes.add(trace, sampled=explorer.name == "walk")
-            explorer.learn(trace)
-    assert (outcomes.orders, outcomes.sampled) == (420, 400)
+    scheduler: Exhaustive | Walk
+    for scheduler in (Exhaustive(fused=True), Walk(1, 400)):
+        while scheduler.more():
+            trace = executor.run(scheduler)
+            outcomes.add(trace, sampled=scheduler.name == "random_walk")
+            scheduler.learn(trace)
+    assert (outcomes.schedules, outcomes.sampled) == (420, 400)
     hits = [next(iter(dict(row.outcome[1][0][1]).values())) for row in outcomes.rows]  # type: ignore[index]
     assert sorted(hits) == [2, 3, 3]
     assert sum(row.share or 0 for row in outcomes.rows) == 1
@@ -100,7 +100,7 @@ WORDS = {
 
 @pytest.mark.parametrize("words", WORDS)
 def test_an_outcome_is_told_in_words(words: str) -> None:
-    """Records and hits of each incarnation, then what each client was told; what was not observed is left out."""
+    """Records and hits of each epoch, then what each client was told; what was not observed is left out."""
     assert told(WORDS[words]) == [words]
 
 
@@ -125,7 +125,7 @@ def test_outcomes_that_would_read_the_same_are_told_apart() -> None:
 
 
 def test_outcomes_that_differ_in_the_names_of_requests_are_added_up() -> None:
-    """Identical requests may change places; how the reported order ended stands for its likes, and is marked."""
+    """Identical requests may change places; how the reported schedule ended stands for its likes, and is marked."""
     one = searched()
     found = endings(one)
     assert [row[:-1] for row in found.shown] == [
@@ -140,7 +140,7 @@ def test_outcomes_that_differ_in_the_names_of_requests_are_added_up() -> None:
     ]
     finding = dataclasses.replace(one.findings[0], trace=hand_made([], answers, [Snapshot((NAME,), {NAME: 3})]))
     found = endings(dataclasses.replace(one, findings=(finding,)))
-    assert [(row.told, row.raced, row.orders) for row in found.shown] == [
+    assert [(row.told, row.raced, row.schedules) for row in found.shown] == [
         ("1 record, 3 hits; A 202 count 3, B 202 count 2", True, 14),
         ("1 record, 2 hits; A 202 count 2, B 202 count 2", False, 6),
     ]
@@ -151,19 +151,19 @@ def test_requests_of_different_replicas_do_not_change_places() -> None:
     one = searched()
     apart = dataclasses.replace(one, scenario=one.scenario.model_copy(update={"replicas": [1, 2]}))
     found = endings(apart)
-    assert ([row.orders for row in found.shown], found.renamed, found.heading) == ([9, 6, 5], False, "how it ends")
+    assert ([row.schedules for row in found.shown], found.renamed, found.heading) == ([9, 6, 5], False, "how it ends")
     together = dataclasses.replace(one, scenario=one.scenario.model_copy(update={"replicas": [2, 2]}))
-    assert [row.orders for row in endings(together).shown] == [14, 6]
+    assert [row.schedules for row in endings(together).shown] == [14, 6]
 
 
 def test_eight_outcomes_are_shown_and_the_others_counted() -> None:
     """That of the race is among them however rare it is; one line sums up the rest."""
     one = searched()
-    race = one.outcomes[1]._replace(orders=1, share=0.001)
+    race = one.outcomes[1]._replace(schedules=1, share=0.001)
     many = [counted_row(n, n, n, 100 - n, 0.01 * n) for n in range(3, 13)]
     lines = told_below(dataclasses.replace(one, outcomes=(*many, race)), 78)
     assert lines[:3] == [
-        "   how it ends (> as above)                                     orders   share",
+        "   how it ends (> as above)                                  schedules   share",
         "   1 record, 3 hits; A 202 count 3, B 202 count 3                   97     3 %",
         "   1 record, 4 hits; A 202 count 4, B 202 count 4                   96     4 %",
     ]
@@ -180,7 +180,7 @@ def test_a_line_of_the_map_ends_between_two_answers() -> None:
     answers = [(actor, 202, None, 10) for actor in "ABCDEF"]
     lines = told_below(dataclasses.replace(searched(), outcomes=(ended(answers, (None, None)),)), 60)
     assert lines[:4] == [
-        "   how it ends                                orders   share",
+        "   how it ends                             schedules   share",
         "   A 202 count 10, B 202 count 10,                 1       -",
         "     C 202 count 10, D 202 count 10,",
         "     E 202 count 10, F 202 count 10",
@@ -188,23 +188,23 @@ def test_a_line_of_the_map_ends_between_two_answers() -> None:
 
 
 def test_a_share_is_never_rounded_to_none_or_all() -> None:
-    """A race that one of a thousand orders meets is not one that none meets."""
+    """A race that one of a thousand schedules meets is not one that none meets."""
     shares = [None, 0, 0.001, 0.005, 0.124, 0.996, sum([0.1] * 10), 1]
     assert [percent(share) for share in shares] == ["-", "0 %", "<1 %", "<1 %", "12 %", ">99 %", "100 %", "100 %"]
 
 
-def test_an_example_can_be_pasted_into_an_order_file() -> None:
+def test_an_example_can_be_pasted_into_an_schedule_file() -> None:
     """Its lines are written as there."""
     assert lines_of([Move("A", "start", ""), Move("A", "GET", "a key", 2)]) == ["A start", "A GET a key #2"]
 
 
 def test_nothing_stands_below_where_there_is_no_race() -> None:
-    """The map belongs to a race; without random orders and without outcomes there is nothing at all."""
+    """The map belongs to a race; without random schedules and without outcomes there is nothing at all."""
     one = searched(drawn=False)
     assert told_below(dataclasses.replace(one, findings=()), 78) == []
     assert told_below(dataclasses.replace(one, outcomes=()), 78) == []
     assert told_below(one, 78) == [
-        "   how it ends, up to the names of requests (> as above)        orders   share",
+        "   how it ends, up to the names of requests (> as above)     schedules   share",
         "   1 record, 3 hits; A 202 count 2, B 202 count 3                   14       -",
         ">  1 record, 2 hits; A 202 count 2, B 202 count 2                    6       -",
     ]

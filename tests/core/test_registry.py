@@ -37,7 +37,7 @@ def nothing(_: Trace) -> list[object]:
 def test_the_bundled_schedulers_are_known() -> None:
     """Each name that a scenario may give makes a scheduler; those three leave nothing out."""
     assert set(SCHEDULERS.names()) == {
-        *("auto", "dpor", "exhaustive", "hypothesis", "pct", "starve", "surw", "urw", "walk"),
+        *("auto", "dpor", "exhaustive", "hypothesis", "pct", "starve", "surw", "urw", "random_walk"),
     }
     assert {name for name in SCHEDULERS.names() if SCHEDULERS[name].covering} == {"auto", "dpor", "exhaustive"}
 
@@ -78,10 +78,10 @@ def test_a_check_of_ones_own_can_be_listed_and_reads_everything_unless_it_says_l
 def test_a_scheduler_that_is_not_registered_is_a_fault_at_its_place(tmp_path: Path) -> None:
     """It never runs as another one under its name."""
     path = tmp_path / "x.yaml"
-    path.write_text(HEAD + "search: {explorer: mine}\n")
+    path.write_text(HEAD + "search: {scheduler: mine}\n")
     with pytest.raises(UsageFault) as refused:
         Scenario.load(path)
     known = ", ".join(SCHEDULERS.names())
-    assert str(refused.value) == f"{path}:3:20: search.explorer: unknown scheduler 'mine' (known: {known})"
-    SCHEDULERS.register("mine", SCHEDULERS["walk"])
-    assert Scenario.load(path).search.explorer == "mine"
+    assert str(refused.value) == f"{path}:3:21: search.scheduler: unknown scheduler 'mine' (known: {known})"
+    SCHEDULERS.register("mine", SCHEDULERS["random_walk"])
+    assert Scenario.load(path).search.scheduler == "mine"

@@ -1,4 +1,4 @@
-"""Values: orders as text, names, steps, verdicts."""
+"""Values: schedules as text, names, steps, verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stress.core.errors import UsageFault
 from stress.core.registry import CHECKS
-from stress.core.schedule import Head, Order, parse
+from stress.core.schedule import Head, Schedule, parse
 from stress.core.step import Access, Move, Step, Touch
 from stress.core.symbols import Names
 from stress.core.verdict import Evidence, Violation, judge
@@ -22,28 +22,31 @@ moves = st.builds(Move, words.filter(lambda w: w[0] not in "#-"), words, words |
 
 
 @given(st.lists(moves, max_size=8), words, st.integers())
-def test_an_order_file_reads_back_as_written(sequence: list[Move], name: str, seed: int) -> None:
-    """Any order survives being written and read."""
-    order = Order(tuple(sequence), Head(scenario=name, world="wire", seed=seed, fresh="f", outcome="race a b"))
-    assert parse(order.text()) == order
+def test_an_schedule_file_reads_back_as_written(sequence: list[Move], name: str, seed: int) -> None:
+    """Any schedule survives being written and read."""
+    schedule = Schedule(tuple(sequence), Head(scenario=name, executor="live", seed=seed, fresh="f", outcome="race a b"))
+    assert parse(schedule.text()) == schedule
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "order:1:1: not an order file (its first line must be `gateway-stress order 1`)"),
+        ("", "schedule:1:1: not a schedule file (its first line must be `gateway-stress schedule 1`)"),
         (
-            "gateway-stress order 9\n---\n",
-            "order:1:22: order format 9 is unknown (this version of gateway-stress reads format 1)",
+            "gateway-stress schedule 9\n---\n",
+            "schedule:1:25: schedule format 9 is unknown (this version of gateway-stress reads format 1)",
         ),
-        ("gateway-stress order 1\nseed: x\n---\n", "order:2:6: the seed must be a whole number (write `seed: 0`)"),
         (
-            "gateway-stress order 1\nworld: wire\n",
-            "order:2:1: no moves (a line `---` must stand between head and moves)",
+            "gateway-stress schedule 1\nseed: x\n---\n",
+            "schedule:2:6: the seed must be a whole number (write `seed: 0`)",
+        ),
+        (
+            "gateway-stress schedule 1\nworld: wire\n",
+            "schedule:2:1: no moves (a line `---` must stand between head and moves)",
         ),
     ],
 )
-def test_a_wrong_order_file_is_one_clear_line(text: str, fault: str) -> None:
+def test_a_wrong_schedule_file_is_one_clear_line(text: str, fault: str) -> None:
     """Each fault has its place and a hint."""
     with pytest.raises(UsageFault, match=re.escape(fault)):
         parse(text)
@@ -51,20 +54,27 @@ def test_a_wrong_order_file_is_one_clear_line(text: str, fault: str) -> None:
 
 def test_a_line_that_is_no_move_is_named() -> None:
     """A move needs an actor and a command; comments and attachments are understood."""
-    head = "gateway-stress order 1\nnonsense\n---\n# a comment\nA\nB start\n"
+    head = "gateway-stress schedule 1\nnonsense\n---\n# a comment\nA\nB start\n"
     with pytest.raises(UsageFault) as caught:
         parse(head, "o.txt")
     assert [str(fault.place) for fault in caught.value.faults] == ["o.txt:2:1", "o.txt:5:1"]
-    good = parse("gateway-stress order 1\n\n---\nB start # why\n--- target my.yaml\nname: x\n")
+    good = parse("gateway-stress schedule 1\n\n---\nB start # why\n--- target my.yaml\nname: x\n")
     assert (good.actors, good.attachments) == ("B", (("target my.yaml", "name: x\n"),))
     assert parse(good.text()) == good
     assert good.with_head(seed=3).head.seed == 3
 
 
-def test_switches_are_counted_where_an_actor_could_have_gone_on() -> None:
-    """Going over to another actor at the end of one is no switch."""
-    order = Order(tuple(Move(actor, "STEP", "k", n) for n, actor in enumerate("AABBA", start=1)))
-    assert order.switches() == 1
+def test_a_file_of_before_is_read() -> None:
+    """Files that were called orders, found in a world, are the same schedules."""
+    old = parse("gateway-stress order 1\nscenario: s\nworld: wire\n---\nA start\n")
+    assert old == parse("gateway-stress schedule 1\nscenario: s\nexecutor: live\n---\nA start\n")
+    assert old.head.executor == "live"
+
+
+def test_preemptions_are_counted_where_an_actor_could_have_gone_on() -> None:
+    """Going over to another actor at the end of one is no preemption."""
+    schedule = Schedule(tuple(Move(actor, "STEP", "k", n) for n, actor in enumerate("AABBA", start=1)))
+    assert schedule.preemptions() == 1
 
 
 def test_made_up_names_are_numbered_by_first_appearance() -> None:
@@ -97,8 +107,8 @@ def test_steps_conflict_on_a_common_object_that_one_changes() -> None:
 
 
 def evidence(**changes: object) -> Evidence:
-    """Make evidence of one order."""
-    return Evidence(**{"world": "wire", "explorer": "auto", "orders": 1, "seconds": 0.1, **changes})  # type: ignore[arg-type]
+    """Make evidence of one schedule."""
+    return Evidence(**{"executor": "live", "scheduler": "auto", "schedules": 1, "seconds": 0.1, **changes})  # type: ignore[arg-type]
 
 
 VIOLATION = Violation("one_active_record", "1", "2")
@@ -112,24 +122,24 @@ VIOLATION = Violation("one_active_record", "1", "2")
         ([], evidence(exhausted=True, total=1), ("store lost",), "inconclusive"),
         ([], evidence(exhausted=True, total=1), (), "holds"),
         ([], evidence(bound=1), (), "holds"),
-        ([], evidence(clock_cut=True, clock_orders=2), (), "holds"),
+        ([], evidence(clock_cut=True, clock_schedules=2), (), "holds"),
         ([], evidence(in_order=True, shared_connection="A and B"), (), "holds"),
         ([], evidence(shared_connection="A and B"), (), "inconclusive"),
         ([], evidence(in_order=True, polling="B"), (), "holds"),
         ([], evidence(polling="B"), (), "inconclusive"),
         ([], evidence(bound=0), (), "inconclusive"),
         ([], evidence(sampled=900), (), "inconclusive"),
-        ([], evidence(orders=0), (), "inconclusive"),
+        ([], evidence(schedules=0), (), "inconclusive"),
     ],
 )
 def test_holds_needs_evidence(
     violations: list[Violation], proof: Evidence, faults: tuple[str, ...], ruling: str
 ) -> None:
-    """A violation is a race; a fault, no order, or a search cut off below one switch is inconclusive."""
+    """A violation is a race; a fault, no schedule, or a search cut off below one preemption is inconclusive."""
     assert judge(violations, [proof], faults).ruling == ruling
 
 
-def test_a_twin_holds_only_exhaustively() -> None:
+def test_a_fixed_holds_only_exhaustively() -> None:
     """Bounded evidence is not enough where exhaustion is asked for."""
     assert judge([], [evidence(bound=3)], exhaustively=True).ruling == "inconclusive"
     kept = evidence(in_order=True, shared_connection="A and B")

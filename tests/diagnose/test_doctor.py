@@ -1,4 +1,4 @@
-"""The doctor: each fault of the surroundings is named with its mend, before it could be taken for a race."""
+"""The doctor: each fault of the surroundings is named with its fix, before it could be taken for a race."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from redis import Redis
 from stress.config.formats import bundled
 from stress.config.target import Target
 from stress.core.errors import Unavailable, UsageFault
-from stress.core.schedule import Head, Order
+from stress.core.schedule import Head, Schedule
 from stress.core.step import Move
 from stress.diagnose.doctor import machine
 from stress.diagnose.doctor.targets import of_target
@@ -44,9 +44,9 @@ def target(folder: Path, text: str) -> Target:
 
 
 def findings(folder: Path, text: str) -> list[tuple[str, bool, str, str]]:
-    """Make all probes of a target: what was looked at, whether it is well, what is told, the mend."""
+    """Make all probes of a target: what was looked at, whether it is well, what is told, the fix."""
     found = asyncio.run(examine(of_target(target(folder, text), folder, frozenset())))
-    return [(one.name, one.well, one.told, one.mend) for one in found]
+    return [(one.name, one.well, one.told, one.fix) for one in found]
 
 
 @pytest.fixture
@@ -90,20 +90,20 @@ def closed() -> int:
 
 
 def test_the_five_faults_that_hid_two_races_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example target has exactly these five faults, each with the line that mends it; nothing else is wrong."""
+    """The example target has exactly these five faults, each with the line that fixes it; nothing else is wrong."""
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     said = stress(tmp_path, "doctor", "--target", FIVE, "--json")
-    faults = [(one["name"], one["target"], one["mend"]) for one in json.loads(said.out) if not one["well"]]
-    mends = [one["mend"] for one in yaml.safe_load(FIVE.read_text())["requires"]]
+    faults = [(one["name"], one["target"], one["fix"]) for one in json.loads(said.out) if not one["well"]]
+    fixes = [one["fix"] for one in yaml.safe_load(FIVE.read_text())["requires"]]
     assert said.code == 69
     assert faults == [
-        (name, "five-faults", mend)
-        for name, mend in zip(("host", "file", "command", "command", "program"), mends, strict=True)
+        (name, "five-faults", fix)
+        for name, fix in zip(("host", "file", "command", "command", "program"), fixes, strict=True)
     ]
 
 
-def test_a_run_ends_with_the_fault_before_the_first_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pair is inconclusive with the first fault and its mend; no order was run, and the exit code is 69."""
+def test_a_run_ends_with_the_fault_before_the_first_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pair is inconclusive with the first fault and its fix; no schedule was run, and the exit code is 69."""
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     said = stress(tmp_path, "run", "--target", FIVE, "--json")
     results = json.loads(said.out)
@@ -111,7 +111,7 @@ def test_a_run_ends_with_the_fault_before_the_first_order(tmp_path: Path, monkey
     assert said.code == 69
     assert line.startswith("unavailable: host.containers.internal does not resolve: ")
     assert line.endswith("in /etc/hosts; 4 more: stress-gateway doctor --target tells all)")
-    assert [(one["verdict"], one["search"]["orders"], one["faults"]) for one in results] == [
+    assert [(one["verdict"], one["search"]["schedules"], one["faults"]) for one in results] == [
         ("inconclusive", 0, [line.removeprefix("unavailable: ")])
     ] * 2
 
@@ -122,25 +122,25 @@ def test_a_target_that_has_what_it_needs_is_asked_once_and_searched(tmp_path: Pa
         (bundled("targets") / "redis-atomic.yaml").read_text().replace("name: redis-atomic", "name: mine")
         + "requires: [{command: [sh, -c, 'echo once >> asked']}]\n"
     )
-    said = stress(tmp_path, "run", "--target", "mine.yaml", "--world", "wire", "--orders", "1")
+    said = stress(tmp_path, "run", "--target", "mine.yaml", "--executor", "live", "--schedules", "1")
     assert (tmp_path / "asked").read_text() == "once\n"
     assert (said.code, said.err) == (2, "")
 
 
 def test_the_model_needs_no_surroundings(tmp_path: Path) -> None:
-    """In the model world nothing outside is touched, so nothing is asked for."""
-    said = stress(tmp_path, "run", "atomic-hit-count", "--target", FIVE, "--world", "model")
+    """In the model executor nothing outside is touched, so nothing is asked for."""
+    said = stress(tmp_path, "run", "atomic-hit-count", "--target", FIVE, "--executor", "model")
     assert (said.code, said.err) == (0, "")
 
 
 def test_a_replay_on_the_wire_ends_with_the_fault_too(tmp_path: Path) -> None:
-    """What is missing is told with its mend (exit 69), and nothing is started; in the model nothing is asked for."""
-    order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="mine.yaml"))
-    (tmp_path / "order.txt").write_text(order.text())
-    target(tmp_path, "protocol: redis-atomic\nrequires: [{file: gone, mend: put it there}]")
-    said = stress(tmp_path, "replay", "order.txt", "--trust", "--world", "wire")
+    """What is missing is told with its fix (exit 69), and nothing is started; in the model nothing is asked for."""
+    schedule = Schedule((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="mine.yaml"))
+    (tmp_path / "schedule.txt").write_text(schedule.text())
+    target(tmp_path, "protocol: redis-atomic\nrequires: [{file: gone, fix: put it there}]")
+    said = stress(tmp_path, "replay", "schedule.txt", "--trust", "--executor", "live")
     assert (said.code, said.out, said.err) == (69, "", "unavailable: no such file: gone (put it there)\n")
-    assert stress(tmp_path, "replay", "order.txt", "--trust", "--world", "model").code == 0
+    assert stress(tmp_path, "replay", "schedule.txt", "--trust", "--executor", "model").code == 0
 
 
 def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
     for name in ("redis-read-modify-write", "redis-atomic"):
         text = (bundled("targets") / f"{name}.yaml").read_text().replace(f"name: {name}", "name: mine")
         (tmp_path / f"{name}.yaml").write_text(text + asks)
-    stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write.yaml", "--world", "model")
-    words = ("replay", tmp_path / "reports" / "latest" / "order.txt", "--world", "wire")
+    stress(tmp_path, "run", "atomic-hit-count", "--target", "redis-read-modify-write.yaml", "--executor", "model")
+    words = ("replay", tmp_path / "reports" / "latest" / "schedule.txt", "--executor", "live")
     assert stress(tmp_path, *words, "--target", "redis-read-modify-write.yaml", "--times", "4").code == 1
     assert (tmp_path / "asked").read_text() == "once\n"
     said = stress(tmp_path, *words, "--target", "redis-atomic.yaml")
@@ -185,7 +185,7 @@ def test_what_is_there_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    ("item", "told", "mend"),
+    ("item", "told", "fix"),
     [
         ("file: gone.txt", "no such file: gone.txt", "put it there, or correct `requires` of the target"),
         ("file: $UNSET/x", "no such file: $UNSET/x, as UNSET is not set", "put it there, or"),
@@ -201,16 +201,16 @@ def test_what_is_there_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         ("command: 'sh -c \"echo password=hunter2; exit 1\"'", "sh -c 'echo password=***", "run it by hand"),
     ],
 )
-def test_what_is_not_there_is_a_fault(tmp_path: Path, item: str, told: str, mend: str) -> None:
-    """Each is told in a line without credentials; its mend is ours until the target has one of its own."""
+def test_what_is_not_there_is_a_fault(tmp_path: Path, item: str, told: str, fix: str) -> None:
+    """Each is told in a line without credentials; its fix is ours until the target has one of its own."""
     (tmp_path / "here.txt").write_text("")
     item, told = (text.replace("{port}", str(port)) for port in [closed()] for text in (item, told))
     ((name, well, found, advice),) = findings(tmp_path, f"protocol: redis-atomic\nrequires: [{{{item}}}]")
     assert (name, well) == (item.split(":")[0], False)
     assert found.startswith(told)
     assert "hunter2" not in found
-    assert advice.startswith(mend)
-    ((*_, own),) = findings(tmp_path, f"protocol: redis-atomic\nrequires: [{{{item}, mend: do this}}]")
+    assert advice.startswith(fix)
+    ((*_, own),) = findings(tmp_path, f"protocol: redis-atomic\nrequires: [{{{item}, fix: do this}}]")
     assert own == "do this"
 
 
@@ -255,7 +255,7 @@ def test_a_probe_that_fails_in_its_own_way_has_found_a_fault() -> None:
             "requires.0: exactly one of file, program, host, tcp, http, command must be given, not fi",
         ),
         (
-            "{mend: x}",
+            "{fix: x}",
             "requires.0: exactly one of file, program, host, tcp, http, command must be given, not none of t",
         ),
         ("{tcp: 5432}", "requires.0.tcp: must be a text, not 5432"),
@@ -284,7 +284,7 @@ def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path, monk
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "gateway").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "gateway").chmod(0o755)
-    mend = "build it, or correct start.command"
+    fix = "build it, or correct start.command"
     for text, found in (
         ("start: {command: [./gateway], folder: bin}", [("program", True, "./gateway is there", "")]),
         (
@@ -298,14 +298,14 @@ def test_the_program_of_a_target_is_looked_for_as_it_starts(tmp_path: Path, monk
         ),
         (
             "start: {command: ['{env.GATEWAYS|./bin}/gone']}",
-            [("program", False, f"start.command: no such program: ./bin/gone in {tmp_path}", mend)],
+            [("program", False, f"start.command: no such program: ./bin/gone in {tmp_path}", fix)],
         ),
         (
             "start: {command: [./gateway]}",
-            [("program", False, f"start.command: no such program: ./gateway in {tmp_path}", mend)],
+            [("program", False, f"start.command: no such program: ./gateway in {tmp_path}", fix)],
         ),
         (
-            "start: {command: [./gateway], folder: bin}\nrequires: [{program: bin/gateway, mend: make}]",
+            "start: {command: [./gateway], folder: bin}\nrequires: [{program: bin/gateway, fix: make}]",
             [("program", True, "bin/gateway is there", "")],
         ),
     ):
@@ -325,7 +325,7 @@ def test_a_program_in_the_folder_where_we_are_is_found(tmp_path: Path) -> None:
 
 def test_a_run_says_what_to_build(tmp_path: Path) -> None:
     """A Gateway that is not built ends the run with 69 and the line of the target that tells how."""
-    target(tmp_path, "start: {command: [./gateway]}\nrequires: [{program: ./gateway, mend: 'go build -o gateway .'}]")
+    target(tmp_path, "start: {command: [./gateway]}\nrequires: [{program: ./gateway, fix: 'go build -o gateway .'}]")
     said = stress(tmp_path, "run", "atomic-hit-count", "--target", "mine.yaml")
     assert (said.code, said.err) == (69, "unavailable: no such program: ./gateway (go build -o gateway .)\n")
 
@@ -358,8 +358,8 @@ def test_a_gateway_that_runs_already_must_answer(tmp_path: Path, url: str) -> No
     assert found == [("Gateway", True, f"{url} answers 404", "")]
     gone = f"http://127.0.0.1:{closed()}"
     found = [one for one in findings(tmp_path, f"url: {gone}{more}") if one[0] == "Gateway"]
-    mend = "start it; its store is at stores.redis.listen while a run lasts"
-    assert found == [("Gateway", False, f"{gone} does not answer: Connection refused", mend)]
+    fix = "start it; its store is at stores.redis.listen while a run lasts"
+    assert found == [("Gateway", False, f"{gone} does not answer: Connection refused", fix)]
 
 
 def test_a_store_must_let_us_do_what_a_run_does(tmp_path: Path, store: Valkey) -> None:
@@ -371,8 +371,8 @@ def test_a_store_must_let_us_do_what_a_run_does(tmp_path: Path, store: Valkey) -
         told = {}
         for login in ("", "reader:secret@", "writer:secret@", "reader:wrong-secret@"):
             text = f"start: {{command: [sh]}}\nstores: {{redis: {{url: 'redis://{login}{where}/0'}}}}"
-            ((_, well, line, mend),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
-            told[login] = (well, line.partition(" (version")[0].partition(": ")[0], mend)
+            ((_, well, line, fix),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
+            told[login] = (well, line.partition(" (version")[0].partition(": ")[0], fix)
             assert "secret" not in line
         assert client.keys("*") == []
     rights = "give its user the rights to write and delete, or name another user in stores.redis.url"
@@ -392,8 +392,8 @@ def test_a_store_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     """Nobody listens at the store's URL."""
     port = closed()
     text = f"start: {{command: [sh]}}\nstores: {{redis: {{url: 'redis://127.0.0.1:{port}'}}}}"
-    ((_, well, told, mend),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
-    assert (well, mend) == (False, "start it, or correct stores.redis.url")
+    ((_, well, told, fix),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
+    assert (well, fix) == (False, "start it, or correct stores.redis.url")
     assert told.startswith(f"127.0.0.1:{port} does not answer: ")
 
 
@@ -467,14 +467,14 @@ def test_too_few_descriptors_are_a_fault(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, check=False)
     line = "FAULT  descriptors: a process may open 100 files, 256 are needed (raise it: ulimit -n 1024)"
     assert (done.returncode, line in done.stdout.splitlines()) == (69, True), done.stdout
-    assert done.stdout.splitlines()[-1] == "1 fault: until mended, a failing test says nothing about races"
+    assert done.stdout.splitlines()[-1] == "1 fault: until fixed, a failing test says nothing about races"
 
 
 def told(look: str, *args: object) -> tuple[str, str]:
-    """Give what a probe of the machine finds wrong, and the mend."""
+    """Give what a probe of the machine finds wrong, and the fix."""
     with pytest.raises(Ill) as caught:
         getattr(machine, look)(*args)
-    return str(caught.value), caught.value.mend
+    return str(caught.value), caught.value.fix
 
 
 def test_what_runs_short_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -483,9 +483,9 @@ def test_what_runs_short_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(machine, "LEAST_DISK", 2**60)
     monkeypatch.setattr(machine, "YEARS", range(1990, 1991))
     assert re.fullmatch(r"\d+ MB are left, 1099511627776 are needed", told("memory")[0])
-    line, mend = told("disk", tmp_path / "new" / "reports")
+    line, fix = told("disk", tmp_path / "new" / "reports")
     assert re.fullmatch(rf"\d+ MB are free in {tmp_path}/new/reports, 1099511627776 are needed", line)
-    assert mend == "make room"
+    assert fix == "make room"
     assert re.fullmatch(r"the year is \d{4}", told("clock")[0])
 
 
@@ -500,9 +500,9 @@ def test_a_clock_that_is_set_meanwhile_is_a_fault(monkeypatch: pytest.MonkeyPatc
     """The wall clock and the steady one must agree; here the wall clock counts minutes for seconds."""
     real = machine.time.time
     monkeypatch.setattr(machine.time, "time", lambda: real() * 60)
-    line, mend = told("clock")
+    line, fix = told("clock")
     assert re.fullmatch(r"it was set by \d+ ms while it was looked at", line)
-    assert mend == "stop what sets it, or let it settle"
+    assert fix == "stop what sets it, or let it settle"
 
 
 def test_a_server_that_can_not_be_run_is_a_fault(tmp_path: Path) -> None:

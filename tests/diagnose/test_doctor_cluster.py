@@ -141,11 +141,11 @@ async def test_a_user_without_rights_is_a_fault(tmp_path: Path) -> None:
     async with answering({path: (401, {}) for path in answers}) as url:
         elsewhere = lead(tmp_path, url, token=UNTOLD)
         unknown = await told(tmp_path)
-    mend = f"let the user in config get, list, create, patch and delete {RECORDS}"
+    fix = f"let the user in config get, list, create, patch and delete {RECORDS}"
     assert refused[1:] == [
         f"version: {where} is v1.33.1",
         f"definition: {RECORDS} is served at /apis/kubernaut.ai/v1alpha1/remediationrequests",
-        f"FAULT rights: {RECORDS} can't be listed: 403: {forbidden['message']} ({mend})",
+        f"FAULT rights: {RECORDS} can't be listed: 403: {forbidden['message']} ({fix})",
     ]
     assert unknown[1:] == [
         f"FAULT version: {elsewhere} answers 401 to us (check the user in config)",

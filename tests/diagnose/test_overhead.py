@@ -60,7 +60,7 @@ def test_the_ratio_is_judged(tmp_path: Path, most: str, code: int, said: str) ->
     assert done.out.splitlines()[1] == f"at most {float(most):g}: {said}"
 
 
-def test_a_baseline_is_written_compared_with_and_written_anew(tmp_path: Path) -> None:
+def test_a_baseline_is_written_compared_with_and_written_again(tmp_path: Path) -> None:
     """Missing: it is written. There: it is compared with, and one that was much lower fails. --save replaces it."""
     file = tmp_path / "base.json"
     words = ("overhead", *SAME, "--baseline", "base.json")
@@ -90,7 +90,7 @@ def test_a_baseline_is_written_compared_with_and_written_anew(tmp_path: Path) ->
         (("--a", "true", "--b", ""), 64, "Error: Invalid value for --b: is empty"),
         ((*SAME, "--save"), 64, "Error: --save needs a file: name it with --baseline"),
         ((*SAME, "--baseline", "other.json"), 64, "other.json:1:1: is of another a: sleep 1 (name another file"),
-        ((*SAME, "--baseline", "bad.json"), 64, "bad.json:1:1: is no baseline (write it anew with --save)"),
+        ((*SAME, "--baseline", "bad.json"), 64, "bad.json:1:1: is no baseline (write it again with --save)"),
         ((*SAME, "--baseline", "."), 64, ".:1:1: can't be read: Is a directory (check the path)"),
     ],
 )

@@ -154,7 +154,7 @@ def test_a_test_that_fails_under_contention_only_is_timing(tmp_path: Path) -> No
     ]
 
 
-def test_a_test_that_fails_after_another_depends_on_order(tmp_path: Path) -> None:
+def test_a_test_that_fails_after_another_depends_on_schedule(tmp_path: Path) -> None:
     """The other command leaves a file that this one trips over, and takes it away."""
     trips = "import os, sys; there = os.path.exists('left'); there and os.unlink('left'); sys.exit(there)"
     said = stress(tmp_path, "triage", "--times", "2", "--after", "touch left", "--json", "--", *PYTHON, trips)
@@ -163,7 +163,7 @@ def test_a_test_that_fails_after_another_depends_on_order(tmp_path: Path) -> Non
     assert {name: one["failed"] for name, one in found["conditions"].items()} == {"plain": 0, "busy": 0, "after": 2}
 
 
-def test_a_test_that_fails_beside_another_depends_on_order(tmp_path: Path) -> None:
+def test_a_test_that_fails_beside_another_depends_on_schedule(tmp_path: Path) -> None:
     """The other command is there while this one runs, and is ended after it."""
     other = script(tmp_path, "other.py", "import signal; open('up', 'w').close(); signal.pause()")
     looks = f"""
@@ -197,15 +197,15 @@ def test_a_test_that_fails_by_itself_now_and_then_is_told_so(tmp_path: Path) -> 
 
 
 def test_a_fault_of_the_surroundings_is_told_before_a_run(tmp_path: Path) -> None:
-    """The doctor's line with its mend, exit code 69; the command is not run."""
+    """The doctor's line with its fix, exit code 69; the command is not run."""
     (tmp_path / "mine.yaml").write_text(
-        "name: mine\nprotocol: redis-atomic\nrequires: [{file: gone, mend: make gone}]\n"
+        "name: mine\nprotocol: redis-atomic\nrequires: [{file: gone, fix: make gone}]\n"
     )
     said = stress(tmp_path, "triage", "--target", "mine.yaml", "--", "touch", "ran")
     assert said.code == 69
     assert said.out.splitlines() == [
         "ENVIRONMENT: touch ran",
-        "  mend what the doctor found, and triage again",
+        "  fix what the doctor found, and triage again",
         "  FAULT mine: file: no such file: gone (make gone)",
     ]
     assert not (tmp_path / "ran").exists()
@@ -310,7 +310,7 @@ SUITE = """<testsuites><testsuite>
 
 
 def test_outcomes_are_of_files_that_this_run_wrote(tmp_path: Path) -> None:
-    """Passed, failed, broken, run again; a file of an earlier run says nothing, one that is written anew does."""
+    """Passed, failed, broken, run again; a file of an earlier run says nothing, one that is written again does."""
     (tmp_path / "old.xml").write_text(SUITE)
     pattern = str(tmp_path / "**" / "*.xml")
     before = stamps(pattern)

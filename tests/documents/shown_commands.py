@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from commands import TWO_AT_ONCE
 
-from stress.core.schedule import Head, Order
+from stress.core.schedule import Head, Schedule
 from stress.core.step import Move
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DOCUMENTS = (
 WALK = "docs/reproduce-before-fixing.md"
 PAGES = ("docs/writing-a-check.md", "docs/writing-a-dedup-protocol.md")
 """Their commands follow changes to a checkout."""
-ORDER = "docs/order-file.md"
+SCHEDULE = "docs/schedule-file.md"
 THERE = {
     "docs/doctor.md": "diagnose/test_doctor.py",
     "docs/init.md": "cli/test_init.py",
@@ -93,14 +93,14 @@ def own_target(folder: Path, mode: str) -> None:
 def own_files(folder: Path) -> None:
     """Write the scenario and the target that the documents speak of; the Gateway holds a lock, so it is right.
 
-    Beside them are an order of that scenario, and a program with the name of Kubernaut's.
+    Beside them are a schedule of that scenario, and a program with the name of Kubernaut's.
     """
     own_target(folder, "locked")
     (folder / "my-scenario.yaml").write_text(
         TWO_AT_ONCE.replace("no_server_error, one_created_answer", "no_server_error")
     )
-    order = Order(
+    schedule = Schedule(
         (Move("A", "SET", "k"),), Head("two-at-once", target="my-gateway"), (("scenario my-scenario.yaml", ""),)
     )
-    (folder / "order.txt").write_text(order.text())
+    (folder / "schedule.txt").write_text(schedule.text())
     (folder / "kubernaut-gateway-head").touch(0o755)

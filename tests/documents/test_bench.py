@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def counted(concurrent: int, alike: Sequence[str] = ()) -> tuple[int, int, bool]:
-    """Search the program to its end in the model; give orders, classes, and whether all were run."""
-    world, dpor = in_model(concurrent), Dpor(Dependence(fused=True), alike=alike, read=effects_of)
+    """Search the program to its end in the model; give schedules, classes, and whether all were run."""
+    executor, dpor = in_model(concurrent), Dpor(Dependence(fused=True), alike=alike, read=effects_of)
     while dpor.more():
-        dpor.learn(world.run(dpor))
-    return dpor.orders, dpor.explored, dpor.exhausted
+        dpor.learn(executor.run(dpor))
+    return dpor.schedules, dpor.explored, dpor.exhausted
 
 
 @pytest.mark.parametrize("concurrent", [2, 3, 4])
@@ -33,11 +33,11 @@ def test_the_program_of_the_bench_has_so_many_classes(concurrent: int) -> None:
 
 
 @pytest.mark.parametrize(("concurrent", "most"), [(2, 3), (3, 9), (4, 36), (5, 180)])
-def test_requests_that_are_alike_take_fewer_orders(concurrent: int, most: int) -> None:
+def test_requests_that_are_alike_take_fewer_schedules(concurrent: int, most: int) -> None:
     """At most one and a half times the classes up to renaming."""
-    orders, _, exhausted = counted(concurrent, letters(concurrent))
+    schedules, _, exhausted = counted(concurrent, letters(concurrent))
     assert exhausted
-    assert orders <= most
+    assert schedules <= most
 
 
 @pytest.mark.asyncio
@@ -51,7 +51,7 @@ async def test_the_gateway_of_the_bench_has_the_same_classes() -> None:
             dpor.learn(trace)
             told.add(tuple(answer.count for answer in sorted(trace.answers, key=lambda answer: answer.actor)))
             assert [event.command for event in trace.steps_of("A")] == ["GET", "SET"]
-    assert (dpor.orders, dpor.explored, dpor.exhausted) == (4, 4, True)
+    assert (dpor.schedules, dpor.explored, dpor.exhausted) == (4, 4, True)
     assert told == {(1, 2), (2, 1), (1, 1)}
 
 

@@ -29,10 +29,10 @@ from shown_commands import (
     DOCUMENTS,
     FAILS_STILL,
     FILES,
-    ORDER,
     PAGES,
     PROGRAMS,
     ROOT,
+    SCHEDULE,
     THERE,
     WALK,
     blocks,
@@ -87,7 +87,7 @@ MOST_BYTES = 300_000
 """Of a picture."""
 
 ALL = lines_of(DOCUMENTS) | set(chain.from_iterable(map(mentioned, DOCUMENTS)))
-ONE_BY_ONE = sorted(ALL - lines_of({WALK, ORDER, *PAGES, *THERE}) - NOT_RUN.keys())
+ONE_BY_ONE = sorted(ALL - lines_of({WALK, SCHEDULE, *PAGES, *THERE}) - NOT_RUN.keys())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -95,7 +95,7 @@ def test_what_stands_in_a_block_is_known(document: str) -> None:
     """A file, a figure, or commands; what stands below one is compared with what it prints."""
     begins = [text.splitlines()[0] for language, text in blocks(document) if language not in FILES]
     assert [line for line in begins if not re.match(f"({PROGRAMS}) |{'|'.join(FIGURES)}", line)] == []
-    compared = document in {WALK, ORDER, *PAGES}
+    compared = document in {WALK, SCHEDULE, *PAGES}
     assert compared or [one for one in shown(document) if one.prints] == []
 
 
@@ -156,7 +156,7 @@ def test_every_verb_that_is_shown_is_one(line: str) -> None:
 def test_every_command_that_is_shown_does_what_is_told(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each command ends as expected; a replay of the racy Gateway's order fails, as does that schedule in letters."""
+    """Each command ends as expected; a replay of the racy Gateway's schedule fails, also in letters."""
     own_files(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     times = re.search(r" replay .* --times (\d+)$", line)

@@ -58,7 +58,7 @@ def test_all_that_the_nightly_job_leaves_is_kept_for_14_days() -> None:
     """Also where the search has failed; no two shards write to one name."""
     kept = [one for one in STRESS["steps"] if "upload-artifact" in one.get("uses", "")]
     assert [one["with"]["name"].removesuffix("-${{ matrix.shard }}") for one in kept] == [
-        "failing-orders",
+        "failing-schedules",
         "junit",
         "reports",
         "examples",
@@ -67,9 +67,9 @@ def test_all_that_the_nightly_job_leaves_is_kept_for_14_days() -> None:
     assert {one["with"]["name"].partition("-${{")[1] for one in kept} == {"-${{"}
 
 
-def test_the_nightly_job_hands_out_the_orders_that_nobody_expected(tmp_path: Path) -> None:
+def test_the_nightly_job_hands_out_the_schedules_that_nobody_expected(tmp_path: Path) -> None:
     """One of two pairs is as expected; the summary shows both, and how to replay the other from its file alone."""
-    words = ("atomic-hit-count", "my-scenario.yaml", "--target", "redis-read-modify-write", "--world", "model")
+    words = ("atomic-hit-count", "my-scenario.yaml", "--target", "redis-read-modify-write", "--executor", "model")
     (tmp_path / "my-scenario.yaml").write_text(
         RACY.replace("one_created_answer", "distinct_counts").replace("story", "before: 1\nstory")
     )
@@ -77,17 +77,17 @@ def test_the_nightly_job_hands_out_the_orders_that_nobody_expected(tmp_path: Pat
     name = "my-scenario-redis-read-modify-write.txt"
     summary = tmp_path / "summary"
     in_shell(step("summary")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary))
-    in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-orders-2")
-    assert [path.name for path in (tmp_path / "failing-orders").iterdir()] == [name]
+    in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-schedules-2")
+    assert [path.name for path in (tmp_path / "failing-schedules").iterdir()] == [name]
     text = summary.read_text()
     assert text.startswith("**1 of 2 pairs of scenario and target as expected**\n")
     replay = f"stress-gateway replay {name} --times 20"
     assert text.endswith(
-        f"\n### Replay\n\nDownload `failing-orders-2` from this page, unpack it, and run\n\n    {replay}\n"
+        f"\n### Replay\n\nDownload `failing-schedules-2` from this page, unpack it, and run\n\n    {replay}\n"
     )
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (tmp_path / "failing-orders" / name).rename(elsewhere / name)
+    (tmp_path / "failing-schedules" / name).rename(elsewhere / name)
     said = stress(elsewhere, *shlex.split(replay)[1:])
     assert (said.code, said.out) == (FAILS_STILL, "STILL FAILING 20/20\n")
 
@@ -96,6 +96,6 @@ def test_a_night_without_a_report_or_a_surprise_says_so(tmp_path: Path) -> None:
     """The steps after a run that could not begin do not fail themselves, and hand out nothing."""
     summary = tmp_path / "summary"
     in_shell(step("summary")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary))
-    in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-orders-2")
+    in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-schedules-2")
     assert summary.read_text() == "The run ended before it wrote a summary; see the log of the step before.\n"
-    assert not (tmp_path / "failing-orders").exists()
+    assert not (tmp_path / "failing-schedules").exists()

@@ -15,7 +15,7 @@ import pytest
 from commands import TWO_AT_ONCE, Said, stress
 from conftest import MEASURES
 from made import HOLDS, TWO_RACES, found, trace_of
-from shown_commands import FAILS_STILL, ORDER, PAGES, ROOT, WALK, Shown, blocks, own_target, shown
+from shown_commands import FAILS_STILL, PAGES, ROOT, SCHEDULE, WALK, Shown, blocks, own_target, shown
 
 from stress.checks import run_checks
 from stress.core.registry import CHECKS
@@ -37,7 +37,7 @@ def as_shown(one: Shown, said: str) -> bool:
 
 @pytest.mark.cases
 def test_a_race_is_walked_from_red_to_a_regression(tmp_path: Path) -> None:
-    """Each command of the walk, in its order, prints what stands below it; in between, the Gateway is mended."""
+    """Each command of the walk, in its order, prints what stands below it; in between, the Gateway is fixed."""
     (tmp_path / "my-scenario.yaml").write_text(TWO_AT_ONCE.replace("two-at-once", "my-scenario"))
     walk = shown(WALK)
     assert [one.line.split()[1] for one in walk] == ["run", "replay", "replay", "promote", "run"]
@@ -48,7 +48,7 @@ def test_a_race_is_walked_from_red_to_a_regression(tmp_path: Path) -> None:
             own_target(tmp_path, "locked")
         said.append(stress(tmp_path, *shlex.split(one.line)[1:]))
         if at == 0:
-            shutil.copyfile(tmp_path / "reports" / "latest" / "order.txt", tmp_path / "my-scenario-my-gateway.txt")
+            shutil.copyfile(tmp_path / "reports" / "latest" / "schedule.txt", tmp_path / "my-scenario-my-gateway.txt")
     assert [one.code for one in said] == [1, FAILS_STILL, 0, 0, 0]
     assert [one.line for one, printed in zip(walk, said, strict=True) if not as_shown(one, printed.out)] == []
     assert "regression that can't be followed any more: regressions/my-scenario-my-gateway-" in said[-1].out
@@ -109,7 +109,7 @@ def defined(text: str) -> dict[str, Any]:
 
 
 def test_the_check_that_is_shown_judges_any_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two names are told on the racy Gateway when the second passes, and one on its twin."""
+    """Two names are told on the racy Gateway when the second passes, and one on its fixed."""
     monkeypatch.setattr(CHECKS, "_items", dict(CHECKS._items))  # it registers itself
     check = defined(files_of(PAGES[0])["stress/checks/one_record_told.py"])["check"]
     names = "rr-{fingerprint:12}-{time:1}, rr-{fingerprint:12}-{time:2}"
@@ -119,25 +119,25 @@ def test_the_check_that_is_shown_judges_any_trace(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_protocol_that_is_shown_runs_in_the_place_of_a_bundled_one() -> None:
-    """Every order of it keeps every promise."""
-    (text,) = [text for _, text in blocks(PAGES[1]) if "ModelWorld" in text]
+    """Every schedule of it keeps every promise."""
+    (text,) = [text for _, text in blocks(PAGES[1]) if "ModelExecutor" in text]
     protocol = defined(files_of(PAGES[1])["stress/gateways/redis_counted.py"])["deduplicate"]
-    world, explorer = defined(text)["world"](protocol), Exhaustive(fused=True)
-    orders = 0
-    while explorer.more():
-        trace = world.run(explorer)
-        explorer.learn(trace)
-        orders += 1
-        assert run_checks(world.scenario.invariants, trace) == []
-    assert orders == 6
+    executor, scheduler = defined(text)["executor"](protocol), Exhaustive(fused=True)
+    schedules = 0
+    while scheduler.more():
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
+        schedules += 1
+        assert run_checks(executor.scenario.invariants, trace) == []
+    assert schedules == 6
 
 
-def test_the_order_that_is_shown_is_one_and_fails(tmp_path: Path) -> None:
-    """The page's order file is read as what it says, and its command prints what stands below it."""
-    (text,) = [text for language, text in blocks(ORDER) if language == "text"]
-    order = parse(text)
-    assert (order.actors, order.switches(), order.head.world) == ("A A A B B B B A", 1, "model")
-    (one,) = shown(ORDER)
+def test_the_schedule_that_is_shown_is_one_and_fails(tmp_path: Path) -> None:
+    """The page's schedule file is read as what it says, and its command prints what stands below it."""
+    (text,) = [text for language, text in blocks(SCHEDULE) if language == "text"]
+    schedule = parse(text)
+    assert (schedule.actors, schedule.preemptions(), schedule.head.executor) == ("A A A B B B B A", 1, "model")
+    (one,) = shown(SCHEDULE)
     (tmp_path / "lost-hit.txt").write_text(text)
     said = stress(tmp_path, *shlex.split(one.line)[1:])
     assert (said.code, as_shown(one, said.out)) == (FAILS_STILL, True)

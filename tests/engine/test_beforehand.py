@@ -16,8 +16,8 @@ from stress.engine.limits import Limits
 from stress.engine.running import Workers
 from stress.engine.search import Search
 from stress.engine.strategy import covering_of
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.ahead import Plan, Planned, going_on
 from stress.schedulers.base import Diverged
 from stress.schedulers.exhaustive import Exhaustive
@@ -40,9 +40,9 @@ class Seen(Search):
         return await super()._take(trace, **how)
 
 
-async def searched(world: WireWorld, workers: int) -> tuple[list[tuple[object, ...]], Evidence]:
+async def searched(executor: LiveExecutor, workers: int) -> tuple[list[tuple[object, ...]], Evidence]:
     """Search with so many workers; give what each run was, and the evidence."""
-    search = Seen(world, Limits(30.0, 5000, workers=Workers.chosen(workers)))
+    search = Seen(executor, Limits(30.0, 5000, workers=Workers.chosen(workers)))
     search.signatures = []
     covered = await search.run()
     assert covered.fault == ""
@@ -52,7 +52,7 @@ async def searched(world: WireWorld, workers: int) -> tuple[list[tuple[object, .
 @pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("name", "target", "explorer", "orders"),
+    ("name", "target", "scheduler", "schedules"),
     [
         ("t2-one-then-three", "redis-atomic", "auto", 7),
         ("t2-one-then-three", "redis-atomic", "dpor", 36),
@@ -62,29 +62,29 @@ async def searched(world: WireWorld, workers: int) -> tuple[list[tuple[object, .
     ],
 )
 async def test_a_search_with_several_workers_sees_what_it_sees_with_one(
-    name: str, target: str, explorer: str, orders: int, monkeypatch: pytest.MonkeyPatch
+    name: str, target: str, scheduler: str, schedules: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same traces in the same order, and the same evidence but for the time."""
     raw = scenario_of(name).model_dump(exclude_unset=True)
-    scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
-    async with WireWorld(scenario, target_of(target)) as world:
-        alone, one = await searched(world, 1)
+    scenario = Scenario.model_validate({**raw, "search": {"scheduler": scheduler}})
+    async with LiveExecutor(scenario, target_of(target)) as executor:
+        alone, one = await searched(executor, 1)
         monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
-        beside, four = await searched(world, 4)
-        assert len(await world.beside(4)) == 4
+        beside, four = await searched(executor, 4)
+        assert len(await executor.beside(4)) == 4
     assert beside == alone
-    assert (len(alone), one.orders, four.orders) == (orders, orders, orders)
+    assert (len(alone), one.schedules, four.schedules) == (schedules, schedules, schedules)
     assert (four.exhausted, four.classes, four.bound) == (one.exhausted, one.classes, one.bound)
 
 
-def test_an_order_is_run_as_planned_and_what_was_possible_is_kept() -> None:
-    """It begins with the moves of the plan, goes on as that says, and begins anew when the world does."""
+def test_an_schedule_is_run_as_planned_and_what_was_possible_is_kept() -> None:
+    """It begins with the moves of the plan, goes on as that says, and begins again when the executor does."""
     planned = Planned(Plan((B,), going_on(fused=False)))
     assert planned.more()
     assert planned.choose([A, B], done=False) == B
     planned.restart()
     assert [planned.choose([A, B], done=False), planned.choose([A], done=False)] == [B, A]
-    planned.restart()  # as a world does at the end of a run: what was kept stays until the next choice
+    planned.restart()  # as an executor does at the end of a run: what was kept stays until the next choice
     assert [(point.moves, point.chosen) for point in planned.points] == [((A, B), B), ((A,), A)]
     assert planned.choose([B], done=False) == B
     assert planned.choose([], done=True) is None
@@ -93,7 +93,7 @@ def test_an_order_is_run_as_planned_and_what_was_possible_is_kept() -> None:
 
 
 def test_a_trace_that_is_not_of_the_run_that_was_kept_is_not_used() -> None:
-    """Only a trace with the moves that were chosen is told to the explorer."""
+    """Only a trace with the moves that were chosen is told to the scheduler."""
     planned = Planned(Plan((A,), going_on(fused=False)))
     planned.choose([A, B], done=False)
 
@@ -103,17 +103,17 @@ def test_a_trace_that_is_not_of_the_run_that_was_kept_is_not_used() -> None:
     assert [planned.told(trace(A)), planned.told(trace(A, B)), planned.told(trace())] == [True, False, False]
 
 
-def test_in_the_model_orders_are_run_when_they_are_asked_for() -> None:
+def test_in_the_model_schedules_are_run_when_they_are_asked_for() -> None:
     """There is nothing to wait for: workers change nothing."""
-    world = ModelWorld(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
-    explorer = Exhaustive(fused=True)
-    beforehand = Beforehand(world, Workers.chosen(4))
+    executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
+    scheduler = Exhaustive(fused=True)
+    beforehand = Beforehand(executor, Workers.chosen(4))
 
     async def run() -> list[str]:
         found = []
-        while explorer.more():
-            trace = await beforehand.run(explorer, explorer, 100)
-            explorer.learn(trace)
+        while scheduler.more():
+            trace = await beforehand.run(scheduler, scheduler, 100)
+            scheduler.learn(trace)
             found.append(" ".join(move.actor for move in trace.moves))
         return found
 
@@ -121,7 +121,7 @@ def test_in_the_model_orders_are_run_when_they_are_asked_for() -> None:
 
 
 class Otherwise(Exhaustive):
-    """An explorer that does not do what it has planned: it lets the second request go first."""
+    """A scheduler that does not do what it has planned: it lets the second request go first."""
 
     @property
     def plan(self) -> Plan:
@@ -134,32 +134,32 @@ class Otherwise(Exhaustive):
 
 
 @pytest.mark.asyncio
-async def test_an_explorer_that_chooses_otherwise_gets_the_order_that_it_chose() -> None:
+async def test_an_scheduler_that_chooses_otherwise_gets_the_schedule_that_it_chose() -> None:
     """What was run beforehand is dropped, and the choices that were made stand."""
-    async with WireWorld(scenario_of("atomic-hit-count"), target_of("redis-atomic")) as world:
-        explorer = Otherwise(fused=True)
-        beforehand = Beforehand(world, Workers.chosen(4))
-        assert explorer.more()
-        trace = await beforehand.run(explorer, explorer, 0)
+    async with LiveExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic")) as executor:
+        scheduler = Otherwise(fused=True)
+        beforehand = Beforehand(executor, Workers.chosen(4))
+        assert scheduler.more()
+        trace = await beforehand.run(scheduler, scheduler, 0)
     assert (trace.fault, [move.actor for move in trace.moves]) == ("", ["B", "B", "A", "A"])
 
 
-@pytest.mark.parametrize("explorer", ["auto", "dpor", "exhaustive"])
-def test_every_explorer_that_leaves_nothing_out_does_what_it_has_planned(explorer: str) -> None:
-    """In the model, each order that was begun is the one that its plan leads to, if there is one."""
+@pytest.mark.parametrize("scheduler", ["auto", "dpor", "exhaustive"])
+def test_every_scheduler_that_leaves_nothing_out_does_what_it_has_planned(scheduler: str) -> None:
+    """In the model, each schedule that was begun is the one that its plan leads to, if there is one."""
     raw = scenario_of("concurrent-duplicates").model_dump(exclude_unset=True)
-    scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
-    world = ModelWorld(scenario, target_of("redis-named-by-second"))
-    covering, planned, wanted = covering_of(world, lambda: False).scheduler, 0, set()
+    scenario = Scenario.model_validate({**raw, "search": {"scheduler": scheduler}})
+    executor = ModelExecutor(scenario, target_of("redis-named-by-second"))
+    covering, planned, wanted = covering_of(executor, lambda: False).scheduler, 0, set()
     while covering.more():
         if (plan := covering.plan) is not None:
-            order = Planned(plan)
-            order.more()
-            expected = world.run(order)
+            schedule = Planned(plan)
+            schedule.more()
+            expected = executor.run(schedule)
             planned += 1
         wanted |= {one.begin for one in covering.ahead(8)}
-        trace = world.run(covering)
+        trace = executor.run(covering)
         covering.learn(trace)
         if plan is not None:
             assert tuple(trace.moves) == tuple(expected.moves)
-    assert (planned, bool(wanted)) == (covering.orders, True)
+    assert (planned, bool(wanted)) == (covering.schedules, True)

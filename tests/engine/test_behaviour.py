@@ -60,7 +60,7 @@ def run(*lines: Line, fault: str = "", crossed: int | None = None, symbols: dict
     ]
     moves = [Move(one.actor, one.command, one.object) for one in lines if one.kind in (Kind.START, Kind.STEP)]
     details = partial(Details, (), (Snapshot(None, None),), events)
-    return Trace("wire", "f", "p", 2, moves, details, fault, crossed_second=crossed, symbols=symbols or {})
+    return Trace("live", "f", "p", 2, moves, details, fault, crossed_second=crossed, symbols=symbols or {})
 
 
 def differs(*runs: Trace) -> str:

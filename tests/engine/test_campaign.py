@@ -20,7 +20,7 @@ from stress.cli.common import await_it
 from stress.cli.main import Commands
 from stress.config.formats import bundled
 from stress.core.verdict import Evidence, judge
-from stress.engine.campaign import Batch, Budget, Job, Where, code_of, part_of
+from stress.engine.campaign import Budget, Campaign, Job, Where, code_of, part_of
 from stress.engine.limits import Limits
 from stress.engine.shard import Shard
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 )
 def test_the_severest_code_wins(tmp_path: Path, codes: tuple[int, ...], severest: int) -> None:
     """Of several: 130 or 70, then 1, then 69, then 74, then 2, then 3."""
-    batch = Batch([], Budget(None, 1.0, None, 0), Where("model"), tmp_path, codes=set(codes))
+    batch = Campaign([], Budget(None, 1.0, None, 0), Where("model"), tmp_path, codes=set(codes))
     assert await_it(batch.run()) == severest
 
 
@@ -85,12 +85,21 @@ def test_the_severest_pair_of_a_run_decides(tmp_path: Path) -> None:
     text = scenario.read_text()
     (tmp_path / "missed.yaml").write_text(
         text.replace("two-at-once", "missed")
-        + "expect: {redis-atomic: {race: [one_created_answer]}}\nsearch: {orders: 1}\n"
+        + "expect: {redis-atomic: {race: [one_created_answer]}}\nsearch: {schedules: 1}\n"
     )
     assert stress(tmp_path, *run).code == 2
-    assert stress(tmp_path, "run", "missed.yaml", "--world", "model").code == 3
+    assert stress(tmp_path, "run", "missed.yaml", "--executor", "model").code == 3
     said = stress(
-        tmp_path, "run", "two.yaml", "missed.yaml", "--world", "wire", "--target", "none.yaml", "--target", "own.yaml"
+        tmp_path,
+        "run",
+        "two.yaml",
+        "missed.yaml",
+        "--executor",
+        "live",
+        "--target",
+        "none.yaml",
+        "--target",
+        "own.yaml",
     )
     assert said.code == 69
     line = "unavailable: Gateway 1 does not start: no-program: No such file or directory"
@@ -120,17 +129,17 @@ def test_pairs_share_the_seconds_by_weight_and_leave_what_they_did_not_need() ->
     """
     timed, plain = job("concurrent-duplicates", "redis-named-by-second"), job("atomic-hit-count", "redis-atomic")
     budget = Budget(34.0, None, None, 7)
-    assert budget.share([timed, plain], 0.0) == Limits(32.0, timed.scenario.search.orders, 7, proof=5.0)
-    assert budget.share([plain], 4.0) == Limits(30.0, plain.scenario.search.orders, 7, proof=5.0)
-    assert budget.share([plain, plain], 33.0) == Limits(1.0, plain.scenario.search.orders, 7, proof=5.0)
+    assert budget.share([timed, plain], 0.0) == Limits(32.0, timed.scenario.search.schedules, 7, proof=5.0)
+    assert budget.share([plain], 4.0) == Limits(30.0, plain.scenario.search.schedules, 7, proof=5.0)
+    assert budget.share([plain, plain], 33.0) == Limits(1.0, plain.scenario.search.schedules, 7, proof=5.0)
 
 
-def test_seconds_and_orders_may_be_given_for_each_pair() -> None:
+def test_seconds_and_schedules_may_be_given_for_each_pair() -> None:
     """Without a total each pair has what is asked for, else what its scenario says."""
     plain = job("atomic-hit-count", "redis-atomic")
     assert Budget(None, 3.0, 9, 0).share([plain, plain], 100.0) == Limits(3.0, 9, 0)
     search = plain.scenario.search
-    assert Budget(None, None, None, 0).share([plain], 100.0) == Limits(search.seconds, search.orders, 0)
+    assert Budget(None, None, None, 0).share([plain], 100.0) == Limits(search.seconds, search.schedules, 0)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +147,7 @@ def test_seconds_and_orders_may_be_given_for_each_pair() -> None:
 )
 def test_what_holds_may_be_required_to_be_exhausted(*, exhausted: bool, require: str, code: int) -> None:
     """With `--require exhausted` a bounded `holds` exits 2; an exhausted one, or a bounded one without it, 0."""
-    evidence = Evidence("wire", "auto", 9, 1.0, exhausted=exhausted, total=9 if exhausted else None, bound=2)
+    evidence = Evidence("live", "auto", 9, 1.0, exhausted=exhausted, total=9 if exhausted else None, bound=2)
     held = replace(result(RACE), findings=(), verdict=judge([], [evidence]), as_expected=True)
     assert held.verdict.holds
     assert code_of(held, require) == code

@@ -15,12 +15,12 @@ from stress.cli.run import _named, _quick_seconds
 from stress.config.formats import bundled
 from stress.config.scenario import Scenario
 from stress.core.letters import letters
-from stress.engine.campaign import Batch, Budget, Job, Where
+from stress.engine.campaign import Budget, Campaign, Job, Where
 from stress.engine.case import Pair
 from stress.engine.codes import code_of
 from stress.engine.goals import conflict, met, shown
 from stress.engine.limits import Limits
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.report.events import Finished, Started
 from stress.report.explain.race import title
 from stress.report.folder import document
@@ -53,14 +53,14 @@ def followed(name: str, target: str, schedule: str) -> Trace:
     scenario = scenario_of(name)
     replay = Replay(letters(schedule, scenario.concurrent), loose=True)
     assert replay.more()
-    trace = ModelWorld(scenario, target_of(target)).run(replay)
+    trace = ModelExecutor(scenario, target_of(target)).run(replay)
     assert trace.fault == ""
     return trace
 
 
 async def searched(scenario: Scenario, target: str) -> Result:
     """Search a pair in the model."""
-    return await Pair(ModelWorld(scenario, target_of(target)), None, LIMITS).result()
+    return await Pair(ModelExecutor(scenario, target_of(target)), None, LIMITS).result()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_start_takes_the_place_of_a_read_that_no_step_shows(
 async def test_a_search_goes_on_until_each_goal_is_met() -> None:
     """Two races of a target of which nothing is expected are found, each by the schedule of its goal; the exit is 1."""
     result = await searched(unexpected("concurrent-duplicates"), "redis-named-by-second")
-    assert [(one.races, one.order.actors) for one in result.findings] == [
+    assert [(one.races, one.schedule.actors) for one in result.findings] == [
         (("R1",), "A A clock B B B A"),
         (("R2",), "A A B B B A A"),
     ]
@@ -125,7 +125,7 @@ async def test_a_goal_whose_schedule_cannot_be_followed_is_met_by_the_search() -
         "R2": {"breaks": "one_created_answer", "conflict": ["write *", "write *"], "schedule": "A A A A A A B"}
     }
     result = await searched(unexpected("concurrent-duplicates", races=races), "redis-named-by-second")
-    assert [(one.races, one.order.actors) for one in result.findings] == [(("R2",), "A A B B B A A")]
+    assert [(one.races, one.schedule.actors) for one in result.findings] == [(("R2",), "A A B B B A A")]
     assert (result.verdict.evidence[0].aimed, result.open_goals) == (0, ())
 
 
@@ -144,9 +144,9 @@ async def test_a_schedule_of_each_goal_meets_it_on_the_bundled_gateway_that_has_
     name: str, target: str, race: str
 ) -> None:
     """The first that the Gateway can follow breaks what the goal says, by the conflict that it says."""
-    world = ModelWorld(scenario_of(name), target_of(target))
-    async with aclosing(shown(world.scenario.races[race], world)) as traces:
-        met_by = [met(world.scenario, one, run_checks(world.scenario.invariants, one)) async for one in traces]
+    executor = ModelExecutor(scenario_of(name), target_of(target))
+    async with aclosing(shown(executor.scenario.races[race], executor)) as traces:
+        met_by = [met(executor.scenario, one, run_checks(executor.scenario.invariants, one)) async for one in traces]
     assert race in met_by[0]
 
 
@@ -168,12 +168,12 @@ def test_goals_of_all_pairs_come_before_the_search_of_any(tmp_path: Path) -> Non
     noted, target = Noted(), target_of("redis-read-modify-write")
     scenarios = [unexpected("concurrent-duplicates"), unexpected("atomic-hit-count")]
     jobs = [Job(one, target, tmp_path) for one in scenarios]
-    batch = Batch(jobs, Budget(10.0, None, None, 0), Where("model"), tmp_path, terminal=noted)
+    batch = Campaign(jobs, Budget(10.0, None, None, 0), Where("model"), tmp_path, terminal=noted)
     assert await_it(batch.run()) == 1
     assert noted.begun == ["concurrent-duplicates", "atomic-hit-count", "concurrent-duplicates"]
     results = {one.job.scenario.name: one.result for one in batch.kept}
     assert results["concurrent-duplicates"].open_goals == ("R1",)
-    assert results["concurrent-duplicates"].verdict.evidence[0].orders > 10
+    assert results["concurrent-duplicates"].verdict.evidence[0].schedules > 10
     assert results["atomic-hit-count"].open_goals == ()
 
 

@@ -18,7 +18,7 @@ from stress.engine.case import Pair
 from stress.engine.limits import Limits
 from stress.engine.lines import with_lines
 from stress.engine.running import run
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.source_lines import stacks
 from stress.report.explain.lines import lines_by_event
 
@@ -32,13 +32,13 @@ BESIDE = str(Path(sys.executable).parent)
 """Where programs are installed beside Python: what a service is started with, and py-spy."""
 
 
-def world_of(folder: Path) -> WireWorld:
-    """Make a world of the service in a folder."""
+def executor_of(folder: Path) -> LiveExecutor:
+    """Make an executor of the service in a folder."""
     target = Target.load(folder / "target.yaml")
     assert target.start is not None
     path = f"{BESIDE}{os.pathsep}{os.environ['PATH']}"
     start = target.start.model_copy(update={"env": {**target.start.env, "PATH": path}})
-    return WireWorld(SCENARIO, target.model_copy(update={"start": start}), folder)
+    return LiveExecutor(SCENARIO, target.model_copy(update={"start": start}), folder)
 
 
 def need(*programs: str) -> None:
@@ -73,8 +73,8 @@ def build(*words: str, folder: Path) -> None:
 
 async def race_of(folder: Path) -> tuple[Finding, list[str]]:
     """Search a service; give its race and what is noted of source lines."""
-    async with world_of(folder) as world:
-        result = await Pair(None, world, Limits(20, 500)).result()
+    async with executor_of(folder) as executor:
+        result = await Pair(None, executor, Limits(20, 500)).result()
     (finding,) = result.findings
     return finding, notes(result)
 
@@ -84,21 +84,21 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
     """Each step has its line, also the second of one line; a tool that is missing, or hangs, only leaves lines out."""
     need("py-spy")
     folder = HERE / "threads"
-    async with world_of(folder) as world:
-        result = await Pair(None, world, Limits(20, 500)).result()
+    async with executor_of(folder) as executor:
+        result = await Pair(None, executor, Limits(20, 500)).result()
         (finding,) = result.findings
         bare = dataclasses.replace(finding, trace=finding.trace.with_lines({}))
         slow = dataclasses.replace(stacks.PYTHON, program="sleep", arguments=("60",))
         monkeypatch.setattr(stacks, "PYTHON", slow)
         monkeypatch.setattr(stacks, "_LOOK_SECONDS", 0.2)
-        hangs = await with_lines([bare], world)
+        hangs = await with_lines([bare], executor)
         monkeypatch.setattr(stacks, "PYTHON", dataclasses.replace(slow, program="no-such-program"))
-        missing = await with_lines([bare], world)
-        target, world.target = world.target, world.target.model_copy(update={"second": "matters"})
+        missing = await with_lines([bare], executor)
+        target, executor.target = executor.target, executor.target.model_copy(update={"second": "matters"})
         monkeypatch.setattr(stacks, "PYTHON", dataclasses.replace(slow, quick=False))
-        slower = await with_lines([bare], world)
-        world.target = target
-        after = await run(finding.order, world)
+        slower = await with_lines([bare], executor)
+        executor.target = target
+        after = await run(finding.schedule, executor)
     exists, sets, counts = (at(folder / "service.py", text) for text in ("EXISTS", "SET rec", "INCR"))
     lines = {"EXISTS": exists, "SET": sets, "INCR": counts}
     assert steps(finding) == [(step, lines[step.split()[1]]) for step, _ in steps(finding)]

@@ -21,9 +21,9 @@ from stress.engine.odd import OddRuns
 from stress.engine.running import Workers
 from stress.engine.search import Search
 from stress.engine.strategy import covering_of
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.pace import Pace, Taken, about
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.base import Diverged
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.interleaving import Interleaving
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stress.core.trace import Trace
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 AMBIGUOUS = "ambiguous: GET a may be of several requests"
 PLAIN = ("atomic-hit-count", "redis-atomic")
@@ -53,23 +53,23 @@ def test_more_than_one_in_twenty_or_twenty_in_all_are_too_many() -> None:
     assert (skipped([]).unstable(0), skipped([]).note) == ("", "")
     assert skipped([AMBIGUOUS]).unstable(19) == ""
     two = skipped([AMBIGUOUS, *diverged])
-    assert two.note == "3 orders skipped, most often (2) as: DIVERGED at step 3: expected A GET a"
+    assert two.note == "3 schedules skipped, most often (2) as: DIVERGED at step 3: expected A GET a"
     assert two.unstable(57) == ""
-    assert two.unstable(56).startswith("unstable: 3 of 59 orders skipped, most often (2) as: DIVERGED at step 3: ")
+    assert two.unstable(56).startswith("unstable: 3 of 59 schedules skipped, most often (2) as: DIVERGED at step 3: ")
     assert (skipped([AMBIGUOUS] * 20).unstable(1000), skipped([AMBIGUOUS] * 20).too_many) == ("", False)
-    assert skipped([AMBIGUOUS] * 21).unstable(1000).startswith("unstable: 21 of 1021 orders skipped")
+    assert skipped([AMBIGUOUS] * 21).unstable(1000).startswith("unstable: 21 of 1021 schedules skipped")
 
 
-class Spoilt(ModelWorld):
+class Spoilt(ModelExecutor):
     """The model, some of whose runs are odd, by their number from 1."""
 
     odd: Collection[int] = ()
     ran = 0
     fault: Odd = Odd(AMBIGUOUS)
 
-    def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+    def run(self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run it, and let it end so."""
-        trace = super().run(explorer, fresh, also)
+        trace = super().run(scheduler, fresh, also)
         self.ran += 1
         if self.ran in self.odd:
             trace.fault = self.fault
@@ -79,53 +79,55 @@ class Spoilt(ModelWorld):
 @pytest.mark.asyncio
 async def test_a_run_that_was_ended_with_its_search_makes_nothing_unstable() -> None:
     """It is left out, so that the search is not exhausted; how many there were says nothing of the target."""
-    world = Spoilt(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
-    world.odd, world.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as its time was over")
-    covered = await Search(world, Limits(1.0, 400)).run()
+    executor = Spoilt(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
+    executor.odd, executor.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as its time was over")
+    covered = await Search(executor, Limits(1.0, 400)).run()
     assert (covered.fault, covered.notes, covered.evidence.exhausted) == ("", [], False)
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("explorer", ["auto", "walk", "exhaustive"])
-async def test_a_search_whose_first_run_takes_all_its_time_is_over(explorer: str) -> None:
+@pytest.mark.parametrize("scheduler", ["auto", "random_walk", "exhaustive"])
+async def test_a_search_whose_first_run_takes_all_its_time_is_over(scheduler: str) -> None:
     """No run is begun again and again that has to end at once: one was, from which nothing follows."""
     raw = scenario_of("atomic-hit-count").model_dump(exclude_unset=True)
-    world = Spoilt(Scenario.model_validate({**raw, "search": {"explorer": explorer}}), target_of("redis-optimistic"))
-    world.odd, world.fault = range(1, 10**6), CutOff("the run was ended after 2 s, as the search was over")
-    covered = await Search(world, Limits(600.0, 400), baseline=False).run()
-    assert (world.ran, covered.evidence.orders, covered.evidence.exhausted) == (1, 0, False)
+    executor = Spoilt(
+        Scenario.model_validate({**raw, "search": {"scheduler": scheduler}}), target_of("redis-optimistic")
+    )
+    executor.odd, executor.fault = range(1, 10**6), CutOff("the run was ended after 2 s, as the search was over")
+    covered = await Search(executor, Limits(600.0, 400), baseline=False).run()
+    assert (executor.ran, covered.evidence.schedules, covered.evidence.exhausted) == (1, 0, False)
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("explorer", ["auto", "dpor", "exhaustive"])
+@pytest.mark.parametrize("scheduler", ["auto", "dpor", "exhaustive"])
 @pytest.mark.parametrize("odd", [1, 2, 5])
-async def test_a_search_goes_on_without_a_schedule(explorer: str, odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_goes_on_without_a_schedule(scheduler: str, odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one is begun again, others are left out; nothing is exhausted then, and the words say so."""
     monkeypatch.setattr("stress.engine.odd._SHARE", 0.5)
     raw = scenario_of("atomic-hit-count").model_dump(exclude_unset=True)
-    scenario = Scenario.model_validate({**raw, "search": {"explorer": explorer}})
-    world = Spoilt(scenario, target_of("redis-optimistic"))
-    world.odd = {odd}
-    covered = await Search(world, Limits(20.0, 400)).run()
+    scenario = Scenario.model_validate({**raw, "search": {"scheduler": scheduler}})
+    executor = Spoilt(scenario, target_of("redis-optimistic"))
+    executor.odd = {odd}
+    covered = await Search(executor, Limits(20.0, 400)).run()
     evidence = covered.evidence
     assert (covered.fault, covered.found, evidence.skipped, evidence.exhausted) == ("", {}, 1, False)
-    some = " of orders, not all" if explorer == "dpor" else "bounded: every order with up to"
+    some = " of schedules, not all" if scheduler == "dpor" else "bounded: every schedule with up to"
     assert some in evidence.covered
     assert ", but for those that begin as 1 skipped" in evidence.covered
-    assert str(judge([], [evidence]).ruling) == ("inconclusive" if explorer == "dpor" else "holds")
-    assert covered.notes == [f"1 order skipped, most often (1) as: {AMBIGUOUS}"]
-    assert world.ran > evidence.orders
+    assert str(judge([], [evidence]).ruling) == ("inconclusive" if scheduler == "dpor" else "holds")
+    assert covered.notes == [f"1 schedule skipped, most often (1) as: {AMBIGUOUS}"]
+    assert executor.ran > evidence.schedules
 
 
-class Odder(WireWorld):
+class Odder(LiveExecutor):
     """The wire, whose runs are odd as long as ``left`` says."""
 
     left = 0
     freshes: list[str]
 
-    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+    async def run(self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run it, and let it end so."""
-        trace = await super().run(explorer, fresh, also)
+        trace = await super().run(scheduler, fresh, also)
         self.freshes.append(trace.fresh)
         self.left -= 1
         if self.left >= 0:
@@ -136,17 +138,17 @@ class Odder(WireWorld):
 @pytest.mark.asyncio
 async def test_an_odd_run_is_tried_once_more_with_new_values() -> None:
     """Once it is odd and then not: as if it had not been. Twice: it is. Where all are the verdict says why."""
-    async with Odder(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as world:
-        world.freshes, world.left = [], 1
-        trace = await running.follow(Interleaving([1]), world)
-        assert (trace.fault, len(set(world.freshes))) == ("", 2)
-        world.freshes, world.left = [], 2
-        assert (await running.follow(Interleaving([1]), world)).odd
-        assert len(set(world.freshes)) == 2
-        world.left = 1000
-        result = await Pair(None, world, Limits(20.0, 100)).result()
+    async with Odder(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as executor:
+        executor.freshes, executor.left = [], 1
+        trace = await running.follow(Interleaving([1]), executor)
+        assert (trace.fault, len(set(executor.freshes))) == ("", 2)
+        executor.freshes, executor.left = [], 2
+        assert (await running.follow(Interleaving([1]), executor)).odd
+        assert len(set(executor.freshes)) == 2
+        executor.left = 1000
+        result = await Pair(None, executor, Limits(20.0, 100)).result()
     assert (str(result.verdict.ruling), result.findings) == ("inconclusive", ())
-    assert result.verdict.reason.startswith(f"unstable: 21 of 21 orders skipped, most often (21) as: {AMBIGUOUS} (")
+    assert result.verdict.reason.startswith(f"unstable: 21 of 21 schedules skipped, most often (21) as: {AMBIGUOUS} (")
 
 
 class Startled(Exhaustive):
@@ -166,11 +168,11 @@ class Startled(Exhaustive):
 @pytest.mark.asyncio
 async def test_a_scheduler_that_diverges_from_its_plan_ends_no_search() -> None:
     """What was run beforehand is shown to it, and it can't follow: that run is odd."""
-    async with WireWorld(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as world:
-        covering = covering_of(world, lambda: False)
-        explorer = Startled(fused=True)
-        explorer.more()
-        trace = await Beforehand(world, Workers()).run(explorer, explorer, 1)
+    async with LiveExecutor(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as executor:
+        covering = covering_of(executor, lambda: False)
+        scheduler = Startled(fused=True)
+        scheduler.more()
+        trace = await Beforehand(executor, Workers()).run(scheduler, scheduler, 1)
     assert (trace.odd, trace.fault[:44]) == (True, "DIVERGED at step 1: expected clock clock, sa")
     assert covering.before == 0
 
@@ -205,7 +207,7 @@ def test_a_run_without_end_is_ended_and_so_is_the_search(tmp_path: Path, monkeyp
 @pytest.mark.asyncio
 async def test_requests_before_a_search_may_not_take_all_of_it() -> None:
     """They are ended when the seconds are over: nothing is concluded, and what to do is said."""
-    world = WireWorld(scenario_of(PLAIN[0]), target_of(PLAIN[1]))
-    world.most_seconds = 0.01
+    executor = LiveExecutor(scenario_of(PLAIN[0]), target_of(PLAIN[1]))
+    executor.most_seconds = 0.01
     with pytest.raises(Untested, match=r"take longer than the 0.01 s of both"):
-        await world.__aenter__()
+        await executor.__aenter__()

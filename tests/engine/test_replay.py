@@ -1,4 +1,4 @@
-"""Replaying order files: the same Gateway, a changed one, another folder, and files that are damaged."""
+"""Replaying schedule files: the same Gateway, a changed one, another folder, and files that are damaged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from commands import BAD, own_files, stress
 
 from stress.config.formats import find
-from stress.core.schedule import Head, Order, parse
+from stress.core.schedule import Head, Schedule, parse
 from stress.core.step import Move
 from stress.engine import replay as again
 from stress.engine.campaign import Job, Where
 from stress.engine.running import follow as follow_alone
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
     from stress.engine.case import Pair
     from stress.engine.limits import Limits
-    from stress.engine.running import World
+    from stress.engine.running import Executor
     from stress.executors.live.drive import Drive
-    from stress.executors.model.executor import ModelWorld
+    from stress.executors.model.executor import ModelExecutor
 
 REPLACED = re.compile(r"reports/\d{8}-\d{6}-two-at-once-own(-\d+)?")
 
 
 ANOTHER = """\
-STILL FAILING by another order: REPORT/order.txt
-searched because the order can't be followed: DIVERGED at step"""
+STILL FAILING by another schedule: REPORT/schedule.txt
+searched because the schedule can't be followed: DIVERGED at step"""
 
-FILES = ("two.yaml", "own.yaml", "gateway.py", "order.txt")
+FILES = ("two.yaml", "own.yaml", "gateway.py", "schedule.txt")
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Find the race of a Gateway of one's own: a folder with the scenario, the target, its program and the order."""
+    """Find the race of a Gateway of one's own: a folder with the scenario, the target, its program and the schedule."""
     folder = tmp_path_factory.mktemp("found")
     shutil.copy(BAD, folder / "gateway.py")
     assert stress(folder, *own_files(folder, "well", program=folder / "gateway.py")).code == 1
-    shutil.copy(folder / "reports" / "latest" / "order.txt", folder / "order.txt")
+    shutil.copy(folder / "reports" / "latest" / "schedule.txt", folder / "schedule.txt")
     return folder
 
 
@@ -62,8 +62,8 @@ def here(found: Path) -> Iterator[Path]:
 
 
 def replay(folder: Path, *words: str) -> tuple[int, str]:
-    """Replay the order, whatever its target is now; give the code and what was said, without times in names."""
-    said = stress(folder, "replay", "order.txt", "--trust", *words)
+    """Replay the schedule, whatever its target is now; give the code and what was said, without times in names."""
+    said = stress(folder, "replay", "schedule.txt", "--trust", *words)
     assert said.err == ""
     return said.code, REPLACED.sub("REPORT", said.out).strip()
 
@@ -76,10 +76,10 @@ def change(program: Path, old: str, new: str) -> None:
 
 
 def follow(folder: Path, moves: str) -> None:
-    """Write another order into the file."""
-    head, _, rest = (folder / "order.txt").read_text().partition("---\n")
+    """Write another schedule into the file."""
+    head, _, rest = (folder / "schedule.txt").read_text().partition("---\n")
     attached = rest[rest.index("--- scenario") :]
-    (folder / "order.txt").write_text(head + "---\n" + moves.replace(", ", "\n") + "\n" + attached)
+    (folder / "schedule.txt").write_text(head + "---\n" + moves.replace(", ", "\n") + "\n" + attached)
 
 
 LOST = "A start, A GET hits:{id:1}, B start, B GET hits:{id:1}, A SET hits:{id:1}, B SET hits:{id:1}"
@@ -88,15 +88,15 @@ ONE_AFTER_ANOTHER = "A start, A GET hits:{id:1}, A SET hits:{id:1}, B start, B G
 # --- the same Gateway --------------------------------------------------------------------------------
 
 
-def test_a_race_still_fails_in_each_replay_and_an_order_that_passes_is_fixed(here: Path) -> None:
-    """The order that was found fails 5 of 5 (exit 1); one request after another passes 3 of 3 (exit 0)."""
+def test_a_race_still_fails_in_each_replay_and_an_schedule_that_passes_is_fixed(here: Path) -> None:
+    """The schedule that was found fails 5 of 5 (exit 1); one request after another passes 3 of 3 (exit 0)."""
     assert replay(here, "--times", "5") == (1, "STILL FAILING 5/5")
     follow(here, ONE_AFTER_ANOTHER)
     assert replay(here, "--times", "3") == (0, "FIXED 3/3")
     assert not (here / "reports").exists()
 
 
-def test_an_order_that_the_same_gateway_can_not_follow_is_searched(here: Path) -> None:
+def test_an_schedule_that_the_same_gateway_can_not_follow_is_searched(here: Path) -> None:
     """A step is not as the file says although no file has changed: what its search finds is said (exit 1)."""
     follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
     assert replay(here) == (1, f"{ANOTHER} 5: expected B HGET hits:{{id:1}}, saw B GET hits:{{id:1}}")
@@ -121,7 +121,7 @@ def test_an_order_that_the_same_gateway_can_not_follow_is_searched(here: Path) -
 def test_what_differs_between_replays_is_told_below_the_count(
     here: Path, mode: str, moves: str, code: int, lines: list[str]
 ) -> None:
-    """A Gateway that fails in every second order is inconclusive; one whose counts alone differ fails or passes."""
+    """A Gateway that fails in every second schedule is inconclusive; one whose counts alone differ fails or passes."""
     follow(here, moves or ONE_AFTER_ANOTHER)
     change(here / "own.yaml", '"well"', f'"{mode}"')
     said, told = replay(here, "--times", "4")
@@ -129,8 +129,8 @@ def test_what_differs_between_replays_is_told_below_the_count(
 
 
 def test_a_replay_that_fails_by_another_invariant_names_both(here: Path) -> None:
-    """What was broken when the order was found holds, and something else does not: exit 1, and which is which."""
-    change(here / "order.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
+    """What was broken when the schedule was found holds, and something else does not: exit 1, and which is which."""
+    change(here / "schedule.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
     lines = ["STILL FAILING 2/2 by another invariant", "holds now: no_server_error", "fails now: one_created_answer"]
     assert replay(here, "--times", "2") == (1, "\n".join(lines))
 
@@ -167,16 +167,16 @@ def test_a_search_on_a_gateway_that_soon_refuses_all_is_inconclusive(here: Path)
 
 
 def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(here: Path) -> None:
-    """No request of the replays is accepted, but those sent one after another are: the order does it (exit 1)."""
+    """No request of the replays is accepted, but those sent one after another are: the schedule does it (exit 1)."""
     change(here / "own.yaml", '"well"', '"moody"')
-    change(here / "gateway.py", "order % 2 and order > 3:", "order == 4:")
-    change(here / "order.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
+    change(here / "gateway.py", "schedule % 2 and schedule > 3:", "schedule == 4:")
+    change(here / "schedule.txt", "outcome: race one_created_answer", "outcome: race no_server_error")
     assert replay(here) == (1, "STILL FAILING 1/1")
 
 
-def test_an_order_that_fails_before_it_can_not_be_followed_is_not_searched(here: Path) -> None:
+def test_an_schedule_that_fails_before_it_can_not_be_followed_is_not_searched(here: Path) -> None:
     """Two replays fail, then the Gateway takes another step: a search that finds nothing would not make that FIXED."""
-    change(here / "gateway.py", '"GET", f"hits:', """"GET", f"{'hits' if order < 6 else 'count'}:""")
+    change(here / "gateway.py", '"GET", f"hits:', """"GET", f"{'hits' if schedule < 6 else 'count'}:""")
     told = "failed 2 of 2, then DIVERGED at step 2: expected A GET hits:{id:1}, saw A GET count:{id:1} or B start"
     assert replay(here, "--times", "5") == (2, f"inconclusive: {told} (REPORT/trace.ndjson)")
 
@@ -214,21 +214,21 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[o
     """Let each process know how many started before it, and fail where ``wrong`` holds; note each replay run alone."""
     change(folder / "own.yaml", "patience: 0.1\n", "patience: 0.1\nfingerprint: {sha256: '{labels.pod}'}\n")
     # Of several processes the first alone is asked one after another before, four times.
-    change(folder / "gateway.py", 'MODE == "moody" and order % 2 and order > 3', f"{wrong} and order > 0")
+    change(folder / "gateway.py", 'MODE == "moody" and schedule % 2 and schedule > 3', f"{wrong} and schedule > 0")
     change(folder / "gateway.py", "\nWELL = 4\n", f"\nWELL = 4\n{NUMBERED}")
     monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
     alone: list[object] = []
 
-    def noted(order: Order, world: World) -> Coroutine[None, None, Trace]:
-        alone.append(order)
-        return follow_alone(order, world)
+    def noted(schedule: Schedule, executor: Executor) -> Coroutine[None, None, Trace]:
+        alone.append(schedule)
+        return follow_alone(schedule, executor)
 
     monkeypatch.setattr(again, "follow", noted)
     return alone
 
 
 def test_a_process_that_begins_unlike_all_others_is_started_again(here: Path) -> None:
-    """Where the first one takes another step than the order says, the next one is asked before any search (exit 1)."""
+    """Where the first one takes another step than the schedule has, the next is tried before any search (exit 1)."""
     change(here / "gateway.py", "\nWELL = 4\n", f"\nWELL = 4\n{NUMBERED}")
     change(here / "gateway.py", '"GET", f"hits:', '"GET" if NUMBER else "GETEX", f"hits:')
     assert replay(here, "--times", "2") == (1, "STILL FAILING 2/2")
@@ -243,16 +243,16 @@ async def test_replays_run_side_by_side_once_they_agree(
     """After three replays that agree the others run on four deployments; what ends otherwise there is run alone."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
     alone = prepare(here, monkeypatch, wrong)
-    used, begun = set(), WireWorld.begun
+    used, begun = set(), LiveExecutor.begun
 
-    def noted(world: WireWorld, drive: Drive) -> Drive:
-        used.add(world)
-        return begun(world, drive)
+    def noted(executor: LiveExecutor, drive: Drive) -> Drive:
+        used.add(executor)
+        return begun(executor, drive)
 
-    monkeypatch.setattr(WireWorld, "begun", noted)
+    monkeypatch.setattr(LiveExecutor, "begun", noted)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     said = await again.replay(
-        parse((here / "order.txt").read_text()), job, again.Wanted(12), Where("wire", workers=4), tmp_path
+        parse((here / "schedule.txt").read_text()), job, again.Wanted(12), Where("live", workers=4), tmp_path
     )
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
     assert (len(alone) == 3) == (wrong == "False")
@@ -265,7 +265,7 @@ async def test_replays_run_side_by_side_once_they_agree(
         (4, "False", "FIXED 4/4", 0),
         (4, "NUMBER == 1", "FIXED 4/4", 1),
         (4, "NUMBER > 0", "inconclusive: failed 3 of 4", 1),
-        (1, "order == 4", "inconclusive: failed 1 of 4", 4),
+        (1, "schedule == 4", "inconclusive: failed 1 of 4", 4),
     ],
 )
 async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  # noqa: PLR0913, PLR0917 - columns
@@ -275,8 +275,8 @@ async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  #
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}").replace("B start", "clock clock, B start"))
     ran_alone = prepare(here, monkeypatch, wrong)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
-    order = parse((here / "order.txt").read_text())
-    said = await again.replay(order, job, again.Wanted(4), Where("wire", workers=workers), tmp_path)
+    schedule = parse((here / "schedule.txt").read_text())
+    said = await again.replay(schedule, job, again.Wanted(4), Where("live", workers=workers), tmp_path)
     assert (said.line.partition(" (")[0], len(ran_alone)) == (line, alone)
 
 
@@ -289,11 +289,11 @@ def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
 @pytest.mark.cases
 @pytest.mark.unmeasured
 def test_the_search_instead_has_the_seconds_that_are_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An order that can't be followed is searched instead: for what --seconds leaves, else for as long as it says."""
+    """A schedule that can't be followed is searched instead: for what --seconds leaves, else for as long as it says."""
     given: list[float] = []
     search = again.Pair
 
-    def noted(model: ModelWorld | None, wire: WireWorld | None, limits: Limits) -> Pair:
+    def noted(model: ModelExecutor | None, wire: LiveExecutor | None, limits: Limits) -> Pair:
         given.append(limits.seconds)
         return search(model, wire, limits)
 
@@ -309,7 +309,7 @@ def test_the_search_instead_has_the_seconds_that_are_left(here: Path, monkeypatc
 def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
     """Its program is gone: the line says what it printed last."""
     (here / "gateway.py").unlink()
-    said = stress(here, "replay", "order.txt")
+    said = stress(here, "replay", "schedule.txt")
     assert said.code == 69
     assert said.err.startswith("unavailable: Gateway 1 died (exit code 2) before it was ready: ")
 
@@ -317,8 +317,8 @@ def test_a_gateway_that_is_not_there_any_more_exits_69(here: Path) -> None:
 # --- a Gateway that has changed ----------------------------------------------------------------------
 
 
-def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
-    """The program counts in one step now: the order can't be followed, and no other order fails (exit 0)."""
+def test_a_fix_that_leaves_no_such_schedule_is_searched(here: Path) -> None:
+    """The program counts in one step now: the schedule can't be followed, and no other schedule fails (exit 0)."""
     change(here / "gateway.py", '"GET", f"hits:{fingerprint}")', '"INCR", f"hits:{fingerprint}")')
     change(here / "gateway.py", 'count = 1 if stored == "$-1" else int(stored) + 1', 'count = int(stored.lstrip(":"))')
     change(
@@ -326,19 +326,19 @@ def test_a_fix_that_leaves_no_such_order_is_searched(here: Path) -> None:
         '        await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))\n',
         "",
     )
-    covered = "exhausted 1 of 1 class up to renaming (2 orders), assuming that requests share only the store"
-    assert replay(here) == (0, f"FIXED (the order no longer exists; holds: {covered})")
+    covered = "exhausted 1 of 1 class up to renaming (2 schedules), assuming that requests share only the store"
+    assert replay(here) == (0, f"FIXED (the schedule no longer exists; holds: {covered})")
 
 
-def test_a_change_that_still_fails_names_the_new_order(here: Path) -> None:
-    """The program calls its keys otherwise: the old order is gone, a new one fails, and its file replays (exit 1)."""
+def test_a_change_that_still_fails_names_the_new_schedule(here: Path) -> None:
+    """The program has other keys: the old schedule is gone, a new one fails, and its file replays (exit 1)."""
     text = (here / "gateway.py").read_text()
     (here / "gateway.py").write_text(text.replace("hits:", "count:"))
     code, line = replay(here)
     assert (code, line) == (1, f"{ANOTHER} 2: expected A GET hits:{{id:1}}, saw A GET count:{{id:1}} or B start")
-    order = next((here / "reports").glob("*/order.txt"))
-    assert "A GET count:{id:1}\n" in order.read_text()
-    shutil.copy(order, here / "order.txt")
+    schedule = next((here / "reports").glob("*/schedule.txt"))
+    assert "A GET count:{id:1}\n" in schedule.read_text()
+    shutil.copy(schedule, here / "schedule.txt")
     (here / "own.yaml").unlink()
     assert replay(here, "--times", "2") == (1, "STILL FAILING 2/2")
 
@@ -366,7 +366,7 @@ def test_a_search_instead_that_ends_early_keeps_its_trace(here: Path, mode: str,
     said, told = replay(here)
     assert (said, told.splitlines()[0]) == (code, f"{line} (REPORT/trace.ndjson)")
     if code == 2:
-        why = "searched because the order can't be followed: DIVERGED at step 2: expected A GET hits:{id:1}, saw "
+        why = "searched because the schedule can't be followed: DIVERGED at step 2: expected A GET hits:{id:1}, saw "
         assert told.splitlines()[1:] == [f"{why}A GET count:{{id:1}} or B start"]
 
 
@@ -385,17 +385,17 @@ def test_what_was_found_is_told_where_it_can_not_be_written(here: Path) -> None:
 # --- files -------------------------------------------------------------------------------------------
 
 
-def test_an_order_file_alone_is_enough(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_schedule_file_alone_is_enough(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """In another folder the scenario and target that are attached to it are used; the outcome is the same."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    shutil.copy(here / "order.txt", elsewhere)
+    shutil.copy(here / "schedule.txt", elsewhere)
     assert replay(elsewhere, "--times", "2") == (1, "STILL FAILING 2/2")
 
 
-EVIL = """gateway-stress order 1
+EVIL = """gateway-stress schedule 1
 scenario: evil
 target: evil
-world: wire
+executor: live
 outcome: race one_created_answer
 ---
 A start
@@ -407,19 +407,19 @@ concurrent: 2
 name: evil
 start: {command: [sh, -c, "id > ./pwned; sleep 5"], ready: {within: 1}}
 requires:
-  - {command: [sh, -c, "id > ./pwned-by-requires"], mend: none}
+  - {command: [sh, -c, "id > ./pwned-by-requires"], fix: none}
 """
 
 
 @pytest.mark.parametrize("beside", ["", "name: mine\nstart: {command: [true]}\n"])
 def test_a_target_that_a_file_brings_along_is_not_started_unasked(tmp_path: Path, beside: str) -> None:
     """Where no file of its path is here, or another one, a replay asks for --trust, and nothing runs (exit 64)."""
-    (tmp_path / "order.txt").write_text(EVIL)
+    (tmp_path / "schedule.txt").write_text(EVIL)
     if beside:
         (tmp_path / "evil-t.yaml").write_text(beside)
-    said = stress(tmp_path, "replay", "order.txt")
+    said = stress(tmp_path, "replay", "schedule.txt")
     hint = "read it there, then say --trust; or name a target of your own with --target"
-    line = f"order.txt:12:1: this file brings its own target, evil-t.yaml, which may start any program ({hint})\n"
+    line = f"schedule.txt:12:1: this file brings its own target, evil-t.yaml, which may start any program ({hint})\n"
     assert (said.code, said.out, said.err) == (64, "", line)
     assert list(tmp_path.glob("pwned*")) == []
 
@@ -428,18 +428,18 @@ def test_a_target_that_is_not_named_by_a_relative_path_is_not_started_unasked(tm
     """A file that is equal, but named by an absolute path, is refused, and so is a path without an attachment (64)."""
     target = EVIL[EVIL.index("--- target") :].partition("\n")[2]
     (tmp_path / "evil-t.yaml").write_text(target)
-    (tmp_path / "order.txt").write_text(EVIL.replace("evil-t.yaml", str(tmp_path / "evil-t.yaml")))
-    said = stress(tmp_path, "replay", "order.txt")
+    (tmp_path / "schedule.txt").write_text(EVIL.replace("evil-t.yaml", str(tmp_path / "evil-t.yaml")))
+    said = stress(tmp_path, "replay", "schedule.txt")
     assert (said.code, said.err.split(" (")[0]) == (
         64,
-        f"order.txt:12:1: this file brings its own target, {tmp_path}/evil-t.yaml, which may start any program",
+        f"schedule.txt:12:1: this file brings its own target, {tmp_path}/evil-t.yaml, which may start any program",
     )
     alone = EVIL.partition("--- target")[0].replace("target: evil", "target: ./evil-t.yaml")
-    (tmp_path / "order.txt").write_text(alone)
-    said = stress(tmp_path, "replay", "order.txt")
+    (tmp_path / "schedule.txt").write_text(alone)
+    said = stress(tmp_path, "replay", "schedule.txt")
     assert (said.code, said.err.split(" (")[0]) == (
         64,
-        "order.txt:3:1: this file names a target by its path, ./evil-t.yaml, which may start any program",
+        "schedule.txt:3:1: this file names a target by its path, ./evil-t.yaml, which may start any program",
     )
     assert list(tmp_path.glob("pwned*")) == []
 
@@ -447,52 +447,52 @@ def test_a_target_that_is_not_named_by_a_relative_path_is_not_started_unasked(tm
 def test_a_target_without_its_secrets_is_not_started(tmp_path: Path) -> None:
     """What is masked in an attachment is not what the service needs: its own file is asked for, also with --trust."""
     text = "name: evil\nstart: {command: [sh, -c, 'id > ./pwned'], env: {PASSWORD: '***'}}\n"
-    (tmp_path / "order.txt").write_text(EVIL.partition("name: evil\nstart")[0] + text)
-    said = stress(tmp_path, "replay", "order.txt", "--trust")
+    (tmp_path / "schedule.txt").write_text(EVIL.partition("name: evil\nstart")[0] + text)
+    said = stress(tmp_path, "replay", "schedule.txt", "--trust")
     told = "the secrets of the target evil-t.yaml are masked here, so it can't be started from this file"
-    assert (said.code, said.err) == (64, f"order.txt:12:1: {told} (name its own file with --target)\n")
+    assert (said.code, said.err) == (64, f"schedule.txt:12:1: {told} (name its own file with --target)\n")
 
 
 def test_a_bundled_target_that_is_attached_needs_no_trust(tmp_path: Path) -> None:
     """What is attached under the name of a bundled target and equal to it starts nothing else."""
     text = find("redis-read-modify-write", "targets").read_text()
-    head = EVIL.partition("---")[0].replace("scenario: evil", "scenario: atomic-hit-count").replace("wire", "model")
+    head = EVIL.partition("---")[0].replace("scenario: evil", "scenario: atomic-hit-count").replace("live", "model")
     head = head.replace("target: evil", "target: redis-read-modify-write") + "---\nA start\n"
-    (tmp_path / "order.txt").write_text(f"{head}--- target redis-read-modify-write\n{text}")
-    assert "--trust" not in stress(tmp_path, "replay", "order.txt").err
-    (tmp_path / "order.txt").write_text(f"{head}--- target redis-read-modify-write\n{text}replicas: 2\n")
-    assert "--trust" in stress(tmp_path, "replay", "order.txt").err
+    (tmp_path / "schedule.txt").write_text(f"{head}--- target redis-read-modify-write\n{text}")
+    assert "--trust" not in stress(tmp_path, "replay", "schedule.txt").err
+    (tmp_path / "schedule.txt").write_text(f"{head}--- target redis-read-modify-write\n{text}replicas: 2\n")
+    assert "--trust" in stress(tmp_path, "replay", "schedule.txt").err
 
 
 def test_a_target_that_is_here_as_it_is_in_the_file_needs_no_trust(here: Path) -> None:
     """The file at the path of the attached target is equal to it: it is started as it is."""
-    said = stress(here, "replay", "order.txt")
+    said = stress(here, "replay", "schedule.txt")
     assert (said.code, said.out.strip()) == (1, "STILL FAILING 1/1")
 
 
 @pytest.mark.parametrize("number", range(1, 24))
 def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: int) -> None:
     """Whichever line of the file is garbage, in the head, the moves or an attachment, its place is told (exit 64)."""
-    lines = (found / "order.txt").read_text().splitlines()
+    lines = (found / "schedule.txt").read_text().splitlines()
     assert len(lines) == 23
     lines[number - 1] = "%%%"
-    (tmp_path / "order.txt").write_text("\n".join(lines))
-    said = stress(tmp_path, "replay", "order.txt", "--trust")
+    (tmp_path / "schedule.txt").write_text("\n".join(lines))
+    said = stress(tmp_path, "replay", "schedule.txt", "--trust")
     # A target that is not attached any more is missed where it is named.
     place = r"3:1: own: no such file or bundled name" if number == 20 else rf"{number}:[12]: \S"
     assert said.code == 64
-    assert re.match(rf"order\.txt:{place}[^\n]*\n\Z", said.err), said.err
+    assert re.match(rf"schedule\.txt:{place}[^\n]*\n\Z", said.err), said.err
 
 
 def test_names_that_lead_nowhere_are_told_by_their_line(tmp_path: Path) -> None:
     """A scenario of the head that is neither bundled nor attached; a target of the command line keeps its own place."""
-    order = Order((Move("A", "start", ""),), Head(scenario="two", target="redis-atomic"))
-    (tmp_path / "order.txt").write_text(order.text())
-    said = stress(tmp_path, "replay", "order.txt")
-    assert (said.code, said.err.partition(" (")[0]) == (64, "order.txt:2:1: two: no such file or bundled name")
-    order = order.with_head(scenario="atomic-hit-count")
-    (tmp_path / "order.txt").write_text(order.text())
-    said = stress(tmp_path, "replay", "order.txt", "--target", "mine.yaml")
+    schedule = Schedule((Move("A", "start", ""),), Head(scenario="two", target="redis-atomic"))
+    (tmp_path / "schedule.txt").write_text(schedule.text())
+    said = stress(tmp_path, "replay", "schedule.txt")
+    assert (said.code, said.err.partition(" (")[0]) == (64, "schedule.txt:2:1: two: no such file or bundled name")
+    schedule = schedule.with_head(scenario="atomic-hit-count")
+    (tmp_path / "schedule.txt").write_text(schedule.text())
+    said = stress(tmp_path, "replay", "schedule.txt", "--target", "mine.yaml")
     assert (said.code, said.err) == (64, "mine.yaml:1:1: can't be read: No such file or directory (check the path)\n")
 
 
@@ -502,27 +502,31 @@ def test_another_service_is_refused(here: Path) -> None:
     (here / "another.yaml").write_text(text)
     assert replay(here, "--target", "another.yaml") == (1, "STILL FAILING 1/1")
     (here / "another.yaml").write_text(text.replace('"well"', '"well", "twice"'))
-    said = stress(here, "replay", "order.txt", "--target", "another.yaml")
+    said = stress(here, "replay", "schedule.txt", "--target", "another.yaml")
     told = "other is another service than own, whose order this is: a replay on it tells nothing"
     assert (said.code, said.out) == (64, "")
     assert said.err == f"another.yaml:1:7: {told} (if it is the same service, give it the same name)\n"
     shutil.copy(here / "another.yaml", here / "own.yaml")
-    said = stress(here, "replay", "order.txt", "--trust")
+    said = stress(here, "replay", "schedule.txt", "--trust")
     assert (said.code, said.err.startswith(f"own.yaml:1:7: {told}")) == (64, True)
 
 
-def test_an_order_of_a_bundled_gateway_is_refused_by_one_with_another_store(tmp_path: Path) -> None:
+def test_an_schedule_of_a_bundled_gateway_is_refused_by_one_with_another_store(tmp_path: Path) -> None:
     """Over Redis and over the Kubernetes API the bundled Gateways are two services."""
-    order = Order((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="redis-atomic"))
-    (tmp_path / "order.txt").write_text(order.text())
-    said = stress(tmp_path, "replay", "order.txt", "--target", "kube-status")
+    schedule = Schedule((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="redis-atomic"))
+    (tmp_path / "schedule.txt").write_text(schedule.text())
+    said = stress(tmp_path, "replay", "schedule.txt", "--target", "kube-status")
     assert (said.code, "kube-status is another service than redis-atomic" in said.err) == (64, True)
 
 
 def test_a_file_that_can_not_be_read_is_a_usage_error(tmp_path: Path) -> None:
     """No file, a folder, bytes that are no text: exit 64."""
-    (tmp_path / "order.txt").write_bytes(b"\xff\xfe")
-    for name, why in (("none.txt", "No such file"), (".", "Is a directory"), ("order.txt", "can't decode byte 0xff")):
+    (tmp_path / "schedule.txt").write_bytes(b"\xff\xfe")
+    for name, why in (
+        ("none.txt", "No such file"),
+        (".", "Is a directory"),
+        ("schedule.txt", "can't decode byte 0xff"),
+    ):
         said = stress(tmp_path, "replay", name)
         assert said.code == 64
         assert said.err.startswith(f"Error: {name} can't be read: ") or f"{name} can't be read: " in said.err
@@ -532,13 +536,13 @@ def test_a_file_that_can_not_be_read_is_a_usage_error(tmp_path: Path) -> None:
 # --- in the model ------------------------------------------------------------------------------------
 
 
-def test_an_order_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) -> None:
-    """Searched and replayed without a process: the same order fails there too, and the twin has no such order."""
-    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--world", "model")
+def test_an_schedule_of_a_bundled_gateway_is_replayed_in_the_model(tmp_path: Path) -> None:
+    """Searched and replayed without a process: the schedule fails there too, and the fixed counterpart has no such."""
+    words = ("run", "atomic-hit-count", "--target", "redis-read-modify-write", "--executor", "model")
     assert stress(tmp_path, *words).code == 0
-    order = tmp_path / "reports" / "latest" / "order.txt"
-    said = stress(tmp_path, "replay", order, "--times", "50")
+    schedule = tmp_path / "reports" / "latest" / "schedule.txt"
+    said = stress(tmp_path, "replay", schedule, "--times", "50")
     assert (said.code, said.out) == (1, "STILL FAILING 50/50\n")
-    said = stress(tmp_path, "replay", order, "--target", "redis-atomic", "--world", "model")
-    covered = "exhausted 1 of 1 class up to renaming (2 orders)"
-    assert (said.code, said.out) == (0, f"FIXED (the order no longer exists; holds: {covered})\n")
+    said = stress(tmp_path, "replay", schedule, "--target", "redis-atomic", "--executor", "model")
+    covered = "exhausted 1 of 1 class up to renaming (2 schedules)"
+    assert (said.code, said.out) == (0, f"FIXED (the schedule no longer exists; holds: {covered})\n")

@@ -1,4 +1,4 @@
-"""Failing orders made small, and the passing orders next to them, on each bundled race in the model."""
+"""Failing schedules made small, and the passing schedules next to them, on each bundled race in the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import scenario_of, target_of
 from hypothesis import given
 from hypothesis import strategies as st
 from test_starve import bounded
-from test_starve import world_of as exhausted
+from test_starve import executor_of as exhausted
 
 from stress.checks import run_checks
 from stress.core.step import START, Move
@@ -20,8 +20,8 @@ from stress.engine.closest import Nearest, nearest
 from stress.engine.closest import _Search as Nearby
 from stress.engine.limits import Limits
 from stress.engine.search import Search
-from stress.engine.shrink import minimise, rank
-from stress.executors.model.executor import ModelWorld
+from stress.engine.shrink import rank, shrink
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.adversaries.starve import Starve
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.loose import Loose, Ran
@@ -30,7 +30,7 @@ from stress.schedulers.random_walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 pytestmark = pytest.mark.unmeasured
 
@@ -44,44 +44,44 @@ ERA = "gateway:dedup:fingerprint:{fingerprint}"
 
 
 @cache
-def world_of(scenario: str, target: str) -> ModelWorld:
-    """Make the world of a bundled pair."""
-    return ModelWorld(scenario_of(scenario), target_of(target))
+def executor_of(scenario: str, target: str) -> ModelExecutor:
+    """Make the executor of a bundled pair."""
+    return ModelExecutor(scenario_of(scenario), target_of(target))
 
 
-def one_run(world: ModelWorld, explorer: Explorer) -> Ran:
-    """Run one order and judge it."""
-    trace = world.run(explorer)
+def one_run(executor: ModelExecutor, scheduler: Scheduler) -> Ran:
+    """Run one schedule and judge it."""
+    trace = executor.run(scheduler)
     assert not trace.fault
-    explorer.learn(trace)
-    broken = frozenset(violation.invariant for violation in run_checks(world.scenario.invariants, trace))
+    scheduler.learn(trace)
+    broken = frozenset(violation.invariant for violation in run_checks(executor.scenario.invariants, trace))
     return Ran(tuple(trace.moves), broken)
 
 
-def driven(steps: Generator[Loose, Ran | None, Found], world: ModelWorld) -> tuple[Found, int]:
+def driven(steps: Generator[Loose, Ran | None, Found], executor: ModelExecutor) -> tuple[Found, int]:
     """Run what is asked for; give what is found and the number of runs."""
     runs = 0
     try:
         asked = next(steps)
         while True:
             runs += 1
-            asked = steps.send(one_run(world, asked))
+            asked = steps.send(one_run(executor, asked))
     except StopIteration as stop:
         return stop.value, runs
 
 
-def failing(world: ModelWorld, invariant: str, number: int) -> Iterator[tuple[Move, ...]]:
-    """Draw so many random orders that break an invariant."""
+def failing(executor: ModelExecutor, invariant: str, number: int) -> Iterator[tuple[Move, ...]]:
+    """Draw so many random schedules that break an invariant."""
     walk = Walk(1)
     while number:
-        ran = one_run(world, walk)
+        ran = one_run(executor, walk)
         if invariant in ran.broken:
             number -= 1
             yield ran.moves
 
 
 def actors(moves: Sequence[Move]) -> str:
-    """Give an order as a word; the environment by its first letter."""
+    """Give a schedule as a word; the environment by its first letter."""
     return "".join(move.actor[0] for move in moves)
 
 
@@ -110,18 +110,18 @@ RACES = [
 
 
 @pytest.mark.parametrize(("scenario", "target", "invariant", "smallest", "most"), RACES)
-def test_every_random_failing_order_is_minimised_to_the_same(
+def test_every_random_failing_schedule_is_shrunk_to_the_same(
     scenario: str, target: str, invariant: str, smallest: str, most: int
 ) -> None:
-    """Twenty drawn orders that break an invariant become the one smallest order that does, in so many runs at most."""
-    world = world_of(scenario, target)
-    found = [driven(minimise(moves, frozenset({invariant})), world) for moves in failing(world, invariant, 20)]
+    """Twenty drawn schedules that break an invariant become the one smallest that does, in so many runs at most."""
+    executor = executor_of(scenario, target)
+    found = [driven(shrink(moves, frozenset({invariant})), executor) for moves in failing(executor, invariant, 20)]
     assert {actors(moves) for moves, _ in found} == {smallest}
     assert max(runs for _, runs in found) == most
 
 
 @pytest.mark.parametrize(
-    ("scenario", "target", "orders"),
+    ("scenario", "target", "schedules"),
     [
         ("atomic-hit-count", "redis-read-modify-write", 70),
         ("concurrent-duplicates", "redis-named-by-second", 132),
@@ -129,14 +129,14 @@ def test_every_random_failing_order_is_minimised_to_the_same(
         ("store-overwrite", "redis-store-overwrite", 90),
     ],
 )
-def test_no_failing_order_is_smaller_than_the_minimised(scenario: str, target: str, orders: int) -> None:
-    """Among all orders of two requests, those of the table are the smallest that fail."""
-    world = world_of(scenario, target)
-    explorer = Exhaustive(fused=False)
+def test_no_failing_schedule_is_smaller_than_the_shrunk(scenario: str, target: str, schedules: int) -> None:
+    """Among all schedules of two requests, those of the table are the smallest that fail."""
+    executor = executor_of(scenario, target)
+    scheduler = Exhaustive(fused=False)
     ran = []
-    while explorer.more():
-        ran.append(one_run(world, explorer))
-    assert len(ran) == orders
+    while scheduler.more():
+        ran.append(one_run(executor, scheduler))
+    assert len(ran) == schedules
     for _, _, invariant, smallest, _ in (row for row in RACES if row[0] == scenario):
         assert actors(min((one.moves for one in ran if invariant in one.broken), key=rank)) == smallest
 
@@ -160,10 +160,10 @@ NEAREST = [
 def test_each_race_has_one_pair_of_steps_that_makes_it(
     scenario: str, target: str, invariant: str, passing: str, pair: str
 ) -> None:
-    """One step moved makes the smallest failing order pass, within 21 runs, and the pair that it exchanges is named."""
-    world = world_of(scenario, target)
-    smallest, _ = driven(minimise(next(failing(world, invariant, 1)), frozenset({invariant})), world)
-    found, runs = driven(nearest(smallest), world)
+    """One step moved makes the smallest failing schedule pass, in 21 runs, and the pair that it exchanges is named."""
+    executor = executor_of(scenario, target)
+    smallest, _ = driven(shrink(next(failing(executor, invariant, 1)), frozenset({invariant})), executor)
+    found, runs = driven(nearest(smallest), executor)
     assert isinstance(found, Nearest)
     assert (found.moved, actors(found.moves)) == (1, passing)
     assert str(found).startswith(pair)
@@ -171,7 +171,7 @@ def test_each_race_has_one_pair_of_steps_that_makes_it(
 
 
 def distance(some: Sequence[Move], others: Sequence[Move]) -> int:
-    """Count the steps to move from one order to another: all but the longest run of steps common to both."""
+    """Count the steps to move from one schedule to another: all but the longest run of steps common to both."""
     at = {move: place for place, move in enumerate(some)}
     best: list[int] = []
     places = [at[move] for move in others]
@@ -180,17 +180,17 @@ def distance(some: Sequence[Move], others: Sequence[Move]) -> int:
     return len(some) - max(best)
 
 
-def test_no_passing_order_is_nearer() -> None:
-    """Of every failing order of three requests that each make four moves, as few steps are moved as by brute force."""
-    world = world_of("t2-one-then-three", "redis-read-modify-write")
-    explorer = Exhaustive(fused=True)
+def test_no_passing_schedule_is_nearer() -> None:
+    """Of every failing schedule of three requests that each make four moves, as few steps move as by brute force."""
+    executor = executor_of("t2-one-then-three", "redis-read-modify-write")
+    scheduler = Exhaustive(fused=True)
     ran = []
-    while explorer.more():
-        ran.append(one_run(world, explorer))
+    while scheduler.more():
+        ran.append(one_run(executor, scheduler))
     passing = [one.moves for one in ran if not one.broken]
     moved = []
     for one in [one for one in ran if one.broken][::80]:
-        found, _ = driven(nearest(one.moves), world)
+        found, _ = driven(nearest(one.moves), executor)
         assert found is not None
         moved.append(found.moved)
         assert distance(one.moves, found.moves) <= found.moved <= min(distance(one.moves, moves) for moves in passing)
@@ -198,43 +198,43 @@ def test_no_passing_order_is_nearer() -> None:
 
 
 def test_failures_are_compared_by_invariant() -> None:
-    """An order that loses two hits of three is made into one that loses one: another message, the same failure."""
-    world = world_of("t2-one-then-three", "redis-read-modify-write")
+    """A schedule that loses two hits of three is made into one that loses one: another message, the same failure."""
+    executor = executor_of("t2-one-then-three", "redis-read-modify-write")
 
     def lost(moves: Sequence[Move]) -> str:
-        return " ".join(one.observed for one in run_checks([HITS], world.run(Loose(moves))))
+        return " ".join(one.observed for one in run_checks([HITS], executor.run(Loose(moves))))
 
-    two = next(moves for moves in failing(world, HITS, 20) if lost(moves) == "2")
-    smallest, _ = driven(minimise(two, frozenset({HITS})), world)
+    two = next(moves for moves in failing(executor, HITS, 20) if lost(moves) == "2")
+    smallest, _ = driven(shrink(two, frozenset({HITS})), executor)
     assert (lost(two), lost(smallest)) == ("2", "3")
 
 
-def test_an_order_that_needs_all_its_switches_keeps_them() -> None:
-    """Of the order that exhausts four attempts no switch can go; 31 runs show it, and each comes as early as it can."""
-    world = exhausted(5, bounded(4))
+def test_an_schedule_that_needs_all_its_preemptions_keeps_them() -> None:
+    """Of the schedule that exhausts four attempts no preemption can go; 31 runs show it; each is as early as can be."""
+    executor = exhausted(5, bounded(4))
     starve = Starve()
-    orders = [one_run(world, starve).moves for _ in range(3) if starve.more()]
-    smallest, runs = driven(minimise(orders[1], frozenset({HITS})), world)
+    schedules = [one_run(executor, starve).moves for _ in range(3) if starve.more()]
+    smallest, runs = driven(shrink(schedules[1], frozenset({HITS})), executor)
     assert (actors(smallest), runs) == ("AABBBBAAACCCCAAADDDDAAAEEEEAA", 31)
-    assert actors(driven(minimise(orders[2], frozenset({HITS})), world)[0]) == actors(smallest)
-    found, runs = driven(nearest(smallest), world)
+    assert actors(driven(shrink(schedules[2], frozenset({HITS})), executor)[0]) == actors(smallest)
+    found, runs = driven(nearest(smallest), executor)
     assert found is not None
     write = "EXEC(HSET) gw:dedup:{fingerprint}"
     assert (found.moved, str(found), runs) == (1, f"B {write} before A {write}", 13)
 
 
 def test_no_more_is_run_than_allowed() -> None:
-    """The smallest order of the runs that were allowed is given."""
-    world = world_of("atomic-hit-count", "redis-read-modify-write")
-    order = next(failing(world, HITS, 1))
-    assert driven(minimise(order, frozenset({HITS}), 0), world) == (order, 0)
-    some, runs = driven(minimise(order, frozenset({HITS}), 3), world)
+    """The smallest schedule of the runs that were allowed is given."""
+    executor = executor_of("atomic-hit-count", "redis-read-modify-write")
+    schedule = next(failing(executor, HITS, 1))
+    assert driven(shrink(schedule, frozenset({HITS}), 0), executor) == (schedule, 0)
+    some, runs = driven(shrink(schedule, frozenset({HITS}), 3), executor)
     assert runs == 3
-    assert rank(some) <= rank(order)
+    assert rank(some) <= rank(schedule)
 
 
 GET, SET = Move("A", "GET", "k"), Move("A", "SET", "k")
-ORDER = (Move("B", START, ""), Move("A", START, ""), GET, GET._replace(actor="B"), SET)
+SCHEDULE = (Move("B", START, ""), Move("A", START, ""), GET, GET._replace(actor="B"), SET)
 
 
 def judged(steps: Generator[Loose, Ran | None, Found], answers: Sequence[Ran | None]) -> tuple[Found, int]:
@@ -249,17 +249,19 @@ def judged(steps: Generator[Loose, Ran | None, Found], answers: Sequence[Ran | N
         return stop.value, runs
 
 
-@pytest.mark.parametrize("answer", [None, Ran(ORDER, frozenset({"other"})), Ran((*ORDER, ORDER[0]), frozenset({HITS}))])
-def test_an_order_stays_where_nothing_smaller_fails(answer: Ran | None) -> None:
+@pytest.mark.parametrize(
+    "answer", [None, Ran(SCHEDULE, frozenset({"other"})), Ran((*SCHEDULE, SCHEDULE[0]), frozenset({HITS}))]
+)
+def test_an_schedule_stays_where_nothing_smaller_fails(answer: Ran | None) -> None:
     """What could not be run, breaks something else or is no smaller after all is not taken."""
-    assert judged(minimise(ORDER, frozenset({HITS})), [answer]) == (ORDER, 6)
+    assert judged(shrink(SCHEDULE, frozenset({HITS})), [answer]) == (SCHEDULE, 6)
 
 
-def test_nothing_is_near_an_order_that_always_fails() -> None:
-    """All classes of orders are tried, or as many as are allowed; what could not be run does not pass."""
-    assert judged(nearest(ORDER), [None, Ran(ORDER, frozenset({HITS}))]) == (None, 4)
-    assert judged(nearest(ORDER, 2), [None]) == (None, 2)
-    timed = (*ORDER[:2], Move("clock", "clock", ""), *ORDER[2:])
+def test_nothing_is_near_an_schedule_that_always_fails() -> None:
+    """All classes of schedules are tried, or as many as are allowed; what could not be run does not pass."""
+    assert judged(nearest(SCHEDULE), [None, Ran(SCHEDULE, frozenset({HITS}))]) == (None, 4)
+    assert judged(nearest(SCHEDULE, 2), [None]) == (None, 2)
+    timed = (*SCHEDULE[:2], Move("clock", "clock", ""), *SCHEDULE[2:])
     assert judged(nearest(timed, 2), [None])[0] is None
 
 
@@ -274,13 +276,13 @@ def conflicts(moves: Sequence[Move]) -> frozenset[tuple[Move, Move]]:
 
 @given(st.data())
 def test_the_pair_alone_makes_the_difference(data: st.DataObject) -> None:
-    """Whatever classes of orders pass: the given order does, and with its two steps exchanged back it does not."""
+    """Whatever classes of schedules pass: the given one does, and with its two steps exchanged back it does not."""
     passing: dict[frozenset[tuple[Move, Move]], bool] = {conflicts(MADE): False}
 
-    def passes(order: frozenset[tuple[Move, Move]]) -> bool:
-        if order not in passing:
-            passing[order] = data.draw(st.sampled_from([False, False, False, True]))
-        return passing[order]
+    def passes(schedule: frozenset[tuple[Move, Move]]) -> bool:
+        if schedule not in passing:
+            passing[schedule] = data.draw(st.sampled_from([False, False, False, True]))
+        return passing[schedule]
 
     steps = nearest(MADE)
     try:
@@ -299,20 +301,20 @@ def test_the_pair_alone_makes_the_difference(data: st.DataObject) -> None:
 
 @given(st.permutations([move.actor for move in MADE]))
 def test_one_exchange_is_undone_and_no_other(turns: list[str]) -> None:
-    """From any order, exchanging the pair back leaves every other two steps on one object as they were."""
+    """From any schedule, exchanging the pair back leaves every other two steps on one object as they were."""
     left = {actor: [place for place, move in enumerate(MADE) if move.actor == actor] for actor in "ABC"}
     word = tuple(left[actor].pop(0) for actor in turns)
-    order = [MADE[place] for place in word]
-    if conflicts(order) != conflicts(MADE):
+    schedule = [MADE[place] for place in word]
+    if conflicts(schedule) != conflicts(MADE):
         search = Nearby(MADE, 0)
         first, second = search.pair(word)
         back = [MADE[place] for place in search._undone(word, first, second)]
         pair = (MADE[first], MADE[second])
-        assert conflicts(order) - conflicts(back) == {pair}
-        assert conflicts(back) - conflicts(order) == {pair[::-1]} <= conflicts(MADE)
+        assert conflicts(schedule) - conflicts(back) == {pair}
+        assert conflicts(back) - conflicts(schedule) == {pair[::-1]} <= conflicts(MADE)
 
 
-def test_a_loose_order_is_followed_as_far_as_it_goes() -> None:
+def test_a_loose_schedule_is_followed_as_far_as_it_goes() -> None:
     """Who shows another step has that; who has ended is passed over; the last move of a request goes on to its end."""
     loose = Loose([Move("A", "GET", "k"), Move("B", "GET", "k"), Move("clock", "clock", ""), Move("A", "SET", "k")])
     a, b, c = Move("A", "HGET", "k"), Move("B", "GET", "k"), Move("C", "GET", "k")
@@ -330,18 +332,18 @@ def test_a_loose_order_is_followed_as_far_as_it_goes() -> None:
 
 
 def test_what_is_asked_for_too_late_is_not_run() -> None:
-    """The order stays as it was found."""
-    world = world_of("atomic-hit-count", "redis-read-modify-write")
-    order = next(failing(world, HITS, 1))
-    world.run = None  # type: ignore[method-assign, assignment]
-    assert asyncio.run(running.driven(minimise(order, frozenset({HITS})), world, -1.0)) == order
+    """The schedule stays as it was found."""
+    executor = executor_of("atomic-hit-count", "redis-read-modify-write")
+    schedule = next(failing(executor, HITS, 1))
+    executor.run = None  # type: ignore[method-assign, assignment]
+    assert asyncio.run(running.driven(shrink(schedule, frozenset({HITS})), executor, -1.0)) == schedule
 
 
-def test_an_order_that_was_not_made_as_small_as_it_gets_is_told() -> None:
-    """A search that has no time left says that there may be a smaller order than its own."""
+def test_an_schedule_that_was_not_made_as_small_as_it_gets_is_told() -> None:
+    """A search that has no time left says that there may be a smaller schedule than its own."""
     scenario = scenario_of("atomic-hit-count")
-    scenario = scenario.model_copy(update={"search": scenario.search.model_copy(update={"explorer": "walk"})})
-    world = ModelWorld(scenario, target_of("redis-read-modify-write"))
-    covered = asyncio.run(Search(world, Limits(0.0, 5000)).run())
-    assert covered.notes == ["made small for 0 s: there may be a smaller order"]
-    assert {finding.order.actors for finding in covered.found.values()} == {"B B A A B A B A"}
+    scenario = scenario.model_copy(update={"search": scenario.search.model_copy(update={"scheduler": "random_walk"})})
+    executor = ModelExecutor(scenario, target_of("redis-read-modify-write"))
+    covered = asyncio.run(Search(executor, Limits(0.0, 5000)).run())
+    assert covered.notes == ["made small for 0 s: there may be a smaller schedule"]
+    assert {finding.schedule.actors for finding in covered.found.values()} == {"B B A A B A B A"}

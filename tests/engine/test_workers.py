@@ -13,14 +13,14 @@ from conftest import scenario_of, target_of
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.step import Move
 from stress.engine.limits import Limits
 from stress.engine.running import Workers, follow_each
 from stress.engine.search import Search
 from stress.executors.asked import Memory
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.base import Diverged
 from stress.schedulers.random_walk import Walk
 from stress.schedulers.replay import Replay
@@ -49,10 +49,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
 
 
-async def walked(world: WireWorld, workers: int, schedules: int) -> list[Trace]:
+async def walked(executor: LiveExecutor, workers: int, schedules: int) -> list[Trace]:
     """Run random schedules; give their traces."""
-    found = [trace async for trace in follow_each([Walk(seed, 1) for seed in range(schedules)], world, workers)]
-    assert await world.ask([("DBSIZE",)]) == [0]
+    found = [trace async for trace in follow_each([Walk(seed, 1) for seed in range(schedules)], executor, workers)]
+    assert await executor.ask([("DBSIZE",)]) == [0]
     return found
 
 
@@ -61,11 +61,11 @@ async def walked(world: WireWorld, workers: int, schedules: int) -> list[Trace]:
 @pytest.mark.parametrize("target", [target_of("redis-read-modify-write"), own_target("lock_gateway.py", "locked")])
 async def test_each_schedule_has_the_trace_that_it_has_alone(target: Target) -> None:
     """With three workers every random schedule has the events, replies, answers and state that it has with one."""
-    async with WireWorld(scenario_of("atomic-hit-count") if target.protocol else TWO, target) as world:
-        alone = [trace.signature for trace in await walked(world, 1, 12)]
+    async with LiveExecutor(scenario_of("atomic-hit-count") if target.protocol else TWO, target) as executor:
+        alone = [trace.signature for trace in await walked(executor, 1, 12)]
         assert len(set(alone)) > 1
-        assert [trace.signature for trace in await walked(world, 3, 12)] == alone
-        assert len(world._beside) == 2
+        assert [trace.signature for trace in await walked(executor, 3, 12)] == alone
+        assert len(executor._beside) == 2
 
 
 @pytest.mark.asyncio
@@ -73,10 +73,10 @@ async def test_schedules_that_wait_for_the_clock_cross_one_second_together() -> 
     """Eight schedules with a clock step on eight deployments wait together: records name their seconds."""
     active, both = "gw:active:{fingerprint}", "gw:active:{fingerprint} gw:hits:{fingerprint}"
     a, b = ((Move(name, "start", ""), Move(name, "SMEMBERS", active), Move(name, "EVAL", both)) for name in ("A", "B"))
-    order = Order((*a[:2], Move("clock", "clock", ""), *b, a[2]))
-    workers = Workers.chosen(None).of(order.moves)
-    async with WireWorld(*TIMED) as world:
-        found = [trace async for trace in follow_each([order] * 8, world, workers)]
+    schedule = Schedule((*a[:2], Move("clock", "clock", ""), *b, a[2]))
+    workers = Workers.chosen(None).of(schedule.moves)
+    async with LiveExecutor(*TIMED) as executor:
+        found = [trace async for trace in follow_each([schedule] * 8, executor, workers)]
     assert workers == 8
     assert [trace.fault for trace in found] == [""] * 8
     assert len({trace.signature for trace in found}) == 1
@@ -91,9 +91,9 @@ async def test_schedules_that_wait_for_the_clock_cross_one_second_together() -> 
 @pytest.mark.parametrize(("schedules", "deployments"), [(1, 1), (2, 2), (5, 3)])
 async def test_no_more_deployments_are_started_than_schedules_come(schedules: int, deployments: int) -> None:
     """With up to three, one schedule needs one, two need two."""
-    async with WireWorld(TWO, PLAIN) as world:
-        assert [trace.fault for trace in await walked(world, 3, schedules)] == [""] * schedules
-        assert len(world._beside) == deployments - 1
+    async with LiveExecutor(TWO, PLAIN) as executor:
+        assert [trace.fault for trace in await walked(executor, 3, schedules)] == [""] * schedules
+        assert len(executor._beside) == deployments - 1
 
 
 @pytest.mark.asyncio
@@ -102,10 +102,10 @@ async def test_a_deployment_that_does_not_start_is_left_out(tmp_path: Path) -> N
     once = f'[ -e {tmp_path}/once ] && exit 3; touch {tmp_path}/once; exec "$@"'
     command = ["sh", "-c", once, "sh", sys.executable, str(GATEWAYS / "shared_gateway.py")]
     start = {"command": [*command, "{port}", "{redis_port}", "plain"], "ready": {"path": "/ready"}}
-    async with WireWorld(TWO, Target.model_validate({"name": "own", "start": start})) as world:
-        assert [trace.fault for trace in await walked(world, 3, 6)] == [""] * 6
-        assert len(world._beside) == 0
-        assert world.site.left_out.startswith("Gateway 1 died (exit code 3) before it was ready")
+    async with LiveExecutor(TWO, Target.model_validate({"name": "own", "start": start})) as executor:
+        assert [trace.fault for trace in await walked(executor, 3, 6)] == [""] * 6
+        assert len(executor._beside) == 0
+        assert executor.deployment.left_out.startswith("Gateway 1 died (exit code 3) before it was ready")
 
 
 START = {"command": ["gateway", "{port}", "{redis_port}"]}
@@ -123,7 +123,7 @@ START = {"command": ["gateway", "{port}", "{redis_port}"]}
 )
 def test_a_target_that_can_not_be_started_twice_has_one_deployment(target: dict[str, Any], reason: str) -> None:
     """A service that runs already, a store of the user's own and fixed ports allow of one alone."""
-    assert Site(Target.model_validate({"name": "own", **target})).single == reason
+    assert Deployment(Target.model_validate({"name": "own", **target})).single == reason
 
 
 @pytest.mark.asyncio
@@ -134,12 +134,12 @@ async def test_a_slow_or_large_target_has_one_deployment(
     seconds: float, size: int, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start of over 3 s or processes of over 500 MB are not repeated."""
-    async with Site(PLAIN) as site:
+    async with Deployment(PLAIN) as deployment:
         monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3.0)
-        monkeypatch.setattr(site, "seconds", seconds)
-        monkeypatch.setattr(Site, "_bytes", size)
-        assert site.single == reason
-        assert await site.beside(4) == [site]
+        monkeypatch.setattr(deployment, "seconds", seconds)
+        monkeypatch.setattr(Deployment, "_bytes", size)
+        assert deployment.single == reason
+        assert await deployment.beside(4) == [deployment]
 
 
 @pytest.mark.unmeasured
@@ -147,12 +147,12 @@ async def test_a_slow_or_large_target_has_one_deployment(
 @pytest.mark.parametrize("dies", ["Gateway", "store"])
 async def test_every_schedule_from_then_on_says_who_died(dies: str) -> None:
     """The Gateway or store of one deployment is killed: its schedules have that as their fault, the others none."""
-    async with WireWorld(TWO, PLAIN) as world:
-        valkey = world.site.store.valkey
-        process = world.replicas[1].process if dies == "Gateway" else valkey.process if valkey else None
+    async with LiveExecutor(TWO, PLAIN) as executor:
+        valkey = executor.deployment.store.valkey
+        process = executor.replicas[1].process if dies == "Gateway" else valkey.process if valkey else None
         assert process is not None
         faults = []
-        async for trace in follow_each([Walk(seed, 1) for seed in range(24)], world, 2):
+        async for trace in follow_each([Walk(seed, 1) for seed in range(24)], executor, 2):
             faults.append(trace.fault.partition(" (see whether")[0])
             if len(faults) == 10:
                 process.kill()
@@ -164,12 +164,12 @@ async def test_every_schedule_from_then_on_says_who_died(dies: str) -> None:
 
 @pytest.mark.asyncio
 async def test_who_interrupts_leaves_nothing_behind() -> None:
-    """Cancelled in the middle: no schedule goes on, no key stays, the trace so far is there, and the world goes on."""
-    async with WireWorld(TWO, PLAIN) as world:
+    """Cancelled in the middle: no schedule goes on, no key stays, the trace so far is there, the executor goes on."""
+    async with LiveExecutor(TWO, PLAIN) as executor:
         heard = asyncio.Event()
 
         async def listen() -> None:
-            async with aclosing(follow_each((Walk(seed, 1) for seed in range(10_000)), world, 2)) as traces:
+            async with aclosing(follow_each((Walk(seed, 1) for seed in range(10_000)), executor, 2)) as traces:
                 async for _ in traces:
                     heard.set()
 
@@ -179,26 +179,26 @@ async def test_who_interrupts_leaves_nothing_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        for one in await world.beside(2):
+        for one in await executor.beside(2):
             assert await one.ask([("DBSIZE",)]) == [0]
-        trace = world.abandoned("interrupted")
+        trace = executor.abandoned("interrupted")
         assert trace is not None
         assert trace.fault == "interrupted"
-        assert (await world.run(Walk(1, 1))).fault == ""
+        assert (await executor.run(Walk(1, 1))).fault == ""
 
 
 @pytest.mark.asyncio
 async def test_who_stops_listening_ends_what_runs_ahead() -> None:
     """Closed after six traces: what was under way is run to its end, and its keys are deleted."""
-    async with WireWorld(TWO, PLAIN) as world:
+    async with LiveExecutor(TWO, PLAIN) as executor:
         heard = 0
-        async with aclosing(follow_each((Walk(seed, 1) for seed in range(10_000)), world, 2)) as traces:
+        async with aclosing(follow_each((Walk(seed, 1) for seed in range(10_000)), executor, 2)) as traces:
             async for _ in traces:
                 heard += 1
                 if heard == 6:
                     break
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        for one in await world.beside(2):
+        for one in await executor.beside(2):
             assert await one.ask([("DBSIZE",)]) == [0]
 
 
@@ -221,7 +221,7 @@ async def test_no_more_are_started_where_that_takes_the_time_of_the_search(
     started_in: float, deployments: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that is not as long as ten starts has the one deployment that is there."""
-    async with WireWorld(TWO, PLAIN) as world:
-        monkeypatch.setattr(world.site, "seconds", started_in)
-        await Search(world, Limits(5.0, 20, workers=Workers.chosen(2))).run()
-        assert len(world._beside) + 1 == deployments
+    async with LiveExecutor(TWO, PLAIN) as executor:
+        monkeypatch.setattr(executor.deployment, "seconds", started_in)
+        await Search(executor, Limits(5.0, 20, workers=Workers.chosen(2))).run()
+        assert len(executor._beside) + 1 == deployments

@@ -56,8 +56,8 @@ def repository(app: Path) -> Path:
         (".mypy_cache/app.json", False),
         (".hypothesis/examples", False),
         (".gateway-stress/examples/own/1.txt", False),
-        ("reports/latest/order.txt", False),
-        ("reports/20260101-120000-two-own/order.txt", False),
+        ("reports/latest/schedule.txt", False),
+        ("reports/20260101-120000-two-own/schedule.txt", False),
     ],
 )
 def test_a_program_that_its_command_names_as_a_module_is_its_folder(app: Path, path: str, *, another: bool) -> None:
@@ -74,7 +74,7 @@ def test_a_program_that_its_command_names_as_a_module_is_its_folder(app: Path, p
         ("node_modules/express/index.js", False),
         ("today.log", False),
         ("dist/main.js", False),
-        ("reports/latest/order.txt", False),
+        ("reports/latest/schedule.txt", False),
     ],
 )
 def test_in_a_repository_what_it_ignores_does_not_count(repository: Path, path: str, *, another: bool) -> None:

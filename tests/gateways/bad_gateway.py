@@ -65,7 +65,7 @@ async def command(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *w
 
 async def deduplicate(fingerprint: str, *, bad: bool) -> bytes:
     """Read the count and write it back: two at once lose a hit."""
-    order = (len(REQUESTS) - 1) // 2
+    schedule = (len(REQUESTS) - 1) // 2
     reader, writer = await asyncio.open_connection("127.0.0.1", STORE)
     try:
         stored = await command(reader, writer, "GET", f"hits:{fingerprint}")
@@ -80,12 +80,12 @@ async def deduplicate(fingerprint: str, *, bad: bool) -> bytes:
         await command(reader, writer, "SET", f"hits:{fingerprint}", str(count))
     finally:
         writer.close()
-    if MODE == "moody" and order % 2 and order > 3:  # those before come one after another
+    if MODE == "moody" and schedule % 2 and schedule > 3:  # those before come one after another
         return ANSWERS["500"]
     told = {
         "fingerprint": fingerprint,
         "remediationRequestName": f"rr-{fingerprint}",
-        "metadata": {"count": order if MODE == "forgetful" else count},
+        "metadata": {"count": schedule if MODE == "forgetful" else count},
     }
     return said(201 if count == 1 else 202, json.dumps(told))
 

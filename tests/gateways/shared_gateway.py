@@ -1,4 +1,4 @@
-"""A Gateway whose orders can't run beside each other, or hardly: what it shares among requests is told by its mode.
+"""A Gateway whose schedules can't run beside each other, or hardly: what it shares among requests is told by its mode.
 
     python shared_gateway.py PORT STORE_PORT MODE
 

@@ -178,7 +178,7 @@ async def test_a_cache_is_filled_before_its_gateway_is_ready(server: KubeServer)
 
 @pytest.mark.asyncio
 async def test_a_cache_begins_again_when_its_watch_ends(server: KubeServer) -> None:
-    """Where the server restarts, what changed meanwhile is known after the watch is opened anew."""
+    """Where the server restarts, what changed meanwhile is known after the watch is opened again."""
     async with store_of(server, cached=True) as store:
         port = server.port
         await server.stop()
@@ -212,7 +212,7 @@ async def test_preconditions_keep_a_lock(server: KubeServer) -> None:
 async def test_a_client_that_hangs_up_leaves_the_lock_of_today(
     server: KubeServer, protocol: str, left: list[str]
 ) -> None:
-    """L5: a request that is cancelled inside the lock leaves its lease behind; the twin releases it all the same."""
+    """L5: a request that is cancelled inside the lock leaves its lease behind; the fixed counterpart releases it."""
     store = KubeStore(Cluster(server.url, None, ""), Pod(1, "locks"), cached=False)
     async with store:
         listing, parked = asyncio.Event(), store.list

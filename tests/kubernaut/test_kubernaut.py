@@ -85,7 +85,7 @@ def result(folder: Path) -> dict[str, Any]:
 
 def schedule_of(found: dict[str, Any], race: str) -> str:
     """Give the file of the schedule that shows a race."""
-    return next(one["order_file"] for one in found["findings"] if race in one["races"])
+    return next(one["schedule_file"] for one in found["findings"] if race in one["races"])
 
 
 def changed(folder: Path, target: str, old: str, new: str) -> str:

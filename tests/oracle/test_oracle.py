@@ -20,14 +20,14 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.engine.limits import Limits
 from stress.engine.search import Search
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 
 if TYPE_CHECKING:
     from brute_force import BruteForce
 
     from stress.core.trace import Trace
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 SERVICE = Path(__file__).with_name("service.py")
 SEED = int(os.environ.get("STRESS_ORACLE_SEED", "1"))
@@ -36,8 +36,8 @@ FEW, MORE = 15, 5000 if NIGHTLY else 60
 SIZE = 5
 """Programs of one test: one with each feature."""
 SERVICES = ("asyncio pool", "threads request", "asyncio request", "threads pool")
-LIMITS = Limits(seconds=600.0, orders=3000)
-"""Far more than a program needs: in orders, so that what is exhausted does not depend on the machine."""
+LIMITS = Limits(seconds=600.0, schedules=3000)
+"""Far more than a program needs: in schedules, so that what is exhausted does not depend on the machine."""
 
 
 class Numbers(NamedTuple):
@@ -72,18 +72,18 @@ def target_of(kind: str) -> Target:
     )
 
 
-class Recorded(WireWorld):
+class Recorded(LiveExecutor):
     """Remembers how each run ended, in the words of the program: what a report calls the same may differ here."""
 
-    def __init__(self, scenario: Scenario, site: Site) -> None:
+    def __init__(self, scenario: Scenario, deployment: Deployment) -> None:
         """Take a deployment that is ready. What the preflight thinks of a random program does not matter."""
-        super().__init__(scenario, site.target, site=site)
+        super().__init__(scenario, deployment.target, deployment=deployment)
         self.judged = False
         self.outcomes: set[Outcome] = set()
 
-    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+    async def run(self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run one schedule, and note its outcome."""
-        trace = await super().run(explorer, fresh, also)
+        trace = await super().run(scheduler, fresh, also)
         if not trace.fault:
             answers = sorted(trace.answers, key=lambda one: one.actor)
             (state,) = trace.final.records or ("",)
@@ -104,8 +104,8 @@ class Seen(NamedTuple):
     in_order: bool = False
 
 
-async def searched(one: Made, site: Site, limits: Limits = LIMITS) -> Seen:
-    """Search a program as any scenario is, but without drawing orders at random."""
+async def searched(one: Made, deployment: Deployment, limits: Limits = LIMITS) -> Seen:
+    """Search a program as any scenario is, but without drawing schedules at random."""
     requests = len(one.program)
     scenario = Scenario.model_validate(
         {
@@ -117,11 +117,11 @@ async def searched(one: Made, site: Site, limits: Limits = LIMITS) -> Seen:
             "invariants": ["no_server_error"],
         }
     )
-    async with Recorded(scenario, site) as world:
-        covered = await Search(world, limits, baseline=False).run()
+    async with Recorded(scenario, deployment) as executor:
+        covered = await Search(executor, limits, baseline=False).run()
     fault = covered.fault or "; ".join(str(finding.violations) for finding in covered.found.values())
     evidence = covered.evidence
-    return Seen(world.outcomes, evidence.exhausted, evidence.renamed, fault, evidence.in_order)
+    return Seen(executor.outcomes, evidence.exhausted, evidence.renamed, fault, evidence.in_order)
 
 
 def difference(all_there_are: set[Outcome], seen: Seen) -> str:
@@ -144,13 +144,13 @@ def difference(all_there_are: set[Outcome], seen: Seen) -> str:
 async def compare(numbers: Numbers, brute_force: BruteForce, request: pytest.FixtureRequest) -> None:
     """Compare the search with brute force on some programs; name every difference."""
     differences, searches, exhausted = [], 0, 0
-    async with Site(target_of(numbers.service)) as site:
+    async with Deployment(target_of(numbers.service)) as deployment:
         for number in range(numbers.first, numbers.first + SIZE):
             one = made(SEED, number)
             truth = brute_force.outcomes(one.program)
             if truth is None:
                 continue
-            seen = await searched(one, site)
+            seen = await searched(one, deployment)
             searches += 1
             exhausted += seen.exhausted
             if wrong := difference(truth.outcomes, seen):
@@ -218,8 +218,8 @@ async def test_the_oracle_sees_a_search_that_leaves_out_an_outcome(brute_force: 
     code = [["GET", "@s0"], ["SET", "@s0", "$0"]]
     truth = brute_force.outcomes([code, code])
     assert truth is not None
-    async with Site(target_of("asyncio pool")) as site:
-        seen = await searched(Made([code, code], ("value",), alike=True), site)
+    async with Deployment(target_of("asyncio pool")) as deployment:
+        seen = await searched(Made([code, code], ("value",), alike=True), deployment)
     assert (seen.exhausted, difference(truth.outcomes, seen)) == (True, "")
     lost = Outcome(('[null, "OK"]', '[null, "OK"]'), "s0=1")
     less = seen._replace(outcomes=seen.outcomes - {lost})

@@ -14,7 +14,7 @@ from program import ALONE, polling
 from test_oracle import SEED, difference, searched, target_of
 
 from stress.executors.live import polling as live_polling
-from stress.executors.live.deployment import Site
+from stress.executors.live.deployment import Deployment
 
 if TYPE_CHECKING:
     from brute_force import BruteForce, Outcome
@@ -40,14 +40,14 @@ def gave_up(outcome: Outcome, program: Program) -> bool:
 async def test_a_search_sees_what_comes_of_polling(tries: int, brute_force: BruteForce) -> None:
     """Every outcome is seen; where a poll never gives up all that end, and coverage is then no proof."""
     differences = []
-    async with Site(target_of("asyncio request")) as site:
+    async with Deployment(target_of("asyncio request")) as deployment:
         for number in range(FIRST, FIRST + MOST):
             if tries == ENDLESS and number % 5 not in ALONE:
                 continue
             one = polling(SEED, number, tries)
             truth = brute_force.outcomes(polling(SEED, number, FEW).program)
             assert truth is not None
-            seen = await searched(one, site)
+            seen = await searched(one, deployment)
             wrong = difference(truth.outcomes, seen)
             if tries == ENDLESS and not wrong:
                 there_are = {one for one in truth.outcomes if not gave_up(one, polling(SEED, number, FEW).program)}
@@ -70,7 +70,7 @@ async def test_a_last_try_that_cannot_be_counted_is_no_proof(
     monkeypatch.setattr(live_polling, "_QUICK_SECONDS", 0.0)
     truth = brute_force.outcomes(polling(SEED, LOOKS_AGAIN, FEW).program)
     assert truth is not None
-    async with Site(target_of("asyncio request")) as site:
-        seen = await searched(polling(SEED, LOOKS_AGAIN, MANY), site)
+    async with Deployment(target_of("asyncio request")) as deployment:
+        seen = await searched(polling(SEED, LOOKS_AGAIN, MANY), deployment)
     assert (seen.fault, seen.exhausted, seen.in_order) == ("", False, True)
     assert len(truth.outcomes - seen.outcomes) == 2

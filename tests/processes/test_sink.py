@@ -10,7 +10,7 @@ import pytest
 from conftest import scenario_of
 
 from stress.config.target import Target
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.sink import Sink
 
 GATEWAY = Path(__file__).parent.parent / "gateways" / "lock_gateway.py"
@@ -49,8 +49,8 @@ async def test_a_gateway_is_told_where_it_is() -> None:
     command = [sys.executable, str(GATEWAY), "{port}", "{redis_port}", "locked"]
     start = {"command": command, "env": {"DATASTORAGE": "{sink_url}"}}
     target = Target.model_validate({"name": "own", "start": start, "patience": 0.1})
-    async with WireWorld(scenario_of("concurrent-duplicates"), target) as world:
-        process = world.replicas[1].process
+    async with LiveExecutor(scenario_of("concurrent-duplicates"), target) as executor:
+        process = executor.replicas[1].process
         assert process is not None
         url = given(process.pid, "DATASTORAGE")
         assert await posted(url) == (200, "{}")

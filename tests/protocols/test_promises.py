@@ -166,12 +166,12 @@ class Monitor:
 
 
 async def serve_in_order(valkey: Valkey, counts: list[int], draws: list[int]) -> tuple[list[bytes], list[bytes]]:
-    """Park commands of several connections and release them as drawn; give the drawn order and the server's own."""
+    """Park commands of several connections and release them as drawn; give the drawn schedule and the server's own."""
     gate = Gate()
     proxy = RedisProxy(gate, 1, ("127.0.0.1", valkey.port), [])
     port = await proxy.start()
     direct = Redis(port=valkey.port)
-    given_order: list[bytes] = []
+    given_schedule: list[bytes] = []
     gate.close()
     async with Monitor(valkey.port) as monitor:
         writers = []
@@ -189,7 +189,7 @@ async def serve_in_order(valkey: Valkey, counts: list[int], draws: list[int]) ->
             if not heads:
                 break
             head = heads[draw % len(heads)]
-            given_order.append(head.effects[0].args[1])
+            given_schedule.append(head.effects[0].args[1])
             assert await gate.release(head, 5)
         await direct.execute_command("ECHO", "end")  # type: ignore[no-untyped-call]
         served = [command[1] for command in await monitor.until(b"ECHO") if command[0] == b"SET"]
@@ -197,17 +197,17 @@ async def serve_in_order(valkey: Valkey, counts: list[int], draws: list[int]) ->
         writer.close()
     await proxy.close()
     await direct.aclose()
-    return given_order, served
+    return given_schedule, served
 
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.lists(st.integers(0, 11), min_size=16, max_size=16))
-def test_the_store_receives_the_commands_in_the_given_order(
+def test_the_store_receives_the_commands_in_the_given_schedule(
     runner: asyncio.Runner, valkey: Valkey, counts: list[int], draws: list[int]
 ) -> None:
-    """Whatever order is drawn, the server's MONITOR shows exactly it, and each connection's own order within it."""
-    given_order, served = runner.run(serve_in_order(valkey, counts, draws))
-    assert served == given_order
+    """Whatever schedule is drawn, the server's MONITOR shows exactly it, and each connection's own order within it."""
+    given_schedule, served = runner.run(serve_in_order(valkey, counts, draws))
+    assert served == given_schedule
     assert len(served) == sum(counts)
     for connection in range(len(counts)):
         own = [key for key in served if re.match(rb"c%d-" % connection, key)]

@@ -31,8 +31,8 @@ SIGNAL = 'signal: {labels: {pod: "p-{fresh}"}}\n'
 SCENARIOS = {
     "hits": "invariants: [no_server_error, one_created_answer]\nexpect: {locked: holds, racy: holds, gone: holds}\n",
     "known": "invariants: [one_created_answer]\nexpect: {racy: {race: [one_created_answer]}}\n",
-    "absent": "invariants: [no_server_error]\nexpect: {racy: {race: [no_server_error]}}\nsearch: {orders: 1}\n",
-    "cut": "invariants: [no_server_error]\nexpect: {locked: holds}\nsearch: {orders: 1}\n",
+    "absent": "invariants: [no_server_error]\nexpect: {racy: {race: [no_server_error]}}\nsearch: {schedules: 1}\n",
+    "cut": "invariants: [no_server_error]\nexpect: {locked: holds}\nsearch: {schedules: 1}\n",
     "none": "invariants: [no_server_error]\n",
     "wrong": "invariants: [no_server_eror]\nexpect: {locked: holds}\n",
     "misfit": "invariants: [no_server_error]\nactors: {expiry: {at_most: 1}}\nexpect: {locked: holds}\n",
@@ -168,7 +168,7 @@ def test_each_scenario_is_a_test_on_each_target(ran: Ran) -> None:
 
 @pytest.mark.parametrize("name", ["scenarios.hits.yaml::racy", "test_drawn[targets/racy.yaml]"])
 def test_a_race_fails_with_its_story(name: str, ran: Ran) -> None:
-    """A scenario and orders drawn by a test of one's own: the order in columns, the cause, and how to replay it."""
+    """A scenario and schedules drawn by a test of one's own: the schedule in columns, its cause, how to replay it."""
     kind, text = ran.told[name]
     begin = (
         "hits on racy: expected holds, and it is race: broken: one_created_answer\n\nRACE one_created_answer: hits on"
@@ -176,24 +176,24 @@ def test_a_race_fails_with_its_story(name: str, ran: Ran) -> None:
     assert (kind, text[: len(begin)]) == ("failure", begin)
     assert "  >  GET hits:{id:1} -> nil\n" in text
     assert "  one_created_answer: expected 1 answer says created rr-{id:1}; observed 2 of 2\n" in text
-    assert "  cause: gateway. An invariant is broken: the Gateway must change.\n  1 context switch;" in text
+    assert "  cause: gateway. An invariant is broken: the Gateway must change.\n  1 preemption;" in text
     (path,) = re.findall(r"(?m)^  replay: \S+ replay (reports/\S+)$", text)
-    order = parse((ran.folder / path).read_text())
-    assert order.actors == "A A B B B A"
+    schedule = parse((ran.folder / path).read_text())
+    assert schedule.actors == "A A B B B A"
     assert text.endswith(f"report: {Path(path).parent}/index.html")
 
 
-def test_an_order_file_brings_the_files_of_its_pair(ran: Ran) -> None:
+def test_an_schedule_file_brings_the_files_of_its_pair(ran: Ran) -> None:
     """They are named from where pytest was started, so that a replay there finds them."""
     _, text = ran.told["scenarios.hits.yaml::racy"]
-    (path,) = re.findall(r"(reports/\S+/order.txt)", text)
+    (path,) = re.findall(r"(reports/\S+/schedule.txt)", text)
     files = [name for name, _ in parse((ran.folder / path).read_text()).attachments]
     assert files == ["scenario scenarios/hits.yaml", "target scenarios/targets/racy.yaml"]
 
 
 def test_what_is_inconclusive_fails_with_its_reason(ran: Ran) -> None:
     """A search that was cut off is no proof, whatever was expected."""
-    cut = "inconclusive: cut off: 1 order, cut off below one switch, assuming that requests share only the store"
+    cut = "inconclusive: cut off: 1 schedule, cut off below one preemption, assuming that requests share only the store"
     assert line(ran, "scenarios.cut.yaml::locked") == ("failure", f"cut on locked: expected holds, and it is {cut}")
     _, text = ran.told["scenarios.absent.yaml::racy"]
     assert text.startswith(f"absent on racy: expected race: no_server_error, and it is {cut}\n")
@@ -292,10 +292,10 @@ def test_the_scenarios_of_a_target_share_it(project: Path, session: Session, mon
     session.leave(first)
     second = session.enter(pair(project, "cut", "locked"))
     session.leave(second)
-    assert second.site is first.site
-    assert not first.site.broken
+    assert second.deployment is first.deployment
+    assert not first.deployment.broken
     session.leave(session.enter(pair(project, "hits", "racy")))
-    assert first.site.broken
+    assert first.deployment.broken
 
 
 def test_a_disk_that_refuses_changes_no_verdict(project: Path, session: Session, tmp_path: Path) -> None:
@@ -303,11 +303,11 @@ def test_a_disk_that_refuses_changes_no_verdict(project: Path, session: Session,
     (tmp_path / "reports").write_text("")
     (tmp_path / "examples").write_text("")
     job = pair(project, "hits", "racy")
-    world = session.enter(job)
+    executor = session.enter(job)
     with pytest.warns(pytest.PytestWarning) as warned, pytest.raises(Unexpected) as failed:
-        session.search(job, world)
-    session.leave(world)
-    assert [str(one.message).partition(" be ")[0] for one in warned] == ["failing orders can't", "the report can't"]
+        session.search(job, executor)
+    session.leave(executor)
+    assert [str(one.message).partition(" be ")[0] for one in warned] == ["failing schedules can't", "the report can't"]
     assert str(failed.value).startswith("hits on racy: expected holds, and it is race: broken: one_created_answer\n")
     assert "report:" not in str(failed.value)
 
@@ -315,17 +315,17 @@ def test_a_disk_that_refuses_changes_no_verdict(project: Path, session: Session,
 def test_who_interrupts_a_search_interrupts_the_session(project: Path, session: Session, tmp_path: Path) -> None:
     """Ctrl-C ends the search as it ends all tests, and the run that was under way is in the report."""
     job = pair(project, "hits", "locked")
-    world = session.enter(job)
-    run = world.run
+    executor = session.enter(job)
+    run = executor.run
 
     def interrupted(*args: object, **more: object) -> object:
         signal.raise_signal(signal.SIGINT)
         return run(*args, **more)  # type: ignore[arg-type]
 
-    world.run = interrupted  # type: ignore[method-assign, assignment]
+    executor.run = interrupted  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
-        session.search(job, world)
-    session.leave(world)
+        session.search(job, executor)
+    session.leave(executor)
     (folder,) = (tmp_path / "reports").iterdir()
     assert json.loads((folder / "result.json").read_text())["faults"] == ["interrupted"]
 

@@ -174,7 +174,7 @@ async def _connected(port: int) -> tuple[aiohttp.ClientSession, aiohttp.ClientWe
 
 
 def timed(one: Result) -> Result:
-    """Give every event of the failing order times: a step each 10 ms, parked for 4 ms."""
+    """Give every event of the failing schedule times: a step each 10 ms, parked for 4 ms."""
     finding = one.findings[0]
     events = [
         dataclasses.replace(
@@ -186,7 +186,7 @@ def timed(one: Result) -> Result:
         for event in finding.trace.events
     ]
     trace = dataclasses.replace(
-        hand_made(events, finding.trace.answers, finding.trace.incarnations), moves=finding.trace.moves
+        hand_made(events, finding.trace.answers, finding.trace.epochs), moves=finding.trace.moves
     )
     return dataclasses.replace(one, findings=(dataclasses.replace(finding, trace=trace),))
 
@@ -293,9 +293,9 @@ def test_events_are_reached_by_keys_alone(tab: Tab, page: Callable[[Result], Pat
 def test_a_link_leads_to_its_event(tab: Tab, page: Callable[[Result], Path]) -> None:
     """Opened with the name of an event, also of a second race, the page shows it and keeps its card open."""
     path = page(result(TWO_RACES))
-    tab.open(path, "#order-2-event-5")
+    tab.open(path, "#schedule-2-event-5")
     assert tab.text("figure[data-trace='1'] .card.pinned strong") == "B EVAL"
-    box = "document.getElementById('order-2-event-5').getBoundingClientRect()"
+    box = "document.getElementById('schedule-2-event-5').getBoundingClientRect()"
     assert tab.run(f"0 < {box}.top && {box}.bottom < innerHeight")
     tab.point("#trace ~ .raws a[href='#event-3']", click=True)
     assert tab.text("figure[data-trace='0'] .card.pinned strong") == "B SMEMBERS"
@@ -384,7 +384,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(tab: Tab, page: Callabl
 def test_the_replay_command_is_copied(tab: Tab, page: Callable[[Result], Path], clipboard: str) -> None:
     """By a click or a key it is in the clipboard, also where the browser gives a page no clipboard of its own."""
     tab.open(page(result(RACE)))
-    command = "stress-gateway replay reports/r/order.txt"
+    command = "stress-gateway replay reports/r/schedule.txt"
     if clipboard == "missing":
         tab.run("Object.defineProperty(navigator, 'clipboard', {value: undefined}), 0")
     else:

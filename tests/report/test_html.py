@@ -116,13 +116,13 @@ def test_an_embedded_value_can_not_leave_its_element() -> None:
 
 
 def test_the_page_of_a_race_tells_it_all() -> None:
-    """Verdict with invariants in words and replay command, named story, order, answers, state, cause and evidence."""
+    """Verdict with invariants in words and replay command, story, schedule, answers, state, cause and evidence."""
     page = Page(pair_page(result(RACE), "reports/my r"))
     verdict = page.classes["verdict good"][0]
     assert verdict.startswith("race , as expected; expected: race: hits_equal_answers, distinct_counts broken: ")
     means = "The stored count of a record equals the number of hits that clients were told are accepted."
     assert f"hits_equal_answers {means} 3 hits of rr-{{fingerprint:16}} 2" in verdict
-    assert verdict.endswith("stress-gateway replay 'reports/my r/order.txt' Copy")
+    assert verdict.endswith("stress-gateway replay 'reports/my r/schedule.txt' Copy")
     assert page.classes["story"][0].startswith("Lost update B's HSET changed gw:dedup:{fingerprint} between A's HGET")
     assert page.classes["pattern"] == ["Lost update"]
     assert (
@@ -152,15 +152,15 @@ def test_the_page_shows_what_clients_were_refused_with() -> None:
     assert not any("all is well" in text for text in page.texts)
 
 
-def test_the_parts_of_a_page_stand_in_this_order() -> None:
+def test_the_parts_of_a_page_stand_in_this_schedule() -> None:
     """From the verdict to the raw trace, as somebody in a hurry reads."""
     text = pair_page(searched(), "r")
     headings = [" ".join(one.split()) for one in re.findall(r"<h[123][^>]*>(.*?)</h", text, re.DOTALL)]
     assert headings == [
         'atomic-hit-count <span class="on">on</span> redis-read-modify-write',
         "Race: hits_equal_answers, distinct_counts",
-        "The order",
-        "What breaks it: the nearest order that passes",
+        "The schedule",
+        "What breaks it: the nearest schedule that passes",
         "What the watched keys held after each step",
         "What the clients were told",
         "What is left in the store",
@@ -169,7 +169,7 @@ def test_the_parts_of_a_page_stand_in_this_order() -> None:
         "What was not controlled",
         "Raw trace",
     ]
-    assert text.index("stress-gateway replay") < text.index("The order")
+    assert text.index("stress-gateway replay") < text.index("The schedule")
 
 
 def test_the_watched_keys_are_followed_step_by_step() -> None:
@@ -183,7 +183,7 @@ def test_what_was_not_controlled_is_said() -> None:
     """What nobody ordered, what is assumed, and where a search was cut off."""
     one = result(RACE)
     finding = dataclasses.replace(one.findings[0], trace=dataclasses.replace(one.findings[0].trace, crossed_second=2))
-    evidence = Evidence("wire", "walk", 5, 1.0, shared_only=True, not_checked=("x",), cut_off="out of time")
+    evidence = Evidence("live", "random_walk", 5, 1.0, shared_only=True, not_checked=("x",), cut_off="out of time")
     verdict = dataclasses.replace(one.verdict, evidence=(evidence,))
     page = Page(pair_page(dataclasses.replace(one, findings=(finding,), verdict=verdict), "r"))
     at = page.texts.index("What was not controlled")
@@ -192,9 +192,9 @@ def test_what_was_not_controlled_is_said() -> None:
         "What the target calls background passes ungated, such as PING.",
         "1 request came before the others, one after another.",
         "It is assumed that requests share only the store.",
-        "Another second began unasked at move 3 of a failing order.",
+        "Another second began unasked at move 3 of a failing schedule.",
         "Not checked: x.",
-        "The search of the wire world was cut off: out of time.",
+        "The search of the live executor was cut off: out of time.",
     ]
     assert "Nothing was run on the wire." in Page(pair_page(result(HOLDS), "r")).texts
 
@@ -203,14 +203,14 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
     """Each text stands once; an event has its times in milliseconds, and of each object the value before and after."""
     one = result(RACE)
     events = [dataclasses.replace(event, released=0.0012344, replied=0.5) for event in one.findings[0].trace.events]
-    trace = hand_made(events, one.findings[0].trace.answers, one.findings[0].trace.incarnations)
+    trace = hand_made(events, one.findings[0].trace.answers, one.findings[0].trace.epochs)
     one = dataclasses.replace(one, findings=(dataclasses.replace(one.findings[0], trace=trace),))
     value = data_of(Page(pair_page(one, "r")))
     (trace_told,), texts = value["traces"], value["texts"]
     assert len(set(texts)) == len(texts)
     assert [texts[at] for at in trace_told["actors"]] == ["A", "B"]
     assert (trace_told["id"], trace_told["timed"], trace_told["marked"]) == ("", True, [4, 8, 10])
-    index, *words, seen, parked, released, replied, incarnation = trace_told["events"][6]
+    index, *words, seen, parked, released, replied, epoch = trace_told["events"][6]
     assert (index, [texts[at] for at in words]) == (
         8,
         [
@@ -226,8 +226,8 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
     assert [[texts[at] for at in one] for one in seen] == [
         ["gw:dedup:{fingerprint}", "write", "count 1, …", "count 2, lastSeen {time}, …"]
     ]
-    assert (parked, released, replied, incarnation) == (None, 1.234, 500.0, 0)
-    assert data_of(Page(pair_page(result(TWO_RACES), "r")))["traces"][1]["id"] == "order-2-"
+    assert (parked, released, replied, epoch) == (None, 1.234, 500.0, 0)
+    assert data_of(Page(pair_page(result(TWO_RACES), "r")))["traces"][1]["id"] == "schedule-2-"
     assert data_of(Page(pair_page(result(RACE), "r")))["traces"][0]["timed"] is False
 
 
@@ -261,15 +261,15 @@ def test_the_page_of_ten_thousand_steps_is_small_enough_and_says_what_it_leaves_
     assert "The first 50 of 10500 events; with a script this page shows 10000." in page.texts
     long = [Move("A", "SET", f"{number}{text}") for number in range(3_000)]
     finding = dataclasses.replace(found(*RACE)[0], nearest=Nearest((*long, long[0]), 1, long[0], long[1]))
-    finding = dataclasses.replace(finding, order=dataclasses.replace(finding.order, moves=tuple(long)))
+    finding = dataclasses.replace(finding, schedule=dataclasses.replace(finding.schedule, moves=tuple(long)))
     assert len(pair_page(dataclasses.replace(searched(), findings=(finding,)), "r").encode()) <= LARGEST
 
 
 def test_a_long_comparison_counts_what_is_alike() -> None:
-    """Of two long orders the rows far from what differs are one row."""
+    """Of two long schedules the rows far from what differs are one row."""
     moves = tuple(Move("A", "GET", f"k{number}") for number in range(100))
     finding = dataclasses.replace(found(*RACE)[0], nearest=Nearest((*moves[1:], moves[0]), 1, moves[0], moves[-1]))
-    finding = dataclasses.replace(finding, order=dataclasses.replace(finding.order, moves=moves))
+    finding = dataclasses.replace(finding, schedule=dataclasses.replace(finding.schedule, moves=moves))
     page = Page(pair_page(dataclasses.replace(result(RACE), findings=(finding,)), "r"))
     assert page.classes["half quiet"] == ["… 96 steps alike"]
 
@@ -282,13 +282,15 @@ def test_no_credential_is_in_the_embedded_value() -> None:
         assert "***" in " ".join(data_of(Page(text))["texts"])
 
 
-def test_the_page_shows_the_nearest_passing_order_beside() -> None:
-    """Each of the two steps is highlighted in both orders, further to the right for B; what was moved stands alone."""
+def test_the_page_shows_the_nearest_passing_schedule_beside() -> None:
+    """Each of the two steps is highlighted in both schedules, further right for B; what was moved stands alone."""
     text = pair_page(searched(), "r")
     page = Page(text)
-    breaks = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint} (nearest passing order: 1 step moved)"
+    breaks = (
+        "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint} (nearest passing schedule: 1 step moved)"
+    )
     assert breaks in page.texts
-    rows = text.split('<table class="order beside">')[1].split("</table>")[0].split("<tr")[2:]
+    rows = text.split('<table class="schedule beside">')[1].split("</table>")[0].split("<tr")[2:]
     told = [
         [cell.count("event"), cell.count("told"), cell.count('"in"')] for row in rows for cell in row.split("<td")[1:]
     ]
@@ -304,14 +306,14 @@ def test_the_page_shows_the_nearest_passing_order_beside() -> None:
 
 
 def test_the_page_shows_how_it_ends_as_bars() -> None:
-    """Orders and share of each outcome as figures and bars; the race's own is marked; an example can be opened."""
+    """Schedules and share of each outcome as figures and bars; the race's own is marked; an example can be opened."""
     text = pair_page(searched(), "r")
     page = Page(text)
     assert page.classes["figure"] == ["14", "50 %", "6", "50 %"]
-    assert re.findall(r'class="(orders|share)"[^>]* width="([\d.]+%)"', text) == [
-        ("orders", "70.0%"),
+    assert re.findall(r'class="(schedules|share)"[^>]* width="([\d.]+%)"', text) == [
+        ("schedules", "70.0%"),
         ("share", "50.0%"),
-        ("orders", "30.0%"),
+        ("schedules", "30.0%"),
         ("share", "50.0%"),
     ]
     assert re.findall("<summary>([^<]*(?:<b.*?</b>)?)</summary><pre>(.*?)</pre>", text, re.DOTALL) == [
@@ -319,18 +321,18 @@ def test_the_page_shows_how_it_ends_as_bars() -> None:
         ('1 record, 2 hits; A 202 count 2, B 202 count 2 <b class="tag">race</b>', "A start\nA GET k"),
     ]
     assert page.texts.count("of the random ones") == 1
-    assert "walk: 50 of 100 orders fail, 16 classes seen" in page.texts
+    assert "random_walk: 50 of 100 schedules fail, 16 classes seen" in page.texts
 
 
 def test_where_nothing_was_drawn_there_are_no_shares() -> None:
-    """Orders alone are shown, and what is left out is counted."""
+    """Schedules alone are shown, and what is left out is counted."""
     one = searched(drawn=False)
     page = Page(pair_page(one, "r"))
     assert (page.classes["figure"], "of the random ones" in page.texts) == (["14", "6"], False)
     many = tuple(counted_row(2, 2, hits) for hits in range(3, 48))
     page = Page(pair_page(dataclasses.replace(one, outcomes=many), "r"))
     assert len(page.classes["figure"]) == 40
-    assert "and 5 other outcomes: 5 orders" in page.texts
+    assert "and 5 other outcomes: 5 schedules" in page.texts
     assert "How it ends" not in Page(pair_page(result(RACE), "r")).texts
 
 
@@ -343,7 +345,7 @@ def test_a_column_belongs_to_one_actor() -> None:
 
 
 def test_the_page_of_the_environments_fault_says_so() -> None:
-    """Each incarnation has its row with what ended it, and the cause says that the test must be isolated."""
+    """Each epoch has its row with what ended it, and the cause says that the test must be isolated."""
     page = Page(pair_page(result(CLEANUP), "r"))
     assert "environment. No change in the Gateway can help: isolate the test." in page.texts
     assert "1, ended by cleanup" in page.texts
@@ -351,8 +353,8 @@ def test_the_page_of_the_environments_fault_says_so() -> None:
 
 
 def test_the_page_of_a_holding_pair_shows_its_evidence() -> None:
-    """How much was covered and what was not checked stand beside the verdict; there is no order to show."""
-    evidence = Evidence("wire", "exhaustive", 2, 0.5, exhausted=True, total=2, not_checked=("hits_equal_answers",))
+    """How much was covered and what was not checked stand beside the verdict; there is no schedule to show."""
+    evidence = Evidence("live", "exhaustive", 2, 0.5, exhausted=True, total=2, not_checked=("hits_equal_answers",))
     one = result(HOLDS)
     page = Page(
         pair_page(dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, evidence=(evidence,))), "r")
@@ -383,13 +385,15 @@ def test_the_overview_links_to_every_pair() -> None:
     assert page.classes["verdict bad"] == ["1 of 2 pairs of scenario and target as expected"]
     assert (page.classes["good"], page.classes["unsure"]) == (["yes"], ["no"])
     assert page.classes["quiet"][0].startswith("Lost update: B's HSET changed")
-    assert page.classes["covered"][1] == "Gateway 1 died; bounded: every order with up to 1 switch (20 orders)"
+    assert (
+        page.classes["covered"][1] == "Gateway 1 died; bounded: every schedule with up to 1 preemption (20 schedules)"
+    )
 
 
 def test_only_a_page_of_a_race_says_race() -> None:
     """What failed once and not in each replay is not confirmed, in its heading and among the outcomes; why is told."""
     one = searched()
-    unsure = judge([], one.verdict.evidence, ["a failing order failed in 2 of 3 replays"])
+    unsure = judge([], one.verdict.evidence, ["a failing schedule failed in 2 of 3 replays"])
     doubtful = dataclasses.replace(one, verdict=unsure, as_expected=False)
     assert re.findall("<h2>(Race|Not confirmed)", pair_page(one, "r")) == ["Race"]
     assert Page(pair_page(one, "r")).classes["tag"] == ["race", "race"]
@@ -406,7 +410,7 @@ def test_an_overview_of_expected_pairs_is_good() -> None:
 
 
 def test_the_overview_tells_what_earlier_runs_came_to(tmp_path: Path) -> None:
-    """Below each pair the verdict, the orders and the time of its last runs, newest last; this run is none of them."""
+    """Below each pair the verdict, the schedules and the time of its last runs, newest last, without this run."""
     runs = {"20260101-000000": result(RACE), "20260102-000000": result(RACE, as_expected=False)}
     for name, one in runs.items():
         write(one, tmp_path).rename(tmp_path / f"{name}-x")
@@ -416,7 +420,7 @@ def test_the_overview_tells_what_earlier_runs_came_to(tmp_path: Path) -> None:
     link = "atomic-hit-count-redis-read-modify-write/index.html"
     assert page.loads == [link, "../20260102-000000-x/index.html", "../20260101-000000-x/index.html"]
     assert page.classes["history"] == [
-        "2026-01-02 00:00:00 race 20 orders 1.2 s 2026-01-01 00:00:00 race 20 orders 1.2 s"
+        "2026-01-02 00:00:00 race 20 schedules 1.2 s 2026-01-01 00:00:00 race 20 schedules 1.2 s"
     ]
     assert (len(page.classes["run good"]), len(page.classes["run bad"])) == (2, 2)
 
@@ -433,7 +437,7 @@ def test_what_is_no_report_is_no_history(tmp_path: Path) -> None:
         json.dumps({**good, "verdict": "perhaps"}),
         json.dumps({**good, "search": None}),
         json.dumps({**good, "target": 3}),
-        json.dumps({**good, "search": {"orders": "many", "seconds": 1}}),
+        json.dumps({**good, "search": {"schedules": "many", "seconds": 1}}),
     ]
     for number, text in enumerate(broken):
         (tmp_path / f"20260101-00000{number}-x").mkdir()

@@ -58,7 +58,7 @@ from stress.report.junit import junit
 from stress.report.markdown import literal, summary
 from stress.report.terminal import Terminal
 
-PROGRESS = Progress("s\x1b[31m", "t", "wire", 12, 150.4, 3, 9.6)
+PROGRESS = Progress("s\x1b[31m", "t", "live", 12, 150.4, 3, 9.6)
 LOST_HIT = "B's HSET changed gw:dedup:{fingerprint} between A's HGET, which saw 1, and A's HSET"
 TWICE = "B created the record (EVAL) between A's SMEMBERS, which found nothing, and A's EVAL, which gave"
 HASH = "gateway:dedup:fingerprint:{fingerprint}"
@@ -172,14 +172,14 @@ def test_what_came_of_it_is_told_for_every_check() -> None:
         Violation("no_server_error", "x", "500", ("A",)): "A was answered 500.",
         Violation("no_server_error", "x", "reset", ("B",)): "B was answered nothing (reset).",
         Violation("one_active_record", "1", "0"): "No active record is there before cleanup.",
-        Violation("one_active_record", "1", "2: r, s", incarnation=1): "Expected 1, observed 2: r, s.",
+        Violation("one_active_record", "1", "2: r, s", epoch=1): "Expected 1, observed 2: r, s.",
         Violation("one_created_answer", "1", "0", ("C",)): "Nobody was told of having created the record.",
         Violation("hits_equal_answers", "2 hits", "1", ("A", "C")): "1 hit is stored of the 2 that were answered.",
         Violation("hits_equal_answers", "1 hit", "no number", ("A",)): "No number is stored for the 1 hit that was"
         " answered.",
         Violation("test_t1_one_record", "1 record", "0"): "The test expects 1 record and sees 0.",
-        Violation("linearizable_hits", "x", "y"): "No order of the hits explains the counts told.",
-        Violation("one_of_your_own", "an order", "none"): "Expected an order, observed none.",
+        Violation("linearizable_hits", "x", "y"): "No schedule of the hits explains the counts told.",
+        Violation("one_of_your_own", "a schedule", "none"): "Expected a schedule, observed none.",
     }
     assert {violation: story(trace, [violation]) for violation in told} == told
     assert story(trace, []) == "Nothing that was checked is broken."
@@ -201,7 +201,7 @@ def test_two_different_answers_are_told_one_by_one() -> None:
     assert told.startswith("B's SET changed k between A's GET, which saw 1, and A's SET; A was answered 500 and B was")
 
 
-def test_the_order_is_shown_as_columns() -> None:
+def test_the_schedule_is_shown_as_columns() -> None:
     """One column for each actor in 80 places, long commands folded, the story's three steps marked."""
     finding = found(*RACE)[0]
     assert columns(finding.trace, finding.violations) == [
@@ -280,16 +280,16 @@ def test_a_race_tells_its_cause_and_the_command_that_replays_it() -> None:
     """The environment's fault is said as such; the replay command works when pasted, whatever the path."""
     finding = dataclasses.replace(found(*CLEANUP)[0], confirmed=False)
     assert finding.cause is Cause.ENVIRONMENT
-    lines = race(finding, "my reports/order.txt", "./stress-gateway")
+    lines = race(finding, "my reports/schedule.txt", "./stress-gateway")
     assert lines[-5:] == [
         "test_t2_hits_at_least_requests: expected a count of at least 4; observed 3",
         "cause: environment. No change in the Gateway can help: isolate the test.",
-        "0 context switches; failed again in 3 of 3 replays",
-        "seen in the model world only, not confirmed on the wire",
-        "replay: ./stress-gateway replay 'my reports/order.txt'",
+        "0 preemptions; failed again in 3 of 3 replays",
+        "seen in the model executor only, not confirmed on the wire",
+        "replay: ./stress-gateway replay 'my reports/schedule.txt'",
     ]
     assert shlex.split(replay_command("a b;c", "d e")) == ["d e", "replay", "a b;c"]
-    assert details(found(*RACE)[0], "")[-1] == "1 context switch; failed again in 3 of 3 replays"
+    assert details(found(*RACE)[0], "")[-1] == "1 preemption; failed again in 3 of 3 replays"
 
 
 def test_what_clients_were_refused_with_is_told_word_by_word() -> None:
@@ -309,12 +309,12 @@ def test_what_clients_were_refused_with_is_told_word_by_word() -> None:
     ]
 
 
-def test_a_violation_names_its_incarnation_where_there_are_several() -> None:
+def test_a_violation_names_its_epoch_where_there_are_several() -> None:
     """Who reads that a record is missing must know before or after which deletion."""
     finding = found(*CLEANUP)[0]
-    violation = Violation("one_active_record", "1", "0", incarnation=1)
+    violation = Violation("one_active_record", "1", "0", epoch=1)
     lines = details(dataclasses.replace(finding, violations=(violation,)), "")
-    assert "one_active_record: expected 1; observed 0 (incarnation 2 of 2)" in lines
+    assert "one_active_record: expected 1; observed 0 (epoch 2 of 2)" in lines
 
 
 def console(width: int = 80, *, is_terminal: bool = False) -> tuple[Terminal, io.StringIO]:
@@ -327,10 +327,10 @@ def console(width: int = 80, *, is_terminal: bool = False) -> tuple[Terminal, io
 
 
 def test_a_terminal_shows_one_progress_line() -> None:
-    """Orders, rate, outcomes and time left stand in one line that the next output overwrites; escapes stay text."""
+    """Schedules, rate, outcomes and time left stand in one line that the next output overwrites; escapes stay text."""
     shown, output = console(is_terminal=True)
     shown.handle(PROGRESS)
-    assert output.getvalue().startswith("12 orders, 150/s, 3 outcomes, 10 s left: s\\x1b[31m on t (wire) ")
+    assert output.getvalue().startswith("12 schedules, 150/s, 3 outcomes, 10 s left: s\\x1b[31m on t (live) ")
     assert (len(output.getvalue()), output.getvalue()[-1]) == (80, "\r")
     shown.say("done")
     assert output.getvalue().endswith(" \rdone\n")
@@ -372,7 +372,7 @@ def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
         "RACE one_created_answer: concurrent-duplicates on redis-named-by-second",
         "RACE one_active_record: concurrent-duplicates on redis-named-by-second",
     ]
-    assert re.findall(" replay (.*)", text) == ["reports/r/order.txt", "reports/r/order-2.txt"]
+    assert re.findall(" replay (.*)", text) == ["reports/r/schedule.txt", "reports/r/schedule-2.txt"]
     assert text.splitlines()[-2:] == [
         "note: concurrent-duplicates on redis-named-by-second: not checked: x",
         "inconclusive: atomic-hit-count on redis-atomic: Gateway 1 died",
@@ -399,10 +399,10 @@ def test_a_quiet_terminal_writes_a_line_for_each_pair_and_how_to_replay_its_race
     race_line = "race: atomic-hit-count on redis-read-modify-write: hits_equal_answers, distinct_counts"
     assert output.getvalue().splitlines() == [
         "race: concurrent-duplicates on redis-named-by-second: one_created_answer, one_active_record",
-        "  replay: stress-gateway replay reports/r/order.txt",
-        "  replay: stress-gateway replay reports/r/order-2.txt",
+        "  replay: stress-gateway replay reports/r/schedule.txt",
+        "  replay: stress-gateway replay reports/r/schedule-2.txt",
         f"{race_line} (expected race: hits_equal_answers, distinct_counts)",
-        "  replay: stress-gateway replay reports/r/order.txt",
+        "  replay: stress-gateway replay reports/r/schedule.txt",
         "holds: atomic-hit-count on redis-atomic",
         "inconclusive: atomic-hit-count on redis-atomic: Gateway 1 died (expected holds)",
         "holds: atomic-hit-count on redis-atomic (not expected)",
@@ -414,13 +414,13 @@ def test_a_race_is_readable_at_80_columns() -> None:
     """The named story and what each check expected are folded; the replay command stays one line to copy."""
     for pair in (RACE, TWO_RACES, CLEANUP, ("t1-five-at-once", TWO_RACES[1])):
         for finding in found(*pair):
-            lines = race(finding, "r/order.txt")
+            lines = race(finding, "r/schedule.txt")
             assert max(cell_len(line) for line in lines) <= 80
-    lines = race(found("t1-five-at-once", TWO_RACES[1])[0], "r/order.txt")
+    lines = race(found("t1-five-at-once", TWO_RACES[1])[0], "r/schedule.txt")
     assert lines[0] == "Name collision: B created the record (EVAL) between A's SMEMBERS, which found"
     at = next(at for at, line in enumerate(lines) if line.startswith("linearizable_hits: "))
     assert lines[at : at + 2] == [
-        "linearizable_hits: expected an order of 5 hits of rr-{fingerprint:12}-{time:1}",
+        "linearizable_hits: expected a schedule of 5 hits of rr-{fingerprint:12}-{time:1}",
         "  in which the k-th was told k; observed A 1, B 1, C 3, D 4, E 5",
     ]
 
@@ -433,31 +433,31 @@ def test_how_it_ends_stands_below_the_races_of_a_pair() -> None:
     at = next(at for at, line in enumerate(lines) if line.startswith("  replay: "))
     assert lines[at + 1 :] == [
         "",
-        "     how it ends, up to the names of requests (> as above)        orders   share",
+        "     how it ends, up to the names of requests (> as above)     schedules   share",
         "     1 record, 3 hits; A 202 count 2, B 202 count 3                   14    50 %",
         "  >  1 record, 2 hits; A 202 count 2, B 202 count 2                    6    50 %",
         "",
-        "  pct: 50 of 200 orders fail, 18 classes seen, each meets a race of depth 2 with",
-        "    probability >= 0.071 (n = 2, k = 7)",
-        "  walk: 50 of 100 orders fail, 16 classes seen",
+        "  pct: 50 of 200 schedules fail, 18 classes seen, each meets a race of depth 2",
+        "    with probability >= 0.071 (n = 2, k = 7)",
+        "  random_walk: 50 of 100 schedules fail, 16 classes seen",
         "",
     ]
     assert max(len(line) for line in lines[1:] if "expected" not in line) <= 80
 
 
 def test_what_samplers_drew_without_a_race_is_told_in_a_line_each() -> None:
-    """Where nothing failed there is no map; with two worlds each line says which; where all is proven there is none."""
+    """Where nothing failed there is no map; with two executors each line says which; none where all is proven."""
     one = searched()
     evidence = dataclasses.replace(one.verdict.evidence[0], exhausted=False)
-    drew = dataclasses.replace(one.verdict, evidence=(evidence, dataclasses.replace(evidence, world="wire")))
+    drew = dataclasses.replace(one.verdict, evidence=(evidence, dataclasses.replace(evidence, executor="live")))
     shown, output = console()
     shown.handle(Finished(dataclasses.replace(one, findings=(), verdict=drew)))
     where = "sampled: atomic-hit-count on redis-read-modify-write"
     assert [line[: len(where) + 24] for line in output.getvalue().splitlines()] == [
         f"{where}: model: pct: 50 of 200 ",
-        f"{where}: model: walk: 50 of 100",
-        f"{where}: wire: pct: 50 of 200 o",
-        f"{where}: wire: walk: 50 of 100 ",
+        f"{where}: model: random_walk: 50",
+        f"{where}: live: pct: 50 of 200 s",
+        f"{where}: live: random_walk: 50 ",
     ]
     shown, output = console()
     shown.handle(Finished(dataclasses.replace(one, findings=())))
@@ -474,17 +474,17 @@ def test_without_a_folder_no_replay_command_is_shown() -> None:
 def test_the_table_is_readable_at_80_columns() -> None:
     """Long cells fold; nothing is cut off, not even a name without a break."""
     shown, output = console()
-    evidence = Evidence("wire", "walk", 0, 1.0, sampled=5, not_checked=("hits_equal_answers",))
+    evidence = Evidence("live", "random_walk", 0, 1.0, sampled=5, not_checked=("hits_equal_answers",))
     one = result(RACE, as_expected=False)
     one = dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, evidence=(evidence, evidence)))
     shown.table([one, result(HOLDS), hostile("n" * 100)])
     lines = output.getvalue().splitlines()
     assert max(len(line) for line in lines) <= 80
     assert [" ".join(line.split()) for line in lines[4:8]] == [
-        "atomic-hit-count race NO wire: sampled only:",
-        "on redis-read-modify-write 5 orders; wire:",
+        "atomic-hit-count race NO live: sampled only:",
+        "on redis-read-modify-write 5 schedules; live:",
         "sampled only: 5",
-        "orders; not checked:",
+        "schedules; not",
     ]
     assert "atomic-hit-count holds yes exhausted 20 of 20" in [" ".join(line.split()) for line in lines]
     assert output.getvalue().count("n") > 200
@@ -536,30 +536,30 @@ def test_an_event_reads_as_one_line() -> None:
 
 
 def test_the_folder_of_a_pair_has_every_file(tmp_path: Path) -> None:
-    """Two failing orders, the trace of the first, the result, JUnit and a page; each order file can be read again."""
+    """Two failing schedules, the trace of the first, the result, JUnit and a page; each schedule can be read again."""
     folder = write(result(TWO_RACES), tmp_path / "reports")
     assert re.fullmatch(r"\d{8}-\d{6}-concurrent-duplicates-redis-named-by-second", folder.name)
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["index.html", "junit.xml", "order-2.txt", "order.txt", "result.json", "trace.ndjson"]
-    orders = [parse((folder / name).read_text()) for name in ("order.txt", "order-2.txt")]
-    assert [order.actors for order in orders] == ["A A B B B A A", "A A clock B B B A"]
+    assert names == ["index.html", "junit.xml", "result.json", "schedule-2.txt", "schedule.txt", "trace.ndjson"]
+    schedules = [parse((folder / name).read_text()) for name in ("schedule.txt", "schedule-2.txt")]
+    assert [schedule.actors for schedule in schedules] == ["A A B B B A A", "A A clock B B B A"]
     kinds = [next(iter(json.loads(line))) for line in (folder / "trace.ndjson").read_text().splitlines()]
     assert kinds == ["event"] * 9 + ["answer"] * 2 + ["state"]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
 
 
 def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
-    """The keys that other programs read have these meanings; what came of each order is told beside them."""
+    """The keys that other programs read have these meanings; what came of each schedule is told beside them."""
     content = document(result(RACE))
     assert json.loads(json.dumps(content)) == content
-    assert list(content)[:7] == ["scenario", "target", "world", "verdict", "reason", "expected", "as_expected"]
-    assert (content["scenario"], content["target"], content["world"], content["verdict"]) == (*RACE, "model", "race")
-    assert (content["expected"], content["as_expected"], content["order_file"]) == (
+    assert list(content)[:7] == ["scenario", "target", "executor", "verdict", "reason", "expected", "as_expected"]
+    assert (content["scenario"], content["target"], content["executor"], content["verdict"]) == (*RACE, "model", "race")
+    assert (content["expected"], content["as_expected"], content["schedule_file"]) == (
         "race: hits_equal_answers, distinct_counts",
         True,
-        "order.txt",
+        "schedule.txt",
     )
-    assert [(one["invariant"], one["observed"], one["cause"], one["incarnation"]) for one in content["violations"]] == [
+    assert [(one["invariant"], one["observed"], one["cause"], one["epoch"]) for one in content["violations"]] == [
         ("hits_equal_answers", "2", "gateway", 0),
         ("distinct_counts", "[2, 2]", "gateway", 0),
     ]
@@ -569,12 +569,12 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
         "observed",
         "answers",
         "steps",
-        "incarnation",
+        "epoch",
         "cause",
     }
     assert {**content["search"], "evidence": len(content["search"]["evidence"])} == {
-        "explorer": "exhaustive",
-        "orders": 20,
+        "scheduler": "exhaustive",
+        "schedules": 20,
         "classes": 20,
         "exhausted": True,
         "bound": 1,
@@ -582,7 +582,7 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
         "covered": "exhausted 20 of 20",
         "evidence": 1,
     }
-    assert (content["findings"][0]["order_file"], content["findings"][0]["switches"]) == ("order.txt", 1)
+    assert (content["findings"][0]["schedule_file"], content["findings"][0]["preemptions"]) == ("schedule.txt", 1)
     assert content["findings"][0]["story"].startswith(LOST_HIT)
     assert content["findings"][0]["pattern"] == "lost update"
     assert content["findings"][0]["lines"] == {}
@@ -596,13 +596,13 @@ def test_result_json_has_all_lines_of_each_step() -> None:
 
 
 def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
-    """The nearest passing order with its lines, every outcome unmerged with readable keys, and what was drawn."""
+    """The nearest passing schedule with its lines, every outcome unmerged with readable keys, and what was drawn."""
     content = document(searched())
     assert json.loads(json.dumps(content)) == content
-    order = [str(move) for move in nearest_of_race().moves]
-    assert content["findings"][0]["nearest"] == {"moved": 1, "breaks": BREAKS, "order": order}
+    schedule = [str(move) for move in nearest_of_race().moves]
+    assert content["findings"][0]["nearest"] == {"moved": 1, "breaks": BREAKS, "schedule": schedule}
     assert document(result(RACE))["findings"][0]["nearest"] is None
-    assert [(one["outcome"], one["orders"], one["sampled"], one["share"]) for one in content["outcomes"]] == [
+    assert [(one["outcome"], one["schedules"], one["sampled"], one["share"]) for one in content["outcomes"]] == [
         ("1 record, 3 hits; A 202 count 2, B 202 count 3", 9, 30, 0.3),
         ("1 record, 2 hits; A 202 count 2, B 202 count 2", 6, 50, 0.5),
         ("1 record, 3 hits; A 202 count 3, B 202 count 2", 5, 20, 0.2),
@@ -612,11 +612,11 @@ def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
         {"actor": "B", "status": 202, "record": NAME, "count": 3},
         {"actor": "before1", "status": 201, "record": NAME, "count": None},
     ]
-    assert first["incarnations"] == [{"records": [NAME], "hits": {NAME: 3}}]
+    assert first["epochs"] == [{"records": [NAME], "hits": {NAME: 3}}]
     assert first["example"] == ["A start", "A GET k"]
     assert content["search"]["evidence"][0]["draws"][0] == {
-        "explorer": "pct",
-        "orders": 200,
+        "scheduler": "pct",
+        "schedules": 200,
         "failing": 50,
         "classes": 18,
         "bound": 1 / 14,
@@ -626,32 +626,36 @@ def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
     }
 
 
-def test_a_search_in_two_worlds_is_summed_up() -> None:
-    """Orders add up; what one world exhausted is exhausted; each world has its own entry."""
+def test_a_search_in_two_executors_is_summed_up() -> None:
+    """Schedules add up; what one executor exhausted is exhausted; each executor has its own entry."""
     model = Evidence("model", "exhaustive", 54, 0.5, exhausted=True, total=54, bound=0)
-    wire = Evidence("wire", "walk", 10, 2.0, bound=1, sampled=5)
+    wire = Evidence("live", "random_walk", 10, 2.0, bound=1, sampled=5)
     one = result(HOLDS, seconds=0.0)
     search = document(dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, evidence=(model, wire))))[
         "search"
     ]
-    assert [search[key] for key in ("explorer", "orders", "classes", "exhausted", "bound", "seconds")] == [
-        "exhaustive, walk",
+    assert [search[key] for key in ("scheduler", "schedules", "classes", "exhausted", "bound", "seconds")] == [
+        "exhaustive, random_walk",
         69,
         54,
         True,
         1,
         2.5,
     ]
-    assert search["covered"].startswith("model: exhausted 54 of 54; wire: bounded")
-    assert [one["world"] for one in search["evidence"]] == ["model", "wire"]
+    assert search["covered"].startswith("model: exhausted 54 of 54; live: bounded")
+    assert [one["executor"] for one in search["evidence"]] == ["model", "live"]
 
 
 def test_an_inconclusive_pair_leaves_the_trace_so_far(tmp_path: Path) -> None:
-    """What was seen before the Gateway died is on disk; there is no order to replay."""
+    """What was seen before the Gateway died is on disk; there is no schedule to replay."""
     folder = write(result(HOLDS, fault="Gateway 1 died"), tmp_path)
     assert len((folder / "trace.ndjson").read_text().splitlines()) == len(trace_of(*HOLDS).events) + 3 + 1
     content = json.loads((folder / "result.json").read_text())
-    assert (content["verdict"], content["faults"], content["order_file"]) == ("inconclusive", ["Gateway 1 died"], None)
+    assert (content["verdict"], content["faults"], content["schedule_file"]) == (
+        "inconclusive",
+        ["Gateway 1 died"],
+        None,
+    )
 
 
 def test_two_pairs_of_one_second_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -662,7 +666,7 @@ def test_two_pairs_of_one_second_do_not_share_a_folder(tmp_path: Path, monkeypat
     assert names == [first, f"{first}-2", f"{first}-3"]
 
 
-def test_latest_is_made_anew_for_every_run(tmp_path: Path) -> None:
+def test_latest_is_made_again_for_every_run(tmp_path: Path) -> None:
     """It has the whole run's files and a link to each pair, and nothing of the run before."""
     results = [result(TWO_RACES), result(HOLDS), result(HOLDS)]
     folders = [write(one, tmp_path) for one in results]
@@ -689,10 +693,10 @@ def test_latest_is_made_anew_for_every_run(tmp_path: Path) -> None:
         "concurrent-duplicates-redis-named-by-second",
         "index.html",
         "junit.xml",
-        "order-2.txt",
-        "order.txt",
         "result.json",
         "results.json",
+        "schedule-2.txt",
+        "schedule.txt",
         "summary.md",
         "trace.ndjson",
     ]
@@ -713,12 +717,12 @@ def test_a_pair_whose_folder_could_not_be_written_is_summed_up_all_the_same(tmp_
 
 
 def test_a_pair_that_could_not_begin_has_its_files(tmp_path: Path) -> None:
-    """Where the Gateway was not there before the first order there is no evidence, and everything says so."""
+    """Where the Gateway was not there before the first schedule there is no evidence, and everything says so."""
     one = result(HOLDS, expected="", as_expected=False, faults=("no Gateway",), verdict=judge([], [], ["no Gateway"]))
     folder = write(one, tmp_path)
     write_summary([one], [folder], tmp_path)
     search = json.loads((folder / "result.json").read_text())["search"]
-    assert (search["orders"], search["explorer"], search["covered"], search["evidence"]) == (0, "", "", [])
+    assert (search["schedules"], search["scheduler"], search["covered"], search["evidence"]) == (0, "", "", [])
     assert "no Gateway" in (folder / "index.html").read_text()
     summed = (tmp_path / "latest" / "summary.md").read_text()
     assert "| atomic-hit-count | redis-atomic | inconclusive | NO | no Gateway |" in summed
@@ -829,13 +833,13 @@ def written(root: Path, how: str, *before: str) -> list[str]:
 
 
 def test_a_file_that_grows_too_large_is_never_half_written(tmp_path: Path) -> None:
-    """Past the limit of a file's size the trace can't be written; the order before it is whole, and there's no more."""
+    """Past the limit of a file's size the trace can't be written; the schedule before it is whole; no more follows."""
     lines = written(tmp_path, "limit")
     assert re.search(
         r"/trace\.ndjson: File too large \(raise the limit of a file's size \(ulimit -f\), or write", lines[0]
     )
     assert re.search(r"/latest: File too large", lines[1])
-    assert [line.split()[0::2] for line in lines[2:]] == [["order.txt", "True"]]
+    assert [line.split()[0::2] for line in lines[2:]] == [["schedule.txt", "True"]]
 
 
 def test_a_full_disk_is_named_and_no_file_is_half_written(tmp_path: Path) -> None:
@@ -856,15 +860,17 @@ def test_a_full_disk_is_named_and_no_file_is_half_written(tmp_path: Path) -> Non
     lines = written(tmp_path, "full", *space)
     assert re.search(r"/trace\.ndjson: No space left on device \(free some space, or write elsewhere with", lines[0])
     assert re.search(r"/latest: No space left on device", lines[1])
-    assert [line.split()[0::2] for line in lines[2:]] == [["order.txt", "True"]]
+    assert [line.split()[0::2] for line in lines[2:]] == [["schedule.txt", "True"]]
 
 
 def test_a_credential_is_in_no_file(tmp_path: Path) -> None:
     """The password of a store's URL, wherever it came from, is masked in every file and on the terminal."""
     secret = hostile_search("redis://me:hunter2@127.0.0.1:6379/0")
-    order = secret.findings[0].order
-    order = dataclasses.replace(order, attachments=(("target", "stores: {redis: {url: redis://me:hunter2@h:1}}"),))
-    secret = dataclasses.replace(secret, findings=(dataclasses.replace(secret.findings[0], order=order),))
+    schedule = secret.findings[0].schedule
+    schedule = dataclasses.replace(
+        schedule, attachments=(("target", "stores: {redis: {url: redis://me:hunter2@h:1}}"),)
+    )
+    secret = dataclasses.replace(secret, findings=(dataclasses.replace(secret.findings[0], schedule=schedule),))
     folder = write(secret, tmp_path)
     write_summary([secret], [folder], tmp_path)
     shown, output = console()
@@ -902,9 +908,9 @@ def test_junit_tells_an_error_from_a_failure_from_a_pass(tmp_path: Path) -> None
         ("redis-atomic", "error"),
     ]
     failure = ET.fromstring(content)[1][0]  # noqa: S314 - our own file
-    order_file = f"{folders[1]}/order.txt"
+    schedule_file = f"{folders[1]}/schedule.txt"
     told = ["RACE hits_equal_answers, distinct_counts: atomic-hit-count on redis-read-modify-write"]
-    assert (failure.text or "").splitlines() == [*told, *race(results[1].findings[0], order_file)]
+    assert (failure.text or "").splitlines() == [*told, *race(results[1].findings[0], schedule_file)]
     assert failure.get("type") == "race"
 
 
@@ -912,9 +918,9 @@ def test_a_failure_says_what_breaks_it_and_how_it_ends() -> None:
     """Who sees nothing but the JUnit file of a CI run is told as much as the terminal tells."""
     content = junit([dataclasses.replace(searched(), as_expected=False)])
     told = (ET.fromstring(content)[0][0].text or "").splitlines()  # noqa: S314 - our own file
-    assert f"what breaks it: {BREAKS} (nearest passing order: 1" in " ".join(" ".join(told).split())
+    assert f"what breaks it: {BREAKS} (nearest passing schedule: 1" in " ".join(" ".join(told).split())
     assert ">  1 record, 2 hits; A 202 count 2, B 202 count 2                      6    50 %" in told
-    assert told[-1] == "walk: 50 of 100 orders fail, 16 classes seen"
+    assert told[-1] == "random_walk: 50 of 100 schedules fail, 16 classes seen"
 
 
 def test_junit_holds_any_text(tmp_path: Path) -> None:
@@ -925,7 +931,7 @@ def test_junit_holds_any_text(tmp_path: Path) -> None:
 
 
 def test_the_summary_has_a_table_then_each_race() -> None:
-    """A CI system shows how many pairs are as expected, each pair's row, and for each race story, order and replay."""
+    """A CI system shows how many pairs are as expected, each pair's row, of each race story, schedule and replay."""
     died = result(HOLDS, fault="Gateway 1 died")
     text = summary([result(RACE), died], ["reports/r", "reports/h"])
     lines = text.splitlines()
@@ -937,7 +943,7 @@ def test_the_summary_has_a_table_then_each_race() -> None:
     at = lines.index("### RACE hits\\_equal\\_answers, distinct\\_counts: atomic-hit-count on redis-read-modify-write")
     assert lines[at + 2].startswith(f"Lost update: {LOST_HIT}")
     assert (lines[at + 4], lines[-3]) == ("```text", "```")
-    assert lines[-4] == "replay: stress-gateway replay reports/r/order.txt"
+    assert lines[-4] == "replay: stress-gateway replay reports/r/schedule.txt"
     assert lines[-1] == "**inconclusive**: atomic-hit-count on redis-atomic: Gateway 1 died"
 
 
@@ -946,7 +952,7 @@ def test_the_summary_says_how_likely_each_race_is() -> None:
     lines = summary([searched()], ["r"]).splitlines()
     assert "what breaks it: B HGET gw:dedup:{fingerprint} before A HSET" in lines
     assert "| atomic-hit-count | redis-read-modify-write | race | yes | exhausted 23 of 23 |" in lines
-    at = lines.index("| how it ends, up to the names of requests | orders | share of random orders |")
+    at = lines.index("| how it ends, up to the names of requests | schedules | share of random schedules |")
     assert lines[at - 2 : at] == ["```", ""]
     bound = r"each meets a race of depth 2 with probability \>= 0.071 (n = 2, k = 7)"
     assert lines[at + 1 :] == [
@@ -954,9 +960,9 @@ def test_the_summary_says_how_likely_each_race_is() -> None:
         "| 1 record, 3 hits; A 202 count 2, B 202 count 3 | 14 | 50 % |",
         "| **1 record, 2 hits; A 202 count 2, B 202 count 2** | 6 | 50 % |",
         "",
-        f"pct: 50 of 200 orders fail, 18 classes seen, {bound}",
+        f"pct: 50 of 200 schedules fail, 18 classes seen, {bound}",
         "",
-        "walk: 50 of 100 orders fail, 16 classes seen",
+        "random\\_walk: 50 of 100 schedules fail, 16 classes seen",
     ]
     assert "how it ends" not in summary([dataclasses.replace(searched(), findings=())], ["r"])
 
@@ -974,12 +980,12 @@ def test_the_terminal_names_the_command_of_this_installation(monkeypatch: pytest
     shown, output = console()
     one: Result = result(RACE)
     shown.handle(Finished(one, "reports/r"))
-    assert "  replay: /opt/bin/stress-gateway replay reports/r/order.txt\n" in output.getvalue()
+    assert "  replay: /opt/bin/stress-gateway replay reports/r/schedule.txt\n" in output.getvalue()
 
 
 def test_a_name_far_from_all_known_ones_lists_them() -> None:
     """Where nothing is near, the hint says what there is."""
-    assert nearest("zzz", ["walk", "replay"]) == "known: walk, replay"
+    assert nearest("zzz", ["random_walk", "replay"]) == "known: random_walk, replay"
 
 
 def test_a_server_that_can_not_start_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

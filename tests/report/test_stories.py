@@ -15,7 +15,7 @@ from stress.config.formats import bundled
 from stress.config.scenario import Scenario
 from stress.core.step import Move
 from stress.core.trace import Kind
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.report.explain.locks import locks
 from stress.report.explain.story import story, told
 from stress.report.explain.telling import telling
@@ -99,9 +99,9 @@ TABLE = {
 }
 
 
-def broken(world: ModelWorld, trace: Trace, lead: str = "") -> list[Violation]:
+def broken(executor: ModelExecutor, trace: Trace, lead: str = "") -> list[Violation]:
     """Give what a run breaks, what is to be told of first."""
-    found = run_checks(world.scenario.invariants, trace)
+    found = run_checks(executor.scenario.invariants, trace)
     return sorted(found, key=lambda one: one.invariant != lead)
 
 
@@ -111,9 +111,9 @@ def test_each_race_over_kubernetes_is_told_by_its_steps(
 ) -> None:
     """The pattern and the sentence of the minimal schedule that the guide tells."""
     del race
-    world = ModelWorld(scenario_of(name), target_of(target))
-    trace = world.run(Follow(actors))
-    violations = broken(world, trace, invariant)
+    executor = ModelExecutor(scenario_of(name), target_of(target))
+    trace = executor.run(Follow(actors))
+    violations = broken(executor, trace, invariant)
     assert told(trace, violations)[: len(TABLE[name])] == TABLE[name]
     assert unfounded(trace, violations) == []
 
@@ -165,13 +165,13 @@ BUNDLED = [
 @pytest.mark.parametrize(("scenario", "target"), BUNDLED)
 def test_no_story_says_what_its_steps_do_not_show(scenario: Scenario, target: str) -> None:
     """No clock, cache, lock or expiry, no refusal and nobody's step, whatever schedule breaks whatever."""
-    world = ModelWorld(scenario, target_of(target))
+    executor = ModelExecutor(scenario, target_of(target))
     draws = Walk(7, DRAWN)
     while draws.more():
-        trace = world.run(draws)
+        trace = executor.run(draws)
         draws.learn(trace)
         for one in run_checks(scenario.invariants, trace):
-            violations = broken(world, trace, one.invariant)
+            violations = broken(executor, trace, one.invariant)
             assert unfounded(trace, violations) == [], told(trace, violations)
 
 
@@ -184,6 +184,6 @@ def test_no_story_of_the_contract_says_what_its_steps_do_not_show(race: str) -> 
 
 def test_what_no_watch_delivered_is_known_at_the_end() -> None:
     """That A made the record, in a run that never lets it through; else what B changed in it."""
-    world = ModelWorld(scenario_of("r4-loser-without-cache"), target_of("kube-status-cached"))
-    held, heard = (world.run(Follow(actors)).held for actors in ("A A B B", "A A watch:1 B B"))
+    executor = ModelExecutor(scenario_of("r4-loser-without-cache"), target_of("kube-status-cached"))
+    held, heard = (executor.run(Follow(actors)).held for actors in ("A A B B", "A A watch:1 B B"))
     assert (list(held), list(heard)) == ([Move("watch:1", "ADDED", RECORD)], [Move("watch:1", "MODIFIED", RECORD)])

@@ -1,4 +1,4 @@
-"""Hunt, then proof: races in a few orders, one order of each class after that, and none twice."""
+"""Hunt, then proof: races in a few schedules, one schedule of each class after that, and none twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stress.config.formats import bundled
 from stress.config.scenario import Scenario
 from stress.core.step import Access, Move, Touch
 from stress.engine.strategy import alike_in, dependence_of
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.auto import Auto
 from stress.schedulers.base import Diverged
 from stress.schedulers.classes import Classes
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from programs import Op
 
     from stress.core.trace import Trace
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
-# scenario, target, orders, classes up to names, and for each expected race after how many orders it was found, and by
-# which.
+# scenario, target, schedules, classes up to names, and for each expected race after how many schedules it was found,
+# and by which.
 PAIRS: list[tuple[str, str, int, int, dict[str, tuple[int, str]]]] = [
     (
         "atomic-hit-count",
@@ -162,71 +162,75 @@ KUBERNETES: list[tuple[str, str, str, int, str]] = [
 ]
 
 
-def auto_of(world: ModelWorld, *, clock_apart: bool = False) -> Auto:
-    """Make the explorer that a search uses by default."""
+def auto_of(executor: ModelExecutor, *, clock_apart: bool = False) -> Auto:
+    """Make the scheduler that a search uses by default."""
     return Auto(
-        dependence_of(world), fused=True, possible=world.possible, alike=alike_in(world), clock_apart=clock_apart
+        dependence_of(executor),
+        fused=True,
+        possible=executor.possible,
+        alike=alike_in(executor),
+        clock_apart=clock_apart,
     )
 
 
-def outcome(world: ModelWorld, trace: Trace) -> object:
+def outcome(executor: ModelExecutor, trace: Trace) -> object:
     """Give what a run comes to, up to the names of the requests: answers, states, and what is broken."""
     told = sorted((one.status, one.record or "", one.count or 0) for one in trace.answers)
-    broken = frozenset(one.invariant for one in run_checks(world.scenario.invariants, trace))
+    broken = frozenset(one.invariant for one in run_checks(executor.scenario.invariants, trace))
     return tuple(told), trace.outcome[1], broken
 
 
-def outcomes(world: ModelWorld, explorer: Explorer) -> set[object]:
-    """Run all orders of an explorer."""
+def outcomes(executor: ModelExecutor, scheduler: Scheduler) -> set[object]:
+    """Run all schedules of a scheduler."""
     found = set()
-    while explorer.more():
-        trace = world.run(explorer)
-        explorer.learn(trace)
-        found.add(outcome(world, trace))
+    while scheduler.more():
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
+        found.add(outcome(executor, trace))
     return found
 
 
 @pytest.mark.unmeasured
-@pytest.mark.parametrize(("name", "target", "orders", "classes", "races"), PAIRS)
-def test_each_bundled_race_is_found_in_ten_orders_and_each_class_is_run(
-    name: str, target: str, orders: int, classes: int, races: dict[str, tuple[int, str]]
+@pytest.mark.parametrize(("name", "target", "schedules", "classes", "races"), PAIRS)
+def test_each_bundled_race_is_found_in_ten_schedules_and_each_class_is_run(
+    name: str, target: str, schedules: int, classes: int, races: dict[str, tuple[int, str]]
 ) -> None:
-    """Exactly so many orders exhaust the pair, and each expected race shows first in this minimal one.
+    """Exactly so many schedules exhaust the pair, and each expected race shows first in this minimal one.
 
-    The two largest are followed for as many orders as a race may take, as they cost more than all others together.
+    The two largest are followed for as many schedules as a race may take, as they cost more than all others together.
     """
-    large = orders > 1000
-    world = ModelWorld(scenario_of(name), target_of(target))
-    auto = auto_of(world)
+    large = schedules > 1000
+    executor = ModelExecutor(scenario_of(name), target_of(target))
+    auto = auto_of(executor)
     first: dict[str, tuple[int, str]] = {}
-    while auto.more() and not (large and auto.orders == 10):
-        trace = world.run(auto)
+    while auto.more() and not (large and auto.schedules == 10):
+        trace = executor.run(auto)
         auto.learn(trace)
         word = " ".join(move.actor for move in trace.moves)
-        for one in run_checks(world.scenario.invariants, trace):
-            first.setdefault(one.invariant, (auto.orders, word))
+        for one in run_checks(executor.scenario.invariants, trace):
+            first.setdefault(one.invariant, (auto.schedules, word))
     if not large:
-        assert (auto.orders, auto.classes, auto.exhausted) == (orders, classes, True)
+        assert (auto.schedules, auto.classes, auto.exhausted) == (schedules, classes, True)
     assert {race: first[race] for race in races} == races
     assert all(found <= 10 for found, _ in races.values())
 
 
 @pytest.mark.unmeasured
-@pytest.mark.parametrize(("name", "target", "race", "orders", "word"), KUBERNETES)
-def test_each_race_over_kubernetes_is_found_in_fifty_orders(
-    name: str, target: str, race: str, orders: int, word: str
+@pytest.mark.parametrize(("name", "target", "race", "schedules", "word"), KUBERNETES)
+def test_each_race_over_kubernetes_is_found_in_fifty_schedules(
+    name: str, target: str, race: str, schedules: int, word: str
 ) -> None:
-    """The adversaries find within exactly so many orders what orders with few preemptions alone do not (L3, L4, R6)."""
-    world = ModelWorld(scenario_of(name), target_of(target))
-    auto = auto_of(world)
+    """The adversaries find within exactly so many schedules what few preemptions alone do not (L3, L4, R6)."""
+    executor = ModelExecutor(scenario_of(name), target_of(target))
+    auto = auto_of(executor)
     found = ""
     while not found and auto.more():
-        trace = world.run(auto)
+        trace = executor.run(auto)
         auto.learn(trace)
-        if any(one.invariant == race for one in run_checks(world.scenario.invariants, trace)):
+        if any(one.invariant == race for one in run_checks(executor.scenario.invariants, trace)):
             found = " ".join(move.actor for move in trace.moves)
-    assert (auto.orders, found) == (orders, word)
-    assert orders <= 50
+    assert (auto.schedules, found) == (schedules, word)
+    assert schedules <= 50
 
 
 def test_the_table_has_every_race_over_kubernetes() -> None:
@@ -252,19 +256,19 @@ def test_the_table_has_every_bundled_pair() -> None:
 @pytest.mark.unmeasured
 @pytest.mark.parametrize(("name", "target"), [row[:2] for row in PAIRS if row[0] != "expiry" or not row[4]])
 def test_up_to_the_names_of_requests_nothing_is_lost(name: str, target: str) -> None:
-    """With at most three requests the same outcomes and violations are met as with one order of each class."""
+    """With at most three requests the same outcomes and violations are met as with one schedule of each class."""
     scenario = scenario_of(name)
     small = scenario.model_copy(update={"concurrent": min(3, scenario.concurrent)})
-    world = ModelWorld(small, target_of(target))
-    assert outcomes(world, auto_of(world)) == outcomes(world, Dpor(dependence_of(world)))
+    executor = ModelExecutor(small, target_of(target))
+    assert outcomes(executor, auto_of(executor)) == outcomes(executor, Dpor(dependence_of(executor)))
 
 
 def test_the_clock_comes_last_and_nothing_is_lost_by_it() -> None:
-    """Where the clock is slow the orders without it come first; together they are the same 20 classes."""
-    world = ModelWorld(scenario_of("concurrent-duplicates"), target_of("redis-named-by-second"))
-    auto, clocks = auto_of(world, clock_apart=True), []
+    """Where the clock is slow the schedules without it come first; together they are the same 20 classes."""
+    executor = ModelExecutor(scenario_of("concurrent-duplicates"), target_of("redis-named-by-second"))
+    auto, clocks = auto_of(executor, clock_apart=True), []
     while auto.more():
-        trace = world.run(auto)
+        trace = executor.run(auto)
         auto.learn(trace)
         clocks.append(any(move.actor == "clock" for move in trace.moves))
         if len(clocks) == 4:
@@ -272,7 +276,7 @@ def test_the_clock_comes_last_and_nothing_is_lost_by_it() -> None:
         if len(clocks) == 5:
             assert (auto.clock_cut, auto.exhausted) == (True, False)
     assert clocks[:5] == [False] * 4 + [True]
-    assert (auto.orders, sum(clocks), auto.classes, auto.exhausted, auto.clock_cut) == (41, 35, 20, True, False)
+    assert (auto.schedules, sum(clocks), auto.classes, auto.exhausted, auto.clock_cut) == (41, 35, 20, True, False)
 
 
 @pytest.mark.unmeasured
@@ -292,12 +296,12 @@ def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, li
     assert named.exhausted
 
 
-def test_where_a_request_waits_every_order_is_run() -> None:
-    """A request that waits for another is seen to, and then both orders are run from the beginning."""
+def test_where_a_request_waits_every_schedule_is_run() -> None:
+    """A request that waits for another is seen to, and then both schedules are run from the beginning."""
     program = Program({"A": writes("x"), "B": waits("x")})
     auto = Auto(FUSED, fused=True, possible={})
     found, every = everything(program, FUSED, auto), everything(program, FUSED)
-    assert (found.orders, found.finals, every.orders) == (4, every.finals, 2)
+    assert (found.schedules, found.finals, every.schedules) == (4, every.finals, 2)
     assert (auto.waits(), auto.exhausted, auto.classes, auto.total) == (True, True, None, 2)
 
 
@@ -333,24 +337,24 @@ def test_an_adversary_for_retries_is_part_of_the_hunt() -> None:
     program = Program(of([retrying(4)] * 5))
     hunt = Hunt(FUSED, fused=True, alike=tuple("ABCDE"))
     gave_up = []
-    while hunt.more() and hunt.orders < 50:
+    while hunt.more() and hunt.schedules < 50:
         trace = program.run(hunt)
         hunt.learn(trace)
         if max(sum(move.command == "CAS" for move in trace.moves if move.actor == name) for name in "ABCDE") == 4:
-            gave_up.append(hunt.orders)
+            gave_up.append(hunt.schedules)
     assert gave_up == [5]
 
 
 @pytest.mark.parametrize(
-    ("code", "bounds", "orders"),
+    ("code", "bounds", "schedules"),
     [(get_set, [0, 1, 2], 8), (count_seen, [2], 1)],
 )
 def test_the_hunt_says_up_to_how_many_preemptions_it_went(
     code: Any,  # noqa: ANN401 - the code of an actor
     bounds: list[int],
-    orders: int,
+    schedules: int,
 ) -> None:
-    """After its orders with b preemptions the bound is b; identical requests leave few of them."""
+    """After its schedules with b preemptions the bound is b; identical requests leave few of them."""
     program = Program(of([code] * 3))
     hunt = Hunt(FUSED, fused=True, alike=tuple("ABC"))
     seen: list[int | None] = [hunt.bound]
@@ -358,19 +362,19 @@ def test_the_hunt_says_up_to_how_many_preemptions_it_went(
         hunt.learn(program.run(hunt))
         seen.append(hunt.bound)
     assert [one for one in dict.fromkeys(seen) if one is not None] == bounds
-    assert (seen[0], hunt.orders) == (None, orders)
+    assert (seen[0], hunt.schedules) == (None, schedules)
 
 
-def reached(program: Program, explorer: Hunt | Exhaustive, most: int, alike: list[str]) -> list[set[object]]:
-    """Run an explorer; give what is left behind, up to names, by all that it ran when its bound became 0, 1, …."""
+def reached(program: Program, scheduler: Hunt | Exhaustive, most: int, alike: list[str]) -> list[set[object]]:
+    """Run a scheduler; give what is left behind, up to names, by all that it ran when its bound became 0, 1, …."""
     found: list[set[object]] = []
     finals: set[object] = set()
-    while len(found) <= most and explorer.more():
+    while len(found) <= most and scheduler.more():
         run = Run(program)
-        run.follow(explorer)
-        explorer.learn(run.trace())
+        run.follow(scheduler)
+        scheduler.learn(run.trace())
         finals.add(run.final(alike))
-        bound = explorer.bound
+        bound = scheduler.bound
         found += [set(finals)] * (0 if bound is None else min(bound, most) + 1 - len(found))
     return found
 
@@ -379,7 +383,7 @@ def reached(program: Program, explorer: Hunt | Exhaustive, most: int, alike: lis
 @settings(max_examples=PROGRAMS)
 @given(random_programs())
 def test_the_bound_of_the_hunt_is_what_brute_force_reaches_below_it(drawn: tuple[Program, list[str]]) -> None:
-    """When the bound is b, whatever any order with up to b preemptions leaves behind has been seen, up to names."""
+    """When the bound is b, whatever any schedule with up to b preemptions leaves behind has been seen, up to names."""
     program, alike = drawn
     dependence = Dependence(fused=True, writes={"cleanup": ("x", "y")})
     hunt = Hunt(dependence, fused=True, alike=alike)
@@ -390,7 +394,7 @@ def test_the_bound_of_the_hunt_is_what_brute_force_reaches_below_it(drawn: tuple
         assert hunt.waited or every <= seen, bound
 
 
-def test_a_world_that_does_not_repeat_itself_is_a_divergence() -> None:
+def test_a_executor_that_does_not_repeat_itself_is_a_divergence() -> None:
     """The hunt says at which step what was possible no longer is."""
     hunt = Hunt(FUSED, fused=True)
     assert hunt.more()
@@ -421,8 +425,8 @@ def test_classes_are_told_apart_up_to_swaps_and_names() -> None:
     assert (len(plain), len(named)) == (3, 2)
 
 
-def test_what_an_order_asks_for_but_does_not_get_is_run_after_all() -> None:
-    """Made-up names that change with the order are no reason to leave a class out."""
+def test_what_an_schedule_asks_for_but_does_not_get_is_run_after_all() -> None:
+    """Made-up names that change with the schedule are no reason to leave a class out."""
 
     def named(program: Program) -> Generator[Op, Any, None]:
         yield get("k")

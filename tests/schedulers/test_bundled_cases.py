@@ -12,7 +12,7 @@ from stress.checks import run_checks
 from stress.config.formats import bundled
 from stress.config.scenario import Scenario
 from stress.engine.strategy import alike_in, covering_of, dependence_of, read
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.exhaustive import Exhaustive
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from stress.core.trace import Trace
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
     from stress.schedulers.dependence import Dependence, Effect
 
     Class = frozenset[tuple[int, int]]
@@ -92,9 +92,9 @@ TOO_LARGE = [
 ]
 
 
-def world_of(scenario: str, target: str) -> ModelWorld:
-    """Make the world of a bundled case."""
-    return ModelWorld(scenario_of(scenario), target_of(target))
+def executor_of(scenario: str, target: str) -> ModelExecutor:
+    """Make the executor of a bundled case."""
+    return ModelExecutor(scenario_of(scenario), target_of(target))
 
 
 class Classes:
@@ -126,20 +126,20 @@ class Classes:
         return new
 
 
-def run_all(world: ModelWorld, explorer: Explorer) -> Iterator[Trace]:
-    """Run all schedules of an explorer."""
-    while explorer.more():
-        trace = world.run(explorer)
+def run_all(executor: ModelExecutor, scheduler: Scheduler) -> Iterator[Trace]:
+    """Run all schedules of a scheduler."""
+    while scheduler.more():
+        trace = executor.run(scheduler)
         assert trace.fault == ""
-        explorer.learn(trace)
+        scheduler.learn(trace)
         yield trace
 
 
-def ending(world: ModelWorld, trace: Trace) -> Ending:
+def ending(executor: ModelExecutor, trace: Trace) -> Ending:
     """Give what a run led to: answers, what is left, and which invariants are broken."""
     answers, states = trace.outcome
     assert isinstance(answers, tuple)
-    return answers, states, frozenset(one.invariant for one in run_checks(world.scenario.invariants, trace))
+    return answers, states, frozenset(one.invariant for one in run_checks(executor.scenario.invariants, trace))
 
 
 def unnamed(endings: Iterable[Ending], alike: Collection[str]) -> set[Ending]:
@@ -150,13 +150,13 @@ def unnamed(endings: Iterable[Ending], alike: Collection[str]) -> set[Ending]:
     }
 
 
-def classes_of(world: ModelWorld, explorer: Explorer, classes: Classes) -> tuple[int, dict[Class, Ending]]:
-    """Run all schedules of an explorer; give how many, and how each class of them ends."""
+def classes_of(executor: ModelExecutor, scheduler: Scheduler, classes: Classes) -> tuple[int, dict[Class, Ending]]:
+    """Run all schedules of a scheduler; give how many, and how each class of them ends."""
     found: dict[Class, Ending] = {}
     number = 0
-    for trace in run_all(world, explorer):
+    for trace in run_all(executor, scheduler):
         number += 1
-        ended = ending(world, trace)
+        ended = ending(executor, trace)
         assert found.setdefault(classes.name(read(trace)), ended) == ended, "two schedules of a class end differently"
     return number, found
 
@@ -169,21 +169,21 @@ def test_the_classes_of_a_bundled_case_are_those_of_brute_force(  # noqa: PLR091
     scenario: str, target: str, interleavings: int, classes: int, symmetric: int, endings: int
 ) -> None:
     """DPOR runs one schedule of each class that there is; with symmetry, and by default, all endings are seen."""
-    world = world_of(scenario, target)
-    dependence, alike = dependence_of(world), alike_in(world)
+    executor = executor_of(scenario, target)
+    dependence, alike = dependence_of(executor), alike_in(executor)
     names = Classes(dependence)
-    number, every = classes_of(world, Exhaustive(fused=False), names)
+    number, every = classes_of(executor, Exhaustive(fused=False), names)
     ends = unnamed(every.values(), alike)
     assert (number, len(every), len(ends)) == (interleavings, classes, endings)
     more, few = next((n for one, *n in REDUNDANT if (one, target) == (scenario, "kube-status-cached")), (0, 0))
     dpor = Dpor(dependence, read=read)
-    assert classes_of(world, dpor, names) == (classes + more, every)
+    assert classes_of(executor, dpor, names) == (classes + more, every)
     assert dpor.exhausted != dpor.doubtful
     fewer = Dpor(dependence, read=read, alike=alike)
-    assert unnamed((ending(world, trace) for trace in run_all(world, fewer)), alike) == ends
-    assert (dpor.redundant, fewer.orders, fewer.redundant) == (more, symmetric + few, few)
-    default = covering_of(world, lambda: False)
-    assert unnamed((ending(world, trace) for trace in run_all(world, default)), alike) == ends
+    assert unnamed((ending(executor, trace) for trace in run_all(executor, fewer)), alike) == ends
+    assert (dpor.redundant, fewer.schedules, fewer.redundant) == (more, symmetric + few, few)
+    default = covering_of(executor, lambda: False)
+    assert unnamed((ending(executor, trace) for trace in run_all(executor, default)), alike) == ends
     assert default.scheduler.exhausted
 
 
@@ -200,7 +200,7 @@ def test_every_bundled_case_is_compared_or_too_large() -> None:
 @pytest.mark.parametrize(("scenario", "target"), TOO_LARGE)
 def test_a_case_that_is_left_out_is_too_large(scenario: str, target: str) -> None:
     """It has more interleavings than are compared."""
-    traces = run_all(world_of(scenario, target), Exhaustive(fused=False))
+    traces = run_all(executor_of(scenario, target), Exhaustive(fused=False))
     assert sum(1 for _ in zip(range(MOST + 1), traces, strict=False)) == MOST + 1
 
 
@@ -220,9 +220,9 @@ def test_independent_starts_leave_a_fraction_of_the_schedules(
 ) -> None:
     """Read-modify-write, up to the names of requests: as many endings with as without starts that depend on all."""
     scenario = scenario_of("atomic-hit-count").model_copy(update={"concurrent": requests})
-    world = ModelWorld(scenario, target_of("redis-read-modify-write"))
-    alike = alike_in(world)
-    dpor = Dpor(dependence_of(world, fused=fused), read=read, alike=alike)
-    ends = unnamed((ending(world, trace) for trace in run_all(world, dpor)), alike)
-    assert (dpor.orders, dpor.redundant, dpor.exhausted) == (schedules, 0, True)
+    executor = ModelExecutor(scenario, target_of("redis-read-modify-write"))
+    alike = alike_in(executor)
+    dpor = Dpor(dependence_of(executor, fused=fused), read=read, alike=alike)
+    ends = unnamed((ending(executor, trace) for trace in run_all(executor, dpor)), alike)
+    assert (dpor.schedules, dpor.redundant, dpor.exhausted) == (schedules, 0, True)
     assert len(ends) == {3: 5, 4: 12}[requests]

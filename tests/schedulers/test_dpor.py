@@ -1,4 +1,4 @@
-"""One order of each class: counts known beforehand, brute force on random programs, and every rule of dependence."""
+"""One schedule of each class: counts known beforehand, brute force on random programs, and every rule of dependence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from programs import (
 from stress.config.scenario import EnvironmentActor
 from stress.core.step import START, Access, Move, Touch
 from stress.core.trace import Details, Event, Kind, Trace
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.base import Diverged
 from stress.schedulers.dependence import Dependence, Effect, effects
 from stress.schedulers.dpor.scheduler import Dpor
@@ -38,7 +38,7 @@ from stress.schedulers.exhaustive import Exhaustive
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
     Code = Generator[Op, Any, Any]
     Actor = Callable[[Program], Code]
@@ -150,24 +150,24 @@ TABLE = [
 
 
 @pytest.mark.unmeasured
-@pytest.mark.parametrize(("name", "actors", "orders", "classes", "renamed"), TABLE)
-def test_one_order_of_each_class_is_run(
-    name: str, actors: dict[str, Actor], orders: int | None, classes: int, renamed: int
+@pytest.mark.parametrize(("name", "actors", "schedules", "classes", "renamed"), TABLE)
+def test_one_schedule_of_each_class_is_run(
+    name: str, actors: dict[str, Actor], schedules: int | None, classes: int, renamed: int
 ) -> None:
-    """The orders by brute force, the classes by DPOR, and the classes up to names are as counted beforehand."""
+    """The schedules by brute force, the classes by DPOR, and the classes up to names are as counted beforehand."""
     program = Program(actors)
     dependence = Dependence(fused=True, commute=blind) if "not observed" in name else Dependence(fused=True)
     alike = [actor for actor in actors if actors[actor] is not writer]
     dpor = Dpor(dependence)
     found = everything(program, dependence, dpor, alike)
-    assert (found.orders, len(found.classes), dpor.exhausted, dpor.redundant) == (classes, classes, True, 0)
+    assert (found.schedules, len(found.classes), dpor.exhausted, dpor.redundant) == (classes, classes, True, 0)
     assert up_to_names(found.classes, alike) == renamed
-    if orders is not None:
+    if schedules is not None:
         every = everything(program, dependence, alike=alike)
-        assert (every.orders, every.classes, every.finals) == (orders, found.classes, found.finals)
+        assert (every.schedules, every.classes, every.finals) == (schedules, found.classes, found.finals)
     symmetric = Dpor(dependence, alike=alike, rename=own_object)
     fewer = everything(program, dependence, symmetric, alike)
-    assert fewer.orders <= 1.5 * renamed
+    assert fewer.schedules <= 1.5 * renamed
     assert fewer.renamed_finals == found.renamed_finals
 
 
@@ -252,7 +252,7 @@ def random_programs(draw: st.DrawFn) -> tuple[Program, list[str]]:
 @settings(max_examples=PROGRAMS)
 @given(random_programs())
 def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, list[str]]) -> None:
-    """DPOR runs as many orders as brute force has classes, and both leave the same behind, up to names if asked."""
+    """DPOR runs as many schedules as brute force has classes, and both leave the same behind, up to names if asked."""
     program, alike = drawn
     dependence = Dependence(fused=True, writes={"cleanup": ("x", "y")})
     every = everything(program, dependence, alike=alike)
@@ -263,7 +263,7 @@ def test_random_programs_reach_what_brute_force_reaches(drawn: tuple[Program, li
     assert (dpor.explored, dpor.exhausted) == (len(every.classes), True)
     symmetric = everything(program, dependence, Dpor(dependence, alike=alike), alike)
     assert symmetric.renamed_finals == every.renamed_finals
-    assert symmetric.orders <= found.orders
+    assert symmetric.schedules <= found.schedules
 
 
 @st.composite
@@ -374,11 +374,11 @@ RULES = [
 
 @pytest.mark.parametrize(("name", "program", "rule", "without"), RULES)
 def test_each_rule_of_dependence_is_needed(name: str, program: Program, rule: Dependence, without: Dependence) -> None:
-    """With the rule all that can be left behind is found, one order a class; without it some of it is lost."""
+    """With the rule all that can be left behind is found, one schedule a class; without it some of it is lost."""
     del name
     every = everything(program, rule)
     found = everything(program, rule, Dpor(rule))
-    assert (found.orders, found.classes, found.finals) == (len(every.classes), every.classes, every.finals)
+    assert (found.schedules, found.classes, found.finals) == (len(every.classes), every.classes, every.finals)
     assert everything(program, without, Dpor(without)).finals < every.finals
 
 
@@ -393,7 +393,7 @@ def test_each_rule_of_dependence_is_needed(name: str, program: Program, rule: De
 def test_a_check_that_reads_the_order_of_starts_and_answers_costs_schedules(rule: Dependence, classes: int) -> None:
     """Two requests that share nothing have 6 interleavings; who comes after whom is one of 3 things."""
     program = Program({"A": write_of("a"), "B": write_of("b")}, starts=True)
-    assert everything(program, rule, Dpor(rule)).orders == classes
+    assert everything(program, rule, Dpor(rule)).schedules == classes
     assert len(everything(program, rule).classes) == classes
 
 
@@ -401,7 +401,7 @@ def test_the_order_of_starts_tells_identical_requests_apart() -> None:
     """Where a check reads it, two identical requests that have been started are no longer one as good as the other."""
     rule = Dependence(fused=True, real_time=True)
     program = Program(dict.fromkeys("AB", write_of("a")), starts=True)
-    assert everything(program, rule, Dpor(rule, alike="AB")).orders == 3
+    assert everything(program, rule, Dpor(rule, alike="AB")).schedules == 3
 
 
 def write_of(key: str) -> Actor:
@@ -420,7 +420,7 @@ def test_real_time_tells_identical_requests_apart_by_the_answers_before_them() -
     every = everything(program, rule, alike="ABC")
     found = everything(program, rule, Dpor(rule, alike="ABC"), alike="ABC")
     assert found.renamed_finals == every.renamed_finals
-    assert found.orders < len(every.classes)
+    assert found.schedules < len(every.classes)
 
 
 def test_an_actor_may_show_several_steps_at_once() -> None:
@@ -438,7 +438,7 @@ def test_an_actor_may_show_several_steps_at_once() -> None:
     dpor = Dpor(FUSED)
     found = everything(program, FUSED, dpor)
     assert (found.classes, found.finals) == (every.classes, every.finals)
-    assert (dpor.orders, every.orders) == (len(every.classes), 90)
+    assert (dpor.schedules, every.schedules) == (len(every.classes), 90)
 
 
 def waits(key: str, *more: Op) -> Actor:
@@ -463,7 +463,7 @@ def writes(*keys: str) -> Actor:
 
 
 def test_a_move_that_is_blocked_is_asked_for_and_no_class_is_lost() -> None:
-    """An order that asks for a step of a waiting actor too early is counted as redundant, beside one of each class."""
+    """A schedule that asks for a step of a waiting actor too early counts as redundant, beside one of each class."""
     program = Program({"A": writes("x"), "B": waits("x", put("y", 1)), "C": writes("y")})
     dpor = Dpor(FUSED, stays=True)
     found, every = everything(program, FUSED, dpor), everything(program, FUSED)
@@ -473,7 +473,7 @@ def test_a_move_that_is_blocked_is_asked_for_and_no_class_is_lost() -> None:
 
 @pytest.mark.parametrize("more", [writes("z"), writes("x")])
 def test_who_is_seen_to_wait_makes_the_search_doubtful(more: Actor) -> None:
-    """Whether it waits in vain or is let go on: a lock would hide an order, unless what it waits for stays."""
+    """Whether it waits in vain or is let go on: a lock would hide a schedule, unless what it waits for stays."""
     program = Program({"A": waits("x"), "B": more})
     dpor, sure = Dpor(FUSED), Dpor(FUSED, stays=True)
     found = everything(program, FUSED, dpor)
@@ -493,14 +493,14 @@ def test_a_lock_is_taken_by_either_first() -> None:
     program = Program({"A": locked, "B": locked, "C": writes("lock")})
     dpor = Dpor(FUSED)
     found, every = everything(program, FUSED, dpor), everything(program, FUSED)
-    assert (found.classes, found.finals, every.orders) == (every.classes, every.finals, 14)
+    assert (found.classes, found.finals, every.schedules) == (every.classes, every.finals, 14)
     assert (dpor.explored, dpor.redundant, dpor.doubtful, dpor.exhausted) == (8, 0, True, False)
 
 
-@pytest.mark.parametrize(("starts", "orders", "renamed"), [(True, 60, 38), (False, 34, 24)])
-def test_names_that_are_numbered_by_appearance_may_change_with_the_order(
+@pytest.mark.parametrize(("starts", "schedules", "renamed"), [(True, 60, 38), (False, 34, 24)])
+def test_names_that_are_numbered_by_appearance_may_change_with_the_schedule(
     starts: bool,  # noqa: FBT001 - a parameter of the test
-    orders: int,
+    schedules: int,
     renamed: int,
 ) -> None:
     """A step whose key has another number than in the order before is still known by its actor and command."""
@@ -516,11 +516,11 @@ def test_names_that_are_numbered_by_appearance_may_change_with_the_order(
     dpor, symmetric = Dpor(FUSED), Dpor(FUSED, alike="AB")
     assert everything(program, FUSED, dpor).finals == every.finals
     assert everything(program, FUSED, symmetric, "AB").renamed_finals == every.renamed_finals
-    assert (dpor.orders, dpor.redundant, symmetric.orders, symmetric.redundant) == (orders, 0, renamed, 0)
+    assert (dpor.schedules, dpor.redundant, symmetric.schedules, symmetric.redundant) == (schedules, 0, renamed, 0)
 
 
-def test_a_world_that_does_not_repeat_itself_is_a_divergence() -> None:
-    """Where the prefix of an order is not possible any more the step is named."""
+def test_a_executor_that_does_not_repeat_itself_is_a_divergence() -> None:
+    """Where the prefix of a schedule is not possible any more the step is named."""
     dpor = Dpor(FUSED)
     assert (dpor.more(), dpor.exhausted) == (True, False)
     dpor.learn(Program(of([get_set] * 2)).run(dpor))
@@ -576,19 +576,19 @@ BUNDLED = [
 ]
 
 
-def outcomes(protocol: str, actors: str, explorer: Explorer) -> tuple[set[str], set[str]]:
+def outcomes(protocol: str, actors: str, scheduler: Scheduler) -> tuple[set[str], set[str]]:
     """Run two requests of a bundled protocol in the model; give what came out, as it is and up to names."""
     changes = {
         "before": 0,
         "concurrent": 2,
         "actors": {name: EnvironmentActor() for name in actors.split()},
     }
-    world = ModelWorld(scenario_of("t2-one-then-three").model_copy(update=changes), target_of(protocol))
+    executor = ModelExecutor(scenario_of("t2-one-then-three").model_copy(update=changes), target_of(protocol))
     found, renamed = set(), set()
-    while explorer.more():
-        trace = world.run(explorer)
+    while scheduler.more():
+        trace = executor.run(scheduler)
         assert not trace.fault
-        explorer.learn(trace)
+        scheduler.learn(trace)
         answers, states = trace.outcome
         found.add(repr((answers, states)))
         assert isinstance(answers, tuple)
@@ -597,16 +597,16 @@ def outcomes(protocol: str, actors: str, explorer: Explorer) -> tuple[set[str], 
 
 
 @pytest.mark.measured_once
-@pytest.mark.parametrize(("protocol", "actors", "orders", "classes", "renamed"), BUNDLED)
-def test_a_bundled_protocol_comes_to_the_same_in_fewer_orders(
-    protocol: str, actors: str, orders: int, classes: int, renamed: int
+@pytest.mark.parametrize(("protocol", "actors", "schedules", "classes", "renamed"), BUNDLED)
+def test_a_bundled_protocol_comes_to_the_same_in_fewer_schedules(
+    protocol: str, actors: str, schedules: int, classes: int, renamed: int
 ) -> None:
-    """Every outcome of every order is found by one order of each class, and up to names by those up to names."""
+    """Every outcome of every schedule is found by one schedule of each class, and up to names by those up to names."""
     every, dpor = Exhaustive(fused=True), Dpor(FUSED)
     symmetric = Dpor(FUSED, alike=("A", "B"))
-    expected, found, fewer = (outcomes(protocol, actors, explorer) for explorer in (every, dpor, symmetric))
-    assert (every.orders, dpor.orders, symmetric.orders) == (orders, classes, renamed)
+    expected, found, fewer = (outcomes(protocol, actors, scheduler) for scheduler in (every, dpor, symmetric))
+    assert (every.schedules, dpor.schedules, symmetric.schedules) == (schedules, classes, renamed)
     assert (dpor.redundant, symmetric.redundant, symmetric.exhausted) == (0, 0, True)
     assert found == expected
     assert fewer[1] == expected[1]
-    assert dpor.clock_orders <= every.clock_orders
+    assert dpor.clock_schedules <= every.clock_schedules

@@ -1,4 +1,4 @@
-"""How a developer's own tests use gateway-stress: hypothesis draws the order, a world runs it, checks judge it."""
+"""How a developer's own tests use gateway-stress: hypothesis draws the schedule, an executor runs it, checks judge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest_asyncio
 from conftest import scenario_of, target_of
 from hypothesis import find, given, settings
 
-from stress import Interleaving, ModelWorld, WireWorld, interleavings, run, run_checks
+from stress import Interleaving, LiveExecutor, ModelExecutor, interleavings, run, run_checks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 SCENARIO = scenario_of("atomic-hit-count")
-MODEL = ModelWorld(SCENARIO, target_of("redis-atomic"))
+MODEL = ModelExecutor(SCENARIO, target_of("redis-atomic"))
 
 
 def broken(trace: Trace) -> list[str]:
@@ -27,40 +27,40 @@ def broken(trace: Trace) -> list[str]:
 
 
 @pytest.mark.unmeasured
-@given(order=interleavings())
-def test_in_the_model_the_twin_counts_every_hit(order: Interleaving) -> None:
-    """Whatever order hypothesis draws, the atomic Gateway breaks no invariant."""
-    assert broken(run(order, MODEL)) == []
+@given(schedule=interleavings())
+def test_in_the_model_the_fixed_counts_every_hit(schedule: Interleaving) -> None:
+    """Whatever schedule hypothesis draws, the atomic Gateway breaks no invariant."""
+    assert broken(run(schedule, MODEL)) == []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def wire() -> AsyncIterator[WireWorld]:
-    """Start a real store and a real Gateway, once for all orders."""
-    async with WireWorld(SCENARIO, target_of("redis-atomic")) as world:
-        yield world
+async def wire() -> AsyncIterator[LiveExecutor]:
+    """Start a real store and a real Gateway, once for all schedules."""
+    async with LiveExecutor(SCENARIO, target_of("redis-atomic")) as executor:
+        yield executor
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @settings(deadline=None, max_examples=50)
-@given(order=interleavings())
-async def test_on_the_wire_the_twin_counts_every_hit(order: Interleaving, wire: WireWorld) -> None:
+@given(schedule=interleavings())
+async def test_on_the_wire_the_fixed_counts_every_hit(schedule: Interleaving, wire: LiveExecutor) -> None:
     """The same on real processes; a run may take longer than the 200 ms that hypothesis allows by default."""
-    assert broken(await run(order, wire)) == []
+    assert broken(await run(schedule, wire)) == []
 
 
-def test_hypothesis_shrinks_to_the_fewest_switches() -> None:
-    """Hypothesis finds the lost hit and shrinks it to the order with one switch."""
-    world = ModelWorld(SCENARIO, target_of("redis-read-modify-write"))
+def test_hypothesis_shrinks_to_the_fewest_preemptions() -> None:
+    """Hypothesis finds the lost hit and shrinks it to the schedule with one preemption."""
+    executor = ModelExecutor(SCENARIO, target_of("redis-read-modify-write"))
     found = find(
         interleavings(moves=8),
-        lambda order: "hits_equal_answers" in broken(run(order, world)),
+        lambda schedule: "hits_equal_answers" in broken(run(schedule, executor)),
         settings=settings(max_examples=500, derandomize=True, deadline=None, database=None),
     )
-    assert " ".join(move.actor for move in run(found, world).moves) == "A A A B B B B A"
+    assert " ".join(move.actor for move in run(found, executor).moves) == "A A A B B B B A"
 
 
 def test_no_numbers_keep_going() -> None:
-    """The empty order runs one request after the other."""
-    order = Interleaving([])
-    assert " ".join(move.actor for move in run(order, MODEL).moves) == "A A B B"
-    assert repr(order) == "Interleaving([])"
+    """The empty schedule runs one request after the other."""
+    schedule = Interleaving([])
+    assert " ".join(move.actor for move in run(schedule, MODEL).moves) == "A A B B"
+    assert repr(schedule) == "Interleaving([])"

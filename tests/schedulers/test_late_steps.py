@@ -15,7 +15,7 @@ def test_what_a_request_does_after_its_answer_is_marked_as_answered() -> None:
     kinds = [(Kind.START, START), (Kind.ANSWER, "202"), (Kind.STEP, "GET"), (Kind.STEP, "SET")]
     events = [Event(at, kind, "A", command) for at, (kind, command) in enumerate(kinds)]
     moves = [Move("A", command, "") for kind, command in kinds if kind is not Kind.ANSWER]
-    trace = Trace("wire", "f", "p", 1, moves, partial(Details, (), (Snapshot(None, None),), events))
+    trace = Trace("live", "f", "p", 1, moves, partial(Details, (), (Snapshot(None, None),), events))
     found = effects(trace)
     assert [(one.move.command, one.answered) for one in found] == [(START, True), ("GET", True), ("SET", True)]
     assert not waits("A", moves, (), found[-1])

@@ -1,4 +1,4 @@
-"""Explorers, on programs small enough to count by hand."""
+"""Schedulers, on programs small enough to count by hand."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stress.core.letters import letters
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.step import START, Move
 from stress.core.trace import Details, Snapshot, Trace
-from stress.schedulers.base import Diverged, Explorer
+from stress.schedulers.base import Diverged, Scheduler
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.random_walk import Walk
 from stress.schedulers.replay import Replay
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def play(explorer: Explorer, lengths: Sequence[int], clocks: int = 0) -> tuple[Move, ...]:
-    """Run one order of a program: each actor starts and has so many steps; the clock may act."""
+def play(scheduler: Scheduler, lengths: Sequence[int], clocks: int = 0) -> tuple[Move, ...]:
+    """Run one schedule of a program: each actor starts and has so many steps; the clock may act."""
     taken: list[Move] = []
     while True:
         moves = []
@@ -38,33 +38,33 @@ def play(explorer: Explorer, lengths: Sequence[int], clocks: int = 0) -> tuple[M
             moves.append(Move("clock", "clock", "", used + 1))
         if not moves:
             break
-        move = explorer.choose(moves, done=done)
+        move = scheduler.choose(moves, done=done)
         assert move is not None
         taken.append(move)
     trace = Trace("test", "", "", len(lengths), tuple(taken), lambda: Details((), (Snapshot(None, None),)))
-    explorer.learn(trace)
+    scheduler.learn(trace)
     return trace.moves
 
 
-def everything(explorer: Explorer, lengths: Sequence[int], clocks: int = 0) -> list[tuple[Move, ...]]:
-    """Run all orders of an explorer."""
+def everything(scheduler: Scheduler, lengths: Sequence[int], clocks: int = 0) -> list[tuple[Move, ...]]:
+    """Run all schedules of a scheduler."""
     found = []
-    while explorer.more():
-        found.append(play(explorer, lengths, clocks))
+    while scheduler.more():
+        found.append(play(scheduler, lengths, clocks))
     return found
 
 
-@pytest.mark.parametrize(("clients", "orders"), [(2, 6), (3, 90)])
-def test_orders_of_get_set_clients_are_counted_exactly(clients: int, orders: int) -> None:
-    """With starts in one place each, n clients of two steps have (2n)!/2^n orders, each run once."""
-    explorer = Exhaustive(fused=True)
-    found = everything(explorer, [2] * clients)
-    assert (len(found), len(set(found)), explorer.exhausted) == (orders, orders, True)
+@pytest.mark.parametrize(("clients", "schedules"), [(2, 6), (3, 90)])
+def test_schedules_of_get_set_clients_are_counted_exactly(clients: int, schedules: int) -> None:
+    """With starts in one place each, n clients of two steps have (2n)!/2^n schedules, each run once."""
+    scheduler = Exhaustive(fused=True)
+    found = everything(scheduler, [2] * clients)
+    assert (len(found), len(set(found)), scheduler.exhausted) == (schedules, schedules, True)
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=3))
 def test_free_starts_are_moves_like_any_other(lengths: list[int]) -> None:
-    """With free starts the number of orders is the multinomial of starts and steps, each run once."""
+    """With free starts the number of schedules is the multinomial of starts and steps, each run once."""
     expected = factorial(sum(lengths) + len(lengths))
     for length in lengths:
         expected //= factorial(length + 1)
@@ -72,10 +72,10 @@ def test_free_starts_are_moves_like_any_other(lengths: list[int]) -> None:
     assert (len(found), len(set(found))) == (expected, expected)
 
 
-def canonical(order: tuple[Move, ...]) -> tuple[object, ...]:
-    """Name the class of an order in which starts commute with all but the clock."""
+def canonical(schedule: tuple[Move, ...]) -> tuple[object, ...]:
+    """Name the class of a schedule in which starts commute with all but the clock."""
     epoch, starts, steps = 0, [], []
-    for move in order:
+    for move in schedule:
         epoch += move.actor == "clock"
         if move.command == START:
             starts.append((move.actor, epoch))
@@ -85,34 +85,34 @@ def canonical(order: tuple[Move, ...]) -> tuple[object, ...]:
 
 
 @given(st.lists(st.integers(1, 2), min_size=1, max_size=2), st.integers(0, 2))
-def test_fused_starts_leave_one_order_of_each_class(lengths: list[int], clocks: int) -> None:
+def test_fused_starts_leave_one_schedule_of_each_class(lengths: list[int], clocks: int) -> None:
     """Fused starts run exactly one member of each class that free starts have, the clock's moves included."""
-    free = {canonical(order) for order in everything(Exhaustive(fused=False), lengths, clocks)}
-    fused = [canonical(order) for order in everything(Exhaustive(fused=True), lengths, clocks)]
+    free = {canonical(schedule) for schedule in everything(Exhaustive(fused=False), lengths, clocks)}
+    fused = [canonical(schedule) for schedule in everything(Exhaustive(fused=True), lengths, clocks)]
     trailing = {one for one in free if one not in set(fused)}
     assert len(fused) == len(set(fused))
     assert set(fused) <= free
     assert trailing == set()
 
 
-def test_orders_with_fewer_switches_come_first() -> None:
-    """The numbers of switches never decrease, and the bound says what is complete."""
-    explorer = Exhaustive(fused=True)
-    switches = []
+def test_schedules_with_fewer_preemptions_come_first() -> None:
+    """The numbers of preemptions never decrease, and the bound says what is complete."""
+    scheduler = Exhaustive(fused=True)
+    preemptions = []
     bounds = []
-    while explorer.more():
-        bounds.append((explorer.bound, explorer.exhausted))
-        switches.append(Order(play(explorer, [2, 2])).switches())
-    assert switches == [0, 0, 1, 1, 2, 2]
+    while scheduler.more():
+        bounds.append((scheduler.bound, scheduler.exhausted))
+        preemptions.append(Schedule(play(scheduler, [2, 2])).preemptions())
+    assert preemptions == [0, 0, 1, 1, 2, 2]
     assert bounds == [(None, False), (None, False), (0, False), (0, False), (1, False), (1, False)]
-    assert (explorer.bound, explorer.exhausted) == (2, True)
+    assert (scheduler.bound, scheduler.exhausted) == (2, True)
 
 
-def test_orders_with_the_clock_wait_until_the_others_are_done() -> None:
-    """Apart from the rest, orders in which the clock moves come last, unless it is their turn."""
+def test_schedules_with_the_clock_wait_until_the_others_are_done() -> None:
+    """Apart from the rest, schedules in which the clock moves come last, unless it is their turn."""
     late = [
-        any(m.actor == "clock" for m in order)
-        for order in everything(Exhaustive(fused=True, clock_apart=True), [1, 1], 1)
+        any(m.actor == "clock" for m in schedule)
+        for schedule in everything(Exhaustive(fused=True, clock_apart=True), [1, 1], 1)
     ]
     assert late == sorted(late)
     assert any(late)
@@ -123,29 +123,29 @@ def test_orders_with_the_clock_wait_until_the_others_are_done() -> None:
     assert any(move.actor == "clock" for move in play(eager, [1, 1], 1))
 
 
-def test_a_replay_follows_an_order_to_the_letter() -> None:
+def test_a_replay_follows_an_schedule_to_the_letter() -> None:
     """The same moves again, as often as asked."""
-    order = play(Walk(5), [2, 2])
-    replay = Replay(order, times=3)
-    assert everything(replay, [2, 2]) == [order] * 3
+    schedule = play(Walk(5), [2, 2])
+    replay = Replay(schedule, times=3)
+    assert everything(replay, [2, 2]) == [schedule] * 3
 
 
 def test_a_replay_names_the_first_step_that_can_not_be_followed() -> None:
     """A divergence says which step was expected and what was possible instead."""
-    order = (Move("A", START, ""), Move("A", "OTHER", "k"))
-    replay = Replay(order)
+    schedule = (Move("A", START, ""), Move("A", "OTHER", "k"))
+    replay = Replay(schedule)
     replay.more()
     message = r"DIVERGED at step 2: expected A OTHER k, saw A STEP k or B start"
     with pytest.raises(Diverged, match=message):
         play(replay, [1, 1])
-    short = Replay(order[:1])
+    short = Replay(schedule[:1])
     short.more()
-    with pytest.raises(Diverged, match="expected the end of the order, saw A STEP k"):
+    with pytest.raises(Diverged, match="expected the end of the schedule, saw A STEP k"):
         play(short, [1])
 
 
 def test_a_walk_is_repeated_by_its_seed() -> None:
-    """The same seed draws the same orders, another seed others, and every order can be drawn."""
+    """The same seed draws the same schedules, another seed others, and every schedule can be drawn."""
     assert everything(Walk(1, 40), [2, 2]) == everything(Walk(1, 40), [2, 2])
     assert everything(Walk(1, 40), [2, 2]) != everything(Walk(2, 40), [2, 2])
     assert len(set(everything(Walk(1, 400), [1, 1]))) == 6
@@ -157,8 +157,8 @@ def test_a_walk_is_repeated_by_its_seed() -> None:
 
 def test_a_schedule_in_letters_is_followed_and_then_goes_on_by_itself() -> None:
     """A letter is the next step of its request, the first one its start; past the end the last one keeps going."""
-    explorer = Replay(letters("A clock B A B"), loose=True)
-    (moves,) = everything(explorer, [2, 2], clocks=1)
+    scheduler = Replay(letters("A clock B A B"), loose=True)
+    (moves,) = everything(scheduler, [2, 2], clocks=1)
     assert [str(move) for move in moves] == [
         "A start",
         "clock clock",
@@ -172,7 +172,7 @@ def test_a_schedule_in_letters_is_followed_and_then_goes_on_by_itself() -> None:
 
 def test_a_letter_that_can_not_go_on_is_named_with_its_step() -> None:
     """A has two steps beside its start, so a fourth letter A can't be followed."""
-    explorer = Replay(letters("A A A A B"), loose=True)
-    explorer.more()
+    scheduler = Replay(letters("A A A A B"), loose=True)
+    scheduler.more()
     with pytest.raises(Diverged, match="DIVERGED at step 4: expected a step of A, saw B start"):
-        play(explorer, [2, 2])
+        play(scheduler, [2, 2])

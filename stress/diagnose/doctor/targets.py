@@ -61,7 +61,7 @@ def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
 
 def _runs(name: str) -> str:
     found = which(name, path=os.environ.get(ASSETS, ""))
-    return version(found, "let setup-envtest fetch it anew") if found else f"{name} is told above"
+    return version(found, "let setup-envtest fetch it again") if found else f"{name} is told above"
 
 
 def _ports(target: Target) -> Iterator[Probe]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from stress.diagnose.proposal.curl import Sample
-    from stress.executors.live.deployment import Site
+    from stress.executors.live.deployment import Deployment
     from stress.executors.live.kube import Json
 
 _SECONDS = 30.0
@@ -45,7 +45,7 @@ class Reply(NamedTuple):
 Name = tuple[str, ...]
 """What a value is called: its kind and key, and a part of it what it is called there.
 
-Such as ``("hash", "order:7", "status")``, or ``("object", "configmaps", path)`` over the Kubernetes API.
+Such as ``("hash", "schedule:7", "status")``, or ``("object", "configmaps", path)`` over the Kubernetes API.
 """
 Content = dict[Name, object]
 """What the stores hold."""
@@ -68,9 +68,9 @@ class Round:
 class Asker:
     """Sends requests to the first replica of a deployment whose gate is open."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         """Take the deployment, which must have been entered."""
-        self._site = site
+        self._deployment = deployment
         self._collections: list[tuple[str, str]] = []
 
     async def round(self, sample: Sample, times: int, fresh: str = "") -> Round:
@@ -78,7 +78,9 @@ class Asker:
         found = Round(fresh or new_fresh())
         found.states.append(await self.content())
         for _ in range(times):
-            found.replies.append(await send(self._site.replicas[1].url, sample, found.fresh, self._site.given))
+            found.replies.append(
+                await send(self._deployment.replicas[1].url, sample, found.fresh, self._deployment.given)
+            )
             found.states.append(await self._at_rest())
         return found
 
@@ -95,14 +97,14 @@ class Asker:
     async def content(self) -> Content:
         """Read all that the stores hold."""
         found: Content = {}
-        if self._site.target.stores.redis is not None:
+        if self._deployment.target.stores.redis is not None:
             found |= await self._of_redis()
-        if self._site.kube is not None:
+        if self._deployment.kube is not None:
             found |= await self._of_kubernetes()
         return found
 
     async def _of_redis(self) -> Content:
-        store = self._site.store
+        store = self._deployment.store
         (keys,) = await store.ask([("KEYS", "*")])
         names = sorted(map(_text, cast("list[bytes]", keys)))
         types = await store.ask([("TYPE", name) for name in names]) if names else []
@@ -115,7 +117,7 @@ class Asker:
         return found
 
     async def _of_kubernetes(self) -> Content:
-        kube = self._site.kube
+        kube = self._deployment.kube
         assert kube is not None  # noqa: S101 - asked of such targets alone
         self._collections = self._collections or await _served(kube.call)
         found: Content = {}

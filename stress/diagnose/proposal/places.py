@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The place for people: ``body order.id``, ``header Idempotency-Key``, ``path nightly-7``."""
+        """The place for people: ``body schedule.id``, ``header Idempotency-Key``, ``path nightly-7``."""
         return " ".join([self.part, ".".join(map(str, self.path if self.part == "body" else self.path[-1:]))]).strip()
 
     @property

@@ -26,8 +26,8 @@ from stress.diagnose.proposal.variables import Listeners, Trial, with_placeholde
 from stress.diagnose.proposal.written import document
 from stress.diagnose.trial import background
 from stress.executors.asked import new_fresh
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.kube import KubeStore
 from stress.executors.live.said import fields_of
 from stress.protocols.kube.kubeconfig import written
@@ -165,16 +165,16 @@ class Proposer:
 
     async def _asked(self, temporary: Path) -> list[Round]:
         """Find which value makes a request another, and send several of them, each several times."""
-        async with self._site(self._start_alone(), temporary) as site:
-            asker = Asker(site)
+        async with self._deployment(self._start_alone(), temporary) as deployment:
+            asker = Asker(deployment)
             base = await asker.round(self._sample, _TIMES)
-            self._refused(base.replies[0], site.replicas[1].tails(_MOST_LINES))
+            self._refused(base.replies[0], deployment.replicas[1].tails(_MOST_LINES))
             if "{fresh}" not in str(self._sample):
                 await self._search(asker, base)
             return [await asker.round(self._sample, _TIMES) for _ in range(_ROUNDS)]
 
-    def _site(self, keys: Mapping[str, Any], folder: Path) -> Site:
-        return Site(self._target(keys), folder)
+    def _deployment(self, keys: Mapping[str, Any], folder: Path) -> Deployment:
+        return Deployment(self._target(keys), folder)
 
     def _target(self, keys: Mapping[str, Any]) -> Target:
         """Make the target of these keys, which starts where the service is although its file is not there yet."""
@@ -263,17 +263,17 @@ class Proposer:
         """See what holds in requests one after another: those invariants are searched; leave out what does not fit."""
         if (body := self._body()) is not None:
             (temporary / self._body_name).write_text(body)
-        world = WireWorld(Scenario.model_validate(scenario), self._target(keys), temporary)
-        world.judged = False
-        async with world:
-            stop = await world.stop()
+        executor = LiveExecutor(Scenario.model_validate(scenario), self._target(keys), temporary)
+        executor.judged = False
+        async with executor:
+            stop = await executor.stop()
             if isinstance(stop, UsageFault) and "observe" in keys:
                 del keys["observe"]
                 again = True
             else:
                 again = False
-                traces = [one.trace for one in world.learned.samples if not one.trace.fault]
-                for text in background(world):
+                traces = [one.trace for one in executor.learned.samples if not one.trace.fault]
+                for text in background(executor):
                     keys.update(yaml.safe_load(text))
         if again:
             await self._judged(keys, scenario, temporary)
@@ -290,7 +290,7 @@ class Proposer:
         if "observe" not in keys:
             self._notes["observe"] = [
                 "Not known: where its store holds the records that answers name. Its answers alone are judged until",
-                'that is here, such as observe: {records: {redis: [SMEMBERS, "orders:{fresh}"]}}',
+                'that is here, such as observe: {records: {redis: [SMEMBERS, "schedules:{fresh}"]}}',
             ]
 
     def _proposal(self, keys: Mapping[str, Any], scenario: Mapping[str, Any]) -> Proposal:

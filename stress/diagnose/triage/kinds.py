@@ -17,7 +17,7 @@ Kind = Literal["always passes", "always fails", "environment", "timing", "order-
 ADVICE: Mapping[Kind, str] = {
     "always passes": "it may still fail as often as the interval says: more runs narrow it",
     "always fails": "it is no flake: something is broken, or missing",
-    "environment": "mend what the doctor found, and triage again",
+    "environment": "fix what the doctor found, and triage again",
     "timing": "it waits for a time instead of an event, or races: search the Gateway with `stress-gateway run`",
     "order-dependent": "both share state: give each its own keys, namespace or database, or clean up before",
     "now and then": "it races by itself: search the Gateway with `stress-gateway run`, which needs no luck",
@@ -38,8 +38,8 @@ def kind_of(rates: Mapping[Condition, Rate]) -> Kind:
         return "unknown"
     fails = {name for name, rate in ran.items() if rate.failed}
     if plain.failed == plain.of:
-        mended = any(not ran[name].failed for name in ("after", "beside") if name in ran)
-        return "order-dependent" if mended else "always fails"
+        fixed = any(not ran[name].failed for name in ("after", "beside") if name in ran)
+        return "order-dependent" if fixed else "always fails"
     if plain.failed:
         return "now and then"
     if "after" in fails or ("beside" in fails and "busy" not in fails):

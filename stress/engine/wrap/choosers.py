@@ -13,7 +13,7 @@ from stress.schedulers.random_walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 WAIT = Turn("wait")
 """Nobody goes now: who should go has not shown its step yet."""
@@ -80,7 +80,7 @@ class Drawn:
         if kind == "pct":
             pct = Pct(seed)
             pct.actors, pct.steps = actors, choices
-            self._scheduler: Explorer = pct
+            self._scheduler: Scheduler = pct
         else:
             self._scheduler = Walk(seed)
         self._scheduler.more()

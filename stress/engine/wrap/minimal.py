@@ -21,20 +21,20 @@ _UNASKED = 2
 
 
 def size(ended: Ended) -> tuple[int, int, int, int]:
-    """Tell how small a schedule is: foreign writes, clock steps, switches, steps.
+    """Tell how small a schedule is: foreign writes, clock steps, preemptions, steps.
 
     Where a second began unasked that may be why it failed, and no replay has that: it counts as several clock steps.
     """
     schedule = of(ended.turns)
     letters = schedule.letters
-    return letters.count(FOREIGN), letters.count(CLOCK) + _UNASKED * ended.crossed, schedule.switches(), len(letters)
+    return letters.count(FOREIGN), letters.count(CLOCK) + _UNASKED * ended.crossed, schedule.preemptions(), len(letters)
 
 
 async def small(failing: Ended, run: Run, until: float, passing: list[Ended]) -> Ended:
     """Make a failing start smaller by runs of ``run``, until ``until`` (`time.monotonic`).
 
-    First shorter beginnings of its schedule, each gone on with one after another, fewest switches first; then without
-    each of its blocks. What passes on the way goes to ``passing``.
+    First shorter beginnings of its schedule, each gone on with one after another, fewest preemptions first; then
+    without each of its blocks. What passes on the way goes to ``passing``.
     """
     best = failing
 
@@ -48,7 +48,7 @@ async def small(failing: Ended, run: Run, until: float, passing: list[Ended]) ->
     letters = of(best.turns).letters
     if CLOCK in letters and time.monotonic() < until:
         best = await fails([one for one in letters if one != CLOCK], best) or best
-    for end in _switches(of(best.turns).letters):
+    for end in _preemptions(of(best.turns).letters):
         if time.monotonic() > until:
             return best
         if (shorter := await fails(of(best.turns).letters[:end], best)) is not None:
@@ -63,7 +63,7 @@ async def small(failing: Ended, run: Run, until: float, passing: list[Ended]) ->
     return best
 
 
-def _switches(letters: Sequence[str]) -> list[int]:
+def _preemptions(letters: Sequence[str]) -> list[int]:
     """Give the lengths of the beginnings that end right behind a change of the actor, the shortest first."""
     return [at + 1 for at in range(len(letters)) if at == 0 or letters[at] != letters[at - 1]]
 

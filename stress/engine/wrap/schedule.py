@@ -81,7 +81,7 @@ class Schedule:
         """The actor of each turn."""
         return tuple(turn.actor for turn in self.turns)
 
-    def switches(self) -> int:
+    def preemptions(self) -> int:
         """Count the places where another actor goes on although the one before still has steps."""
         last = {turn.actor: at for at, turn in enumerate(self.turns)}
         pairs = enumerate(zip(self.turns, self.turns[1:], strict=False))

@@ -274,10 +274,10 @@ class Search:
             actors = max([ended.together for ended in self._runs], default=2)
             if number <= _CLOCKS and number <= choices:
                 yield WithClock(InStep(), number)
-            for kind in ("pct", "walk"):
+            for kind in ("pct", "random_walk"):
                 yield Drawn(kind, seed, actors, choices)
             if number % 2 == 0 or number > _CLOCKS:
-                kind = "pct" if number % 4 else "walk"
+                kind = "pct" if number % 4 else "random_walk"
                 yield WithClock(Drawn(kind, -seed, actors, choices), 1 + number * 7 % choices)
 
     # --- foreign writes ---------------------------------------------------------------------------------

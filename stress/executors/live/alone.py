@@ -1,4 +1,4 @@
-"""One order alone on the wire: who was let go has shown everything when its process is quiet (DESIGN section 4)."""
+"""One schedule alone on the wire: who was let go has shown everything when its process is quiet (DESIGN section 4)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stress.schedulers.base import is_worker
 if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.executors.asked import Asked
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.executors.live.request import Request
     from stress.processes.quiescence import Sleep
     from stress.processes.replicas import Replica
@@ -45,14 +45,14 @@ def still_working(what: str, seconds: float) -> str:
 
 
 class Alone(Kindest):
-    """A run beside which nothing else happens on its world, which is at rest before and after."""
+    """A run beside which nothing else happens on its executor, which is at rest before and after."""
 
-    def __init__(self, world: WireWorld, asked: Asked) -> None:
-        """Prepare a run on the world's own connections."""
-        super().__init__(world, asked, world.clients, world.gate.signal)
-        self._workers = Workers(world.learned.worker, self._gate, self._attribution, self._let, [*world.replicas])
-        looker = world.looker
-        self._looking = Looking(looker, world.replicas, world.site.ports) if looker is not None else None
+    def __init__(self, executor: LiveExecutor, asked: Asked) -> None:
+        """Prepare a run on the executor's own connections."""
+        super().__init__(executor, asked, executor.clients, executor.gate.signal)
+        self._workers = Workers(executor.learned.worker, self._gate, self._attribution, self._let, [*executor.replicas])
+        looker = executor.looker
+        self._looking = Looking(looker, executor.replicas, executor.deployment.ports) if looker is not None else None
 
     async def _before(self) -> None:
         """Make ready, and look at the replicas before any request is under way, where the run is looked at."""
@@ -69,19 +69,19 @@ class Alone(Kindest):
             return
         with self.taken.apart():
             await self._looking.after(request, self._frames, self._requests, self._record)
-            await self._world.waits.calm(self._world.replicas[request.replica], self._signal)
+            await self._executor.waits.calm(self._executor.replicas[request.replica], self._signal)
 
     async def _until_shown(self, request: Request) -> None:
         """Wait until an actor that was let go shows a step or its end, or is known to be blocked."""
-        actor, replica = request.actor, self._world.replicas[request.replica]
+        actor, replica = request.actor, self._executor.replicas[request.replica]
         request.blocked = False
         begun = time.perf_counter()
-        before = self._world.waits.last(replica)
+        before = self._executor.waits.last(replica)
         looks = 0
         while not self._faulty():
             seen = self._signal.count
             if self._finished or self._gate.unsettled(request.replica):
-                await self._world.waits.calm(replica, self._signal)
+                await self._executor.waits.calm(replica, self._signal)
                 await self._take_in(replica)
                 request = self._requests[actor]
                 if self._shows(request):
@@ -94,8 +94,8 @@ class Alone(Kindest):
                 looks = 0
                 continue
             waited = time.perf_counter() - begun
-            looks = looks + 1 if self._asleep(request, begun + self._world.patience, before) else 0
-            if looks >= LOOKS or waited > self._world.patience * (1 if replica.watch is None else STORE_SECONDS):
+            looks = looks + 1 if self._asleep(request, begun + self._executor.patience, before) else 0
+            if looks >= LOOKS or waited > self._executor.patience * (1 if replica.watch is None else STORE_SECONDS):
                 self._sleeps(request, waited, before)
                 if request.answered:
                     break
@@ -109,7 +109,7 @@ class Alone(Kindest):
         Nor does a command that waits in the store, or comes at any time, once the request has been answered.
         """
         own = [one for one in self._frames if one.actor == request.actor and not one.pushed]
-        is_idle = self._world.learned.is_idle
+        is_idle = self._executor.learned.is_idle
         return any(not request.answered or not (one.waiting or is_idle(one.step.move)) for one in own if one.step)
 
     async def _until_late(self, request: Request, before: Sleep | None) -> None:
@@ -118,15 +118,20 @@ class Alone(Kindest):
         One that did and observed the same before, and was over then, is waited for until its process sleeps without a
         timer of its own, where the settle time was learned: such a step comes from elsewhere, or late, but not again.
         """
-        if not (settle := self._world.learned.settle) or self._faulty():
+        if not (settle := self._executor.learned.settle) or self._faulty():
             return
-        actor, replica, begun, calm = request.actor, self._world.replicas[request.replica], time.perf_counter(), False
-        story, ended, looks = request.story, self._world.ended, 0
-        known = story in ended and self._world.target.settle is None
+        actor, replica, begun, calm = (
+            request.actor,
+            self._executor.replicas[request.replica],
+            time.perf_counter(),
+            False,
+        )
+        story, ended, looks = request.story, self._executor.ended, 0
+        known = story in ended and self._executor.target.settle is None
         while not self._faulty():
             seen, waited = self._signal.count, time.perf_counter() - begun
             if self._finished or self._gate.unsettled(replica.number):
-                await self._world.waits.calm(replica, self._signal)
+                await self._executor.waits.calm(replica, self._signal)
                 await self._take_in(replica)
                 if self._shows(self._requests[actor]):
                     self._came_late(request, waited)
@@ -139,7 +144,7 @@ class Alone(Kindest):
                 asleep = known and rested and self._asleep(request, begun + settle, before)
                 looks = looks + 1 if asleep else 0
             elif not calm:  # a machine that is busy may let a timer end late
-                await self._world.waits.calm(replica, self._signal)
+                await self._executor.waits.calm(replica, self._signal)
                 calm = True
             else:
                 ended.add(story)
@@ -149,20 +154,20 @@ class Alone(Kindest):
     def _came_late(self, request: Request, waited: float) -> None:
         """Take in how long a step after the answer was waited for: who was seen to take longer is given longer."""
         self._worked(request, waited)
-        learned = self._world.learned
+        learned = self._executor.learned
         longest = max(learned.longest, waited)
-        self._world.learned = replace(learned, settle=max(learned.settle, 2 * longest), longest=longest)
+        self._executor.learned = replace(learned, settle=max(learned.settle, 2 * longest), longest=longest)
 
     def _worked(self, request: Request, seconds: float) -> None:
         """Count for how long a request has worked on after its answer: it has to come to an end."""
-        settle = self._world.learned.settle
+        settle = self._executor.learned.settle
         request.late += seconds if request.answered else 0.0
         if settle and request.late > MOST_SETTLES * settle:
             self._fault = self._fault or still_working(request.actor, request.late)
 
     def _over(self, request: Request) -> None:
         """Note that an answered request showed no more: where no other had work left, that is how it ends."""
-        expected = [self._world.expected.setdefault(place, Counter()) for place in request.places]
+        expected = [self._executor.expected.setdefault(place, Counter()) for place in request.places]
         others = [one for one in self._requests.values() if one is not request]
         parked = any(not frame.waiting for frame in self._frames)
         if not parked and all(one.answered or one.task is None for one in others):
@@ -178,17 +183,17 @@ class Alone(Kindest):
         """
         if await self._goes_on():
             return False
-        wanted = self._world.target.settle
+        wanted = self._executor.target.settle
         if not isinstance(wanted, EmptyKey):
             return True
         key = filled(wanted.key, self._values)
-        until = time.perf_counter() + MOST_SETTLES * self._world.patience
-        while not self._faulty() and not await self._world.site.store.is_empty(key):
+        until = time.perf_counter() + MOST_SETTLES * self._executor.patience
+        while not self._faulty() and not await self._executor.deployment.store.is_empty(key):
             seen = self._signal.count
             if await self._news():
                 return False
             if time.perf_counter() > until:
-                self._fault = still_working(f"{key} is not empty", MOST_SETTLES * self._world.patience)
+                self._fault = still_working(f"{key} is not empty", MOST_SETTLES * self._executor.patience)
             await self._signal.wait(seen, GLANCE_SECONDS)
         return True
 
@@ -200,28 +205,28 @@ class Alone(Kindest):
         with self.taken.apart():
             if await self._woken(until):
                 return True
-        for replica in self._world.replicas.values():  # a machine that is busy may let a timer end late
-            await self._world.waits.calm(replica, self._signal)
+        for replica in self._executor.replicas.values():  # a machine that is busy may let a timer end late
+            await self._executor.waits.calm(replica, self._signal)
         return await self._news()
 
     def _asleep(self, request: Request, until: float, before: Sleep | None) -> bool:
         replica, so_far = (
-            self._world.replicas[request.replica],
+            self._executor.replicas[request.replica],
             (tuple(self._record.moves), tuple(request.done)),
         )
         if request.client.answering or self._gate.busy(replica.number):
             return False  # it is about to be woken
-        return self._world.waits.asleep(replica, until, before, *so_far)
+        return self._executor.waits.asleep(replica, until, before, *so_far)
 
     def _sleeps(self, request: Request, waited: float, before: Sleep | None) -> None:
         """Take in that a request shows no more: it is blocked, or its client hung up and it sleeps or is over."""
         shown = any(one.actor == request.actor for one in self._frames)
-        waits, now = self._world.waits, time.perf_counter()
+        waits, now = self._executor.waits, time.perf_counter()
         if request.left or not shown:
             waits.learn(waited, tuple(self._record.moves), tuple(request.done))
         if not request.left and (request.answered or shown):
             return
-        request.sleeps = waits.own_timer(self._world.replicas[request.replica], before, now + _TIMER_SECONDS)
+        request.sleeps = waits.own_timer(self._executor.replicas[request.replica], before, now + _TIMER_SECONDS)
         if request.left:
             request.owes = request.owes or request.sleeps > now
             return
@@ -252,12 +257,12 @@ class Alone(Kindest):
 
     async def _wake(self) -> bool:
         """Everyone who is left is blocked: wait, up to the patience or a timer of theirs, for one of them to go on."""
-        begun, waits = time.perf_counter(), self._world.waits
-        timers = [waits.timer(one) for one in self._world.replicas.values()]
-        patience, timer = begun + self._world.patience, min(begun + _TIMER_SECONDS, max(timers))
+        begun, waits = time.perf_counter(), self._executor.waits
+        timers = [waits.timer(one) for one in self._executor.replicas.values()]
+        patience, timer = begun + self._executor.patience, min(begun + _TIMER_SECONDS, max(timers))
         if timer > patience:
             with self.taken.apart():  # who wakes shows something within the patience, as after any other step
-                return await self._woken(timer + self._world.patience) and await self._all_woken()
+                return await self._woken(timer + self._executor.patience) and await self._all_woken()
         try:
             return await self._woken(patience)
         finally:
@@ -268,7 +273,7 @@ class Alone(Kindest):
 
         That is at most as long as it took to know that they sleep.
         """
-        until = time.perf_counter() + max(self._world.patience, self.taken.waited)
+        until = time.perf_counter() + max(self._executor.patience, self.taken.waited)
         while time.perf_counter() < until and not self._faulty():
             if all(one.answered or self._shows(one) for one in self._requests.values() if one.task is not None):
                 break
@@ -290,9 +295,9 @@ class Alone(Kindest):
 
     async def _news(self) -> bool:
         """Take in what one replica has shown since, or answered; tell whether any had."""
-        for replica in self._world.replicas.values():
+        for replica in self._executor.replicas.values():
             if self._finished or self._gate.unsettled(replica.number):
-                await self._world.waits.calm(replica, self._signal)
+                await self._executor.waits.calm(replica, self._signal)
                 await self._take_in(replica)
                 return True
         return False
@@ -307,10 +312,10 @@ class Alone(Kindest):
         if lost or not tasks:
             self._gate.reopen()
         if tasks:
-            seconds = self._world.patience * (1 if self._fault else _REST_PATIENCES)
+            seconds = self._executor.patience * (1 if self._fault else _REST_PATIENCES)
             answers = asyncio.ensure_future(asyncio.wait(tasks, timeout=seconds))
             if not lost:
-                await self._world.escort(answers, self._fresh, self._fingerprint, self.written)
+                await self._executor.escort(answers, self._fresh, self._fingerprint, self.written)
             _, late = await answers
             names = ", ".join(one.actor for one in self._requests.values() if one.task in late)
             self._fault = self._fault or (
@@ -321,7 +326,7 @@ class Alone(Kindest):
                 with suppress(asyncio.CancelledError):
                     await task
             for number in sorted({one.replica for one in self._requests.values() if one.task in late}):
-                await self._world.look(self._world.replicas[number])
+                await self._executor.look(self._executor.replicas[number])
             self._fault = self._death() or self._fault
         if tasks or self._frames or self._fault:  # what comes after the answers is not of the next run
-            await asyncio.sleep(self._world.learned.settle)
+            await asyncio.sleep(self._executor.learned.settle)

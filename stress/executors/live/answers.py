@@ -103,7 +103,7 @@ class Reader:
             ended=flight.ended,
             created=created and not duplicate and not refused,
             duplicate=duplicate and not created and not refused,
-            incarnations=flight.epochs,
+            epochs=flight.epochs,
             body=raw.body.decode("utf-8", "replace"),
             error=raw.error,
             hung_up=flight.hung_up,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from stress.core.step import Touch
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.executors.live.redis import Written
     from stress.executors.live.request import Request, Signature
     from stress.protocols.gate import Channel, Effect, Frame
@@ -51,17 +51,17 @@ class Attribution:
     ``letting`` are replicas whose worker was let go: what they show then is its, but by a connection of requests.
     """
 
-    def __init__(self, world: WireWorld, fresh: str, fingerprint: str) -> None:
+    def __init__(self, executor: LiveExecutor, fresh: str, fingerprint: str) -> None:
         """Begin a run in which nothing was shown yet."""
-        self._world, self._fresh = world, fresh
-        seconds, patterns = world.target.second == "matters", world.learned.patterns
+        self._executor, self._fresh = executor, fresh
+        seconds, patterns = executor.target.second == "matters", executor.learned.patterns
         self._names = Names(
             fingerprint,
             fresh,
             time.time(),
             seconds=seconds,
             patterns=patterns,
-            own=world.renamed | processes(world.replicas.values() if world.target.protocol is None else ()),
+            own=executor.renamed | processes(executor.replicas.values() if executor.target.protocol is None else ()),
         )
         self._shown: dict[tuple[str, str, str], int] = {}
         self._raw: dict[str, str] = {}
@@ -111,7 +111,7 @@ class Attribution:
 
         One that is a worker's is given its actor.
         """
-        learned, working = self._world.learned, self._world.gate.working
+        learned, working = self._executor.learned, self._executor.gate.working
         if frame.actor or frame.waiting or frame.pushed:
             return False
         known = learned.passing if learned.worker is None else (*learned.passing, learned.worker.head)
@@ -123,11 +123,11 @@ class Attribution:
         if (
             learned.worker is not None
             and signature == learned.worker.head
-            and frame.channel not in self._world.carriers
+            and frame.channel not in self._executor.carriers
         ):
             working.add(frame.channel)
         if frame.channel in working or (
-            frame.channel.replica in self.letting and frame.channel not in self._world.carriers
+            frame.channel.replica in self.letting and frame.channel not in self._executor.carriers
         ):
             frame.actor = f"worker:{frame.channel.replica}"
         return False
@@ -152,7 +152,7 @@ class Attribution:
             told = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
             return Odd(f"{told}: {_REMEDY}")
         self._carried[frame.channel] = owner.actor
-        self._world.carriers.add(frame.channel)
+        self._executor.carriers.add(frame.channel)
         self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))
         owner.blocked = owner.owes = False
         owner.showing[frame.command, objects] += 1
@@ -203,7 +203,7 @@ class Attribution:
         if frame.step is not None:
             self._shown[frame.step.move[:3]] -= 1
 
-    def count_anew(self, frames: Iterable[Frame]) -> None:
+    def count_again(self, frames: Iterable[Frame]) -> None:
         """Count steps from here on, those of these frames first."""
         self._shown.clear()
         for frame in frames:
@@ -237,7 +237,7 @@ class Attribution:
             self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
         if effects and isinstance(effects[0], KubeEffect):
             return Found(*described(effects[0], self.named))
-        return await self._world.site.keys.touches(effects, watched, self.named, seen)
+        return await self._executor.deployment.keys.touches(effects, watched, self.named, seen)
 
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
@@ -257,7 +257,11 @@ class Attribution:
 
     def _note_left(self, frame: Frame, made: str) -> None:
         """Note what an object is once a request has written it."""
-        kube, effect, found = self._world.site.kube, next(iter(frame.effects), None), getattr(frame, "answer", None)
+        kube, effect, found = (
+            self._executor.deployment.kube,
+            next(iter(frame.effects), None),
+            getattr(frame, "answer", None),
+        )
         if kube is not None and isinstance(effect, KubeEffect) and effect.verb in WRITES and found is not None:
             kube.kept.left(made or effect.path, found)
 
@@ -267,7 +271,7 @@ class Attribution:
         if late := self._late_owner(frame, signature, requests, running):
             return late
         able = [one for one in requests if one.replica == frame.channel.replica and (one is running or one.blocked)]
-        expected = self._world.expected
+        expected = self._executor.expected
         if len(able) == 1:
             (only,) = able
             self._note_mixing(frame, only, requests)
@@ -286,7 +290,7 @@ class Attribution:
         """
         if (carried := self._carried_by(frame, able)) is not None:
             return carried
-        expected, known, fitting = self._world.expected, False, able
+        expected, known, fitting = self._executor.expected, False, able
         for at in (0, 1):
             known = all(one.places[at] in expected for one in able)
             fitting = [
@@ -304,7 +308,7 @@ class Attribution:
 
     def _carried_by(self, frame: Frame, able: Sequence[Request]) -> Request | None:
         """Give the one whose mark a command carries."""
-        marked = [one for one in able if self._world.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
+        marked = [one for one in able if self._executor.marks.mark(self._fresh, one.sent_as).encode() in frame.raw]
         return marked[0] if len(marked) == 1 else None
 
     def _late_owner(
@@ -318,7 +322,7 @@ class Attribution:
         owing = [one for one in requests if one.owes and one is not running and one.replica == frame.channel.replica]
         if (carried := self._carried_by(frame, owing)) is not None:
             return carried
-        expected = self._world.expected
+        expected = self._executor.expected
         if running is not None and owing:
             seen = expected.get(tuple(running.history))
             if seen is None or running.showing[signature] < seen[signature]:
@@ -336,8 +340,8 @@ class Attribution:
         under_way = [one.actor for one in requests if one.task is not None and not one.task.done()]
         if last == owner.actor or last not in under_way:
             return
-        self._world.mixes = True
-        if all(one is frame.channel or one.replica != owner.replica for one in self._world.carriers):
+        self._executor.mixes = True
+        if all(one is frame.channel or one.replica != owner.replica for one in self._executor.carriers):
             self.shared = " and ".join(sorted((last, owner.actor)))
 
     def _bound_to(self, frame: Frame, able: Sequence[Request]) -> Request | None:
@@ -346,7 +350,7 @@ class Attribution:
         Commands that were written together may be of several: each is asked for by itself first.
         """
         together = "+" in frame.command.partition("(")[0]
-        last = None if self._world.mixes or together else self._carried.get(frame.channel)
+        last = None if self._executor.mixes or together else self._carried.get(frame.channel)
         return next((one for one in able if one.actor == last), None)
 
     def alike(self, one: Request, other: Request) -> bool:

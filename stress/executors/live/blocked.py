@@ -52,7 +52,7 @@ class Waits:
                     return
 
     async def rest(self, replica: Replica, signal: Signal) -> None:
-        """Take how a replica sleeps now, before the first order, as how it sleeps with nothing to do."""
+        """Take how a replica sleeps now, before the first schedule, as how it sleeps with nothing to do."""
         await self.calm(replica, signal)
         if replica.number in self._last:
             self._at_rest[replica.number] = self._last[replica.number]

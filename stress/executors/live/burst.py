@@ -1,4 +1,4 @@
-"""Requests released together with the gate open: what the wire cannot order shows itself, but without a schedule."""
+"""Requests released together with the gate open: what the wire cannot schedule shows itself, but without a schedule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from stress.core.trace import Snapshot, Trace
     from stress.core.verdict import Violation
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.executors.live.request import Request
 
 _READY_SECONDS = 1.0
@@ -47,12 +47,14 @@ def broken_by(names: Sequence[str], trace: Trace) -> tuple[Violation, ...]:
     return tuple(run_checks([name for name in names if Reads.STEPS not in check_named(name).reads], trace))
 
 
-async def burst(world: WireWorld, *, together: bool = True, patient: bool = True) -> Burst:
+async def burst(executor: LiveExecutor, *, together: bool = True, patient: bool = True) -> Burst:
     """Run one burst with new values, or its control: the same requests one after another, the gate open too.
 
     If it is ``patient``, what breaks something must be so for one patience, else for a moment.
     """
-    drive = world.begun(_Open(world, together=together, patience=world.patience if patient else _UNWATCHED_SECONDS))
+    drive = executor.begun(
+        _Open(executor, together=together, patience=executor.patience if patient else _UNWATCHED_SECONDS)
+    )
     dropped = CROSSED
     try:
         trace = await drive.run()
@@ -60,16 +62,16 @@ async def burst(world: WireWorld, *, together: bool = True, patient: bool = True
     except (Crossed, Probed):
         trace = drive.abandoned(dropped)
     finally:
-        world.gate.passing = None
-        await world.forget(drive.written)
+        executor.gate.passing = None
+        await executor.forget(drive.written)
     return Burst(trace, drive.broken, dropped)
 
 
 class _Open(Alone):
     """A run in which nothing is parked; ``broken`` is what it broke, ``dropped`` why nothing follows from it."""
 
-    def __init__(self, world: WireWorld, *, together: bool, patience: float) -> None:
-        super().__init__(world, Asked(Interleaving(()), new_fresh()))
+    def __init__(self, executor: LiveExecutor, *, together: bool, patience: float) -> None:
+        super().__init__(executor, Asked(Interleaving(()), new_fresh()))
         self._together, self._patience = together, patience
         self._passing = Passing()
         self._noted = 0
@@ -88,8 +90,8 @@ class _Open(Alone):
             return
         self._record.snapshots.append(await self._observe())
         if not all(answer.accepted for answer in self._record.answers):
-            await self._world.site.state.probe()  # a Gateway whose store is lost is not to blame
-        self.broken = broken_by(self._world.scenario.invariants, self._trace())
+            await self._executor.deployment.state.probe()  # a Gateway whose store is lost is not to blame
+        self.broken = broken_by(self._executor.scenario.invariants, self._trace())
         if self.broken and not await self._stays(self._record.snapshots[-1]):
             self.dropped = BUSY
 
@@ -107,20 +109,20 @@ class _Open(Alone):
                 self.dropped = BUSY
             if self.dropped or self._fault:
                 break
-        if seconds.crossing() and "clock" not in self._world.scenario.actors:
+        if seconds.crossing() and "clock" not in self._executor.scenario.actors:
             self.dropped = self.dropped or CROSSED
 
     async def _send_all(self, requests: Sequence[Request]) -> None:
         line = Line() if len(requests) > 1 else None
         for request in requests:
             request.started = self._record.event(Kind.START, request.actor, START)
-            sending = self._world.send(request.client, self._fresh, self._fingerprint, request.actor, line)
+            sending = self._executor.send(request.client, self._fresh, self._fingerprint, request.actor, line)
             request.task = asyncio.create_task(sending)
             self._sent.append(request.task)
         if line is not None:
             await line.full(len(requests), _READY_SECONDS)
             line.release()
-        await asyncio.wait(self._sent, timeout=MOST_SETTLES * self._world.patience)
+        await asyncio.wait(self._sent, timeout=MOST_SETTLES * self._executor.patience)
 
     def _read(self, request: Request) -> None:
         assert request.task is not None  # noqa: S101 - it was sent
@@ -128,10 +130,10 @@ class _Open(Alone):
             self.dropped = LOST if request.task.done() else BUSY
             return
         request.answered = True
-        record, reader = self._record, self._world.reader
+        record, reader = self._record, self._executor.reader
         ended = record.event(Kind.ANSWER, request.actor, str(raw.status))
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
-        flight = Flight(request.actor, request.started, ended, (record.incarnation,), hung_up=False)
+        flight = Flight(request.actor, request.started, ended, (record.epoch,), hung_up=False)
         told = partial(self._attribution.told, request.actor, request.replica)
         record.answers.append(reader.read(raw, flight, told))
 
@@ -144,16 +146,16 @@ class _Open(Alone):
 
     async def _quiet(self) -> bool:
         """Wait until the target has no work left, as long as preflight learned; tell whether it came to that."""
-        world, replicas = self._world, self._world.replicas.values()
+        executor, replicas = self._executor, self._executor.replicas.values()
         watched = all(replica.watch is not None for replica in replicas)
-        settle = max(world.learned.settle, 0.0 if watched else _UNWATCHED_SECONDS)
-        until = time.perf_counter() + MOST_SETTLES * max(world.patience, settle)
+        settle = max(executor.learned.settle, 0.0 if watched else _UNWATCHED_SECONDS)
+        until = time.perf_counter() + MOST_SETTLES * max(executor.patience, settle)
         while time.perf_counter() < until and not self._death():
             seen = self._traffic
             if settle:
                 await asyncio.sleep(settle)
             for replica in replicas:
-                await world.waits.calm(replica, self._signal)
+                await executor.waits.calm(replica, self._signal)
             asleep = all(one.watch is None or one.watch.quiet() is not None for one in replicas)
             if asleep and self._traffic == seen and not any(self._gate.busy(one.number) for one in replicas):
                 return await self._settled()
@@ -162,12 +164,12 @@ class _Open(Alone):
     @property
     def _traffic(self) -> int:
         """How much has passed, but for what comes while no request is under way."""
-        idle = {command for command, _ in self._world.learned.idle}
+        idle = {command for command, _ in self._executor.learned.idle}
         return sum(frame.command not in idle for frame in self._passing.frames)
 
     async def _stays(self, state: Snapshot) -> bool:
         """Tell whether a state that breaks something is the final one: nothing comes for a while."""
         seen = self._traffic
-        await asyncio.sleep(max(self._patience, self._world.learned.settle))
+        await asyncio.sleep(max(self._patience, self._executor.learned.settle))
         with_more = await self._observe()
         return self._traffic == seen and (with_more.records, with_more.hits) == (state.records, state.hits)

@@ -51,7 +51,7 @@ _DEATH_SECONDS, _GLANCE_SECONDS = 0.1, 0.002
 """How long after its last connection closed a Gateway may be seen to have died, and how often it is looked at."""
 
 
-class Site:
+class Deployment:
     """Store, gate and Gateways of one target. Use it as an async context manager.
 
     Raises:
@@ -84,7 +84,7 @@ class Site:
         self._configs: Path | None = None
         self._ends = Ends(self.gate.signal.notify)
         self._allow = allow
-        self._others: list[Site] = []
+        self._others: list[Deployment] = []
         self._opening = asyncio.Lock()
         self.seconds = 0.0  # that it took to start
         self.apart = 0.0  # that restarts and starts of others beside it took
@@ -109,7 +109,7 @@ class Site:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
-        await asyncio.gather(*(site.__aexit__() for site in self._others))
+        await asyncio.gather(*(deployment.__aexit__() for deployment in self._others))
         self._ends.close()
         try:
             await self._end_replicas()
@@ -148,7 +148,7 @@ class Site:
         finally:
             self.apart += time.monotonic() - begun
 
-    async def beside(self, most: int) -> Sequence[Site]:
+    async def beside(self, most: int) -> Sequence[Deployment]:
         """Give this deployment and others of the same target, at most so many together, started when first wanted.
 
         One that does not start is left out: then ``left_out`` says why, and no more are started.
@@ -156,11 +156,13 @@ class Site:
         async with self._opening:
             if most > 1 and not self.single and not self.left_out:
                 most = min(most, _ALL_BYTES // max(self._bytes, 1))
-                new = [Site(self.target, self.folder, self._allow) for _ in range(most - 1 - len(self._others))]
+                new = [Deployment(self.target, self.folder, self._allow) for _ in range(most - 1 - len(self._others))]
                 begun = time.monotonic()
-                for site, failed in zip(new, await each(site.__aenter__() for site in new), strict=True):
+                for deployment, failed in zip(
+                    new, await each(deployment.__aenter__() for deployment in new), strict=True
+                ):
                     if failed is None:
-                        self._others.append(site)
+                        self._others.append(deployment)
                     else:
                         self.left_out = str(failed)
                 self.apart += time.monotonic() - begun

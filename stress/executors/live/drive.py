@@ -1,4 +1,4 @@
-"""One order on the wire: let an actor go, see what it shows, and ask the explorer who goes next."""
+"""One schedule on the wire: let an actor go, see what it shows, and ask the scheduler who goes next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stress.core.errors import StoreLost
 from stress.core.step import START, Move, letters
 from stress.core.trace import CutOff, Kind, Odd, Trace
 from stress.executors.asked import Crossed, endless
-from stress.executors.environment import ends_incarnation
+from stress.executors.environment import ends_epoch
 from stress.executors.live.answers import Flight
 from stress.executors.live.attribution import END, Attribution
 from stress.executors.live.blocked import GLANCE_SECONDS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Snapshot
     from stress.executors.asked import Asked
     from stress.executors.live.client import Client, Raw
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.executors.live.redis import Written
     from stress.processes.replicas import Replica
     from stress.protocols.gate import Frame, Signal
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
 STORE_SECONDS = 5.0
 """How long the store may take to reply."""
 CROSSINGS = 5
-"""How often an order is run at most that crosses a second unasked, and shows it, where the second matters."""
+"""How often a schedule is run at most that crosses a second unasked, and shows it, where the second matters."""
 LOOKS = 3
 """How often a process must be seen quiet in a row, a glance apart, before an actor counts as blocked."""
 
 
 class Drive(ABC):
-    """The state of one run. ``run`` follows an explorer to the end and gives the trace."""
+    """The state of one run. ``run`` follows a scheduler to the end and gives the trace."""
 
-    def __init__(self, world: WireWorld, asked: Asked, clients: Mapping[str, Client], signal: Signal) -> None:
+    def __init__(self, executor: LiveExecutor, asked: Asked, clients: Mapping[str, Client], signal: Signal) -> None:
         """Prepare a run in which requests go down these ``clients``; ``signal`` tells that something happened to it."""
-        scenario, also = world.scenario, asked.also
-        self._world, self._explorer, self._fresh, self._signal = world, asked.explorer, asked.fresh, signal
-        self._fingerprint = world.marks.fingerprint(asked.fresh)
-        self._gate, self._watched = world.gate, world.site.kube is not None
-        self._attribution = Attribution(world, self._fresh, self._fingerprint)
+        scenario, also = executor.scenario, asked.also
+        self._executor, self._scheduler, self._fresh, self._signal = executor, asked.scheduler, asked.fresh, signal
+        self._fingerprint = executor.marks.fingerprint(asked.fresh)
+        self._gate, self._watched = executor.gate, executor.deployment.kube is not None
+        self._attribution = Attribution(executor, self._fresh, self._fingerprint)
         self._requests = {
             actor: Request(actor, place, clients[actor])
             for actor, place in zip(letters(scenario.concurrent), scenario.places, strict=True)
@@ -67,14 +67,14 @@ class Drive(ABC):
         self._acted: dict[str, int] = dict.fromkeys(self._left, 0)
         self._running: Request | None = None
         self._fault = ""
-        self._seconds, self.taken = Seconds(), Taken(world.patience)
+        self._seconds, self.taken = Seconds(), Taken(executor.patience)
 
     def _new_polling(self) -> Polling:
         """Begin to see who polls. A bundled Gateway is known: none of them does so without end."""
-        return Polling(self._world.loops if self._world.target.protocol is None else None, self._record)
+        return Polling(self._executor.loops if self._executor.target.protocol is None else None, self._record)
 
     async def run(self) -> Trace:
-        """Follow the explorer until every request is answered and it wants no more.
+        """Follow the scheduler until every request is answered and it wants no more.
 
         Raises:
             Crossed: see there.
@@ -105,7 +105,7 @@ class Drive(ABC):
         if not self._fault:
             self._record.snapshots.append(await self._observe(forget=self.written))
             if not all(answer.accepted for answer in self._record.answers):
-                await self._world.site.state.probe()  # a Gateway whose store is lost is not to blame
+                await self._executor.deployment.state.probe()  # a Gateway whose store is lost is not to blame
 
     async def _loop(self) -> None:
         while not self._faulty():
@@ -117,11 +117,11 @@ class Drive(ABC):
             others = ("watch:", "worker:")
             if not done and not any(one.actor in self._requests or one.actor.startswith(others) for one in moves):
                 if not await self._wake():
-                    self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+                    self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._executor.patience:g} s"
                     return
                 continue
-            move = self._explorer.choose(moves, done=done)
-            if self._world.site.hurt_by_now:  # who died a moment ago may not have been noticed yet
+            move = self._scheduler.choose(moves, done=done)
+            if self._executor.deployment.hurt_by_now:  # who died a moment ago may not have been noticed yet
                 self._fault = self._fault or self._death()
             if move is None or self._faulty():
                 return
@@ -132,7 +132,7 @@ class Drive(ABC):
         """Tell whether every request is over: one that was answered, or whose client hung up, may have steps left."""
         if not all(request.answered for request in self._requests.values()):
             return False
-        is_idle = self._world.learned.is_idle
+        is_idle = self._executor.learned.is_idle
         return not any(move.actor in self._requests and not is_idle(move) for move in self.possible())
 
     def abandoned(self, reason: str) -> Trace:
@@ -165,7 +165,7 @@ class Drive(ABC):
             await self._hang_up(move)
         else:
             await self._act(move)
-        for number, replica in self._world.replicas.items() if self._watched else ():
+        for number, replica in self._executor.replicas.items() if self._watched else ():
             if self._gate.unsettled(number):  # its watch tells of what another did
                 await self._take_in(replica)
 
@@ -174,8 +174,8 @@ class Drive(ABC):
         frame = self._frame_of(move)
         await self._gate.release(frame, STORE_SECONDS)
         self._record.event(Kind.STEP, move.actor, move.command, frame)
-        replica = self._world.replicas[frame.channel.replica]
-        await self._world.waits.calm(replica, self._signal)
+        replica = self._executor.replicas[frame.channel.replica]
+        await self._executor.waits.calm(replica, self._signal)
         await self._take_in(replica)
 
     async def _hang_up(self, move: Move) -> None:
@@ -187,7 +187,7 @@ class Drive(ABC):
         assert request.task is not None  # noqa: S101 - it is under way
         await asyncio.wait([request.task])
         waited = request.blocked
-        await self._take_in(self._world.replicas[request.replica])
+        await self._take_in(self._executor.replicas[request.replica])
         request.done.append(move.command)
         request.owes = waited or request.sleeps > time.perf_counter()
         await self._until_shown(request)
@@ -205,7 +205,7 @@ class Drive(ABC):
 
     def _send(self, request: Request) -> asyncio.Task[Raw]:
         """Send a request; it is among the finished when it is answered."""
-        sending = self._world.send(request.client, self._fresh, self._fingerprint, request.actor)
+        sending = self._executor.send(request.client, self._fresh, self._fingerprint, request.actor)
         task = asyncio.create_task(sending)
 
         def finished(_: asyncio.Task[Raw]) -> None:
@@ -223,7 +223,7 @@ class Drive(ABC):
         assert frame.step is not None  # noqa: S101 - it was found by its step
         request.history.append((move.command, move.object))
         request.showing.clear()
-        request.incarnations.append(self._record.incarnation)
+        request.epochs.append(self._record.epoch)
         event = self._record.events[self._record.event(Kind.STEP, move.actor, move.command, frame)]
         request.tries.append(Try(frame, event.index))
         request.done.append(plain(f"{event.text} -> {event.reply}"))
@@ -232,7 +232,7 @@ class Drive(ABC):
 
     async def _let(self, frame: Frame) -> None:
         """Let a parked command take effect, and take in what it was replied."""
-        released = await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+        released = await self._executor.deployment.let(frame, self._attribution.named, STORE_SECONDS)
         await self._attribution.done(frame)
         if not released or frame.replied_at is None:
             self._fault = self._fault or self._death() or self._gate.fault or await self._lost(frame)
@@ -245,10 +245,12 @@ class Drive(ABC):
 
         """
         if frame.released_at is not None and frame.released_at + STORE_SECONDS < time.perf_counter():
-            self._world.site.state.suspect()
+            self._executor.deployment.state.suspect()
             return f"store lost: no reply to {frame.step and frame.step.move}"
-        await self._world.site.state.probe()
-        return await self._world.site.died() or Odd(f"the connection of {frame.step and frame.step.move} was lost")
+        await self._executor.deployment.state.probe()
+        return await self._executor.deployment.died() or Odd(
+            f"the connection of {frame.step and frame.step.move} was lost"
+        )
 
     @abstractmethod
     async def _before(self) -> None:
@@ -280,7 +282,7 @@ class Drive(ABC):
 
     async def _own(self, frame: Frame) -> None:
         if await self._attribution.passes(frame):
-            await self._world.site.let(frame, self._attribution.named, STORE_SECONDS)
+            await self._executor.deployment.let(frame, self._attribution.named, STORE_SECONDS)
             return
         fault = await self._attribution.own(frame, self._requests.values(), self._running)
         if not fault:
@@ -299,7 +301,7 @@ class Drive(ABC):
         later command could have been the first, and the gate keeps the connection's order. Nor does it where they wait
         for the only connection before they send.
         """
-        if frame.pushed or self._record.shared_connection or self._world.target.ordered:
+        if frame.pushed or self._record.shared_connection or self._executor.target.ordered:
             return
         self._record.shared_connection = self._attribution.shared
         before = next((one for one in self._frames if one.channel is frame.channel and one.actor != frame.actor), None)
@@ -312,7 +314,7 @@ class Drive(ABC):
             request = self._finished.pop(0)
             assert request.task is not None  # noqa: S101 - only sent requests finish
             silent = not request.task.result().status and not request.client.hung_up
-            if silent and (death := await self._world.site.died()):
+            if silent and (death := await self._executor.deployment.died()):
                 self._fault = self._fault or death
                 return
             self._answer(request)
@@ -322,12 +324,12 @@ class Drive(ABC):
         request.answered, request.blocked = True, False
         if not request.left and sum(one.blocked for one in self._requests.values()) == 0:
             for place in request.places:
-                self._world.expected.setdefault(place, Counter())[END] = 1
+                self._executor.expected.setdefault(place, Counter())[END] = 1
         raw = request.task.result()
         ended = self._record.event(Kind.ANSWER, request.actor, str(raw.status))
-        reader = self._world.reader
+        reader = self._executor.reader
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
-        epochs = tuple(dict.fromkeys(request.incarnations)) or (self._record.incarnation,)
+        epochs = tuple(dict.fromkeys(request.epochs)) or (self._record.epoch,)
         flight = Flight(request.actor, request.started, ended, epochs, request.client.hung_up and not raw.status)
         told = partial(self._attribution.told, request.actor, request.replica)
         self._record.answers.append(answer := reader.read(raw, flight, told))
@@ -343,15 +345,15 @@ class Drive(ABC):
             self._seconds.asked()
             self._record.event(Kind.ENVIRONMENT, "clock", "clock")
             return
-        before, state = await self._observe(move.actor), self._world.site.state
-        sets = next((one.sets for name, one in self._world.scenario.actors.items() if name == move.actor), None)
+        before, state = await self._observe(move.actor), self._executor.deployment.state
+        sets = next((one.sets for name, one in self._executor.scenario.actors.items() if name == move.actor), None)
         replies = await state.act(move.actor, sets, self._acted[move.actor], self._values)
         after = await self._observe()
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
-        if ends_incarnation(before, after, move.actor, replies):
+        if ends_epoch(before, after, move.actor, replies):
             self._record.snapshots.append(before)
         await state.at_rest()
-        for replica in self._world.replicas.values():
+        for replica in self._executor.replicas.values():
             await self._take_in(replica)
 
     @property
@@ -360,7 +362,7 @@ class Drive(ABC):
 
     async def _observe(self, ended_by: str = "", forget: set[Written] | None = None) -> Snapshot:
         """Read the state; delete with it what was written, to ``forget``, where it is read in one go."""
-        return await self._world.site.state.observe(self._values, self._attribution.record, ended_by, forget)
+        return await self._executor.deployment.state.observe(self._values, self._attribution.record, ended_by, forget)
 
     def _note_second(self) -> None:
         """Note that another second began unasked.
@@ -371,20 +373,20 @@ class Drive(ABC):
         """
         if self._seconds.crossing():
             self._record.crossing()
-        if self._world.target.second == "matters" and self._seconds.shown(self._attribution.seconds):
+        if self._executor.target.second == "matters" and self._seconds.shown(self._attribution.seconds):
             raise Crossed
 
     def _faulty(self) -> bool:
         self._gate.check()
-        if not self._fault and (self._gate.fault or self._world.site.hurt):
+        if not self._fault and (self._gate.fault or self._executor.deployment.hurt):
             self._fault = self._death() or self._gate.fault
-        if not self._fault and (why := self._world.pace.over(self.taken)):
-            ended = CutOff if self._world.pace.past else Odd
+        if not self._fault and (why := self._executor.pace.over(self.taken)):
+            ended = CutOff if self._executor.pace.past else Odd
             self._fault = ended(f"the run was ended after {why}: {about(self._record.moves, self._waiting)}")
         return bool(self._fault)
 
     def _death(self) -> str:
-        return self._world.site.death
+        return self._executor.deployment.death
 
     @property
     def _waiting(self) -> list[str]:
@@ -394,7 +396,7 @@ class Drive(ABC):
         return f"{', '.join(self._waiting)} show neither a step nor an answer"
 
     def _trace(self) -> Trace:
-        names, untold = (self._fresh, self._fingerprint), self._world.reader.untold(self._record.answers)
-        trace = self._record.trace(self._world.scenario, self._world.target, names, untold, self._fault)
+        names, untold = (self._fresh, self._fingerprint), self._executor.reader.untold(self._record.answers)
+        trace = self._record.trace(self._executor.scenario, self._executor.target, names, untold, self._fault)
         trace.symbols = self._attribution.symbols
         return trace

@@ -1,4 +1,4 @@
-"""The wire world: real Gateway processes, a real store, the gate between. Started once, used for many orders."""
+"""The wire executor: real Gateway processes, a real store, the gate between. Started once, used for many schedules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Line, Raw
-from stress.executors.live.deployment import Site, each
+from stress.executors.live.deployment import Deployment, each
 from stress.executors.live.drive import CROSSINGS
 from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.pace import Pace
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
     from stress.processes.replicas import Replica
     from stress.processes.source_lines.looker import Looker
     from stress.protocols.gate import Channel
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 Begun = TypeVar("Begun", bound="Drive")
 
 _ANSWER_SECONDS = 30.0
 _WARM_PATIENCES = 10
-_MEND_PATIENCES = 2
-"""How long a Gateway may go on with server errors before the first order, while it connects to its store."""
+_FIX_PATIENCES = 2
+"""How long a Gateway may go on with server errors before the first schedule, while it connects to its store."""
 _SERVER_ERROR = 500
 _MOST_TURNS = 20
 """How often a run is repeated at most in which a service gave its only connection to another request than was asked."""
@@ -60,7 +60,7 @@ _MOST_PRINTED, _MOST_ASKED = 3, 20
 _TOO_SLOW = "requests one after another, before the search, take longer than the {:g} s of both"
 
 
-class WireWorld:
+class LiveExecutor:
     """One scenario on one target, on the wire. Use it as an async context manager.
 
     To enter it may take ``most_seconds``, and took ``preflight_seconds``, without the start of a deployment of its own.
@@ -74,7 +74,7 @@ class WireWorld:
 
     """
 
-    name = "wire"
+    name = "live"
 
     def __init__(
         self,
@@ -82,20 +82,20 @@ class WireWorld:
         target: Target,
         folder: Path | None = None,
         allow: Collection[str] = frozenset(),
-        site: Site | None = None,
+        deployment: Deployment | None = None,
     ) -> None:
         """Start nothing yet; ``folder`` is what the target's paths are relative to (default: where its file stands).
 
-        ``allow`` are hosts other than this machine that a target may name. A ``site`` that is ready already is used
-        and left as it is; without one this world makes its own.
+        ``allow`` are hosts other than this machine that a target may name. A ``deployment`` that is ready already is
+        used and left as it is; without one this executor makes its own.
         """
         faults = misfits(scenario, target)
         if faults:
             raise UsageFault(faults)
-        self.site = site or Site(target, folder, allow)
-        self._own = self.site if site is None else None
+        self.deployment = deployment or Deployment(target, folder, allow)
+        self._own = self.deployment if deployment is None else None
         self.scenario, self.target = scenario, target
-        self.gate, self.replicas = self.site.gate, self.site.replicas
+        self.gate, self.replicas = self.deployment.gate, self.deployment.replicas
         self.patience = target.patience
         self.clients: dict[str, Client] = {}
         self.waits = Waits(self.patience)
@@ -106,14 +106,16 @@ class WireWorld:
         self.loops: dict[Key, Ending] = {}
         self.marks = Marks(scenario.signal, target)
         self.reader = Reader(target.answers, self.marks.field)
-        self._form = Form(scenario.signal, target.request, target.body(self.site.folder), self.marks, self.site.given)
+        self._form = Form(
+            scenario.signal, target.request, target.body(self.deployment.folder), self.marks, self.deployment.given
+        )
         self.learned, self.pace = Learned(), Pace()
         self.judged = True
         self.looker: Looker | None = None  # where it is, the next runs are looked at
         self.most_seconds, self.preflight_seconds = math.inf, 0.0
         self.renamed: dict[str, str] = {}  # what these processes made up at their start, as `learned` has it
         self._drive: Drive | None = None
-        self._beside: dict[Site, WireWorld] = {}
+        self._beside: dict[Deployment, LiveExecutor] = {}
         self._ready = (target.start.ready.path if target.start else None) or "/ready"
 
     async def __aenter__(self) -> Self:
@@ -125,7 +127,7 @@ class WireWorld:
             limit = asyncio.timeout(self.most_seconds if self.most_seconds < math.inf else None)
             try:
                 async with limit:
-                    await self.site.make_namespace(self.scenario.signal.namespace)
+                    await self.deployment.make_namespace(self.scenario.signal.namespace)
                     self.clients |= self.connected(self.scenario.places)
                     await self._warm()
                     await self._judge()
@@ -141,7 +143,7 @@ class WireWorld:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything that was started here."""
-        await asyncio.gather(*(world.__aexit__() for world in self._beside.values()))
+        await asyncio.gather(*(executor.__aexit__() for executor in self._beside.values()))
         self.gate.let_go()
         for client in self.clients.values():
             await client.close()
@@ -173,8 +175,8 @@ class WireWorld:
             self.gate.heard,
             f"{sent.method} {sent.path}",
             printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
-            watching=self.site.kube is not None and bool(self.site.kube.watches),
-            database=self.site.database,
+            watching=self.deployment.kube is not None and bool(self.deployment.kube.watches),
+            database=self.deployment.database,
         )
 
     async def _judge(self) -> None:
@@ -183,7 +185,7 @@ class WireWorld:
 
     async def _connected(self) -> list[str]:
         """Give what the Gateways are connected to beside the gate while they are asked again, as far as it is seen."""
-        client, found, own = next(iter(self.clients.values())), set[tuple[str, int]](), self.site.ports
+        client, found, own = next(iter(self.clients.values())), set[tuple[str, int]](), self.deployment.ports
         processes = [replica.process.pid for replica in self.replicas.values() if replica.process is not None]
         for _ in range(_MOST_ASKED if processes else 0):
             fresh = new_fresh()
@@ -195,29 +197,29 @@ class WireWorld:
                 break
         return [f"{host}:{port}" for host, port in sorted(found)]
 
-    async def run(self, explorer: Explorer, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
-        """Run one order that the explorer chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
+    async def run(self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
+        """Run one schedule that the scheduler chooses; ``fresh`` is the value of ``{fresh}`` (default: a new one).
 
         ``also`` are environment actors that may act once although the scenario does not name them. On a target where
         the second matters a run that crosses one unasked, and shows it in a name, is repeated with the same choices.
         """
-        memory = Memory(explorer)
+        memory = Memory(scheduler)
         return await self.alone(Asked(memory, fresh or "", also), memory)
 
     @property
     def digest(self) -> str:
         """What tells its Gateway from another."""
-        return self.site.digest
+        return self.deployment.digest
 
     @property
     def broken(self) -> bool:
         """Whether a Gateway or the store has ended, or does not reply."""
-        return self.site.broken or self.site.state.suspected
+        return self.deployment.broken or self.deployment.state.suspected
 
     @property
     def apart(self) -> float:
         """How many seconds its processes, and others beside them, took to end and start again."""
-        return self.site.apart
+        return self.deployment.apart
 
     @property
     def blocked_seconds(self) -> list[float]:
@@ -225,7 +227,7 @@ class WireWorld:
         return self.waits.seconds
 
     async def restart(self) -> None:
-        """Run the next order in new processes of the Gateway, which know of no order before.
+        """Run the next schedule in new processes of the Gateway, which know of no schedule before.
 
         Raises:
             Unavailable: when one does not start.
@@ -233,7 +235,7 @@ class WireWorld:
         """
         for client in self.clients.values():
             await client.close()
-        await self.site.restart()
+        await self.deployment.restart()
         self.waits = Waits(self.patience)
         self.clients |= self.connected(self.scenario.places)
         await self._warm()
@@ -244,7 +246,7 @@ class WireWorld:
         return drive
 
     async def alone(self, asked: Asked, memory: Memory) -> Trace:
-        """Run one order, chosen by a ``memory``, while no other runs; see `run`.
+        """Run one schedule, chosen by a ``memory``, while no other runs; see `run`.
 
         Where requests wait for the only connection, who of them has it next is the service's to choose: a run in which
         another had it is repeated.
@@ -269,21 +271,23 @@ class WireWorld:
             return trace
         return drive.abandoned(Odd(f"the run crossed a second unasked {CROSSINGS} times"))
 
-    async def beside(self, most: int) -> Sequence[WireWorld]:
-        """Give this world and others like it, at most so many together, each on a deployment of its own."""
+    async def beside(self, most: int) -> Sequence[LiveExecutor]:
+        """Give this executor and others like it, at most so many together, each on a deployment of its own."""
         new = []
-        for site in (await self.site.beside(most))[1:]:
-            if site not in self._beside:
-                self._beside[site] = beside = WireWorld(self.scenario, self.target, site.folder, site=site)
+        for deployment in (await self.deployment.beside(most))[1:]:
+            if deployment not in self._beside:
+                self._beside[deployment] = beside = LiveExecutor(
+                    self.scenario, self.target, deployment.folder, deployment=deployment
+                )
                 beside.learned, beside.reader, beside.expected = self.learned, self.reader, self.expected
                 beside.pace, beside.ended, beside.judged = self.pace, self.ended, False  # this one was
                 beside.loops = self.loops
                 new.append(beside)
-        for world, failed in zip(new, await each(world.__aenter__() for world in new), strict=True):
+        for executor, failed in zip(new, await each(executor.__aenter__() for executor in new), strict=True):
             if failed is not None:
-                del self._beside[world.site]
-                self.site.left_out = str(failed)
-        return [self, *(world for site, world in self._beside.items() if not site.broken)][:most]
+                del self._beside[executor.deployment]
+                self.deployment.left_out = str(failed)
+        return [self, *(executor for deployment, executor in self._beside.items() if not deployment.broken)][:most]
 
     def abandoned(self, reason: str) -> Trace | None:
         """Give the trace so far of the run that is under way, for a user who interrupts it."""
@@ -303,20 +307,20 @@ class WireWorld:
         if not answer.status and not replica.death:
             why = f"it has answered nothing for {self.patience:g} s, nor GET {self._ready}"
             replica.lost = f"Gateway {replica.number} hangs: {why} (longer `patience` if it only takes so long)"
-            self.site.hung = True
+            self.deployment.hung = True
 
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
         """Run commands in Redis, past the gate."""
-        return await self.site.store.ask(commands)
+        return await self.deployment.store.ask(commands)
 
     async def forget(self, written: Collection[Written]) -> None:
-        """Delete what an order wrote."""
-        await self.site.state.forget(written)
+        """Delete what a schedule wrote."""
+        await self.deployment.state.forget(written)
 
     async def at_rest(self) -> None:
-        """Wait until the watches have told of every write and the Gateways know it, so that each order begins alike."""
-        if self.site.kube is not None:
-            await self.site.state.at_rest()
+        """Wait until the watches have sent every write and the Gateways know it: each schedule begins alike."""
+        if self.deployment.kube is not None:
+            await self.deployment.state.at_rest()
             for replica in self.replicas.values():
                 await self.waits.calm(replica, self.gate.signal)
 
@@ -324,22 +328,22 @@ class WireWorld:
         """Let everything through while requests are at work, one frame after another; add the keys they write."""
         names = Attribution(self, fresh, fingerprint)
         names.written = written
-        await usher(self.site, work, names)
+        await usher(self.deployment, work, names)
 
     def connected(self, places: Sequence[int]) -> dict[str, Client]:
-        """Make one client for each request of an order; ``places`` are the numbers of their replicas."""
+        """Make one client for each request of a schedule; ``places`` are the numbers of their replicas."""
         each_at = zip(letters(self.scenario.concurrent), places, strict=True)
         return {actor: Client(self.replicas[place], _ANSWER_SECONDS) for actor, place in each_at}
 
     async def _warm(self) -> None:
-        """Open every connection before the first order: each client's, and as many to the store as requests at once.
+        """Open every connection before the first schedule: each client's, and as many to the store as requests at once.
 
         What this writes is deleted. A Gateway that runs already may need a while to find its store again: until each
         request that comes alone has an answer, as some Gateways fail those that come together.
         """
         for client in self.clients.values():
             await client.warm(self._ready)
-        deadline = time.monotonic() + _MEND_PATIENCES * self.patience
+        deadline = time.monotonic() + _FIX_PATIENCES * self.patience
         own = list(self.clients.items())
         answers = await self._send_to_warm(own)
         while any(map(self._failed, answers)) and time.monotonic() < deadline:
@@ -350,8 +354,8 @@ class WireWorld:
         await asyncio.sleep(2 * TOGETHER_SECONDS)
         for replica in self.replicas.values():
             await self.waits.rest(replica, self.gate.signal)
-        if self.site.death:
-            raise Unavailable(self.site.death, "send it one signal by hand to see why")
+        if self.deployment.death:
+            raise Unavailable(self.deployment.death, "send it one signal by hand to see why")
         if self.learned.samples:  # by this, or another deployment of the target
             self.renamed = await renamed(self)
         else:
@@ -366,8 +370,8 @@ class WireWorld:
         for sample in self.learned.samples:  # they are judged by what is known now
             sample.trace.untold = self.reader.untold(sample.trace.answers)
             self.pace.took(sample.trace.seconds)
-        if self.site.death:
-            raise Unavailable(self.site.death, "send it one signal by hand to see why")
+        if self.deployment.death:
+            raise Unavailable(self.deployment.death, "send it one signal by hand to see why")
 
     def _failed(self, answer: Raw) -> bool:
         return answer.status >= _SERVER_ERROR and answer.status not in self.reader.normal
@@ -376,14 +380,14 @@ class WireWorld:
         fresh = new_fresh()
         fingerprint = self.marks.fingerprint(fresh)
         names = Attribution(self, fresh, fingerprint)
-        await self.site.state.prepare({"fresh": fresh, "fingerprint": fingerprint}, names.written)
+        await self.deployment.state.prepare({"fresh": fresh, "fingerprint": fingerprint}, names.written)
         await self.at_rest()
         work = asyncio.gather(*(self.send(client, fresh, fingerprint, actor) for actor, client in clients))
         answers: Sequence[Raw] = ()
         why = "in time"
         try:
             async with asyncio.timeout(_WARM_PATIENCES * self.patience):
-                await usher(self.site, work, names, together=True)
+                await usher(self.deployment, work, names, together=True)
                 answers = work.result()
         except TimeoutError:
             self.gate.reopen()
@@ -392,9 +396,9 @@ class WireWorld:
         else:
             why = next((f"({answer.error})" for answer in answers if not answer.status), "")
         finally:
-            await self.site.state.clear(names.written)
+            await self.deployment.state.clear(names.written)
         if why:
-            await self.site.state.probe()  # where the store is lost, that is the reason
-            message = self.site.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
+            await self.deployment.state.probe()  # where the store is lost, that is the reason
+            message = self.deployment.death or self.gate.fault or f"the Gateway did not answer a warm-up request {why}"
             raise Unavailable(message, "send it one signal by hand to see why")
         return answers

@@ -29,7 +29,7 @@ class Fair(Drive):
     """
 
     async def run(self) -> Trace:
-        """Follow the explorer to the end.
+        """Follow the scheduler to the end.
 
         Raises:
             Crossed: see there.
@@ -83,7 +83,7 @@ class Fair(Drive):
         event = self._requests[move.actor].tries[-1].event
         if vain and ends is not Ends.STEPS:
             forced = ends is Ends.LATE
-            seconds = self._world.patience if forced else _GENEROUS * POLL_SECONDS
+            seconds = self._executor.patience if forced else _GENEROUS * POLL_SECONDS
             times, more = await self._again(move.actor, loop, seconds, forced=forced, most=left)
             if more and not forced and not self._behind(move.actor):
                 self._fault = self._fault or f"{asked_again(loop, move.actor)} for {seconds:g} s, not less as before"

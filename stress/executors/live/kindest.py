@@ -33,15 +33,15 @@ class Kindest(Turns):
 
     async def _before(self) -> None:
         """Send the requests that come before the concurrent ones; what they do is no part of the schedule."""
-        await self._world.site.state.prepare(self._values, self.written)
+        await self._executor.deployment.state.prepare(self._values, self.written)
         if self._watched:
-            await self._world.at_rest()
+            await self._executor.at_rest()
         self._gate.close()
         await self._earlier()
         await self._workers.home(self._own, self._frames)
 
     async def _earlier(self) -> None:
-        earlier, requests, record = self._world.scenario.earlier, self._requests, self._record
+        earlier, requests, record = self._executor.scenario.earlier, self._requests, self._record
         if earlier is None:
             return
         first = next(iter(requests.values()))
@@ -74,7 +74,7 @@ class Kindest(Turns):
             if id(frame.channel) not in behind:
                 frame.channel.flush()
         self._frames = [one for one in self._frames if id(one.channel) in behind]
-        self._attribution.count_anew(self._frames)
+        self._attribution.count_again(self._frames)
         self._late = ""
 
     def _is_late(self, move: Move) -> bool:
@@ -93,7 +93,7 @@ class Kindest(Turns):
                     self._note_late(move, answered)
                 await self._go(move)
             elif not await self._wake():
-                self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._world.patience:g} s"
+                self._fault = "the Gateway hangs: " + self._stuck() + f" for {self._executor.patience:g} s"
         await self._until_quiescent()
         while not self._faulty() and not await self._settled():
             await self._until_quiescent()
@@ -111,7 +111,7 @@ class Kindest(Turns):
 
     async def _until_quiescent(self) -> None:
         """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
-        until = time.perf_counter() + self._world.patience
+        until = time.perf_counter() + self._executor.patience
         while not self._faulty() and time.perf_counter() < until and (move := self._kindest()) is not None:
             await self._go(move)
 

@@ -191,7 +191,7 @@ class KubeStore:
                 raise Unavailable(message, f"see what holds it: kubectl get namespace {name} -o yaml")
             await asyncio.sleep(_LOOK_SECONDS)
 
-    # --- objects of an order ----------------------------------------------------------------------------
+    # --- objects of a schedule ----------------------------------------------------------------------------
 
     async def prepare(self, manifest: Json, values: Mapping[str, str]) -> str:
         """Make an object that a run needs; give its path."""

@@ -87,7 +87,7 @@ def unchanged(seen: Seen) -> UsageFault | None:
 
 
 def _states(sample: Sample) -> list[Snapshot]:
-    return [*sample.states, *sample.trace.incarnations]
+    return [*sample.states, *sample.trace.epochs]
 
 
 def _records_live(sample: Sample) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stress.core.patterns import Shown
     from stress.core.step import Touch
     from stress.core.trace import Snapshot, Trace
-    from stress.executors.live.executor import WireWorld
+    from stress.executors.live.executor import LiveExecutor
     from stress.protocols.gate import Channel
 
 _SAMPLES = 3
@@ -104,15 +104,15 @@ class Sequential(Alone):
     that came after an answer, each with how many seconds after it.
     """
 
-    def __init__(self, world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> None:
+    def __init__(self, executor: LiveExecutor, *, watching: bool = False, turned: Sequence[int] = ()) -> None:
         """Prepare a run with new values; ``turned`` are the replicas of the requests, where they are not their own."""
-        super().__init__(world, Asked(Interleaving(()), new_fresh()))
+        super().__init__(executor, Asked(Interleaving(()), new_fresh()))
         self.states: list[Snapshot] = []
         self.sequential = True
         self.late: list[tuple[float, Signature]] = []
         self._watching = watching
         self.shown = self._attribution.shown = {}
-        self._turned = world.connected(places) if (places := [*turned]) else {}
+        self._turned = executor.connected(places) if (places := [*turned]) else {}
         for place, (actor, client) in zip(places, self._turned.items(), strict=True):
             self._requests[actor] = Request(actor, place, client)
 
@@ -137,7 +137,7 @@ class Sequential(Alone):
 
     def _endless(self, answered: float) -> bool:
         """Tell whether a request goes on for ever: the watch after the last answer sees it too."""
-        return self._watching and time.perf_counter() > answered + self._world.patience
+        return self._watching and time.perf_counter() > answered + self._executor.patience
 
     async def _go(self, move: Move) -> None:
         await super()._go(move)
@@ -146,14 +146,14 @@ class Sequential(Alone):
     async def _watch(self) -> None:
         """See whether commands come after the last answer, and let them through."""
         answered = time.perf_counter()
-        until = answered + self._world.patience
+        until = answered + self._executor.patience
         while time.perf_counter() < until and not self._faulty():
             if (move := self._kindest()) is not None:
                 self._note_late(move, answered)
                 await self._go(move)
                 continue
             seen = self._signal.count
-            for number, replica in self._world.replicas.items():
+            for number, replica in self._executor.replicas.items():
                 if self._gate.unsettled(number):
                     await self._take_in(replica)
             if self._kindest() is None:
@@ -178,9 +178,9 @@ class Idle(Alone):
     (`time.perf_counter`).
     """
 
-    def __init__(self, world: WireWorld) -> None:
+    def __init__(self, executor: LiveExecutor) -> None:
         """Prepare to watch."""
-        super().__init__(world, Asked(Interleaving(()), new_fresh()))
+        super().__init__(executor, Asked(Interleaving(()), new_fresh()))
         self.seen: dict[Signature, set[Touch]] = {}
         self.waits: set[Signature] = set()
         self.ways: dict[Channel, list[tuple[float, Signature]]] = {}
@@ -190,10 +190,10 @@ class Idle(Alone):
         self._gate.close()
 
     async def _loop(self) -> None:
-        until = time.perf_counter() + 2 * self._world.patience
+        until = time.perf_counter() + 2 * self._executor.patience
         while time.perf_counter() < until and not self._faulty():
             so_far = self._signal.count
-            for number in self._world.replicas:
+            for number in self._executor.replicas:
                 for frame in self._gate.settle(number):
                     found = await self._attribution.found(frame.effects, frame.watched)
                     signature = frame.command, plain(mask_text(" ".join(found.objects)))
@@ -202,7 +202,7 @@ class Idle(Alone):
                     if frame.waiting:
                         self.waits.add(signature)
             for head in list(self._gate.heads()):
-                await self._world.site.let(head, self._attribution.named, STORE_SECONDS)
+                await self._executor.deployment.let(head, self._attribution.named, STORE_SECONDS)
             await self._signal.wait(so_far, until - time.perf_counter())
 
 
@@ -213,9 +213,9 @@ class Held(Sequential):
     the connections held on which nothing else came.
     """
 
-    def __init__(self, world: WireWorld, ways: Collection[Channel], seconds: float) -> None:
+    def __init__(self, executor: LiveExecutor, ways: Collection[Channel], seconds: float) -> None:
         """Prepare to hold these connections, and then to watch them for so many seconds."""
-        super().__init__(world)
+        super().__init__(executor)
         self._ways, self._longer = ways, seconds
         self._workers.holding = True
         self.apart: set[Channel] = set()
@@ -240,24 +240,24 @@ class Held(Sequential):
                 await self._signal.wait(seen, max(0.0, until - time.perf_counter()))
 
 
-async def _worker(world: WireWorld, idle: Idle) -> Working | None:
+async def _worker(executor: LiveExecutor, idle: Idle) -> Working | None:
     """See whether one connection, of each replica at most, is a worker's whose commands conflict with requests."""
     ways = {
         way: shown for way, shown in idle.ways.items() if len(shown) > 1 and idle.waits.isdisjoint(dict(shown).values())
     }
     if not ways:
         return None
-    world.expected.clear()  # it may be wrong about whose the commands were
-    world.learned = Learned()
+    executor.expected.clear()  # it may be wrong about whose the commands were
+    executor.learned = Learned()
     longest = max(later[0] - now[0] for shown in ways.values() for now, later in pairwise(shown))
-    drive = world.begun(Held(world, ways.keys(), min(2 * world.patience, 4 * longest + _GENEROUS)))
+    drive = executor.begun(Held(executor, ways.keys(), min(2 * executor.patience, 4 * longest + _GENEROUS)))
     try:
         trace = await drive.run()
     except (Crossed, Probed):
         return None
     finally:
-        world.gate.let_go()
-        await world.forget(drive.written)
+        executor.gate.let_go()
+        await executor.forget(drive.written)
     conflicting = {
         signature
         for signature, touches in idle.seen.items()
@@ -271,82 +271,82 @@ async def _worker(world: WireWorld, idle: Idle) -> Working | None:
     if any(one.head != first.head for one in others):
         return None
     for way in working:
-        world.carriers.discard(way)
+        executor.carriers.discard(way)
     writes = [one for one in drive.after if any(touch.access is not Access.READ for touch in one.touches)]
     follows = any((one.move.command, plain(one.move.object)) not in idle.seen for one in writes)
     beside = tuple((one.move.command, one.move.object) for one in drive.steps)
     return first._replace(follows=follows, seconds=max(one.seconds for one in working.values()), beside=beside)
 
 
-async def preflight(world: WireWorld) -> Learned:
+async def preflight(executor: LiveExecutor) -> Learned:
     """Send what the scenario would send, one request after another, and learn from it."""
-    learned = await _learned(world)
+    learned = await _learned(executor)
     if learned.worker is not None and pooled(learned.worker, [one.trace for one in learned.samples]):
-        world.gate.let_go()
-        world.expected.clear()
-        world.learned = Learned()
-        learned = await _learned(world, workers=False)
+        executor.gate.let_go()
+        executor.expected.clear()
+        executor.learned = Learned()
+        learned = await _learned(executor, workers=False)
     patterns = learn([sample.shown for sample in learned.samples], time.time())
-    return replace(learned, patterns=patterns, turned=await _turned(world, learned))
+    return replace(learned, patterns=patterns, turned=await _turned(executor, learned))
 
 
-async def _turned(world: WireWorld, learned: Learned) -> Sample | None:
+async def _turned(executor: LiveExecutor, learned: Learned) -> Sample | None:
     """Send the requests to other replicas than their own, so that what is a replica's is told from what is a request's.
 
     A bundled Gateway is known, and where requests failed nothing more is learned.
     """
-    number, target = world.target.replicas, world.target
+    number, target = executor.target.replicas, executor.target
     if target.protocol is not None or number == 1 or any(sample.trace.fault for sample in learned.samples):
         return None
-    world.learned = learned
-    return (await _sample(world, turned=[place % number + 1 for place in world.scenario.places]))[1]
+    executor.learned = learned
+    return (await _sample(executor, turned=[place % number + 1 for place in executor.scenario.places]))[1]
 
 
-async def renamed(world: WireWorld) -> dict[str, str]:
-    """Give what a process made up at its start, and what stands there in the one that ``world.learned`` is of."""
-    world.renamed, learned = {}, world.learned
+async def renamed(executor: LiveExecutor) -> dict[str, str]:
+    """Give what a process made up at its start, and what stands there in the one that ``executor.learned`` is of."""
+    executor.renamed, learned = {}, executor.learned
     if not learned.patterns.kept:
         return {}
-    own = (await _sample(world))[1]
+    own = (await _sample(executor))[1]
     return counterparts(learned.objects, own.objects, learned.patterns.kept)
 
 
-async def _learned(world: WireWorld, *, workers: bool = True) -> Learned:
+async def _learned(executor: LiveExecutor, *, workers: bool = True) -> Learned:
     """Take the samples and see what comes after the answers; unless ``workers`` none of that is an actor.
 
     A bundled Gateway is known: it is asked once, and not watched. One that goes on after its last answer is asked once
     more, with time enough for what is late to be seen as the step of its request.
     """
-    bundled, wanted = world.target.protocol is not None, world.target.settle
+    bundled, wanted = executor.target.protocol is not None, executor.target.settle
     if bundled or wanted is not None:
-        world.learned = Learned(settle=wanted if isinstance(wanted, float) else 0.0)
-        await asyncio.sleep(world.learned.settle)  # what the requests that warmed it up caused
-        return replace(world.learned, samples=await _samples(world, 1 if bundled else _SAMPLES))
-    drive, first = await _sample(world, watching=True)
+        executor.learned = Learned(settle=wanted if isinstance(wanted, float) else 0.0)
+        await asyncio.sleep(executor.learned.settle)  # what the requests that warmed it up caused
+        return replace(executor.learned, samples=await _samples(executor, 1 if bundled else _SAMPLES))
+    drive, first = await _sample(executor, watching=True)
     if not drive.late:
-        return Learned((first, *await _samples(world, _SAMPLES - 1)))
-    idling = await _idle(world) if any(delay > _LEAST for delay, _ in drive.late) else Idle(world)
-    worker, waits = await _worker(world, idling) if workers else None, idling.waits
+        return Learned((first, *await _samples(executor, _SAMPLES - 1)))
+    idling = await _idle(executor) if any(delay > _LEAST for delay, _ in drive.late) else Idle(executor)
+    worker, waits = await _worker(executor, idling) if workers else None, idling.waits
     seen = {one: touches for one, touches in idling.seen.items() if worker is None or one not in worker.steps}
-    world.learned = Learned(idle=frozenset(seen), worker=worker)
+    executor.learned = Learned(idle=frozenset(seen), worker=worker)
     if worker is not None:
-        drive, first = await _sample(world, watching=True)
+        drive, first = await _sample(executor, watching=True)
     own, left = _own(first.trace) & seen.keys() & drive.mixed(seen.keys()), _SAMPLES - 1
     while own and left:  # what comes at any time comes during a request by chance; what is a request's, in each run
-        own &= _own((await _sample(world))[1].trace)
+        own &= _own((await _sample(executor))[1].trace)
         left -= 1
     idle, passing = frozenset(seen), frozenset(seen.keys() - own - waits)
     unsteered = passing - frozenset(_apart({one: seen[one] for one in passing}, first.trace))
     delays = [delay for delay, signature in drive.late if signature not in idle]
     if not delays:
-        world.learned = Learned(idle=idle, passing=passing, unsteered=unsteered, worker=worker)
-        return replace(world.learned, samples=(first, *await _samples(world, _SAMPLES - 1)))
-    world.expected.clear()  # it may be wrong about whose the late commands were
+        executor.learned = Learned(idle=idle, passing=passing, unsteered=unsteered, worker=worker)
+        return replace(executor.learned, samples=(first, *await _samples(executor, _SAMPLES - 1)))
+    executor.expected.clear()  # it may be wrong about whose the late commands were
     settle = max(4 * max(delays), _GENEROUS)
-    world.learned = Learned(settle=settle, idle=idle, passing=passing, unsteered=unsteered, worker=worker)
-    samples = await _samples(world, _SAMPLES)
-    settle = max(2 * world.learned.longest, 2 * max(delays), _LEAST)
-    return replace(world.learned, samples=samples, settle=settle, longest=0.0)
+    executor.learned = Learned(settle=settle, idle=idle, passing=passing, unsteered=unsteered, worker=worker)
+    samples = await _samples(executor, _SAMPLES)
+    settle = max(2 * executor.learned.longest, 2 * max(delays), _LEAST)
+    return replace(executor.learned, samples=samples, settle=settle, longest=0.0)
 
 
 def _own(trace: Trace) -> frozenset[Signature]:
@@ -369,31 +369,33 @@ def _apart(idle: Mapping[Signature, Collection[Touch]], trace: Trace) -> Iterato
             yield signature
 
 
-async def _samples(world: WireWorld, number: int) -> tuple[Sample, ...]:
+async def _samples(executor: LiveExecutor, number: int) -> tuple[Sample, ...]:
     samples: list[Sample] = []
     while len(samples) < number and not any(sample.trace.fault for sample in samples):
-        samples.append((await _sample(world))[1])
+        samples.append((await _sample(executor))[1])
     return tuple(samples)
 
 
-async def _idle(world: WireWorld) -> Idle:
-    drive = world.begun(Idle(world))
+async def _idle(executor: LiveExecutor) -> Idle:
+    drive = executor.begun(Idle(executor))
     try:
         await drive.run()
     finally:
-        await world.forget(drive.written)
+        await executor.forget(drive.written)
     return drive
 
 
-async def _sample(world: WireWorld, *, watching: bool = False, turned: Sequence[int] = ()) -> tuple[Sequential, Sample]:
+async def _sample(
+    executor: LiveExecutor, *, watching: bool = False, turned: Sequence[int] = ()
+) -> tuple[Sequential, Sample]:
     crossed = 0
     while crossed < CROSSINGS:
-        drive = world.begun(Sequential(world, watching=watching, turned=turned))
+        drive = executor.begun(Sequential(executor, watching=watching, turned=turned))
         try:
             return drive, Sample(await drive.run(), tuple(drive.states), drive.gated, drive.shown)
         except (Crossed, Probed) as again:
             crossed += isinstance(again, Crossed)
         finally:
-            await world.forget(drive.written)
+            await executor.forget(drive.written)
     trace = drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")
     return drive, Sample(trace, tuple(drive.states))

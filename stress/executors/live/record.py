@@ -55,8 +55,8 @@ class Record:
         self._begun = time.perf_counter()
 
     @property
-    def incarnation(self) -> int:
-        """Which incarnation this is, counted from 0."""
+    def epoch(self) -> int:
+        """Which epoch this is, counted from 0."""
         return len(self.snapshots)
 
     def event(self, kind: Kind, actor: str, command: str, frame: Frame | None = None) -> int:
@@ -74,7 +74,7 @@ class Record:
             observed=frame.observed(self._in_full) if frame else "",
             outcome=frame.outcome(self._naming) if frame else BLOCKED if kind is Kind.BLOCKED else Outcome(),
             touches=touches,
-            incarnation=self.incarnation,
+            epoch=self.epoch,
             parked=frame.parked_at - self._begun if frame else None,
             released=frame.released_at - self._begun if frame and frame.released_at else None,
             varies=step is not None and step.varies,
@@ -102,7 +102,7 @@ class Record:
         states = tuple(self.snapshots) or (Snapshot(None, None),)
         details = Details(tuple(self.answers), states, tuple(self.events), tuple(self.held))
         return Trace(
-            world="wire",
+            executor="live",
             fresh=names[0],
             fingerprint=names[1],
             requests=scenario.requests,

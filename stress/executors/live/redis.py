@@ -314,7 +314,7 @@ class Store:
 
 
 class _Link:
-    """One connection of our own. Commands go down it together: an order is over when its state was read."""
+    """One connection of our own. Commands go down it together: a schedule is over when its state was read."""
 
     def __init__(self, url: str, ca: str | None = None) -> None:
         """Connect when first asked; ``ca`` is a file of whom to trust, where the URL says TLS."""

@@ -40,7 +40,7 @@ class Request:
     history: list[Signature] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     showing: Counter[Signature] = field(default_factory=Counter)
-    incarnations: list[int] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
     told: tuple[int, str | None, int | None] | None = None
     sent_as: str = ""
     owes: bool = False
@@ -69,7 +69,7 @@ class Request:
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""
-        own = ("actor", "blocked", "history", "done", "showing", "incarnations", "owes", "late", "sleeps", "tries")
+        own = ("actor", "blocked", "history", "done", "showing", "epochs", "owes", "late", "sleeps", "tries")
         for name in own:
             mine, its = getattr(self, name), getattr(other, name)
             setattr(self, name, its)

@@ -185,7 +185,7 @@ class State:
             await self._kube.forget({one for one in written if isinstance(one, str)})
 
     async def at_rest(self) -> None:
-        """Wait until every watch has told of every write, so that nothing of an order comes later."""
+        """Wait until every watch has told of every write, so that nothing of a schedule comes later."""
         if self._kube is not None and self._kube.watches is not None:
             with suppress(StoreLost):
                 await self._kube.watches.caught_up()

@@ -43,9 +43,9 @@ class Turns(Fair):
         self._attribution.letting.add(frame.channel.replica)
         await self._let(frame)
         self._record.event(Kind.STEP, frame.actor, frame.step.move.command, frame)
-        replica, before = self._world.replicas[frame.channel.replica], list(self._frames)
+        replica, before = self._executor.replicas[frame.channel.replica], list(self._frames)
         self._workers.moved.add(replica.number)
-        await self._world.waits.calm(replica, self._signal)
+        await self._executor.waits.calm(replica, self._signal)
         await self._take_in(replica)
         self._attribution.letting.clear()
         self._workers.went_on(one for one in self._frames if one not in before)
@@ -58,7 +58,7 @@ class Turns(Fair):
 
     async def _late_news(self) -> bool:
         """Take in what has come though all requests are over: it is of workers."""
-        self._attribution.letting |= self._world.replicas.keys()
+        self._attribution.letting |= self._executor.replicas.keys()
         return await self._news()
 
     @abstractmethod

@@ -9,19 +9,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stress.executors.live.attribution import Attribution
-    from stress.executors.live.deployment import Site
+    from stress.executors.live.deployment import Deployment
 
 TOGETHER_SECONDS = 0.01
 """How long no frame must have come for those that come together to be there."""
 _STORE_SECONDS = 5.0
 
 
-async def usher(site: Site, work: asyncio.Future[Any], names: Attribution, *, together: bool = False) -> None:
+async def usher(
+    deployment: Deployment, work: asyncio.Future[Any], names: Attribution, *, together: bool = False
+) -> None:
     """Let one frame after another through, and note what is written.
 
     With ``together`` the first frame waits until no more come, so that each request has a connection to the store.
     """
-    gate = site.gate
+    gate = deployment.gate
     work.add_done_callback(lambda _: gate.signal.notify())
     gate.close()
     try:
@@ -30,12 +32,12 @@ async def usher(site: Site, work: asyncio.Future[Any], names: Attribution, *, to
         while not work.done():
             gate.check()
             seen = gate.signal.count
-            for number in site.replicas:
+            for number in deployment.replicas:
                 for frame in gate.settle(number):
                     await names.note(frame.effects, frame.watched)
             heads = list(gate.heads())
             for frame in heads:
-                await site.let(frame, names.named, _STORE_SECONDS)
+                await deployment.let(frame, names.named, _STORE_SECONDS)
                 await names.done(frame)
             if not heads:
                 await gate.signal.wait(seen, TOGETHER_SECONDS)

@@ -1,4 +1,4 @@
-"""The model world: the same deduplication protocols as coroutines over a store in memory.
+"""The model executor: the same deduplication protocols as coroutines over a store in memory.
 
 No event loop, no sockets, a virtual clock. Each store call suspends its coroutine once; releasing it runs the command
 and the code after it, up to the next call, or finds in a tree what that code did the last time
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.executors.model.kube_memory import Reply
     from stress.executors.model.tree import Edge
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
     Protocol = Callable[[Any, Incoming], Coroutine[Any, Any, Outcome]]
 
@@ -66,11 +66,11 @@ def effects_of(trace: Trace) -> list[Effect]:
     A reply is written as Python writes it, with the names that a Gateway made up: two are equal when they are the same.
 
     Raises:
-        TypeError: for a trace of another world.
+        TypeError: for a trace of another executor.
 
     """
     if not isinstance(trace, ModelTrace):
-        raise TypeError(f"a trace of the model was expected, not one of {trace.world}")
+        raise TypeError(f"a trace of the model was expected, not one of {trace.executor}")
     found: list[Effect] = []
     for what, reply in trace.did:
         if isinstance(what, Silent):
@@ -85,7 +85,7 @@ def effects_of(trace: Trace) -> list[Effect]:
     return found
 
 
-class ModelWorld:
+class ModelExecutor:
     """One scenario on one bundled protocol, in memory; ``protocol`` is what runs in its place.
 
     Raises:
@@ -99,8 +99,8 @@ class ModelWorld:
         """Run what comes before the concurrent requests, once."""
         faults = misfits(scenario, target)
         if target.protocol is None:
-            message = f"{target.name} has no model world: only a bundled `protocol` has one"
-            faults = [*faults, Fault(target.place("name"), message, "search it with --world wire")]
+            message = f"{target.name} has no model executor: only a bundled `protocol` has one"
+            faults = [*faults, Fault(target.place("name"), message, "search it with --executor live")]
         if faults or target.protocol is None:
             raise UsageFault(faults)
         self.scenario, self.target = scenario, target
@@ -146,19 +146,19 @@ class ModelWorld:
 
     def run(
         self,
-        explorer: Explorer,
+        scheduler: Scheduler,
         fresh: str | None = None,  # noqa: ARG002 - names are the model's own
         also: frozenset[str] = frozenset(),
     ) -> Trace:
-        """Run one order that the explorer chooses; ``also`` may act once although the scenario does not name them."""
+        """Run one schedule that the scheduler chooses; ``also`` may act once though the scenario does not name them."""
         run = _Run(self, also)
         fault = ""
         try:
-            run.follow(explorer.choose)
+            run.follow(scheduler.choose)
         except (Diverged, _Endless) as ended:
             fault = str(ended)
         return ModelTrace(
-            world="model",
+            executor="model",
             fresh=_FRESH,
             fingerprint=self._fingerprint,
             requests=self.scenario.requests,
@@ -196,19 +196,19 @@ class ModelWorld:
             if isinstance(what, Gone):
                 where = tuple(dict.fromkeys(places.get(what.actor, ()))) or (now,)
                 answers.append(unheard(what.actor, (started[what.actor], index + 1), where))
-                events.append(Event(index, Kind.ENVIRONMENT, f"client:{what.actor}", _LEFT, "", _LEFT, incarnation=now))
-                events.append(Event(index + 1, Kind.ANSWER, what.actor, "0", "", "0", incarnation=now))
+                events.append(Event(index, Kind.ENVIRONMENT, f"client:{what.actor}", _LEFT, "", _LEFT, epoch=now))
+                events.append(Event(index + 1, Kind.ANSWER, what.actor, "0", "", "0", epoch=now))
             elif isinstance(what, str):
-                events.append(Event(index, Kind.ENVIRONMENT, what, what, "", what, incarnation=now))
+                events.append(Event(index, Kind.ENVIRONMENT, what, what, "", what, epoch=now))
                 ended += [] if result is None else [renamed(result, names)]
             elif isinstance(what, End):
                 where = tuple(dict.fromkeys(places.get(what.actor, ()))) or (now,)
                 answers.append(answer_of(what, names, (started[what.actor], index), where))
                 status = str(answers[-1].status)
-                events.append(Event(index, Kind.ANSWER, what.actor, status, "", status, incarnation=now))
+                events.append(Event(index, Kind.ANSWER, what.actor, status, "", status, epoch=now))
             elif what.move.command == START:
                 started[what.move.actor] = index
-                events.append(Event(index, Kind.START, what.move.actor, START, "", START, incarnation=now))
+                events.append(Event(index, Kind.START, what.move.actor, START, "", START, epoch=now))
             else:
                 actor, command, objects, _ = what.move
                 places.setdefault(actor, []).append(now)
@@ -240,30 +240,30 @@ class _Endless(Exception):
 
 
 class _Run:
-    """One order in the model."""
+    """One schedule in the model."""
 
     __slots__ = (
-        *("_gone", "_left", "_nodes", "_requests", "_unanswered", "_world"),
+        *("_gone", "_left", "_nodes", "_requests", "_unanswered", "_executor"),
         *("acted", "did", "known", "memory", "taken"),
     )
 
-    def __init__(self, world: ModelWorld, also: frozenset[str]) -> None:
-        self._world = world
-        self.memory: Any = world.rest.copy()
-        self._nodes: list[Node | None] = list(world.starts)
-        self._requests = [node.move for node in world.starts]
-        self._unanswered = len(world.starts)
-        self._left = dict.fromkeys(also, 1) | world.possible if also else world.possible.copy()
+    def __init__(self, executor: ModelExecutor, also: frozenset[str]) -> None:
+        self._executor = executor
+        self.memory: Any = executor.rest.copy()
+        self._nodes: list[Node | None] = list(executor.starts)
+        self._requests = [node.move for node in executor.starts]
+        self._unanswered = len(executor.starts)
+        self._left = dict.fromkeys(also, 1) | executor.possible if also else executor.possible.copy()
         self.acted: dict[object, int] = dict.fromkeys(self._left, 0)
         self.did: list[Did] = []
         self.taken: list[Move] = []
-        self.known: Known = world.known
+        self.known: Known = executor.known
         self._gone: set[str] = set()
 
     def follow(self, choose: Callable[..., Move | None]) -> None:
-        """Ask who goes next until every request is answered and the explorer wants no more."""
+        """Ask who goes next until every request is answered and the scheduler wants no more."""
         memory, nodes, did, taken = self.memory, self._nodes, self.did, self.taken
-        number_of, surrounded = self._world.number_of, bool(self._left) or self._world.state.watches
+        number_of, surrounded = self._executor.number_of, bool(self._left) or self._executor.state.watches
         known, moves, requests = self.known, self._requests, self._requests
         while True:
             if surrounded:
@@ -300,14 +300,14 @@ class _Run:
 
     def _unread(self, node: Node, reply: Reply) -> Unread | None:
         """Give the reply to a write as a step of its own, where its replica is still to know of something."""
-        replica = self._world.state.replica(node.move.actor)
+        replica = self._executor.state.replica(node.move.actor)
         if reply.status >= _REFUSED or not self.memory.holds_news(replica):
             return None
         return node.unread(reply, self.known)
 
     def _end(self, move: Move, end: End) -> None:
         """Note that a request has nothing more to do, and its answer unless its client is gone."""
-        self._nodes[self._world.number_of[move.actor]] = None
+        self._nodes[self._executor.number_of[move.actor]] = None
         self._requests.remove(move)
         if move.actor not in self._gone:
             self.did.append((end, None))
@@ -320,7 +320,7 @@ class _Run:
                 history = self._history(node.move.actor)
                 if told := endless(node.move.actor, len(history)):
                     raise _Endless(told)
-                following = self._world.tree.grow(node, history, known)
+                following = self._executor.tree.grow(node, history, known)
                 continue
             node = following
             reply = node.handler(self.memory, *node.arguments)
@@ -348,7 +348,7 @@ class _Run:
         The clock matters only after the first start, too.
         """
         unfinished = self._unanswered > 0
-        found = [told.move for told in self._world.told(self)] if unfinished and self._world.state.watches else []
+        found = [told.move for told in self._executor.told(self)] if unfinished and self._executor.state.watches else []
         for name, left in self._left.items():
             if left and name == "client":
                 flying = [one.actor for one in self._requests if one.command != START and one.actor not in self._gone]
@@ -359,13 +359,13 @@ class _Run:
 
     def _hang_up(self, actor: str) -> None:
         """Let a client leave; its request is cancelled where it stands if the Gateway does that."""
-        number = self._world.number_of[actor]
+        number = self._executor.number_of[actor]
         node = self._nodes[number]
         assert node is not None  # noqa: S101 - its move was offered
         self._left["client"] -= 1
         self._gone.add(actor)
         self._unanswered -= 1
-        cancelled = self._world.state.cancels and not node.apart
+        cancelled = self._executor.state.cancels and not node.apart
         self.did.append((Gone(actor, cancelled, unread=isinstance(node, Unread)), None))
         if not cancelled:
             return
@@ -386,9 +386,9 @@ class _Run:
             self.acted[move.actor] += 1
             if move.actor == "clock":
                 self.memory.advance()
-            ended = self._world.state.act(move, self.memory) if move.actor != "clock" else None
+            ended = self._executor.state.act(move, self.memory) if move.actor != "clock" else None
             self.did.append((move.actor, ended))
             return
-        told = next(one for one in self._world.told(self) if one.move == move)
+        told = next(one for one in self._executor.told(self) if one.move == move)
         self.acted[move[:3]] = move.occurrence
         self.did.append((told, self.memory.deliver(int(move.actor.partition(":")[2]))))

@@ -51,7 +51,7 @@ def answer_of(end: End, names: Names, between: tuple[int, int], places: tuple[in
         ended=between[1],
         created=status == _CREATED,
         duplicate=status == _DUPLICATE,
-        incarnations=places,
+        epochs=places,
         error="" if outcome is not None else str(end.result),
         nameless=outcome is not None and not outcome.record,
     )
@@ -68,7 +68,7 @@ def unheard(actor: str, between: tuple[int, int], places: tuple[int, ...]) -> An
         ended=between[1],
         created=False,
         duplicate=False,
-        incarnations=places,
+        epochs=places,
         error="its client hung up",
         hung_up=True,
     )

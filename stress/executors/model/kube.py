@@ -1,4 +1,4 @@
-"""The state of the model world where a Gateway keeps it in Kubernetes: as the target says, over an API in memory."""
+"""The state of the model executor where a Gateway keeps it in Kubernetes: as the target says, over an API in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stress.config.kube_keys import KubeCleanup, KubeHits, KubeRecords
 from stress.core.outcomes import Outcome
 from stress.core.step import REPLY, Move, letters
-from stress.executors.environment import ends_incarnation
+from stress.executors.environment import ends_epoch
 from stress.executors.model.kube_memory import KubeMemory, News, Reply
 from stress.executors.model.tree import Unread, Words
 from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
@@ -252,7 +252,7 @@ class KubeModel:
         return Move(f"watch:{replica}", words.words[0], " ".join(words.objects)), " ".join(words.words)
 
     def act(self, move: Move, memory: KubeMemory) -> Snapshot | None:
-        """Let the environment act; give the incarnation that ended with it, if one did."""
+        """Let the environment act; give the epoch that ended with it, if one did."""
         before = self.observe(memory, str, move.actor)
         part: KubeCleanup | KubeExpiry | KubeWriter = getattr(self._target.environment, move.actor)
         plural = part.kubernetes.partition(".")[0]
@@ -266,7 +266,7 @@ class KubeModel:
             changes = change(self._sets.get(move.actor) or part.sets, values)
             for key in keys:
                 memory.patch(key, changes)
-        return before if ends_incarnation(before, self.observe(memory, str), move.actor, keys) else None
+        return before if ends_epoch(before, self.observe(memory, str), move.actor, keys) else None
 
     def observe(self, memory: KubeMemory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
         """Read the state as the target says."""

@@ -1,4 +1,4 @@
-"""The state of the model world where a Gateway keeps it in Redis: as the target says, over a store in memory."""
+"""The state of the model executor where a Gateway keeps it in Redis: as the target says, over a store in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stress.config.placeholders import fill
 from stress.config.target_parts import Put
 from stress.core.errors import Fault, UsageFault
 from stress.core.outcomes import together
-from stress.executors.environment import commands, ends_incarnation
+from stress.executors.environment import commands, ends_epoch
 from stress.executors.model.redis_memory import Memory
 from stress.executors.model.tree import ModelStore, Node
 from stress.executors.observe import shown, snapshot
@@ -48,7 +48,7 @@ class RedisModel:
             self.rest.execute(*words)
         except (ValueError, TypeError) as error:
             place, message = self._target.place("each_run", at), f"each_run: {' '.join(words)}: {error}"
-            raise UsageFault([Fault(place, message, "search it with --world wire")]) from None
+            raise UsageFault([Fault(place, message, "search it with --executor live")]) from None
 
     def event(self, replica: int, news: Any, naming: Callable[[str], str]) -> tuple[Move, str]:  # noqa: ANN401 - none
         """Give the move of an event: there are none.
@@ -82,11 +82,11 @@ class RedisModel:
         return of_command(_encoded(command, *arguments), result, naming)
 
     def act(self, move: Move, memory: Memory) -> Snapshot | None:
-        """Let the environment act; give the incarnation that ended with it, if one did."""
+        """Let the environment act; give the epoch that ended with it, if one did."""
         before = self.observe(memory, str, move.actor)
         asked = commands(self._target, move.actor, self._values["fingerprint"], self._values["fresh"])
         replies = [memory.execute(*command) for command in asked]
-        return before if ends_incarnation(before, self.observe(memory, str), move.actor, replies) else None
+        return before if ends_epoch(before, self.observe(memory, str), move.actor, replies) else None
 
     def observe(self, memory: Memory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
         """Read the state as the target says."""

@@ -1,8 +1,8 @@
-"""What an actor of the model does after each history: a tree that grows as orders are run.
+"""What an actor of the model does after each history: a tree that grows as schedules are run.
 
 A protocol is a function of the replies that it was given and of the clock, so what an actor does next depends on its
 own history alone. Its coroutine is resumed where a history is new; where it is known, the next command, already in
-words, is found in the tree. A search goes over the same histories again and again, which makes an order cheap.
+words, is found in the tree. A search goes over the same histories again and again, which makes a schedule cheap.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class Return:
         self._proxy.watches.told()
 
     def _outdate(self, flight: Flight) -> None:
-        """Note that a watch must list anew: a client does so without the version that is gone."""
+        """Note that a watch must list again: a client does so without the version that is gone."""
         self._proxy.outdated.add((flight.effect.path, flight.effect.selectors))
 
     def _hold(self, flight: Flight, event: Event, raw: bytes) -> None:

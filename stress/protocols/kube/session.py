@@ -1,7 +1,7 @@
 """One connection of a Gateway through the proxy of the Kubernetes API: requests are parked, replies go back at once.
 
 Memory is bounded: who does not read makes the other side wait, and a watch of which much is held is not read on. The
-connection to the server is made anew when the server ends it while nothing is on its way, as it does with one that was
+connection to the server is made again when the server ends it while nothing is on its way, as it does with one that was
 idle while a request was parked.
 """
 
@@ -192,8 +192,8 @@ class KubeChannel(asyncio.Protocol):
             effect = effect.of(str(name)) if name else effect
         frame = KubeFrame(self, effect.command, with_headers(request, self.proxy.server.headers), (effect,))
         frame.effect, frame.method, frame.show = effect, request.method, self.proxy.rules.show
-        anew = effect.verb == "list" and (effect.path, effect.selectors) in self.proxy.outdated
-        frame.background = anew or self.proxy.rules.background(effect)
+        again = effect.verb == "list" and (effect.path, effect.selectors) in self.proxy.outdated
+        frame.background = again or self.proxy.rules.background(effect)
         return frame
 
     def _send(self, frame: KubeFrame, *, waited: bool = False) -> None:

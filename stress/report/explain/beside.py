@@ -1,4 +1,4 @@
-"""What breaks it: the failing order beside the nearest order that passes, with the two steps that it turns on."""
+"""What breaks it: the failing schedule beside the nearest schedule that passes, with the two steps that it turns on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FEWEST = 2
 
 
 class Side(NamedTuple):
-    """One step in one of the two orders; ``marked``: what breaks it turns on this step."""
+    """One step in one of the two schedules; ``marked``: what breaks it turns on this step."""
 
     actor: str
     text: str
@@ -35,25 +35,25 @@ class Side(NamedTuple):
 
 
 class Both(NamedTuple):
-    """One row of the two orders; a side is None where its order has no such step in this place."""
+    """One row of the two schedules; a side is None where its order has no such step in this place."""
 
     fails: Side | None
     passes: Side | None
 
     @property
     def alike(self) -> bool:
-        """Whether nothing is to be seen here: both orders do the same, and it is none of the marked steps."""
+        """Whether nothing is to be seen here: both schedules do the same, and it is none of the marked steps."""
         return self.fails == self.passes and not (self.fails and self.fails.marked)
 
 
 def breaks(nearest: Nearest) -> str:
-    """Say what breaks it and how near the passing order is."""
+    """Say what breaks it and how near the passing schedule is."""
     how = f"{counted(nearest.moved, 'step')} moved" if nearest.second else f"the one without {nearest.first.actor}"
-    return f"{nearest} (nearest passing order: {how})"
+    return f"{nearest} (nearest passing schedule: {how})"
 
 
 def beside(moves: Sequence[Move], nearest: Nearest) -> list[Both]:
-    """Put two orders side by side: what both have in the same sequence shares a row, so what was moved stands alone."""
+    """Put two schedules side by side: what both have in the same sequence shares a row; what was moved stands alone."""
     turning = (nearest.first, nearest.second)
     fails, passes = ([_side(move, move in turning) for move in several] for several in (moves, nearest.moves))
     rows: list[Both] = []
@@ -68,7 +68,7 @@ def beside(moves: Sequence[Move], nearest: Nearest) -> list[Both]:
 
 
 def comparison(finding: Finding, width: int) -> list[str]:
-    """Give in lines what breaks it and, below, both orders; nothing where no passing order was found.
+    """Give in lines what breaks it and, below, both schedules; nothing where no passing schedule was found.
 
     ``>`` marks the two steps. What is alike far from what differs is counted in one line.
     """
@@ -82,7 +82,7 @@ def comparison(finding: Finding, width: int) -> list[str]:
     )
     each = max(10, (width - 2) // 2)
     lines = [*told, "", f"{_fit('   fails', each)}  {'   passes'}"]
-    rows = beside(finding.order.moves, finding.nearest)
+    rows = beside(finding.schedule.moves, finding.nearest)
     for alike, several in groupby(range(len(rows)), lambda at: is_far(rows, at)):
         places = list(several)
         if alike and len(places) >= _FEWEST:
@@ -101,7 +101,7 @@ def _side(move: Move, marked: bool) -> Side:  # noqa: FBT001 - one call
 
 
 def is_far(rows: Sequence[Both], at: int) -> bool:
-    """Tell whether a row, and its neighbours, are alike in both orders."""
+    """Tell whether a row, and its neighbours, are alike in both schedules."""
     return all(row.alike for row in rows[max(0, at - _NEAR) : at + _NEAR + 1])
 
 

@@ -1,4 +1,4 @@
-"""An order as columns for people: one for each actor, one row for each thing that happened."""
+"""A schedule as columns for people: one for each actor, one row for each thing that happened."""
 
 from __future__ import annotations
 

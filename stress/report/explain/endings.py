@@ -1,4 +1,4 @@
-"""The outcome map for people and machines: each way a scenario ended, how many orders led there, and how likely."""
+"""The outcome map for people and machines: each way a scenario ended, how many schedules led there, and how likely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.core.masking import clean
 from stress.core.outcome_map import Row
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.verdict import counted
 from stress.report.explain.words import listed
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 _MOST = 8
 """How many outcomes are shown where room is short; the others are counted."""
 _BEFORE = "before"
-_FIGURE = 8
+_SCHEDULES, _SHARE = 11, 8
 _KEPT = "\N{NO-BREAK SPACE}"
 
 
 class Ending(NamedTuple):
-    """One way in which a scenario ended, in words; ``raced``: a failing order that is reported ended so.
+    """One way in which a scenario ended, in words; ``raced``: a failing schedule that is reported ended so.
 
-    ``share`` is the part of all random orders, from 0 to 1 (None: nothing was drawn). ``example`` leads there.
+    ``share`` is the part of all random schedules, from 0 to 1 (None: nothing was drawn). ``example`` leads there.
     """
 
     told: str
     raced: bool
-    orders: int
+    schedules: int
     share: float | None
     example: tuple[Move, ...] = ()
 
@@ -59,7 +59,7 @@ class Endings(NamedTuple):
 
     @property
     def raced(self) -> bool:
-        """Whether a failing order that is reported ended as one of those shown."""
+        """Whether a failing schedule that is reported ended as one of those shown."""
         return any(one.raced for one in self.shown)
 
 
@@ -72,13 +72,13 @@ class _Names(Enum):
 
 
 def endings(result: Result, most: int = _MOST) -> Endings:
-    """Give the outcome map of a result: how its failing orders end in any case, and of the others the first."""
+    """Give the outcome map of a result: how its failing schedules end in any case, and of the others the first."""
     failing, confirmed = [finding.trace.outcome for finding in result.findings], result.verdict.ruling == "race"
     rows = list(result.outcomes)
     if len(set(result.scenario.places)) == 1:  # else who goes to which replica tells requests apart
         rows = _up_to_names(rows, failing)
     every = [
-        Ending(told, confirmed and row.outcome in failing, row.orders, row.share, row.example)
+        Ending(told, confirmed and row.outcome in failing, row.schedules, row.share, row.example)
         for row, told in zip(rows, _all_told(rows), strict=True)
     ]
     chosen = sorted(sorted(range(len(every)), key=lambda at: not every[at].raced)[:most])
@@ -89,7 +89,7 @@ def endings(result: Result, most: int = _MOST) -> Endings:
         rest = Ending(
             counted(len(others), "other outcome"),
             raced=False,
-            orders=sum(one.orders for one in others),
+            schedules=sum(one.schedules for one in others),
             share=sum(drawn) if drawn else None,
         )
     return Endings([every[at] for at in chosen], rest, len(rows) < len(result.outcomes))
@@ -106,8 +106,8 @@ def percent(share: float | None) -> str:
 
 
 def lines_of(moves: Sequence[Move]) -> list[str]:
-    """Give an order as the lines that its file has after the head."""
-    return Order(tuple(moves)).text().partition("---\n")[2].splitlines()
+    """Give a schedule as the lines that its file has after the head."""
+    return Schedule(tuple(moves)).text().partition("---\n")[2].splitlines()
 
 
 def listing(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -116,10 +116,10 @@ def listing(rows: Sequence[Row]) -> list[dict[str, Any]]:
         {
             "outcome": told,
             "answers": row.answers,
-            "incarnations": [
+            "epochs": [
                 {"records": one.records, "hits": None if one.hits is None else dict(one.hits)} for one in row.left
             ],
-            "orders": row.orders,
+            "schedules": row.schedules,
             "sampled": row.sampled,
             "share": row.share,
             "example": lines_of(row.example),
@@ -129,19 +129,19 @@ def listing(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def draws(evidence: Sequence[Evidence]) -> list[str]:
-    """Give one sentence for each sampler that drew, the plain random baseline last; with several worlds, by which."""
+    """Give one sentence for each sampler that drew, the random baseline last; with several executors, for each."""
     drew = [one for one in evidence if one.draws]
-    return [clean(f"{one.world}: {draw}" if len(drew) > 1 else str(draw)) for one in drew for draw in one.draws]
+    return [clean(f"{one.executor}: {draw}" if len(drew) > 1 else str(draw)) for one in drew for draw in one.draws]
 
 
 def told_below(result: Result, width: int) -> list[str]:
     """Give what stands below the races of a result, in lines that fit ``width``; nothing where there is no race.
 
-    That is the outcome map, where ``>`` marks how the failing orders end, and what each sampler drew.
+    That is the outcome map, where ``>`` marks how the failing schedules end, and what each sampler drew.
     """
     if not result.findings:
         return []
-    lines = _table(endings(result), max(20, width - 3 - 2 * _FIGURE)) if result.outcomes else []
+    lines = _table(endings(result), max(20, width - 3 - _SCHEDULES - _SHARE)) if result.outcomes else []
     drew = [
         line
         for one in draws(result.verdict.evidence)
@@ -152,18 +152,18 @@ def told_below(result: Result, width: int) -> list[str]:
 
 def _table(found: Endings, room: int) -> list[str]:
     heading = f"{found.heading} (> as above)" if found.raced else found.heading
-    lines = [f"   {heading:<{room}}{'orders':>{_FIGURE}}{'share':>{_FIGURE}}"]
+    lines = [f"   {heading:<{room}}{'schedules':>{_SCHEDULES}}{'share':>{_SHARE}}"]
     for one in (*found.shown, *([found.rest] if found.rest else [])):
         # A line ends after a comma or a semicolon, so that nobody's answer is torn from its name.
         parts = wrap(re.sub("(?<![,;]) ", _KEPT, one.told), room - 2, break_on_hyphens=False) or [""]
         first, *more = (part.replace(_KEPT, " ") for part in parts)
-        figures = f"{one.orders:>{_FIGURE}}{percent(one.share):>{_FIGURE}}"
+        figures = f"{one.schedules:>{_SCHEDULES}}{percent(one.share):>{_SHARE}}"
         lines += [f"{'>' if one.raced else '':<3}{first:<{room}}{figures}", *(f"     {part}" for part in more)]
     return lines
 
 
 def _up_to_names(rows: Sequence[Row], failing: Sequence[object]) -> list[Row]:
-    """Add up what differs only in which request is which; that of a failing order stands for all its likes."""
+    """Add up what differs only in which request is which; that of a failing schedule stands for all its likes."""
     alike: dict[object, list[Row]] = {}
     for row in rows:
         named = [one for one in row.answers if one.actor.startswith(_BEFORE)]
@@ -171,18 +171,18 @@ def _up_to_names(rows: Sequence[Row], failing: Sequence[object]) -> list[Row]:
         alike.setdefault((row.left, tuple(named), tuple(others)), []).append(row)
     added = []
     for several in alike.values():
-        simplest = min(several, key=lambda row: (row.outcome not in failing, Order(row.example).switches()))
+        simplest = min(several, key=lambda row: (row.outcome not in failing, Schedule(row.example).preemptions()))
         shares = [row.share for row in several if row.share is not None]
         added.append(
             Row(
                 simplest.outcome,
-                sum(row.orders for row in several),
+                sum(row.schedules for row in several),
                 sum(row.sampled for row in several),
                 sum(shares) if shares else None,
                 simplest.example,
             )
         )
-    return sorted(added, key=lambda row: -row.orders)
+    return sorted(added, key=lambda row: -row.schedules)
 
 
 def _all_told(rows: Sequence[Row]) -> list[str]:

@@ -89,7 +89,7 @@ def _words(event: Event, trace: Trace) -> str:
         return _MOVED
     if event.actor.startswith("client:"):
         return f"{event.actor.partition(':')[2]}'s client hung up"
-    ended = event.incarnation < len(trace.incarnations) - 1
+    ended = event.epoch < len(trace.epochs) - 1
     return _DID.get(event.actor, f"{event.actor} acted") if ended else f"{event.actor} acted"
 
 

@@ -19,19 +19,23 @@ def in_words(invariant: str) -> str:
 def uncontrolled(result: Result) -> list[str]:
     """List what the search did not control, so that nobody takes it for covered."""
     evidence, scenario = result.verdict.evidence, result.scenario
-    worlds = {one.world for one in evidence}
+    executors = {one.executor for one in evidence}
     told = ["What a Gateway does between two store commands is not ordered: its threads, its timers, its memory."]
-    if "wire" in worlds:
+    if "live" in executors:
         told.append("What the target calls background passes ungated, such as PING.")
-    if worlds == {"model"}:
+    if executors == {"model"}:
         told.append("Nothing was run on the wire.")
     if scenario.earlier:
         told.append(f"{counted(scenario.earlier.requests, 'request')} came before the others, one after another.")
     if any(one.shared_only for one in evidence):
         told.append("It is assumed that requests share only the store.")
     crossed = (finding.trace.crossed_second for finding in result.findings)
-    told += [f"Another second began unasked at move {at + 1} of a failing order." for at in crossed if at is not None]
+    told += [
+        f"Another second began unasked at move {at + 1} of a failing schedule." for at in crossed if at is not None
+    ]
     if names := list(dict.fromkeys(name for one in evidence for name in one.not_checked)):
         told.append(f"Not checked: {', '.join(names)}.")
-    told += [f"The search of the {one.world} world was cut off: {one.cut_off}." for one in evidence if one.cut_off]
+    told += [
+        f"The search of the {one.executor} executor was cut off: {one.cut_off}." for one in evidence if one.cut_off
+    ]
     return told

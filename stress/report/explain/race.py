@@ -1,4 +1,4 @@
-"""What is told of one race, in lines: story, order as columns, what breaks it, what was observed, cause, replay."""
+"""What is told of one race, in lines: story, schedule as columns, what breaks it, what was observed, cause, replay."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def title(result: Result, finding: Finding) -> str:
     return clean(f"{what} {named}{', '.join(finding.invariants)}: {result.scenario.name} on {result.target.name}")
 
 
-def race(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
-    """Tell one race; ``order_file`` is the path of its order (empty: not written)."""
+def race(finding: Finding, schedule_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
+    """Tell one race; ``schedule_file`` is the path of its order (empty: not written)."""
     lines = wrap(clean(told(finding.trace, finding.violations)), max(width, _NARROWEST), break_on_hyphens=False)
-    return [*lines, "", *details(finding, order_file, program, width)]
+    return [*lines, "", *details(finding, schedule_file, program, width)]
 
 
-def details(finding: Finding, order_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
-    """Tell all of a race but its story: the order, what was observed, the cause and the replay command."""
+def details(finding: Finding, schedule_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
+    """Tell all of a race but its story: the schedule, what was observed, the cause and the replay command."""
     good, of = finding.replays
-    switches = finding.order.switches()
+    preemptions = finding.schedule.preemptions()
     lines = [*columns(finding.trace, finding.violations, width), "", *comparison(finding, width)]
     for one in finding.violations:
         said = clean(f"{one.invariant}: expected {one.expected}; observed {one.observed}{_where(finding, one)}")
@@ -54,14 +54,14 @@ def details(finding: Finding, order_file: str, program: str = "stress-gateway", 
         lines += wrap(clean(said), max(width, _NARROWEST), subsequent_indent="  ", break_on_hyphens=False)
     lines.append(f"cause: {CAUSES[finding.cause]}")
     lines.append(
-        f"{switches} context {'switch' if switches == 1 else 'switches'}; failed again in {good} of {of} replays"
+        f"{preemptions} {'preemption' if preemptions == 1 else 'preemptions'}; failed again in {good} of {of} replays"
     )
     if finding.value_matters:
         lines += wrap(clean(finding.value_matters), max(width, _NARROWEST), subsequent_indent="  ")
     if not finding.confirmed:
-        lines.append(clean(f"seen in the {finding.world} world only, not confirmed on the wire"))
-    if order_file:
-        lines.append(f"replay: {clean(replay_command(order_file, program))}")
+        lines.append(clean(f"seen in the {finding.executor} executor only, not confirmed on the wire"))
+    if schedule_file:
+        lines.append(f"replay: {clean(replay_command(schedule_file, program))}")
     return lines
 
 
@@ -78,8 +78,8 @@ def refusals(trace: Trace) -> list[str]:
 
 
 def _where(finding: Finding, violation: Violation) -> str:
-    """Say which incarnation is meant where there are several; a test looks at what is left at the end."""
-    count = len(finding.trace.incarnations)
+    """Say which epoch is meant where there are several; a test looks at what is left at the end."""
+    count = len(finding.trace.epochs)
     if count == 1 or violation.invariant.startswith(ASSERTION):
         return ""
-    return f" (incarnation {violation.incarnation + 1} of {count})"
+    return f" (epoch {violation.epoch + 1} of {count})"

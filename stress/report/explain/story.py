@@ -1,4 +1,4 @@
-"""The story of a failing order in one sentence: whose step came between whose, and what came of it."""
+"""The story of a failing schedule in one sentence: whose step came between whose, and what came of it."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def _as_it_says(violation: Violation) -> list[str]:
 
 
 def _records(trace: Trace, violation: Violation) -> list[str]:
-    last = len(trace.incarnations) - 1
-    snapshot = trace.incarnations[min(violation.incarnation, last)]
+    last = len(trace.epochs) - 1
+    snapshot = trace.epochs[min(violation.epoch, last)]
     if snapshot.records is None:
         return _as_it_says(violation)
-    left = "left" if violation.incarnation >= last else f"there before {snapshot.ended_by}"
+    left = "left" if violation.epoch >= last else f"there before {snapshot.ended_by}"
     count = len(snapshot.records)
     return [f"{count or 'no'} active record{'s are' if count > 1 else ' is'} {left}"]
 
@@ -102,9 +102,9 @@ def _counts(trace: Trace, violation: Violation) -> list[str]:
     return [f"the counts told are {violation.observed.strip('[]')}"]
 
 
-def _order(trace: Trace, violation: Violation) -> list[str]:
+def _schedule(trace: Trace, violation: Violation) -> list[str]:
     del trace, violation
-    return ["no order of the hits explains the counts told"]
+    return ["no schedule of the hits explains the counts told"]
 
 
 def _errors(trace: Trace, violation: Violation) -> list[str]:
@@ -123,6 +123,6 @@ _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {
     "one_created_answer": _created,
     "hits_equal_answers": _hits,
     "distinct_counts": _counts,
-    "linearizable_hits": _order,
+    "linearizable_hits": _schedule,
     "same_answer": _results,
 }

@@ -1,4 +1,4 @@
-"""What the story of a failing order is about: its pattern, the steps that show it, and the sentence about them.
+"""What the story of a failing schedule is about: its pattern, the steps that show it, and the sentence about them.
 
 What is told depends on what is broken, and is made from typed outcomes: who was refused, who found nothing, what was
 seen and what was left. Each of these tells nothing where the steps do not show it, and the next one is asked.
@@ -48,7 +48,7 @@ _SERVER_ERRORS = 500
 
 
 def telling(trace: Trace, violations: Sequence[Violation]) -> Telling:
-    """Find what the story of a failing order is about."""
+    """Find what the story of a failing schedule is about."""
     broken = sorted(violations, key=lambda one: one.invariant.startswith(ASSERTION))
     lead = broken[0] if broken else None
     found = between(trace, broken)
@@ -66,7 +66,7 @@ def telling(trace: Trace, violations: Sequence[Violation]) -> Telling:
 
 
 def pattern(trace: Trace, violations: Sequence[Violation]) -> Pattern | None:
-    """Name the pattern of a failing order; None where its steps show none that is known."""
+    """Name the pattern of a failing schedule; None where its steps show none that is known."""
     return telling(trace, violations).pattern
 
 

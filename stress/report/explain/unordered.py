@@ -60,7 +60,7 @@ def _came_to(trace: Trace) -> Iterator[str]:
         words += [f"count {one.count}"] if one.count is not None else []
         yield ", ".join(words)
     yield from refusals(trace)
-    yield from (_left(state) for state in trace.incarnations if state.records is not None or state.hits is not None)
+    yield from (_left(state) for state in trace.epochs if state.records is not None or state.hits is not None)
 
 
 def _left(state: Snapshot) -> str:

@@ -45,9 +45,9 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
 
 
-def replay_command(order_file: str, program: str = "stress-gateway") -> str:
-    """Give the command that replays an order file; it works when pasted into a shell."""
-    return f"{shlex.quote(program)} replay {shlex.quote(order_file)}"
+def replay_command(schedule_file: str, program: str = "stress-gateway") -> str:
+    """Give the command that replays a schedule file; it works when pasted into a shell."""
+    return f"{shlex.quote(program)} replay {shlex.quote(schedule_file)}"
 
 
 def program() -> str:

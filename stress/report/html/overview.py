@@ -37,7 +37,7 @@ def overview_page(
             "covered": summed(result),
             "races": ", ".join(dict.fromkeys(name for one in result.findings for name in one.races)),
             "stories": [told(one.trace, one.violations) for one in result.findings],
-            "ran": counted(sum(one.orders + one.sampled for one in result.verdict.evidence), "order"),
+            "ran": counted(sum(one.schedules + one.sampled for one in result.verdict.evidence), "schedule"),
             "runs": (earlier or {}).get((cut(result.scenario.name), cut(result.target.name)), ()),
         }
         for result, link in zip(results, links, strict=True)

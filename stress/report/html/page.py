@@ -21,7 +21,7 @@ from stress.report.explain.values import UNKNOWN, course
 from stress.report.explain.words import replay_command
 from stress.report.html.rendering import embedded, rendered
 from stress.report.html.trace import Texts, as_json, cutting, meaning
-from stress.report.json import covered, order_name, unchecked
+from stress.report.json import covered, schedule_name, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ MOST_STEPS = 10_000
 """How many events of a trace a page holds."""
 LARGEST = 2_000_000
 """Bytes of a page."""
-_SCRIPTS = ("common.js", "order.js", "card.js", "diagram.js", "raw.js")
+_SCRIPTS = ("common.js", "schedule.js", "card.js", "diagram.js", "raw.js")
 _KEYS = 8
 """How many watched keys have a column."""
 
@@ -122,7 +122,7 @@ class _Page:
         )
 
     def _broken(self) -> list[dict[str, Any]]:
-        """List each violation of the failing orders once: what is demanded, expected and observed."""
+        """List each violation of the failing schedules once: what is demanded, expected and observed."""
         rows: dict[tuple[str, ...], dict[str, Any]] = {}
         bare = self._result.unordered
         broken = [(one, _where(finding, one)) for finding in self._result.findings for one in finding.violations]
@@ -145,7 +145,7 @@ class _Page:
 
     def _finding(self, number: int, finding: Finding) -> dict[str, Any]:
         named = telling(finding.trace, finding.violations).pattern
-        ident = "" if number == 1 else f"order-{number}-"
+        ident = "" if number == 1 else f"schedule-{number}-"
         return {
             "number": number,
             "invariants": ", ".join(finding.invariants),
@@ -154,11 +154,11 @@ class _Page:
             "meaning": named.meaning if named else "",
             "story": story(finding.trace, finding.violations),
             "cause": CAUSES[finding.cause],
-            "replay": replay_command(f"{self._folder}/{order_name(number)}"),
+            "replay": replay_command(f"{self._folder}/{schedule_name(number)}"),
             "replays": finding.replays,
             "value_matters": finding.value_matters,
-            "switches": finding.order.switches(),
-            "world": finding.world,
+            "preemptions": finding.schedule.preemptions(),
+            "executor": finding.executor,
             "confirmed": finding.confirmed,
             "breaks": breaks(finding.nearest) if finding.nearest else "",
             "beside": self._beside(finding),
@@ -167,10 +167,10 @@ class _Page:
         }
 
     def _beside(self, finding: Finding) -> list[Both | str]:
-        """Give the rows of both orders; where they are many, what is alike far from what differs is counted."""
+        """Give the rows of both schedules; where they are many, what is alike far from what differs is counted."""
         if finding.nearest is None:
             return []
-        rows = beside(finding.order.moves, finding.nearest)
+        rows = beside(finding.schedule.moves, finding.nearest)
         if len(rows) <= self._limits.rows // 4:
             return list(rows)
         told: list[Both | str] = []
@@ -200,7 +200,7 @@ class _Page:
             ],
             "watched": keys,
             "more_keys": len(followed.watched) - len(keys),
-            "states": trace.incarnations[: self._limits.rows],
+            "states": trace.epochs[: self._limits.rows],
             "course": _values(rows, followed.after, keys),
             "answers": [(one, meaning(one)) for one in trace.answers[: self._limits.rows]],
             "fault": trace.fault,
@@ -226,14 +226,14 @@ class _Page:
     def _map(self) -> dict[str, Any]:
         """Give the outcome map as rows: what it is in words, two figures and how long their bars are, an example."""
         found = endings(self._result, self._limits.outcomes)
-        total = sum(row.orders for row in self._result.outcomes)
+        total = sum(row.schedules for row in self._result.outcomes)
         rows = [
             {
                 "told": one.told,
                 "race": one.raced,
-                "orders": one.orders,
+                "schedules": one.schedules,
                 "share": percent(one.share),
-                "orders_bar": f"{100 * one.orders / total:.1f}%",
+                "schedules_bar": f"{100 * one.schedules / total:.1f}%",
                 "share_bar": f"{100 * (one.share or 0):.1f}%",
                 "example": masked_lines("\n".join(lines_of(one.example[: self._limits.rows]))),
             }
@@ -249,10 +249,10 @@ class _Page:
 
 
 def _where(finding: Finding, violation: Violation) -> str:
-    """Name the incarnation where there are several; what a test asserts is about the end."""
-    if len(finding.trace.incarnations) == 1:
+    """Name the epoch where there are several; what a test asserts is about the end."""
+    if len(finding.trace.epochs) == 1:
         return ""
-    return "at the end" if violation.invariant.startswith(ASSERTION) else f"incarnation {violation.incarnation + 1}"
+    return "at the end" if violation.invariant.startswith(ASSERTION) else f"epoch {violation.epoch + 1}"
 
 
 def _values(events: Sequence[Event], after: Any, keys: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ANN401
@@ -269,10 +269,10 @@ def _values(events: Sequence[Event], after: Any, keys: Sequence[str]) -> list[di
 
 
 def _moves(finding: Finding) -> list[Move]:
-    """List the moves of the failing order, and of the nearest passing one if there is one."""
-    return [*finding.order.moves, *(finding.nearest.moves if finding.nearest else ())]
+    """List the moves of the failing schedule, and of the nearest passing one if there is one."""
+    return [*finding.schedule.moves, *(finding.nearest.moves if finding.nearest else ())]
 
 
 def _rest(rest: Ending) -> str:
-    told = f"and {rest.told}: {counted(rest.orders, 'order')}"
+    told = f"and {rest.told}: {counted(rest.schedules, 'schedule')}"
     return told if rest.share is None else f"{told}, share {percent(rest.share)}"

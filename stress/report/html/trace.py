@@ -2,7 +2,7 @@
 
 Each text stands once in ``texts`` and is named by its place there. A row of ``events`` has, in this order: index, kind,
 actor, command, object, what it says in short, its whole text, reply, what it saw (object, access, value before, value
-after of each object), when it was parked, released and replied to in milliseconds (null: it was not), incarnation; and
+after of each object), when it was parked, released and replied to in milliseconds (null: it was not), epoch; and
 where they are known its line of code in short, and all its lines.
 """
 
@@ -79,7 +79,7 @@ def _row(event: Event, answer: Answer | None, line: str, course: Course, texts: 
     seen = [[texts.number(word) for word in one] for one in course.seen.get(event.index, ())]
     times = [_milliseconds(at) for at in (event.parked, event.released, event.replied)]
     code = [texts.number(word) for word in (line, ", called at ".join(event.lines))] if line else []
-    return [event.index, *(texts.number(word) for word in words), seen, *times, event.incarnation, *code]
+    return [event.index, *(texts.number(word) for word in words), seen, *times, event.epoch, *code]
 
 
 def _reply(event: Event, answer: Answer | None) -> str:

@@ -2,8 +2,8 @@
 
 Code that reads something and writes it in a later step is right only while nothing comes between, such as who deletes
 a lock that it has just seen to be its own (races L3 and L4 of the Gateway). The more others write meanwhile, the deeper
-the order hides among those with few preemptions; an adversary goes there at once, as active testing does (RaceFuzzer,
-Sen, PLDI 2008; CTrigger, Park, Lu and Zhou, ASPLOS 2009: a remote write between two local accesses).
+the schedule hides among those with few preemptions; an adversary goes there at once, as active testing does
+(RaceFuzzer, Sen, PLDI 2008; CTrigger, Park, Lu and Zhou, ASPLOS 2009: a remote write between two local accesses).
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class Held(NamedTuple):
 
 
 class Overtake:
-    """Runs one order for each late write of each request and each number of writes that overtake it, fewest first.
+    """Runs one schedule for each late write of each request and each number of writes that overtake it, fewest first.
 
-    It learns from an order that somebody else ran, in which all requests went one after another: `learn` without `more`
-    before. What was the same there comes last, and of those ``alike`` one is enough. ``held`` is who is held now.
+    It learns from a schedule that somebody else ran, in which all requests went one after another: `learn` without
+    `more` before. What was the same there comes last, and of those ``alike`` one is enough. ``held`` is who is held
+    now.
     """
 
     def __init__(self, alike: Collection[str] = ()) -> None:
@@ -57,7 +58,7 @@ class Overtake:
         self._begin()
 
     def _begin(self) -> None:
-        """Begin an order: ``_known`` is what the victim read or wrote, ``_wanted`` what it is held for."""
+        """Begin a schedule: ``_known`` is what the victim read or wrote, ``_wanted`` what it is held for."""
         self._current: str | None = None
         self._known: set[str] = set()
         self._wanted: set[str] = set()
@@ -85,7 +86,7 @@ class Overtake:
         return move
 
     def learn(self, trace: Trace, changing: Collection[str] = ()) -> None:
-        """Take in what each step reads and writes; find in the first order who can be held, and where.
+        """Take in what each step reads and writes; find in the first schedule who can be held, and where.
 
         ``changing`` are the actors that could act in it.
         """

@@ -1,7 +1,7 @@
 """An adversary for retries: whenever its victim is about to write what it has read, somebody else writes that first.
 
 Code that reads, then writes only if nothing has changed, tries again when it lost, and gives up after some attempts.
-An attempt is lost only where another write falls between its read and its write, each time; drawn orders practically
+An attempt is lost only where another write falls between its read and its write, each time; drawn schedules practically
 never do that, and an adversary always can: such a loop is not wait-free (Herlihy, TOPLAS 1991). Race R6 of the Gateway:
 four attempts, five writers.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stress.core.registry import SCHEDULERS
 from stress.schedulers.adversaries.accesses import Accesses, action_of, common, meet, victims_of
 from stress.schedulers.base import is_environment, keep_going
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Starve:
-    """Runs all requests one after another to learn what they do, then starves one of them in each order.
+    """Runs all requests one after another to learn what they do, then starves one of them in each schedule.
 
     Who reads an object and writes it in a later step can be a victim. Victims that did the same as one before come
-    last, as identical requests do. So there are at most as many orders as requests, after the first; of those ``alike``
-    one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace.
+    last, as identical requests do. So there are at most as many schedules as requests, after the first; of those
+    ``alike`` one is enough. ``victim`` is who is starved now. What steps read and write is learned from every trace.
     """
 
     name = "starve"
@@ -37,23 +37,23 @@ class Starve:
         """Know nothing yet."""
         self._alike = alike
         self.victim: str | None = None
-        self.orders = 0
+        self.schedules = 0
         self._victims: list[str] = []
         self._accesses = Accesses()
         self._plans: dict[str, list[Action]] = {}
         self._begin()
 
     def _begin(self) -> None:
-        """Begin an order: ``_fresh`` is what the victim read and nobody wrote since, ``_wanted`` what to write."""
+        """Begin a schedule: ``_fresh`` is what the victim read and nobody wrote since, ``_wanted`` what to write."""
         self._current: str | None = None
         self._wanted: set[str] = set()
         self._fresh: set[str] = set()
         self._taken: dict[str, list[Action]] = {}
 
     def more(self) -> bool:
-        """Take the next victim, if one is left; the first order has none."""
+        """Take the next victim, if one is left; the first schedule has none."""
         self._begin()
-        if not self.orders:
+        if not self.schedules:
             return True
         self.victim = self._victims.pop(0) if self._victims else None
         return self.victim is not None
@@ -75,13 +75,13 @@ class Starve:
         return move
 
     def learn(self, trace: Trace) -> None:
-        """Take in what each step reads and writes, and what each request did; find the victims in the first order."""
+        """Learn what each step reads and writes, and what each request did; find the victims in the first schedule."""
         plans = self._accesses.note(trace)
-        if not self.orders:
+        if not self.schedules:
             self._begin()
             self._plans = plans
             self._victims = victims_of(filter(self._starvable, plans), plans, self._alike)
-        self.orders += 1
+        self.schedules += 1
 
     def _starvable(self, actor: str) -> bool:
         """Tell whether an actor reads something, then writes it in a later step, and another actor writes it too."""
@@ -124,4 +124,4 @@ class Starve:
 
 
 # Who starves does not draw: the victims are dealt out to the parts of a search.
-SCHEDULERS.register("starve", Scheduler(lambda _: Starve()))
+SCHEDULERS.register("starve", Registered(lambda _: Starve()))

@@ -1,4 +1,4 @@
-"""One point of the order that DPOR is at, and what is known of it."""
+"""One point of the schedule that DPOR is at, and what is known of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """One point of the current order.
+    """One point of the current schedule.
 
     ``offered`` are the moves that were possible, ``tree`` the branches to take here, the first of which is being
     explored, ``sleep`` the moves that need not be (by their number, what they do). ``number`` is what the move that was

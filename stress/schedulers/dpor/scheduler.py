@@ -1,11 +1,11 @@
-"""One order of each class: optimal dynamic partial order reduction, with source sets and wakeup trees.
+"""One schedule of each class: optimal dynamic partial order reduction, with source sets and wakeup trees.
 
 After Abdulla, Aronis, Jonsson and Sagonas, Optimal dynamic partial order reduction, POPL 2014, and Source sets: a
 foundation for optimal dynamic partial order reduction, JACM 2017. The names of the parts are theirs: a race is two
 dependent moves that could have come the other way round; it is answered by a wakeup sequence that lets them; what was
 explored at a point sleeps there until a move that depends on it wakes it.
 
-The explorer does no I/O: it proposes moves, is told what they did, and proposes the next order.
+The scheduler does no I/O: it proposes moves, is told what they did, and proposes the next schedule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stress.schedulers.base import Diverged, is_environment, is_request
 from stress.schedulers.dependence import Table, effects
 from stress.schedulers.dpor.level import Level, waits
 from stress.schedulers.dpor.wakeup import Absorbed, Branch, all_absorbed, branch_of, firsts, graft, possible, without
-from stress.schedulers.registered import Scheduler
+from stress.schedulers.registered import Registered
 from stress.schedulers.symmetry import Symmetry, of_actor
 
 if TYPE_CHECKING:
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 
 class Dpor:
-    """Runs one order of each class of the ``dependence`` between moves.
+    """Runs one schedule of each class of the ``dependence`` between moves.
 
-    ``alike`` names requests that are identical: then one order of each class up to their names is enough, and
+    ``alike`` names requests that are identical: then one schedule of each class up to their names is enough, and
     ``rename`` gives an effect as another of them would have it. ``read`` gives what each move of a trace did.
 
-    A world must offer a move until it is taken, but for the clock, which ends with the last request. A request that
+    An executor must offer a move until it is taken, but for the clock, which ends with the last request. A request that
     waits for another shows nothing that tells of it. Where what it waits for may go away again (a lock) a class may
     be missed: the search is ``doubtful`` as soon as one is seen to wait, and nothing is called exhausted. It is not
     where ``stays``: what was waited for is there for good (a reply that the store has sent).
 
-    ``orders`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
-    turned out to be blocked. ``clock_orders`` are those in which the clock moved.
+    ``schedules`` counts runs, ``redundant`` those of them that are no class of their own: they asked for a move that
+    turned out to be blocked. ``clock_schedules`` are those in which the clock moved.
     """
 
     name = "dpor"
@@ -57,7 +57,7 @@ class Dpor:
         stays: bool = False,
         read: Callable[[Trace], Sequence[Effect]] = effects,
     ) -> None:
-        """Begin with the empty order."""
+        """Begin with the empty schedule."""
         self.read, self._stays = read, stays
         self.table = Table(dependence)
         self._symmetry = Symmetry(alike, self.table, rename, dependence) if len(alike) > 1 else None
@@ -65,18 +65,18 @@ class Dpor:
         self._fixed = self._depth = self._standing = 0
         self._begun = self._running = self._lost = self._waiting = False
         self._absorbed: list[Absorbed] = []
-        self.orders = self.redundant = self.clock_orders = 0
+        self.schedules = self.redundant = self.clock_schedules = 0
         self.doubtful = False
 
     @property
     def exhausted(self) -> bool:
-        """Whether an order of every class has been run to its end."""
+        """Whether a schedule of every class has been run to its end."""
         return self._begun and not self._running and not self._levels and not self.doubtful
 
     @property
     def explored(self) -> int:
-        """How many classes have been run: each order but the redundant ones is a class of its own."""
-        return self.orders - self.redundant
+        """How many classes have been run: each schedule but the redundant ones is a class of its own."""
+        return self.schedules - self.redundant
 
     def more(self) -> bool:
         """Go back to the last point with a branch that is still to be taken."""
@@ -124,7 +124,7 @@ class Dpor:
 
     @property
     def plan(self) -> Plan | None:
-        """The order that was begun."""
+        """The schedule that was begun."""
         if not self._levels:
             return Plan((), self._then)
         begin = [level.tree[0].move for level in self._levels[: self._fixed]]
@@ -132,7 +132,7 @@ class Dpor:
         return Plan((*begin, *(one.move for one in path)), self._then)
 
     def ahead(self, most: int) -> list[Plan]:
-        """Give orders that begin with branches that are still to be taken, the deepest first."""
+        """Give schedules that begin with branches that are still to be taken, the deepest first."""
         return list(islice(self._pending(), most))
 
     def _pending(self) -> Iterator[Plan]:
@@ -146,7 +146,7 @@ class Dpor:
         return any(without(sequence, number, self.table) is not None for number in level.sleep.values())
 
     def learn(self, trace: Trace) -> None:
-        """Find the races of the order, and note for each of them what lets it come the other way round."""
+        """Find the races of the schedule, and note for each of them what lets it come the other way round."""
         self.take_in(self.read(trace))
 
     def skip(self) -> None:
@@ -159,10 +159,10 @@ class Dpor:
         self._begun = self._waiting = bool(self._levels)
 
     def take_in(self, done: Sequence[Effect]) -> None:
-        """Learn from what each move of the order did."""
+        """Learn from what each move of the schedule did."""
         self._running = False
-        self.orders += 1
-        self.clock_orders += any(effect.move.actor == "clock" for effect in done)
+        self.schedules += 1
+        self.clock_schedules += any(effect.move.actor == "clock" for effect in done)
         if self._lost:
             self.redundant += 1
             self._give_up()
@@ -179,15 +179,15 @@ class Dpor:
             self._insert(depth, sequence)
 
     def _begin_again(self) -> None:
-        """Explore from the empty order again: what was left out so far may matter, as a command is seen to vary."""
+        """Explore from the empty schedule again: what was left out so far may matter, as a command is seen to vary."""
         self._levels.clear()
         self._absorbed.clear()
         self._fixed = 0
         self._begun = self._waiting = False
-        self.redundant = self.orders
+        self.redundant = self.schedules
 
     def _sleepwalked(self) -> bool:
-        """Tell whether the order took a move that slept: then its class was explored before."""
+        """Tell whether the schedule took a move that slept: then its class was explored before."""
         moves = self.table.moves
         return any(moves[level.number] in level.sleep for level in self._levels[self._fixed + 1 :])
 
@@ -296,7 +296,7 @@ class Dpor:
                     self._reverse(earlier, self._until(depth, move), move, number)
 
     def _until(self, depth: int, move: Move) -> int:
-        """Tell up to where the order says what comes before a move that was withdrawn at a depth: all, or a part."""
+        """Tell up to where the schedule says what comes before a move that was withdrawn at a depth: all, or a part."""
         taken = any(level.tree[0].move == move for level in self._levels[depth + 1 :])
         return depth + 1 if taken else len(self._levels)
 
@@ -341,4 +341,4 @@ class Dpor:
             sequence, depth = rest, depth + 1
 
 
-SCHEDULERS.register("dpor", Scheduler(lambda s: Dpor(s.dependence, read=s.read), covering=True))
+SCHEDULERS.register("dpor", Registered(lambda s: Dpor(s.dependence, read=s.read), covering=True))

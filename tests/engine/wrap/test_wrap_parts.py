@@ -60,10 +60,10 @@ def test_a_wrong_line_of_a_schedule_is_named(text: str, fault: str) -> None:
     assert str(raised.value).startswith(fault)
 
 
-def test_switches_are_counted_where_the_actor_before_could_have_gone_on() -> None:
+def test_preemptions_are_counted_where_the_actor_before_could_have_gone_on() -> None:
     """One who has ended is not preempted."""
-    assert Schedule(tuple(turns("A:GET B:GET B:SET A:SET"))).switches() == 1
-    assert Schedule(tuple(turns("A:GET A:SET B:GET"))).switches() == 0
+    assert Schedule(tuple(turns("A:GET B:GET B:SET A:SET"))).preemptions() == 1
+    assert Schedule(tuple(turns("A:GET A:SET B:GET"))).preemptions() == 0
 
 
 # --- who goes next ------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_the_clock_steps_once_before_the_choice_that_is_asked_for() -> None:
     assert not chooser.clock
 
 
-@pytest.mark.parametrize("kind", ["pct", "walk"])
+@pytest.mark.parametrize("kind", ["pct", "random_walk"])
 def test_what_is_drawn_is_the_same_for_the_same_seed(kind: str) -> None:
     """Each schedule is drawn by itself, so that it does not depend on what ran beside it."""
     able = turns("A:GET B:GET C:GET")

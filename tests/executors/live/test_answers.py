@@ -81,7 +81,7 @@ def test_an_answer_is_of_the_kind_that_fits_it_closest(
         ({"record": "id", "count": "n"}, {"id": 1, "n": "2"}, "1", 2),
         ({"record": "id", "count": "hits"}, {"id": True, "hits": ["a", "b", "c"]}, None, 3),
         ({"record": "id", "count": "hits"}, {"id": ["x"], "hits": {"a": 1}}, None, 1),
-        ({"record": ".", "count": "n"}, "order-7\n", "order-7", None),
+        ({"record": ".", "count": "n"}, "schedule-7\n", "schedule-7", None),
         ({"record": ".", "count": "."}, "7", "7", 7),
         ({"record": ".", "count": "."}, '"seven"', "seven", None),
         ({"record": "."}, "", None, None),

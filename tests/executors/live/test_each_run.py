@@ -10,8 +10,8 @@ from following import Follow
 from redis.asyncio import Redis
 
 from stress.core.errors import UsageFault
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor
 from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ def putting(*puts: dict[str, list[str]], **keys: object) -> Target:
 @pytest.mark.asyncio
 async def test_a_key_is_there_before_a_run_and_gone_after_it() -> None:
     """The first request of each of two runs finds the record that was put there; afterwards nothing is left."""
-    world = WireWorld(scenario_of("concurrent-duplicates"), putting(TAKEN))
-    world.judged = False  # nobody creates the record: that breaks invariants without concurrency
-    async with world:
-        first = await world.run(Follow("A A"))
-        second = await world.run(Follow("A A"))
-        left = await world.ask([("KEYS", "*")])
+    executor = LiveExecutor(scenario_of("concurrent-duplicates"), putting(TAKEN))
+    executor.judged = False  # nobody creates the record: that breaks invariants without concurrency
+    async with executor:
+        first = await executor.run(Follow("A A"))
+        second = await executor.run(Follow("A A"))
+        left = await executor.ask([("KEYS", "*")])
     assert [[(one.status, one.record, one.count) for one in trace.answers] for trace in (first, second)] == [
         [(202, "rr-{fingerprint:16}", 8), (202, "rr-{fingerprint:16}", 9)]
     ] * 2
@@ -43,7 +43,7 @@ async def test_a_key_is_there_before_a_run_and_gone_after_it() -> None:
 
 def test_the_model_begins_with_the_same() -> None:
     """A bundled Gateway in memory finds what its store on the wire would hold."""
-    trace = ModelWorld(scenario_of("concurrent-duplicates"), putting(TAKEN)).run(Follow("A A"))
+    trace = ModelExecutor(scenario_of("concurrent-duplicates"), putting(TAKEN)).run(Follow("A A"))
     assert [(one.status, one.record, one.count) for one in trace.answers] == [
         (202, "rr-{fingerprint:16}", 8),
         (202, "rr-{fingerprint:16}", 9),
@@ -59,13 +59,15 @@ async def test_a_command_that_the_store_refuses_is_told_at_its_place() -> None:
         (["EVAL", "return redis.call('LPUSH', KEYS[1])", "1", "k"], "Wrong number of args"),
     ):
         with pytest.raises(UsageFault) as caught:
-            async with WireWorld(scenario_of("concurrent-duplicates"), putting({"redis": words})):
+            async with LiveExecutor(scenario_of("concurrent-duplicates"), putting({"redis": words})):
                 pass
         assert f"each_run: {' '.join(words)}: " in str(caught.value)
         assert said in str(caught.value)
         assert str(caught.value).endswith("(write a command that names its keys, such as [SET, key, value])")
-    with pytest.raises(UsageFault, match=r"each_run: LPUSH k 1: unknown command 'LPUSH' \(search it with --world wire"):
-        ModelWorld(scenario_of("concurrent-duplicates"), putting({"redis": ["LPUSH", "k", "1"]}))
+    with pytest.raises(
+        UsageFault, match=r"each_run: LPUSH k 1: unknown command 'LPUSH' \(search it with --executor live"
+    ):
+        ModelExecutor(scenario_of("concurrent-duplicates"), putting({"redis": ["LPUSH", "k", "1"]}))
 
 
 @pytest.mark.asyncio
@@ -78,12 +80,12 @@ async def test_a_key_of_a_users_own_store_is_never_overwritten() -> None:
     try:
         await admin.set("theirs", "untouched")
         with pytest.raises(UsageFault, match=r"SET theirs ours: its key is there already \(let its key hold \{fresh\}"):
-            async with WireWorld(scenario_of("concurrent-duplicates"), putting(put, stores={"redis": store})):
+            async with LiveExecutor(scenario_of("concurrent-duplicates"), putting(put, stores={"redis": store})):
                 pass
         assert await admin.get("theirs") == b"untouched"
         stores = {"redis": {**store, "scratch": True}}
-        async with WireWorld(scenario_of("concurrent-duplicates"), putting(put, stores=stores)) as world:
-            await world.run(Follow("A A"))
+        async with LiveExecutor(scenario_of("concurrent-duplicates"), putting(put, stores=stores)) as executor:
+            await executor.run(Follow("A A"))
         assert await admin.keys() == []
     finally:
         await admin.aclose()

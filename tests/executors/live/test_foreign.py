@@ -18,7 +18,7 @@ from stress.config.target import Target
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
 from stress.engine.running import run
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.replay import Replay
 
@@ -38,9 +38,9 @@ MAVEN_DEPENDENCY = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 class Language:
     """How a Gateway is made ready: what it needs, what fetches its libraries, what builds it, and what it is like.
 
-    ``minimal`` is the word of actors of the order with the fewest switches that loses a hit, ``lock`` the mode with a
-    lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all orders in each mode,
-    or of all classes where no request waits for another.
+    ``minimal`` is the word of actors of the schedule with the fewest preemptions that loses a hit, ``lock`` the mode
+    with a lock in the process, ``racy``, ``atomic``, ``locked`` and ``together`` are the numbers of all schedules in
+    each mode, or of all classes where no request waits for another.
     """
 
     needs: tuple[str, ...]
@@ -57,7 +57,7 @@ class Language:
 
 LANGUAGES = {
     # One connection for all: the commands of two requests are served in the order in which they were sent, so that
-    # an order is free only in where the second request starts.
+    # a schedule is free only in where the second request starts.
     "node": Language(
         needs=("node", "npm"),
         fetch=("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"),
@@ -133,64 +133,68 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def world_of(language: str, pytestconfig: pytest.Config) -> Callable[..., WireWorld]:
-    """Give a maker of worlds: one scenario, one language, any mode."""
+def executor_of(language: str, pytestconfig: pytest.Config) -> Callable[..., LiveExecutor]:
+    """Give a maker of executors: one scenario, one language, any mode."""
     folder = prepare(language, pytestconfig.cache.mkdir("gateways"))
 
-    def make(mode: str, concurrent: int = 2) -> WireWorld:
+    def make(mode: str, concurrent: int = 2) -> LiveExecutor:
         target = Target.load(HERE / f"{language}.yaml")
         assert target.start is not None
         start = target.start.model_copy(update={"command": [*target.start.command[:-1], mode]})
         target = target.model_copy(update={"start": start, "patience": LANGUAGES[language].patience})
         scenario = scenario_of("atomic-hit-count").model_copy(update={"concurrent": concurrent})
-        return WireWorld(scenario, target, folder)
+        return LiveExecutor(scenario, target, folder)
 
     return make
 
 
-async def every_order(world: WireWorld) -> tuple[list[Trace], int]:
-    """Run each order once; give all traces, and in how many of them something was broken."""
-    explorer, traces, broken = Exhaustive(fused=False), [], 0
-    while explorer.more():
-        trace = await world.run(explorer)
+async def every_schedule(executor: LiveExecutor) -> tuple[list[Trace], int]:
+    """Run each schedule once; give all traces, and in how many of them something was broken."""
+    scheduler, traces, broken = Exhaustive(fused=False), [], 0
+    while scheduler.more():
+        trace = await executor.run(scheduler)
         assert trace.fault == ""
-        explorer.learn(trace)
+        scheduler.learn(trace)
         traces.append(trace)
-        broken += bool(run_checks(world.scenario.invariants, trace))
-    assert explorer.exhausted
+        broken += bool(run_checks(executor.scenario.invariants, trace))
+    assert scheduler.exhausted
     assert len({trace.signature[0] for trace in traces}) == len(traces)
     return traces, broken
 
 
 @pytest.mark.asyncio
-async def test_a_lost_hit_is_found_as_its_minimal_order(language: str, world_of: Callable[..., WireWorld]) -> None:
-    """The racy Gateway loses a hit in the order with the fewest switches that its connections allow, in each replay."""
-    async with world_of("racy") as world:
-        result = await Pair(None, world, Limits(20, 500)).result()
+async def test_a_lost_hit_is_found_as_its_minimal_schedule(
+    language: str, executor_of: Callable[..., LiveExecutor]
+) -> None:
+    """The racy Gateway loses a hit in the schedule with the fewest preemptions that its connections allow."""
+    async with executor_of("racy") as executor:
+        result = await Pair(None, executor, Limits(20, 500)).result()
         (finding,) = result.findings
-        traces = [await run(finding.order, world) for _ in range(20)]
+        traces = [await run(finding.schedule, executor) for _ in range(20)]
     assert finding.invariants == ("hits_equal_answers", "distinct_counts")
-    assert finding.order.actors == LANGUAGES[language].minimal
+    assert finding.schedule.actors == LANGUAGES[language].minimal
     assert finding.replays == (3, 3)
     assert [trace.signature for trace in traces] == [finding.trace.signature] * 20
 
 
 @pytest.mark.asyncio
-async def test_every_order_of_a_racy_gateway_is_run_once(language: str, world_of: Callable[..., WireWorld]) -> None:
-    """All orders that the connections allow are run, and those that lose a hit are exactly counted."""
-    async with world_of("racy") as world:
-        traces, broken = await every_order(world)
+async def test_every_schedule_of_a_racy_gateway_is_run_once(
+    language: str, executor_of: Callable[..., LiveExecutor]
+) -> None:
+    """All schedules that the connections allow are run, and those that lose a hit are exactly counted."""
+    async with executor_of("racy") as executor:
+        traces, broken = await every_schedule(executor)
     assert (len(traces), broken) == LANGUAGES[language].racy
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("language", ["node"], indirect=True)
-async def test_the_order_on_a_shared_connection_is_kept(world_of: Callable[..., WireWorld]) -> None:
-    """Commands of two requests on one connection reach the store as they were sent; another order is refused."""
-    async with world_of("racy") as world:
-        traces, _ = await every_order(world)
+async def test_the_order_on_a_shared_connection_is_kept(executor_of: Callable[..., LiveExecutor]) -> None:
+    """Commands of two requests on one connection reach the store as they were sent; another schedule is refused."""
+    async with executor_of("racy") as executor:
+        traces, _ = await every_schedule(executor)
         serial, impossible = traces[0].moves, (0, 1, 2, 4, 5, 6, 7, 3)
-        refused = await world.run(Replay([serial[place] for place in impossible]))
+        refused = await executor.run(Replay([serial[place] for place in impossible]))
     sent = [[event.parked or 0.0 for event in trace.events if event.kind == "step"] for trace in traces]
     assert sent == [sorted(times) for times in sent]
     assert [move.actor for move in serial] == ["A"] * 4 + ["B"] * 4
@@ -198,38 +202,44 @@ async def test_the_order_on_a_shared_connection_is_kept(world_of: Callable[..., 
 
 
 @pytest.mark.asyncio
-async def test_the_atomic_mode_holds_in_every_order(language: str, world_of: Callable[..., WireWorld]) -> None:
+async def test_the_atomic_mode_holds_in_every_schedule(language: str, executor_of: Callable[..., LiveExecutor]) -> None:
     """One script per request holds, exhausted unless threads share a connection, which may write in another order."""
-    async with world_of("atomic") as world:
-        result = await Pair(None, world, Limits(20, 500)).result()
+    async with executor_of("atomic") as executor:
+        result = await Pair(None, executor, Limits(20, 500)).result()
     (evidence,) = result.verdict.evidence
-    orders, shared = LANGUAGES[language].atomic, language == "java"
+    schedules, shared = LANGUAGES[language].atomic, language == "java"
     assert str(result.verdict.ruling) == "holds"
-    assert (evidence.exhausted, evidence.in_order, evidence.total) == (not shared, shared, None if shared else orders)
+    assert (evidence.exhausted, evidence.in_order, evidence.total) == (
+        not shared,
+        shared,
+        None if shared else schedules,
+    )
 
 
 @pytest.mark.asyncio
-async def test_a_lock_in_the_process_blocks_and_holds(language: str, world_of: Callable[..., WireWorld]) -> None:
-    """A request that waits for a lock is known as blocked before any patience runs out, and all orders hold."""
-    async with world_of(LANGUAGES[language].lock) as world:
-        traces, broken = await every_order(world)
-        waited = world.blocked_seconds
+async def test_a_lock_in_the_process_blocks_and_holds(language: str, executor_of: Callable[..., LiveExecutor]) -> None:
+    """A request that waits for a lock is known as blocked before any patience runs out, and all schedules hold."""
+    async with executor_of(LANGUAGES[language].lock) as executor:
+        traces, broken = await every_schedule(executor)
+        waited = executor.blocked_seconds
     blocked = [sum(event.kind == "blocked" for event in trace.events) for trace in traces]
     assert (len(traces), broken, sum(blocked), max(blocked)) == (LANGUAGES[language].locked, 0, BLOCKED_OF_8, 1)
-    assert max(waited) < world.patience
+    assert max(waited) < executor.patience
 
 
 BLOCKED_OF_8 = 6
-"""Orders in which the second request starts before the first is done: after none, one or two of its steps."""
+"""Schedules in which the second request starts before the first is done: after none, one or two of its steps."""
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("language", ["go", "node"], indirect=True)
-async def test_requests_that_go_on_together_keep_their_names(language: str, world_of: Callable[..., WireWorld]) -> None:
+async def test_requests_that_go_on_together_keep_their_names(
+    language: str, executor_of: Callable[..., LiveExecutor]
+) -> None:
     """Whichever of two waiting requests the Gateway wakes first, each is answered by its own step, in every replay."""
-    async with world_of("together", 3) as world:
-        traces, broken = await every_order(world)
-        replays = [await world.run(Replay(trace.moves), trace.fresh) for trace in traces]
+    async with executor_of("together", 3) as executor:
+        traces, broken = await every_schedule(executor)
+        replays = [await executor.run(Replay(trace.moves), trace.fresh) for trace in traces]
     # Up to names: 5 on one connection, 7 on several, as a third request can then come in between and lead by itself.
     assert (len(traces), broken) == (LANGUAGES[language].together, 0)
     assert [trace.signature for trace in replays] == [trace.signature for trace in traces]
@@ -241,10 +251,12 @@ async def test_requests_that_go_on_together_keep_their_names(language: str, worl
 @pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize("language", ["node"], indirect=True)
-async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_of: Callable[..., WireWorld]) -> None:
+async def test_a_command_that_may_be_of_several_requests_is_never_guessed(
+    executor_of: Callable[..., LiveExecutor],
+) -> None:
     """Two requests that go on from different places, unmarked, on one connection, make the search inconclusive."""
-    async with world_of("shared") as world:
-        result = await Pair(None, world, Limits(20, 500)).result()
+    async with executor_of("shared") as executor:
+        result = await Pair(None, executor, Limits(20, 500)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     told = "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one: let each "
     (fault,) = result.faults
@@ -253,9 +265,11 @@ async def test_a_command_that_may_be_of_several_requests_is_never_guessed(world_
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("language", ["go"], indirect=True)
-async def test_a_command_is_of_the_request_whose_connection_it_comes_by(world_of: Callable[..., WireWorld]) -> None:
+async def test_a_command_is_of_the_request_whose_connection_it_comes_by(
+    executor_of: Callable[..., LiveExecutor],
+) -> None:
     """Two requests of a pool that go on from different places with the same command are told apart, in every run."""
-    async with world_of("shared") as world:
-        result = await Pair(None, world, Limits(20, 500)).result()
+    async with executor_of("shared") as executor:
+        result = await Pair(None, executor, Limits(20, 500)).result()
     evidence = result.verdict.evidence[0]
     assert (str(result.verdict.ruling), evidence.exhausted, evidence.total, evidence.skipped) == ("holds", True, 12, 0)

@@ -12,7 +12,7 @@ from stress.config.target import Target
 from stress.core.letters import letters
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.replay import Replay
 
 GATEWAY = Path(__file__).parent.parent.parent / "gateways" / "parting_gateway.py"
@@ -23,14 +23,14 @@ OBSERVE = {
 HITS = "hits:{fresh}"
 
 
-def parting(mode: str, seconds: float = 0.0, requests: int = 2) -> WireWorld:
+def parting(mode: str, seconds: float = 0.0, requests: int = 2) -> LiveExecutor:
     """Give a deployment whose requests sleep for so many seconds before they write."""
     command = [sys.executable, str(GATEWAY), "{port}", "{redis_port}", mode, str(seconds)]
     start = {"command": command, "ready": {"path": "/ready"}}
     target = {"name": "parting", "start": start, "fingerprint": "{labels.pod}", "patience": 0.2, "observe": OBSERVE}
     signal = {"labels": {"pod": "{fresh}"}}
     scenario = {"name": "parting", "story": "One leaves.", "signal": signal, "concurrent": requests}
-    return WireWorld(
+    return LiveExecutor(
         Scenario.model_validate({**scenario, "actors": {"client": {}}}), Target.model_validate(target), GATEWAY.parent
     )
 
@@ -40,8 +40,8 @@ def parting(mode: str, seconds: float = 0.0, requests: int = 2) -> WireWorld:
 @pytest.mark.parametrize("mode", ["cancels", "goes-on"])
 async def test_a_gateway_that_is_right_holds_whatever_becomes_of_a_request_without_a_client(mode: str) -> None:
     """Its hit is stored or not, its record made or not: all default invariants hold in every schedule."""
-    async with parting(mode) as world:
-        result = await Pair(None, world, Limits(60.0, 5000)).result()
+    async with parting(mode) as executor:
+        result = await Pair(None, executor, Limits(60.0, 5000)).result()
     (evidence,) = result.verdict.evidence
     assert (result.verdict.ruling, result.findings, evidence.exhausted) == ("holds", (), True)
 
@@ -49,11 +49,11 @@ async def test_a_gateway_that_is_right_holds_whatever_becomes_of_a_request_witho
 @pytest.mark.asyncio
 async def test_who_sleeps_longer_than_the_patience_after_its_client_left_is_waited_for() -> None:
     """Its last step belongs to its own run, wherever the client left; the next run begins at rest."""
-    async with parting("goes-on", 0.4, requests=1) as world:
+    async with parting("goes-on", 0.4, requests=1) as executor:
         for schedule in ("A client", "A A client", "A"):
             replay = Replay(letters(schedule), loose=True)
             replay.more()
-            trace = await world.run(replay)
+            trace = await executor.run(replay)
             steps = [f"{event.command} {event.object}" for event in trace.steps_of("A")]
             assert (trace.fault, steps) == ("", [f"HGET {HITS}", f"HSET {HITS}"])
             assert trace.answers[0].status == (201 if schedule == "A" else 0)
@@ -62,10 +62,10 @@ async def test_who_sleeps_longer_than_the_patience_after_its_client_left_is_wait
 @pytest.mark.asyncio
 async def test_who_waited_for_a_lock_when_its_client_left_has_its_own_steps_after() -> None:
     """B waits for A in its process, its client leaves, A ends: what comes then is B's, not A's."""
-    async with parting("goes-on") as world:
+    async with parting("goes-on") as executor:
         replay = Replay(letters("A B client A A"), loose=True)
         replay.more()
-        trace = await world.run(replay)
+        trace = await executor.run(replay)
     assert (trace.fault, [event.command for event in trace.steps_of("B")]) == ("", ["HGET", "HSET"])
     assert [(one.actor, one.status) for one in trace.answers] == [("B", 0), ("A", 201)]
     assert trace.final.hits == {"rr-{fresh}": 2}

@@ -13,7 +13,7 @@ import pytest
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.letters import letters
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.replay import Replay
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ SCENARIO = Scenario.model_validate({"name": "own", "story": "Two at once.", "sig
 PATIENCE = 0.3
 
 
-async def ran(world: WireWorld) -> Trace:
+async def ran(executor: LiveExecutor) -> Trace:
     """Run one schedule."""
     replay = Replay(letters("A B"), loose=True)
     replay.more()
-    return await world.run(replay)
+    return await executor.run(replay)
 
 
 @pytest.mark.asyncio
@@ -36,16 +36,16 @@ async def test_a_process_that_hangs_is_noticed_and_asked_nothing_more() -> None:
     """It is stopped: the run that meets it says so, the next one begins nothing, and a new process is well again."""
     start = {"command": [sys.executable, str(OWN), "{port}", "{redis_port}", "plain"], "ready": {"path": "/ready"}}
     target = Target.model_validate({"name": "own", "start": start, "patience": PATIENCE})
-    async with WireWorld(SCENARIO, target, OWN.parent) as world:
-        assert (await ran(world)).fault == ""
-        process = world.replicas[1].process
+    async with LiveExecutor(SCENARIO, target, OWN.parent) as executor:
+        assert (await ran(executor)).fault == ""
+        process = executor.replicas[1].process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
-        met, next_one = await ran(world), await ran(world)
+        met, next_one = await ran(executor), await ran(executor)
         hint = "(longer `patience` if it only takes so long)"
         line = f"Gateway 1 hangs: it has answered nothing for {PATIENCE} s, nor GET /ready {hint}"
         assert (met.fault, met.odd, next_one.fault, len(next_one.moves)) == (line, False, line, 0)
         assert met.seconds < 8 * PATIENCE
-        assert world.broken
-        await world.restart()
-        assert ((await ran(world)).fault, world.broken) == ("", False)
+        assert executor.broken
+        await executor.restart()
+        assert ((await ran(executor)).fault, executor.broken) == ("", False)

@@ -13,7 +13,7 @@ import pytest_asyncio
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Place, UsageFault
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.kube_kept import Kept
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.requests import effect_of
@@ -171,8 +171,8 @@ async def test_what_was_there_is_never_deleted_but_in_a_namespace_of_ours(cluste
     assert (again["data"], again["metadata"]["labels"]) == ({"a": "1", "b": "2"}, {"team": "theirs"})
 
 
-def world(folder: Path, cluster: Cluster, mode: str) -> WireWorld:
-    """Make a world whose Gateway works in a namespace that was there before."""
+def executor(folder: Path, cluster: Cluster, mode: str) -> LiveExecutor:
+    """Make an executor whose Gateway works in a namespace that was there before."""
     (folder / "config.yaml").write_text(written(cluster.server.url, "default"))
     (folder / "service.py").write_text(SERVICE)
     env = {"PORT": "{port}", "KUBE_URL": "{kube_url}", "NAMESPACE": "default", "PYTHONPATH": str(CASES)}
@@ -185,7 +185,7 @@ def world(folder: Path, cluster: Cluster, mode: str) -> WireWorld:
         "signal": {"labels": {"pod": "{fresh}"}},
         "invariants": ["no_server_error"],
     }
-    return WireWorld(Scenario.model_validate(scenario), Target.model_validate(target), folder)
+    return LiveExecutor(Scenario.model_validate(scenario), Target.model_validate(target), folder)
 
 
 @pytest.mark.unmeasured
@@ -193,7 +193,7 @@ def world(folder: Path, cluster: Cluster, mode: str) -> WireWorld:
 async def test_a_lent_cluster_is_what_it_was(cluster: Cluster, tmp_path: Path) -> None:
     """Whatever a Gateway does as it starts and in runs, every object that was there is as it was."""
     before, names = cluster.held(), [one["metadata"]["name"] for one in cluster.server.objects("namespaces")]
-    async with world(tmp_path, cluster, "patches") as live:
+    async with executor(tmp_path, cluster, "patches") as live:
         for seed in range(3):
             assert (await live.run(Walk(seed))).fault == ""
             held = cluster.held()
@@ -212,6 +212,6 @@ async def test_a_gateway_that_deletes_what_was_there_is_refused(cluster: Cluster
     """The preflight says so, and every object is as it was."""
     before = cluster.held()
     with pytest.raises(UsageFault, match="delete configmaps/default/shared deletes an object that was there before"):
-        async with world(tmp_path, cluster, "deletes"):
+        async with executor(tmp_path, cluster, "deletes"):
             pass
     assert cluster.held() == before

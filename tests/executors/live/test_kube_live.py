@@ -1,4 +1,4 @@
-"""The wire world over the Kubernetes API: requests and watch events are steps, whoever's the server is."""
+"""The wire executor over the Kubernetes API: requests and watch events are steps, whoever's the server is."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stress.core.errors import Unavailable
 from stress.core.schedule import parse
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
-from stress.engine.running import order_of, run
-from stress.executors.live.executor import WireWorld
+from stress.engine.running import run, schedule_of
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.kube import KubeStore
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.server.server import KubeServer
 from stress.schedulers.replay import Replay
@@ -41,14 +41,14 @@ LIMITS = Limits(60.0, 5000)
 async def searched(scenario: str, target: Target) -> Result:
     """Search a bundled scenario, in the model first; what that finds is followed on the wire, and must be the same."""
     one = scenario_of(scenario)
-    async with WireWorld(one, target) as wire:
-        return await Pair(ModelWorld(one, target), wire, LIMITS).result()
+    async with LiveExecutor(one, target) as wire:
+        return await Pair(ModelExecutor(one, target), wire, LIMITS).result()
 
 
 async def ran(scenario: str, target: str, actors: str) -> Trace:
-    """Run one order on the wire."""
-    async with WireWorld(scenario_of(scenario), target_of(target)) as world:
-        trace = await world.run(Follow(actors))
+    """Run one schedule on the wire."""
+    async with LiveExecutor(scenario_of(scenario), target_of(target)) as executor:
+        trace = await executor.run(Follow(actors))
     assert trace.fault == ""
     return trace
 
@@ -70,10 +70,10 @@ async def ran(scenario: str, target: str, actors: str) -> Trace:
     ],
 )
 async def test_what_the_model_finds_is_confirmed_on_the_wire(scenario: str, target: str, actors: str) -> None:
-    """Each race is the same order in both worlds, told alike step by step, and fails again in each replay."""
+    """Each race is the same order in both executors, told alike step by step, and fails again in each replay."""
     result = await searched(scenario, target_of(target))
     assert result.faults == ()
-    assert [(one.order.actors, one.confirmed, one.replays) for one in result.findings] == [(actors, True, (3, 3))]
+    assert [(one.schedule.actors, one.confirmed, one.replays) for one in result.findings] == [(actors, True, (3, 3))]
     assert result.as_expected
 
 
@@ -87,31 +87,31 @@ GUIDE = [
 @pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("name", "race", "target", "invariant", "actors"), GUIDE)
-async def test_the_guide_tells_the_minimal_order_of_each_race_over_kubernetes(
+async def test_the_guide_tells_the_minimal_schedule_of_each_race_over_kubernetes(
     name: str, race: str, target: str, invariant: str, actors: str
 ) -> None:
-    """The order that the search reports for the invariant is the one in the guide, as is the race."""
+    """The schedule that the search reports for the invariant is the one in the guide, as is the race."""
     scenario = scenario_of(name)
     assert race in scenario.races
-    result = await Pair(ModelWorld(scenario, target_of(target)), None, LIMITS).result()
-    assert [one.order.actors for one in result.findings if invariant in one.invariants] == [actors]
+    result = await Pair(ModelExecutor(scenario, target_of(target)), None, LIMITS).result()
+    assert [one.schedule.actors for one in result.findings if invariant in one.invariants] == [actors]
 
 
 @pytest.mark.asyncio
 async def test_a_client_that_hangs_up_leaves_a_lease() -> None:
-    """L5: the lock of today stays where its request is cancelled; the twin's is released in every order of each world.
+    """L5: the lock of today stays where its request is cancelled; the fixed counterpart releases it in every schedule.
 
-    An order ends with the last step of what a cancelled request still does.
+    A schedule ends with the last step of what a cancelled request still does.
     """
     result = await searched("l5-leaked-lease", target_of("kube-lease"))
-    assert [(one.order.actors, one.replays) for one in result.findings] == [("A A A client:A", (3, 3))]
+    assert [(one.schedule.actors, one.replays) for one in result.findings] == [("A A A client:A", (3, 3))]
     answer = result.findings[0].trace.answers[0]
     assert (answer.status, answer.error, answer.hung_up) == (0, "its client hung up", True)
-    twin = await searched("l5-leaked-lease", target_of("kube-lease-fenced"))
-    assert (twin.verdict.ruling, twin.faults) == ("holds", ())
-    assert [(one.world, one.orders, one.exhausted) for one in twin.verdict.evidence] == [
+    fixed = await searched("l5-leaked-lease", target_of("kube-lease-fenced"))
+    assert (fixed.verdict.ruling, fixed.faults) == ("holds", ())
+    assert [(one.executor, one.schedules, one.exhausted) for one in fixed.verdict.evidence] == [
         ("model", 8, True),
-        ("wire", 12, True),
+        ("live", 12, True),
     ]
 
 
@@ -128,12 +128,12 @@ async def test_an_event_that_is_let_through_is_known_to_the_next_request() -> No
 @pytest.mark.unmeasured
 @pytest.mark.asyncio
 async def test_replays_with_events_of_a_watch_give_the_same_trace() -> None:
-    """An order that lets an event through in its midst is followed ten times, to the same trace."""
+    """A schedule that lets an event through in its midst is followed ten times, to the same trace."""
     scenario, target = scenario_of("r4-loser-without-cache"), target_of("kube-status-cached")
-    async with WireWorld(scenario, target) as world:
-        trace = await world.run(Follow("A A B watch:1 B"))
-        order = parse(order_of(trace, world, 0, ()).text(), "order.txt")
-        signatures = {(await run(order, world)).signature for _ in range(10)}
+    async with LiveExecutor(scenario, target) as executor:
+        trace = await executor.run(Follow("A A B watch:1 B"))
+        schedule = parse(schedule_of(trace, executor, 0, ()).text(), "schedule.txt")
+        signatures = {(await run(schedule, executor)).signature for _ in range(10)}
     name = "rr-{fingerprint:12}-{time:1}"
     told = [str(event) for event in trace.events if event.actor == "watch:1"]
     assert told == [f"watch:1 ADDED remediationrequests/prod-payments/{name} -> ADDED {name}"]
@@ -141,15 +141,15 @@ async def test_replays_with_events_of_a_watch_give_the_same_trace() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_order_leaves_no_object_behind() -> None:
-    """Records and leases of an order are deleted, those of others stay."""
+async def test_an_schedule_leaves_no_object_behind() -> None:
+    """Records and leases of a schedule are deleted, those of others stay."""
     scenario, target = scenario_of("l1-reentrant-lock"), target_of("kube-lease")
-    async with WireWorld(scenario, target) as world:
-        kube = world.site.kube
+    async with LiveExecutor(scenario, target) as executor:
+        kube = executor.deployment.kube
         assert kube is not None
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "other"}}
         assert (await kube.call("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", lease))[0] == 201
-        trace = await world.run(Follow("A A A A B B B B B B B B A A A A"))
+        trace = await executor.run(Follow("A A A A B B B B B B B B A A A A"))
         left = [one["metadata"]["name"] for one in await kube.objects("leases.coordination.k8s.io")]
         assert (await kube.objects(RECORDS), left) == ([], ["other"])
     assert len(trace.final.records or ()) == 2
@@ -172,7 +172,7 @@ async def test_a_server_of_ones_own_is_used_and_left_as_it_was(tmp_path: Path, *
         if controlled:
             await made(server, "serviceaccounts", {"kind": "ServiceAccount", "metadata": {"name": "default"}})
         result = await searched("r3-status-init-lost", Target.load(tmp_path / "target.yaml"))
-        assert [(one.order.actors, one.replays) for one in result.findings] == [("A A A B B", (3, 3))]
+        assert [(one.schedule.actors, one.replays) for one in result.findings] == [("A A A B B", (3, 3))]
         left = {one["metadata"]["name"] for one in server.objects("namespaces")} - {*before}
         assert {name.split("-")[0] for name in left} == (set() if controlled else {"gateway", "prod"})
         assert server.objects("customresourcedefinitions.apiextensions.k8s.io") == []
@@ -217,8 +217,8 @@ async def test_a_namespace_that_is_being_deleted_is_waited_for(
 
 
 @pytest.mark.asyncio
-async def test_objects_of_an_order_are_there_before_it_and_gone_after(tmp_path: Path) -> None:
-    """A pod of the order's own is made before its first request and deleted at its end."""
+async def test_objects_of_an_schedule_are_there_before_it_and_gone_after(tmp_path: Path) -> None:
+    """A pod of the schedule's own is made before its first request and deleted at its end."""
     text = (
         (bundled("targets") / "kube-status.yaml")
         .read_text()
@@ -239,9 +239,9 @@ async def test_objects_of_an_order_are_there_before_it_and_gone_after(tmp_path: 
             seen.extend(one["metadata"]["name"] for one in kube._embedded.objects("pods"))
             return super().choose(moves, done=done)
 
-    async with WireWorld(scenario_of("r2-same-second-losers"), Target.load(tmp_path / "target.yaml")) as world:
-        kube = world.site.kube
-        trace = await world.run(Looking("A"))
+    async with LiveExecutor(scenario_of("r2-same-second-losers"), Target.load(tmp_path / "target.yaml")) as executor:
+        kube = executor.deployment.kube
+        trace = await executor.run(Looking("A"))
         assert kube is not None
         assert await kube.objects("pods") == []
     assert set(seen) == {f"p-{trace.fresh}"}
@@ -253,7 +253,7 @@ async def test_a_resource_that_is_not_served_is_named(tmp_path: Path) -> None:
     text = (bundled("targets") / "kube-status.yaml").read_text()
     (tmp_path / "target.yaml").write_text("\n".join(line for line in text.splitlines() if "setup" not in line))
     with pytest.raises(Unavailable) as caught:
-        async with WireWorld(scenario_of("r2-same-second-losers"), Target.load(tmp_path / "target.yaml")):
+        async with LiveExecutor(scenario_of("r2-same-second-losers"), Target.load(tmp_path / "target.yaml")):
             pass
     assert str(caught.value) == (
         "the API server has no remediationrequests.kubernaut.ai (install its definition: name its file in `setup`)"
@@ -265,9 +265,9 @@ async def test_a_resource_that_is_not_served_is_named(tmp_path: Path) -> None:
 async def test_leases_replay_the_same_on_several_pods() -> None:
     """L3 with two pods: B deletes the lease that C has just made, in each of five replays."""
     scenario, target = scenario_of("l3-foreign-delete"), target_of("kube-lease")
-    async with WireWorld(scenario, target) as world:
-        trace = await world.run(Follow("A A A A A A A A B B B B B B B C C C A C C C C"))
+    async with LiveExecutor(scenario, target) as executor:
+        trace = await executor.run(Follow("A A A A A A A A B B B B B B B C C C A C C C C"))
         broken = [one.invariant for one in run_checks(scenario.invariants, trace)]
-        again = {(await world.run(Replay(trace.moves))).signature for _ in range(5)}
+        again = {(await executor.run(Replay(trace.moves))).signature for _ in range(5)}
     assert broken == ["lease_deleted_as_seen"]
     assert again == {trace.signature}

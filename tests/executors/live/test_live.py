@@ -1,4 +1,4 @@
-"""The wire world: real Gateways, a real Valkey, the gate between."""
+"""The wire executor: real Gateways, a real Valkey, the gate between."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stress.config.target import Target
 from stress.core.errors import Unavailable, UsageFault
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
-from stress.engine.running import order_of, run
-from stress.executors.live.executor import WireWorld
+from stress.engine.running import run, schedule_of
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.random_walk import Walk
 
@@ -46,81 +46,81 @@ def own_scenario(**changes: object) -> Scenario:
 
 
 async def search(scenario: Scenario, target: Target, seconds: float = 600.0) -> tuple[object, ...]:
-    """Search and give what matters: the ruling, what was broken, and the minimal orders as actors."""
-    async with WireWorld(scenario, target) as world:
-        result = await Pair(None, world, Limits(seconds, 5000)).result()
-    orders = tuple(finding.order.actors for finding in result.findings)
-    return str(result.verdict.ruling), tuple(n for f in result.findings for n in f.invariants), orders, result
+    """Search and give what matters: the ruling, what was broken, and the minimal schedules as actors."""
+    async with LiveExecutor(scenario, target) as executor:
+        result = await Pair(None, executor, Limits(seconds, 5000)).result()
+    schedules = tuple(finding.schedule.actors for finding in result.findings)
+    return str(result.verdict.ruling), tuple(n for f in result.findings for n in f.invariants), schedules, result
 
 
 @pytest.mark.asyncio
-async def test_lost_hit_is_found_as_its_minimal_order() -> None:
-    """The read-modify-write Gateway loses a hit in the one-switch order, and each replay loses it again."""
+async def test_lost_hit_is_found_as_its_minimal_schedule() -> None:
+    """The read-modify-write Gateway loses a hit in the one-preemption schedule, and each replay loses it again."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
-    ruling, broken, orders, result = await search(scenario, target)
-    assert (ruling, broken, orders) == ("race", ("hits_equal_answers", "distinct_counts"), ("A A A B B B B A",))
+    ruling, broken, schedules, result = await search(scenario, target)
+    assert (ruling, broken, schedules) == ("race", ("hits_equal_answers", "distinct_counts"), ("A A A B B B B A",))
     assert result.findings[0].replays == (3, 3)
     assert result.as_expected
 
 
 @pytest.mark.asyncio
-async def test_every_order_of_the_racy_gateway_is_run_once() -> None:
-    """Two requests of three steps each have exactly 20 orders, and 12 of them lose a hit."""
+async def test_every_schedule_of_the_racy_gateway_is_run_once() -> None:
+    """Two requests of three steps each have exactly 20 schedules, and 12 of them lose a hit."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
-    explorer, seen, broken = Exhaustive(fused=True), set(), 0
-    async with WireWorld(scenario, target) as world:
-        while explorer.more():
-            trace = await world.run(explorer)
+    scheduler, seen, broken = Exhaustive(fused=True), set(), 0
+    async with LiveExecutor(scenario, target) as executor:
+        while scheduler.more():
+            trace = await executor.run(scheduler)
             assert trace.fault == ""
-            explorer.learn(trace)
+            scheduler.learn(trace)
             seen.add(tuple(trace.moves))
             broken += bool(run_checks(scenario.invariants, trace))
-    assert (len(seen), explorer.orders, explorer.exhausted, broken) == (20, 20, True, BROKEN_OF_20)
+    assert (len(seen), scheduler.schedules, scheduler.exhausted, broken) == (20, 20, True, BROKEN_OF_20)
 
 
 BROKEN_OF_20 = 12
-"""Orders in which neither request's HSET comes before the other's HGET."""
+"""Schedules in which neither request's HSET comes before the other's HGET."""
 
 
 @pytest.mark.asyncio
 async def test_both_races_of_the_named_by_second_gateway_are_found() -> None:
-    """Losers that answer 201 need one switch, two records need one switch at a second's end."""
+    """Losers that answer 201 need one preemption, two records need one preemption at a second's end."""
     scenario, target = scenario_of("concurrent-duplicates"), target_of("redis-named-by-second")
-    ruling, broken, orders, _ = await search(scenario, target, 30.0)
+    ruling, broken, schedules, _ = await search(scenario, target, 30.0)
     assert ruling == "race"
     assert broken == ("one_created_answer", "one_active_record")
-    assert orders == ("A A B B B A A", "A A clock B B B A")
+    assert schedules == ("A A B B B A A", "A A clock B B B A")
 
 
 @pytest.mark.asyncio
-async def test_atomic_twin_holds_in_every_order() -> None:
-    """The atomic twin is exhausted and holds."""
+async def test_atomic_fixed_holds_in_every_schedule() -> None:
+    """The atomic fixed counterpart is exhausted and holds."""
     scenario = scenario_of("atomic-hit-count")
     ruling, broken, _, result = await search(scenario, target_of("redis-atomic"))
     assert (ruling, broken) == ("holds", ())
-    assert result.verdict.evidence[0].covered.startswith("exhausted 1 of 1 class up to renaming (2 orders)")
+    assert result.verdict.evidence[0].covered.startswith("exhausted 1 of 1 class up to renaming (2 schedules)")
 
 
 @pytest.mark.asyncio
 async def test_replays_give_the_same_trace() -> None:
-    """A random order, its fresh value and fingerprint kept, gives the same trace in each of twenty replays."""
+    """A random schedule, its fresh value and fingerprint kept, gives the same trace in each of twenty replays."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
-    async with WireWorld(scenario, target) as world:
-        trace = await world.run(Walk(7))
-        order = order_of(trace, world, 7, ())
-        signatures = {(await run(order, world)).signature for _ in range(20)}
+    async with LiveExecutor(scenario, target) as executor:
+        trace = await executor.run(Walk(7))
+        schedule = schedule_of(trace, executor, 7, ())
+        signatures = {(await run(schedule, executor)).signature for _ in range(20)}
     assert signatures == {trace.signature}
 
 
 @pytest.mark.asyncio
 async def test_the_store_receives_commands_in_the_order_given() -> None:
-    """MONITOR of the real store shows the Gateway's commands exactly as the order releases them."""
+    """MONITOR of the real store shows the Gateway's commands exactly as the schedule releases them."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
-    async with WireWorld(scenario, target) as world:
-        assert world.site.store.valkey is not None
-        client = Redis.from_url(world.site.store.valkey.url)
+    async with LiveExecutor(scenario, target) as executor:
+        assert executor.deployment.store.valkey is not None
+        client = Redis.from_url(executor.deployment.store.valkey.url)
         async with client.monitor() as monitor:
-            trace = await world.run(Walk(3))
+            trace = await executor.run(Walk(3))
             steps = [event.command.split("+")[0] for event in trace.events if event.kind == "step"]
             seen: list[str] = []
             before = 2  # EXISTS and HSET+EXPIRE of the request before
@@ -137,51 +137,51 @@ async def test_the_store_receives_commands_in_the_order_given() -> None:
 @pytest.mark.asyncio
 async def test_an_unknown_gateway_is_searched_by_its_answers() -> None:
     """A Gateway written without the harness in mind, with no way to observe it, is caught creating twice."""
-    ruling, broken, orders, _ = await search(own_scenario(), own_target("racy"))
-    assert (ruling, broken, orders) == ("race", ("linearizable_hits", "one_created_answer"), ("A A B B B A",))
+    ruling, broken, schedules, _ = await search(own_scenario(), own_target("racy"))
+    assert (ruling, broken, schedules) == ("race", ("linearizable_hits", "one_created_answer"), ("A A B B B A",))
 
 
 @pytest.mark.asyncio
 async def test_a_request_that_waits_for_a_lock_is_known_as_blocked() -> None:
-    """Behind an in-process lock the second request blocks, the order goes on, and the Gateway holds in all orders."""
-    explorer, fresh = Exhaustive(fused=False), own_scenario()
+    """Behind an in-process lock the second request blocks, the run goes on, and the Gateway holds in all schedules."""
+    scheduler, fresh = Exhaustive(fused=False), own_scenario()
     blocked = []
-    async with WireWorld(fresh, own_target("locked")) as world:
-        while explorer.more():
-            trace = await world.run(explorer)
+    async with LiveExecutor(fresh, own_target("locked")) as executor:
+        while scheduler.more():
+            trace = await executor.run(scheduler)
             assert trace.fault == ""
-            explorer.learn(trace)
+            scheduler.learn(trace)
             assert run_checks(fresh.invariants, trace) == []
             blocked.append(any(event.kind == "blocked" for event in trace.events))
-        waited = sorted(world.blocked_seconds)
-    assert explorer.exhausted
+        waited = sorted(executor.blocked_seconds)
+    assert scheduler.exhausted
     assert any(blocked)
-    assert waited[len(waited) // 2] < world.patience
+    assert waited[len(waited) // 2] < executor.patience
 
 
 @pytest.mark.asyncio
 async def test_a_gateway_that_dies_makes_the_run_inconclusive() -> None:
     """A Gateway killed in the middle of a search ends it as inconclusive, and says how it died."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
-    async with WireWorld(scenario, target) as world:
-        process = world.replicas[1].process
+    async with LiveExecutor(scenario, target) as executor:
+        process = executor.replicas[1].process
         assert process is not None
         process.kill()
         process.wait()
-        result = await Pair(None, world, Limits(5, 10)).result()
+        result = await Pair(None, executor, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults == ("Gateway 1 died (killed by signal 9)",)
 
 
 @pytest.mark.asyncio
-async def test_a_store_killed_between_orders_makes_the_run_inconclusive() -> None:
+async def test_a_store_killed_between_schedules_makes_the_run_inconclusive() -> None:
     """A store killed by SIGKILL is named as lost, whatever the Gateway answers."""
     scenario, target = own_scenario(), own_target("racy")
-    async with WireWorld(scenario, target) as world:
-        assert world.site.store.valkey is not None
-        os.kill(world.site.store.valkey.process.pid, signal.SIGKILL)
-        world.site.store.valkey.process.wait()
-        result = await Pair(None, world, Limits(5, 10)).result()
+    async with LiveExecutor(scenario, target) as executor:
+        assert executor.deployment.store.valkey is not None
+        os.kill(executor.deployment.store.valkey.process.pid, signal.SIGKILL)
+        executor.deployment.store.valkey.process.wait()
+        result = await Pair(None, executor, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults[0].startswith("store lost: ")
 
@@ -190,7 +190,7 @@ async def test_a_store_killed_between_orders_makes_the_run_inconclusive() -> Non
 async def test_a_gateway_that_hangs_makes_the_run_inconclusive() -> None:
     """Requests that show neither a step nor an answer within the patience are named."""
     with pytest.raises(Unavailable, match="the Gateway did not answer a warm-up request in time"):
-        async with WireWorld(own_scenario(), own_target("hang", patience=0.05)):
+        async with LiveExecutor(own_scenario(), own_target("hang", patience=0.05)):
             pass
 
 
@@ -199,7 +199,7 @@ async def test_a_gateway_that_does_not_start_is_unavailable() -> None:
     """A command that ends at once is reported with its exit code and its last line."""
     target = own_target("racy", start={"command": [sys.executable, "-c", "raise SystemExit('no config')"]})
     with pytest.raises(Unavailable, match=r"Gateway 1 died \(exit code 1\) before it was ready: no config"):
-        async with WireWorld(own_scenario(), target):
+        async with LiveExecutor(own_scenario(), target):
             pass
 
 
@@ -208,19 +208,19 @@ async def test_a_missing_command_is_unavailable() -> None:
     """A program that is not there is named."""
     target = own_target("racy", start={"command": ["no-such-gateway"]})
     with pytest.raises(Unavailable, match="Gateway 1 does not start: no-such-gateway: No such file or directory"):
-        async with WireWorld(own_scenario(), target):
+        async with LiveExecutor(own_scenario(), target):
             pass
 
 
 def test_a_scenario_that_needs_more_than_the_target_says_is_refused() -> None:
     """A missing environment entry is a fault of the target file."""
     with pytest.raises(UsageFault, match=r"environment.cleanup is missing \(scenario own needs it\)"):
-        WireWorld(own_scenario(actors={"cleanup": {}}), own_target("racy"))
+        LiveExecutor(own_scenario(actors={"cleanup": {}}), own_target("racy"))
 
 
 @pytest.mark.asyncio
-async def test_a_twin_holds_when_a_sibling_test_cleans_up() -> None:
-    """Invariants count per incarnation: a cleanup at any place is no race of the atomic twin."""
+async def test_a_fixed_holds_when_a_sibling_test_cleans_up() -> None:
+    """Invariants count per epoch: a cleanup at any place is no race of the atomic fixed."""
     data = {**scenario_of("atomic-hit-count").model_dump(), "actors": {"cleanup": {}, "expiry": {}}}
     scenario = Scenario.model_validate(data)
     ruling, broken, _, result = await search(scenario, target_of("redis-atomic"))
@@ -229,44 +229,46 @@ async def test_a_twin_holds_when_a_sibling_test_cleans_up() -> None:
 
 @pytest.mark.asyncio
 async def test_nothing_is_left_behind() -> None:
-    """After a search no process of ours lives and the store's keys of each order are gone."""
-    async with WireWorld(own_scenario(), own_target("racy")) as world:
-        await world.run(Walk(1))
-        assert await world.ask([("DBSIZE",)]) == [0]
-        pids = [world.replicas[1].process.pid, world.site.store.valkey.process.pid]  # type: ignore[union-attr]
+    """After a search no process of ours lives and the store's keys of each schedule are gone."""
+    async with LiveExecutor(own_scenario(), own_target("racy")) as executor:
+        await executor.run(Walk(1))
+        assert await executor.ask([("DBSIZE",)]) == [0]
+        pids = [executor.replicas[1].process.pid, executor.deployment.store.valkey.process.pid]  # type: ignore[union-attr]
     await asyncio.sleep(0)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []  # noqa: ASYNC240 - the kernel's own table
 
 
 @pytest.mark.asyncio
-async def test_requests_that_hang_in_an_order_are_named() -> None:
+async def test_requests_that_hang_in_an_schedule_are_named() -> None:
     """Requests that show neither a step nor an answer within the patience end the run as inconclusive."""
-    async with WireWorld(own_scenario(), own_target("stall", patience=0.1)) as world:
-        trace = await world.run(Walk(1))
+    async with LiveExecutor(own_scenario(), own_target("stall", patience=0.1)) as executor:
+        trace = await executor.run(Walk(1))
     assert trace.fault == "the Gateway hangs: A, B show neither a step nor an answer for 0.1 s"
 
 
 @pytest.mark.asyncio
 async def test_a_sleeper_is_waited_out() -> None:
     """A request that sleeps less than the patience is not blocked: its timer is seen and waited for."""
-    async with WireWorld(own_scenario(), own_target("nap")) as world:
-        trace = await world.run(Walk(1))
+    async with LiveExecutor(own_scenario(), own_target("nap")) as executor:
+        trace = await executor.run(Walk(1))
     assert (trace.fault, [event.kind for event in trace.events if event.kind == "blocked"]) == ("", [])
 
 
 @pytest.mark.asyncio
 async def test_walk_alone_is_never_proof() -> None:
-    """Random orders that find nothing are inconclusive."""
-    scenario = Scenario.model_validate({**scenario_of("atomic-hit-count").model_dump(), "search": {"explorer": "walk"}})
-    async with WireWorld(scenario, target_of("redis-atomic")) as world:
-        result = await Pair(None, world, Limits(5, 6)).result()
+    """Random schedules that find nothing are inconclusive."""
+    scenario = Scenario.model_validate(
+        {**scenario_of("atomic-hit-count").model_dump(), "search": {"scheduler": "random_walk"}}
+    )
+    async with LiveExecutor(scenario, target_of("redis-atomic")) as executor:
+        result = await Pair(None, executor, Limits(5, 6)).result()
     assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 6)
-    assert result.verdict.reason == "cut off: sampled only: 6 orders, assuming that requests share only the store"
+    assert result.verdict.reason == "cut off: sampled only: 6 schedules, assuming that requests share only the store"
 
 
 @pytest.mark.asyncio
-async def test_a_sibling_tests_cleanup_fails_t2_on_the_twin() -> None:
-    """With a cleanup T2 fails even on the atomic twin while every invariant holds: the cause is the environment."""
+async def test_a_sibling_tests_cleanup_fails_t2_on_the_fixed() -> None:
+    """With a cleanup T2 fails even on the atomic counterpart while invariants hold: the environment is the cause."""
     ruling, broken, _, result = await search(scenario_of("t2-one-then-three-cleanup"), target_of("redis-atomic"))
     assert (ruling, broken) == ("race", ("test_t2_hits_at_least_requests",))
     assert (result.findings[0].cause, result.as_expected) == ("environment", True)
@@ -274,8 +276,8 @@ async def test_a_sibling_tests_cleanup_fails_t2_on_the_twin() -> None:
 
 @pytest.mark.cases
 @pytest.mark.asyncio
-async def test_the_twin_holds_with_the_failing_tests_own_numbers() -> None:
-    """One request and then three have 6 orders on the atomic twin, five at once have 120: all hold."""
-    for name, orders in (("t2-one-then-three", 7), ("t1-five-at-once", 121)):
+async def test_the_fixed_holds_with_the_failing_tests_own_numbers() -> None:
+    """One request and then three have 6 schedules on the atomic fixed counterpart, five at once have 120: all hold."""
+    for name, schedules in (("t2-one-then-three", 7), ("t1-five-at-once", 121)):
         ruling, broken, _, result = await search(scenario_of(name), target_of("redis-atomic"))
-        assert (ruling, broken, result.verdict.evidence[0].total) == ("holds", (), orders)
+        assert (ruling, broken, result.verdict.evidence[0].total) == ("holds", (), schedules)

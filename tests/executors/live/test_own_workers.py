@@ -9,7 +9,7 @@ import pytest
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.step import Access, Move, Touch
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.workers import Working, working_of
 from stress.protocols.gate import Gate
 from stress.schedulers.base import is_request
@@ -77,12 +77,12 @@ async def test_the_turn_of_a_worker_is_ordered_and_comes_to_its_end() -> None:
     own = [Move("{}", "start", ""), Move("{}", "SET", "claim:{fresh}"), Move("{}", "RPUSH", "hits")]
     first, second = ([one._replace(actor=actor) for one in own] for actor in "AB")
     looks, counts = Move("worker:1", *LOOK), Move("worker:1", "INCR", "hits:{fresh}")
-    orders = [[*first, looks, *second], [looks, *first, *second], [*first, *second]]
-    async with WireWorld(scenario, target) as world:
-        assert world.learned.worker is not None
-        learned = world.learned.worker.head, world.learned.worker.follows
-        lost = [await world.run(Replay([*first, looks, counts, *second])) for _ in range(3)]
-        kept = [await world.run(Replay(order)) for order in orders]
+    schedules = [[*first, looks, *second], [looks, *first, *second], [*first, *second]]
+    async with LiveExecutor(scenario, target) as executor:
+        assert executor.learned.worker is not None
+        learned = executor.learned.worker.head, executor.learned.worker.follows
+        lost = [await executor.run(Replay([*first, looks, counts, *second])) for _ in range(3)]
+        kept = [await executor.run(Replay(schedule)) for schedule in schedules]
     assert learned == (LOOK, True)
     assert [trace.fault for trace in (*lost, *kept)] == [""] * 6
     assert [list((trace.final.hits or {}).values()) for trace in lost] == [[1]] * 3

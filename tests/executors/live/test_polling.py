@@ -10,7 +10,7 @@ import pytest
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.step import Move
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.polling import Ending, Ends, Loop, ending
 from stress.executors.live.record import Try
 from stress.schedulers.exhaustive import Exhaustive
@@ -29,16 +29,16 @@ SCENARIO = Scenario.model_validate({"name": "polls", "story": "Two at once.", "s
 LOCK, HITS = "lock:{fresh}", "hits:{fresh}"
 
 
-def polling(how: str, tries: int, patience: float = 5.0) -> WireWorld:
+def polling(how: str, tries: int, patience: float = 5.0) -> LiveExecutor:
     """Give a deployment of the service of the cases, which asks so many times for its lock (0: without end)."""
     env = {"PORT": "{port}", "REDIS_PORT": "{redis_port}", "PYTHONPATH": "..", "HOW": how, "MODE": "correct"}
     start = {"command": ["python3", "service.py"], "env": {**env, "TRIES": str(tries)}, "ready": {"path": "/ready"}}
     target = {"name": "polls", "start": start, "fingerprint": "{labels.pod}", "patience": patience}
-    return WireWorld(SCENARIO, Target.model_validate(target), CASE)
+    return LiveExecutor(SCENARIO, Target.model_validate(target), CASE)
 
 
-def order(*words: str) -> Replay:
-    """Follow an order, written as in its file; then everyone goes on."""
+def schedule(*words: str) -> Replay:
+    """Follow a schedule, written as in its file; then everyone goes on."""
     moves = []
     for word in words:
         actor, command, *rest = word.split()
@@ -66,8 +66,8 @@ HELD: Sequence[str] = ("A start", f"A SET {LOCK}", "B start", f"B SET {LOCK}", f
 @pytest.mark.asyncio
 async def test_who_polls_waits_until_another_has_changed_what_it_asks_for() -> None:
     """After one repetition a request is let go again only when the lock was given back; then it has it."""
-    async with polling("set", tries=0) as world:
-        trace = await world.run(order(*HELD, f"A GET {HITS}", f"A SET {HITS}", f"A DEL {LOCK}"))
+    async with polling("set", tries=0) as executor:
+        trace = await executor.run(schedule(*HELD, f"A GET {HITS}", f"A SET {HITS}", f"A DEL {LOCK}"))
         assert (trace.fault, trace.polling, told(trace)) == ("", GIVES_UP, [("A", 201), ("B", 202)])
         assert [str(move) for move in trace.moves if move.actor == "B"][3:] == [
             f"B SET {LOCK} #3",
@@ -75,9 +75,9 @@ async def test_who_polls_waits_until_another_has_changed_what_it_asks_for() -> N
             f"B SET {HITS}",
             f"B DEL {LOCK}",
         ]
-        early = await world.run(order(*HELD, f"B SET {LOCK} #3"))
+        early = await executor.run(schedule(*HELD, f"B SET {LOCK} #3"))
         assert early.fault == f"DIVERGED at step 6: expected B SET {LOCK} #3, saw A GET {HITS}"
-        assert list(world.loops.values()) == [Ending(Ends.LATE)]
+        assert list(executor.loops.values()) == [Ending(Ends.LATE)]
 
 
 @pytest.mark.asyncio
@@ -86,22 +86,22 @@ async def test_of_a_lock_that_is_polled_for_every_schedule_is_run() -> None:
 
     One comes after the other, or asks in vain at one of three places, and once more there, later, or not at all.
     """
-    explorer, polled = Exhaustive(fused=True), 0
-    async with polling("set", tries=0) as world:
-        while explorer.more():
-            trace = await world.run(explorer)
-            explorer.learn(trace)
+    scheduler, polled = Exhaustive(fused=True), 0
+    async with polling("set", tries=0) as executor:
+        while scheduler.more():
+            trace = await executor.run(scheduler)
+            scheduler.learn(trace)
             assert (trace.fault, [status for _, status in told(trace)]) in (("", [201, 202]), ("", [202, 201]))
             polled += bool(trace.polling)
-    assert (explorer.orders, polled) == (20, 12)
+    assert (scheduler.schedules, polled) == (20, 12)
 
 
 @pytest.mark.asyncio
 async def test_giving_up_soon_is_one_step_however_often_it_asks() -> None:
     """A request that gives up after 12 tries has them in three steps, and a replay tells the same."""
-    async with polling("set", tries=12) as world:
-        traces = [await world.run(order(*HELD, f"B SET {LOCK} #3")) for _ in range(2)]
-        assert list(world.loops.values()) == [Ending(Ends.SOON)]
+    async with polling("set", tries=12) as executor:
+        traces = [await executor.run(schedule(*HELD, f"B SET {LOCK} #3")) for _ in range(2)]
+        assert list(executor.loops.values()) == [Ending(Ends.SOON)]
     for trace in traces:
         assert (trace.fault, told(trace)) == ("", [("A", 201), ("B", 503)])
         assert trace.polling == "another between the last two tries of B"
@@ -156,18 +156,18 @@ def test_a_busy_machine_does_not_make_a_sleep_of_a_slow_step(first: Ending, seco
 async def test_a_time_that_runs_out_is_no_change() -> None:
     """A request that is told for how long the lock lasts still, less each time, makes no progress."""
     script = "EVALSHA " + LOCK
-    async with polling("ttl", tries=0) as world:
-        trace = await world.run(order("A start", f"A {script}", "B start", f"B {script}", f"B {script} #2"))
+    async with polling("ttl", tries=0) as executor:
+        trace = await executor.run(schedule("A start", f"A {script}", "B start", f"B {script}", f"B {script} #2"))
     assert (trace.fault, trace.polling, told(trace)) == ("", GIVES_UP, [("A", 201), ("B", 202)])
 
 
 @pytest.mark.asyncio
 async def test_who_polls_for_what_nobody_will_change_is_named() -> None:
     """Where a lock is never given back, the run ends with who asks for what, once nobody else is left."""
-    async with polling("set", tries=0, patience=1.0) as world:
-        await world.run(order(*HELD))
-        await world.ask([("SET", "lock:leaked", "1")])
-        trace = await world.run(order("A start"), fresh="leaked")
+    async with polling("set", tries=0, patience=1.0) as executor:
+        await executor.run(schedule(*HELD))
+        await executor.ask([("SET", "lock:leaked", "1")])
+        trace = await executor.run(schedule("A start"), fresh="leaked")
     asks = f"asks SET {LOCK} again and again"
     assert trace.fault == (
         f"the Gateway hangs: B {asks}; A {asks}, and nobody is left who could change the reply, for 1 s"

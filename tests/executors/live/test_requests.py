@@ -9,7 +9,7 @@ from aiohttp import web
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.child import free_port
 from stress.schedulers.random_walk import Walk
 
@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 
 
 async def sent(request: dict[str, object]) -> Seen:
-    """Run one order on a Gateway that only listens; give the last request."""
+    """Run one schedule on a Gateway that only listens; give the last request."""
     seen: list[Seen] = []
 
     async def answer(got: web.Request) -> web.Response:
@@ -56,11 +56,11 @@ async def sent(request: dict[str, object]) -> Seen:
         }
     )
     scenario = Scenario.model_validate({"name": "own", "story": "One.", "concurrent": 1})
-    world = WireWorld(scenario, target)
-    world.judged = False  # it has no store
+    executor = LiveExecutor(scenario, target)
+    executor.judged = False  # it has no store
     try:
-        async with world:
-            trace = await world.run(Walk(1), "5eed")
+        async with executor:
+            trace = await executor.run(Walk(1), "5eed")
     finally:
         await runner.cleanup()
     assert [(one.status, one.record) for one in trace.answers] == [(201, "rr")]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import scenario_of, target_of
 
-from stress.engine.running import follow_restarted, order_of
-from stress.executors.live.executor import WireWorld
+from stress.engine.running import follow_restarted, schedule_of
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.child import free_port
 from stress.schedulers.interleaving import Interleaving
 
@@ -24,21 +24,25 @@ def with_listener(target: Target) -> Target:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("store", ["redis", "kubernetes"])
-async def test_an_order_has_the_same_trace_in_new_processes(store: str) -> None:
+async def test_an_schedule_has_the_same_trace_in_new_processes(store: str) -> None:
     """Each Gateway is another process, the gate listens where it did, and the same steps have the same outcome."""
     if store == "redis":
         scenario, target = scenario_of("atomic-hit-count"), with_listener(target_of("redis-read-modify-write"))
     else:
         scenario, target = scenario_of("concurrent-duplicates"), target_of("kube-status")
-    async with WireWorld(scenario, target) as world:
-        before = await world.run(Interleaving(()))
-        children = [replica.process.pid for replica in world.replicas.values() if replica.process is not None]
-        ports = [one._listener.sockets[0].getsockname() for one in world.site._proxies if one._listener is not None]
-        again = await follow_restarted(order_of(before, world, 0, ()), world)
-        after = [replica.process.pid for replica in world.replicas.values() if replica.process is not None]
-        listening = [one._listener.sockets[0].getsockname() for one in world.site._proxies if one._listener is not None]
-        assert world.site.death == ""
-        assert not world.site.hurt_by_now
+    async with LiveExecutor(scenario, target) as executor:
+        before = await executor.run(Interleaving(()))
+        children = [replica.process.pid for replica in executor.replicas.values() if replica.process is not None]
+        ports = [
+            one._listener.sockets[0].getsockname() for one in executor.deployment._proxies if one._listener is not None
+        ]
+        again = await follow_restarted(schedule_of(before, executor, 0, ()), executor)
+        after = [replica.process.pid for replica in executor.replicas.values() if replica.process is not None]
+        listening = [
+            one._listener.sockets[0].getsockname() for one in executor.deployment._proxies if one._listener is not None
+        ]
+        assert executor.deployment.death == ""
+        assert not executor.deployment.hurt_by_now
     assert (again.fault, again.signature) == ("", before.signature)
     assert again.fresh != before.fresh
     assert len(after) == target.replicas

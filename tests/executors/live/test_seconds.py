@@ -9,8 +9,8 @@ import pytest
 from conftest import scenario_of, target_of
 from following import Follow
 
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,10 @@ async def test_a_run_may_cross_a_second_until_a_name_shows_it() -> None:
     """A duplicate that makes no name may take longer; a name of another second has the run repeated in one."""
     target = target_of("kube-status")
     duplicate = scenario_of("t2-one-then-three").model_copy(update={"concurrent": 1})
-    async with Site(target) as site:
-        async with WireWorld(duplicate, target, site=site) as wire:
+    async with Deployment(target) as deployment:
+        async with LiveExecutor(duplicate, target, deployment=deployment) as wire:
             slow = await wire.run(Dawdler("A A A", 3))
-        async with WireWorld(scenario_of("r2-same-second-losers"), target, site=site) as wire:
+        async with LiveExecutor(scenario_of("r2-same-second-losers"), target, deployment=deployment) as wire:
             again = await wire.run(Dawdler("A A B B", 3))
     assert (slow.fault, slow.crossed_second, list((slow.final.hits or {}).values())) == ("", 2, [2])
     assert (again.fault, again.crossed_second, len(again.final.records or ())) == ("", None, 1)

@@ -18,7 +18,7 @@ from stress.config.target import Target
 from stress.core.errors import Unavailable
 from stress.core.trace import Kind
 from stress.diagnose.doctor.store import redis as probed
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.processes.probe import Ill
 from stress.protocols.redis.server import Valkey
 from stress.schedulers.interleaving import Interleaving
@@ -81,9 +81,9 @@ async def test_a_store_that_speaks_tls_is_gated(store: Valkey, tmp_path: Path) -
     admin.execute_command("ACL", "SETUSER", "mine", "on", ">opaque", "~*", "&*", "+@all")
     async with secured(store.port) as port:
         url = f"rediss://mine:opaque@127.0.0.1:{port}/3"
-        async with WireWorld(scenario_of("atomic-hit-count"), written(tmp_path, url)) as world:
-            trace = await world.run(Interleaving(()))
-            assert world.site.store.url(1) == "redis://mine:opaque@127.0.0.1:1/3"
+        async with LiveExecutor(scenario_of("atomic-hit-count"), written(tmp_path, url)) as executor:
+            trace = await executor.run(Interleaving(()))
+            assert executor.deployment.store.url(1) == "redis://mine:opaque@127.0.0.1:1/3"
         assert (trace.fault, trace.answers[0].status, admin.dbsize()) == ("", 201, 0)
         assert [event.command for event in trace.events if event.kind is Kind.STEP] == ["EVAL", "EVAL"]
         told = await asyncio.to_thread(probed, url, str(tmp_path / "ca.pem"))
@@ -91,7 +91,7 @@ async def test_a_store_that_speaks_tls_is_gated(store: Valkey, tmp_path: Path) -
         with pytest.raises(Ill, match="certificate verify failed"):
             await asyncio.to_thread(probed, url)
         with pytest.raises(Unavailable, match="certificate verify failed"):
-            async with WireWorld(scenario_of("atomic-hit-count"), written(tmp_path, url, ca=False)):
+            async with LiveExecutor(scenario_of("atomic-hit-count"), written(tmp_path, url, ca=False)):
                 pass
     admin.close()
 
@@ -106,5 +106,5 @@ async def test_a_service_that_speaks_tls_to_the_gate_is_told_so(tmp_path: Path) 
     (tmp_path / "own.yaml").write_text(f'name: own\nstart: {{command: [python3, -c, "{hello}", "{{redis_port}}"]}}\n')
     told = "the service speaks TLS to the gate, which can't read that (give it {redis_url}"
     with pytest.raises(Unavailable, match=re.escape(told)):
-        async with WireWorld(scenario_of("atomic-hit-count"), Target.load(tmp_path / "own.yaml")):
+        async with LiveExecutor(scenario_of("atomic-hit-count"), Target.load(tmp_path / "own.yaml")):
             pass

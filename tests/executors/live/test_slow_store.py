@@ -12,7 +12,7 @@ import pytest
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.protocols.redis.server import Valkey
 from stress.schedulers.exhaustive import Exhaustive
 
@@ -64,11 +64,11 @@ async def slow_store() -> AsyncGenerator[str]:
 
 @pytest.mark.asyncio
 async def test_a_new_connection_that_waits_for_its_greeting_is_not_blocked() -> None:
-    """A client that opens a connection for each request names itself first; all 6 orders run, nobody is blocked."""
+    """A client that opens a connection for each request names itself first; all 6 schedules run, nobody is blocked."""
     words = [sys.executable, str(SERVICE), "{port}", "{redis_port}", "1", "asyncio", "request"]
     program = '[[["INCR", "@s0"]]]'
     scenario = {"name": "slow", "story": "Both count.", "invariants": ["no_server_error"]}
-    explorer, kinds = Exhaustive(fused=False), set()
+    scheduler, kinds = Exhaustive(fused=False), set()
     async with slow_store() as url:
         target = Target.model_validate(
             {
@@ -79,10 +79,10 @@ async def test_a_new_connection_that_waits_for_its_greeting_is_not_blocked() -> 
             }
         )
         signal = {"labels": {"pod": "{fresh}", "program": program}}
-        async with WireWorld(Scenario.model_validate({**scenario, "signal": signal}), target) as world:
-            while explorer.more():
-                trace = await world.run(explorer)
+        async with LiveExecutor(Scenario.model_validate({**scenario, "signal": signal}), target) as executor:
+            while scheduler.more():
+                trace = await executor.run(scheduler)
                 assert trace.fault == ""
-                explorer.learn(trace)
+                scheduler.learn(trace)
                 kinds |= {event.kind for event in trace.events}
-    assert (explorer.orders, kinds) == (6, {"start", "step", "answer"})
+    assert (scheduler.schedules, kinds) == (6, {"start", "step", "answer"})

@@ -26,10 +26,10 @@ from stress.core.errors import Unavailable, UsageFault
 from stress.core.trace import Answer, Details, Snapshot
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
-from stress.executors.environment import ends_incarnation
+from stress.executors.environment import ends_epoch
 from stress.executors.fingerprint import Marks
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor
 from stress.executors.observe import with_told_hits
 from stress.processes.child import accepts, free_port
 from stress.processes.forkserver import gateway
@@ -121,10 +121,10 @@ async def recorder(
         await runner.cleanup()
 
 
-def unjudged(world: WireWorld) -> WireWorld:
-    """Let a world be entered whose Gateway uses no store."""
-    world.judged = False
-    return world
+def unjudged(executor: LiveExecutor) -> LiveExecutor:
+    """Let an executor be entered whose Gateway uses no store."""
+    executor.judged = False
+    return executor
 
 
 def known_to(url: str) -> dict[str, object]:
@@ -142,15 +142,15 @@ async def test_a_running_gateway_and_store_are_searched_and_left_as_they_were() 
         keys = {**found, "url": f"http://127.0.0.1:{port}", "stores": stores, "patience": 2.0}
         through = f"redis://gateway:s3cret@127.0.0.1:{gate}/3"
         starting = asyncio.create_task(later("redis-read-modify-write", through, port))
-        async with WireWorld(scenario_of("atomic-hit-count"), Target.model_validate(keys)) as world:
+        async with LiveExecutor(scenario_of("atomic-hit-count"), Target.model_validate(keys)) as executor:
             gateway = await starting
-            assert world.replicas[1].process is None
-            result = await Pair(None, world, Limits(20, 100)).result()
+            assert executor.replicas[1].process is None
+            result = await Pair(None, executor, Limits(20, 100)).result()
         left = await admin.keys()
         ran = await admin.info("commandstats")
         gateway.close()
     assert str(result.verdict.ruling) == "race"
-    assert result.findings[0].order.actors == "A A A B B B B A"
+    assert result.findings[0].schedule.actors == "A A A B B B B A"
     assert result.findings[0].replays == (3, 3)
     assert left == [b"theirs"]
     assert [name for name in ran if "flush" in name] == []
@@ -162,9 +162,9 @@ async def test_a_running_gateway_that_goes_away_is_inconclusive() -> None:
     port, gate = free_port(), free_port()
     reached = target(url=f"http://127.0.0.1:{port}", stores={"redis": {"listen": gate}}, patience=5.0)
     starting = asyncio.create_task(later("redis-atomic", f"redis://127.0.0.1:{gate}/0", port))
-    async with WireWorld(scenario(), reached) as world:
+    async with LiveExecutor(scenario(), reached) as executor:
         (await starting).close()
-        trace = await world.run(Walk(1))
+        trace = await executor.run(Walk(1))
     assert trace.fault == f"Gateway 1 is gone: nobody listens at http://127.0.0.1:{port}"
 
 
@@ -188,14 +188,14 @@ async def test_what_is_not_there_is_unavailable() -> None:
 
 
 async def enter(wanted: Target) -> None:
-    """Start a world and end it again."""
-    async with WireWorld(scenario(), wanted):
+    """Start an executor and end it again."""
+    async with LiveExecutor(scenario(), wanted):
         pass
 
 
 @pytest.mark.asyncio
 async def test_a_gateway_must_be_ready_in_time_and_the_one_that_listens() -> None:
-    """A path that never answers 2xx, and a port that another process holds, are told before the first order."""
+    """A path that never answers 2xx, and a port that another process holds, are told before the first schedule."""
     late = target(start=own_start("racy", ready={"path": "/ready", "within": 0.01}))
     with pytest.raises(
         Unavailable, match=r"Gateway 1 was not ready within 0.01 s \(check start.ready and its output: "
@@ -214,8 +214,8 @@ async def test_a_gateway_must_be_ready_in_time_and_the_one_that_listens() -> Non
 async def test_what_a_gateway_started_ends_with_it() -> None:
     """A Gateway behind a shell is ended together with the shell."""
     begin = {"command": ["sh", "-c", f"{sys.executable} {OWN} {{port}} {{redis_port}} racy & wait"]}
-    async with WireWorld(scenario(), target(start=begin)) as world:
-        replica = world.replicas[1]
+    async with LiveExecutor(scenario(), target(start=begin)) as executor:
+        replica = executor.replicas[1]
         assert replica.process is not None
         family = descendants(replica.process.pid)
         assert len(family) == 2
@@ -240,15 +240,15 @@ def test_other_machines_are_refused_unless_allowed_by_name(tmp_path: Path) -> No
     )
     far = Target.load(path)
     with pytest.raises(UsageFault) as caught:
-        WireWorld(scenario(), far)
+        LiveExecutor(scenario(), far)
     hint = "a stress test must not hit it by mistake: allow it by name with --allow-host"
     assert [str(fault).replace(f"{tmp_path}/", "") for fault in caught.value.faults] == [
         f"far.yaml:2:6: url: gateway.example is not this machine ({hint} gateway.example)",
         f"far.yaml:3:23: stores.redis.url: 10.0.0.9 is not this machine ({hint} 10.0.0.9)",
     ]
     with pytest.raises(UsageFault, match=r"^[^\n]*10\.0\.0\.9[^\n]*$"):
-        WireWorld(scenario(), far, allow=frozenset({"gateway.example"}))
-    assert WireWorld(scenario(), far, allow={"Gateway.Example", "10.0.0.9"}).target is far
+        LiveExecutor(scenario(), far, allow=frozenset({"gateway.example"}))
+    assert LiveExecutor(scenario(), far, allow={"Gateway.Example", "10.0.0.9"}).target is far
 
 
 @pytest.mark.parametrize(
@@ -273,8 +273,8 @@ async def test_files_and_texts_are_filled_and_removed(tmp_path: Path) -> None:
         "folder": "home",
     }
     (tmp_path / "home").mkdir()
-    async with WireWorld(scenario(), target(start=begin, replicas=2), tmp_path) as world:
-        replica = world.replicas[2]
+    async with LiveExecutor(scenario(), target(start=begin, replicas=2), tmp_path) as executor:
+        replica = executor.replicas[2]
         assert replica.process is not None
         raw = Path(f"/proc/{replica.process.pid}/environ").read_bytes()  # noqa: ASYNC240 - the kernel's own table
         env = dict(word.partition("=")[::2] for word in raw.decode().split("\0"))
@@ -285,8 +285,8 @@ async def test_files_and_texts_are_filled_and_removed(tmp_path: Path) -> None:
         assert replica.files == Path(files)
         assert (Path(files) / "note").read_text() == f"2 in {files}"
         assert (Path(files) / "conf" / "arguments").read_text() == f"{port} {redis_port}"
-        assert world.replicas[1].files != replica.files
-        kept = [one.files for one in world.replicas.values()]
+        assert executor.replicas[1].files != replica.files
+        kept = [one.files for one in executor.replicas.values()]
     assert [folder.exists() for folder in kept if folder] == [False, False]
 
 
@@ -307,14 +307,14 @@ async def test_replicas_share_the_store_and_listen_on_ports_in_a_row() -> None:
     listen = free_port()
     pair = target(**racy | {"name": "own", "replicas": 2, "stores": {"redis": {"listen": listen}}})
     playing = scenario(replicas=[1, 2], invariants=["hits_equal_answers"], before=1)
-    async with WireWorld(playing, pair) as world:
+    async with LiveExecutor(playing, pair) as executor:
         for port in (listen, listen + 1):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"PING\r\n")
             assert await reader.readline() == b"+PONG\r\n"
             writer.close()
-        result = await Pair(None, world, Limits(20, 100)).result()
-    assert [finding.order.actors for finding in result.findings] == ["A A A B B B B A"]
+        result = await Pair(None, executor, Limits(20, 100)).result()
+    assert [finding.schedule.actors for finding in result.findings] == ["A A A B B B B A"]
 
 
 @pytest.mark.asyncio
@@ -330,15 +330,15 @@ async def test_a_body_file_and_headers_are_sent_filled(tmp_path: Path) -> None:
     async with (
         recorder(seen) as url,
         unjudged(
-            WireWorld(
+            LiveExecutor(
                 scenario(signal={"alertname": "Hot-{fresh}", "namespace": "n"}, invariants=["no_server_error"]),
                 target(request=request, fingerprint="{alertname}/{namespace}/{fresh}", **known_to(url)),
                 tmp_path,
             )
-        ) as world,
+        ) as executor,
     ):
         seen.clear()
-        trace = await world.run(Walk(1), "5eed")
+        trace = await executor.run(Walk(1), "5eed")
     assert [(answer.status, answer.record) for answer in trace.answers] == [(201, "rr")] * 2
     assert sorted(headers["X-Request-ID"] for headers, _, _ in seen) == ["5eed-A", "5eed-B"]
     headers, body, path = seen[0]
@@ -352,12 +352,15 @@ async def test_a_body_file_and_headers_are_sent_filled(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_a_gateway_that_finds_its_store_late_is_waited_for() -> None:
-    """Server errors before the first order are asked again, so that they are no false alarm."""
+    """Server errors before the first schedule are asked again, so that they are no false alarm."""
     seen: list[tuple[dict[str, str], str, str]] = []
-    async with recorder(seen, failures=5) as url, unjudged(WireWorld(scenario(), target(**known_to(url)))) as world:
-        trace = await world.run(Walk(1))
+    async with (
+        recorder(seen, failures=5) as url,
+        unjudged(LiveExecutor(scenario(), target(**known_to(url)))) as executor,
+    ):
+        trace = await executor.run(Walk(1))
     assert [answer.status for answer in trace.answers] == [201, 201]
-    rounds = {"with a failure": 3, "alone": 1, "together": 1, "one after the other": 3, "the order": 1}
+    rounds = {"with a failure": 3, "alone": 1, "together": 1, "one after the other": 3, "the schedule": 1}
     assert len(seen) == 2 * sum(rounds.values())
 
 
@@ -365,10 +368,13 @@ async def test_a_gateway_that_finds_its_store_late_is_waited_for() -> None:
 async def test_a_gateway_that_fails_requests_that_come_together_is_not_waited_for() -> None:
     """Each is answered where it comes alone: what the others get is for the search to judge."""
     seen: list[tuple[dict[str, str], str, str]] = []
-    async with recorder(seen, together=False) as url, unjudged(WireWorld(scenario(), target(**known_to(url)))) as world:
-        trace = await world.run(Walk(1))
+    async with (
+        recorder(seen, together=False) as url,
+        unjudged(LiveExecutor(scenario(), target(**known_to(url)))) as executor,
+    ):
+        trace = await executor.run(Walk(1))
     assert [answer.status for answer in trace.answers] == [201, 500]
-    rounds = {"with a failure": 1, "alone": 1, "together": 1, "one after the other": 3, "the order": 1}
+    rounds = {"with a failure": 1, "alone": 1, "together": 1, "one after the other": 3, "the schedule": 1}
     assert len(seen) == 2 * sum(rounds.values())
 
 
@@ -383,17 +389,17 @@ async def test_a_gateway_that_hangs_up_is_named() -> None:
 
 
 @pytest.mark.asyncio
-async def test_hits_may_be_told_by_the_answers_in_both_worlds() -> None:
+async def test_hits_may_be_told_by_the_answers_in_both_executors() -> None:
     """With `hits: {answer: …}` a lost hit is the same count in the model and on the wire: the highest that was told."""
     racy = target_of("redis-read-modify-write").model_dump(exclude_unset=True)
     told = target(**racy | {"observe": {**racy["observe"], "hits": {"answer": "metadata.count"}}})
     playing = scenario_of("atomic-hit-count")
     seen = []
-    model, explorer = ModelWorld(playing, told), Exhaustive(fused=True)
-    async with WireWorld(playing, told) as wire:
-        while explorer.more():
-            virtual = model.run(explorer)
-            explorer.learn(virtual)
+    model, scheduler = ModelExecutor(playing, told), Exhaustive(fused=True)
+    async with LiveExecutor(playing, told) as wire:
+        while scheduler.more():
+            virtual = model.run(scheduler)
+            scheduler.learn(virtual)
             broken = {one.invariant for one in run_checks(["hits_equal_answers"], virtual)}
             real = await wire.run(Followed(virtual.moves))
             seen.append((real.fault, real.outcome == virtual.outcome, bool(broken)))
@@ -406,11 +412,11 @@ class Followed:
 
     name = "followed"
 
-    def __init__(self, moves: Any) -> None:  # noqa: ANN401 - moves of either world
+    def __init__(self, moves: Any) -> None:  # noqa: ANN401 - moves of either executor
         """Take the moves."""
         self._moves = iter(moves)
 
-    def choose(self, moves: Any, *, done: bool) -> Any:  # noqa: ANN401, ARG002 - the interface of explorers
+    def choose(self, moves: Any, *, done: bool) -> Any:  # noqa: ANN401, ARG002 - the interface of schedulers
         """Give the next one."""
         return next(self._moves, None)
 
@@ -426,12 +432,12 @@ def test_hits_told_under_another_path_and_records_that_no_answer_names() -> None
         told_answer("s", '{"seen": {"times": "many"}}', created=False),
     ]
     details = with_told_hits(told, Details(answers, (Snapshot(("r", "s", "t"), None),)))
-    assert details.incarnations == (Snapshot(("r", "s", "t"), {"r": 2, "s": None, "t": None}),)
+    assert details.epochs == (Snapshot(("r", "s", "t"), {"r": 2, "s": None, "t": None}),)
     nameless = [told_answer(None, '{"seen": {"times": 2}}', created=False)]
     only = with_told_hits(told, Details(nameless, (Snapshot(("r",), None),)))
-    assert only.incarnations == (Snapshot(("r",), {"r": 2}),)
+    assert only.epochs == (Snapshot(("r",), {"r": 2}),)
     several = with_told_hits(told, Details(nameless, (Snapshot(("r", "s"), None),)))
-    assert several.incarnations == (Snapshot(("r", "s"), {"r": None, "s": None}),)
+    assert several.epochs == (Snapshot(("r", "s"), {"r": None, "s": None}),)
     unseen = Details(answers, (Snapshot(None, None),))
     assert with_told_hits(told, unseen) == unseen
     assert with_told_hits(target(protocol="redis-atomic"), details) is details
@@ -451,8 +457,8 @@ async def test_a_fingerprint_may_be_a_hash_over_the_signal() -> None:
         answers={"record": None},
         observe={"records": {"redis": ["KEYS", "hits:{fingerprint}"]}},
     )
-    async with WireWorld(scenario(invariants=["no_server_error"]), hashed) as world:
-        trace = await world.run(Walk(1))
+    async with LiveExecutor(scenario(invariants=["no_server_error"]), hashed) as executor:
+        trace = await executor.run(Walk(1))
     assert {event.object for event in trace.events if event.kind == "step"} == {"hits:{fingerprint}"}
     assert trace.final.records == ("hits:{fingerprint}",)
 
@@ -482,7 +488,7 @@ def test_what_a_target_lacks_for_a_scenario_is_told_at_its_place(tmp_path: Path)
     )
     needs = scenario(actors={"cleanup": {}, "expiry": {}, "clock": {}}, replicas=[1, 2])
     with pytest.raises(UsageFault) as caught:
-        WireWorld(needs, Target.load(path))
+        LiveExecutor(needs, Target.load(path))
     assert [str(fault).replace(f"{tmp_path}/", "") for fault in caught.value.faults] == [
         "t.yaml:5:3: environment.cleanup is missing (scenario own needs it)",
         (
@@ -497,35 +503,35 @@ def test_what_a_target_lacks_for_a_scenario_is_told_at_its_place(tmp_path: Path)
     ]
 
 
-def test_an_incarnation_ends_when_a_record_goes_or_where_none_is_seen_a_cleanup_finds_one() -> None:
+def test_an_epoch_ends_when_a_record_goes_or_where_none_is_seen_a_cleanup_finds_one() -> None:
     """A cleanup that finds nothing to delete ends none, and neither does a key that runs out, such as a lock."""
     none, one = Snapshot((), {}), Snapshot(("r",), {"r": 1})
     unseen = Snapshot(None, None)
     for actor in ("cleanup", "expiry"):
-        assert [ends_incarnation(one, none, actor, [1]), ends_incarnation(one, one, actor, [1])] == [True, False]
-    assert [ends_incarnation(unseen, unseen, "cleanup", found) for found in ([0, 1], [0])] == [True, False]
-    assert not ends_incarnation(unseen, unseen, "expiry", [1])
+        assert [ends_epoch(one, none, actor, [1]), ends_epoch(one, one, actor, [1])] == [True, False]
+    assert [ends_epoch(unseen, unseen, "cleanup", found) for found in ([0, 1], [0])] == [True, False]
+    assert not ends_epoch(unseen, unseen, "expiry", [1])
 
 
 def test_an_expiry_needs_no_records_where_nothing_is_counted_by_epoch() -> None:
     """A scenario that asks for answers below 500 alone may let a key run out of which nothing more is known."""
     needs = scenario(actors={"expiry": {}}, invariants=["no_server_error"])
-    WireWorld(needs, target(protocol="redis-atomic", environment={"expiry": {"redis": ["k"]}}))
+    LiveExecutor(needs, target(protocol="redis-atomic", environment={"expiry": {"redis": ["k"]}}))
 
 
 @pytest.mark.asyncio
-async def test_an_order_that_is_broken_off_leaves_no_key() -> None:
-    """Whatever ends an order early, what it wrote is deleted; a store that forbids it is named."""
+async def test_an_schedule_that_is_broken_off_leaves_no_key() -> None:
+    """Whatever ends a schedule early, what it wrote is deleted; a store that forbids it is named."""
     racy = target_of("redis-read-modify-write").model_dump(exclude_unset=True)
     async with secured_store() as (url, admin):
         ours = target(**racy | {"stores": {"redis": {"url": url}}})
-        async with WireWorld(scenario(before=1), ours) as world:
+        async with LiveExecutor(scenario(before=1), ours) as executor:
             with pytest.raises(ZeroDivisionError):
-                await world.run(Interrupted())
+                await executor.run(Interrupted())
             assert await admin.keys() == [b"theirs"]
             await admin.execute_command("ACL", "SETUSER", "gateway", "-del")  # type: ignore[no-untyped-call]
             with pytest.raises(Unavailable, match="the store does not let us give back what it holds: "):
-                await world.run(Walk(1))
+                await executor.run(Walk(1))
 
 
 class Interrupted(Followed):
@@ -536,7 +542,7 @@ class Interrupted(Followed):
         super().__init__(())
         self._left = 3
 
-    def choose(self, moves: Any, *, done: bool) -> Any:  # noqa: ANN401, ARG002 - the interface of explorers
+    def choose(self, moves: Any, *, done: bool) -> Any:  # noqa: ANN401, ARG002 - the interface of schedulers
         """Take the first move three times, then fail."""
         self._left -= 1
         return moves[0] if self._left >= 0 else 1 // 0
@@ -548,12 +554,12 @@ async def test_keys_written_before_and_in_other_databases_are_deleted() -> None:
     async with secured_store() as (url, admin):
         named = target_of("redis-named-by-second").model_dump(exclude_unset=True)
         ours = target(**named | {"stores": {"redis": {"url": url}}, "background": {"redis": ["PING"]}})
-        async with WireWorld(scenario(before=2), ours) as world:
+        async with LiveExecutor(scenario(before=2), ours) as executor:
             assert await admin.keys() == [b"theirs"]
-            trace = await world.run(Walk(1))
+            trace = await executor.run(Walk(1))
             assert await admin.keys() == [b"theirs"]
-            assert world.site._proxies[0].background[:4] == ("HELLO", "AUTH", "SELECT", "QUIT")
-            assert world.site.store.valkey is None
+            assert executor.deployment._proxies[0].background[:4] == ("HELLO", "AUTH", "SELECT", "QUIT")
+            assert executor.deployment.store.valkey is None
     assert trace.fault == ""
     steps = [event for event in trace.events if event.kind == "step"]
     assert {event.object.partition(":")[0] for event in steps} == {"db3"}

@@ -12,8 +12,8 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable
 from stress.core.masking import mask_text
-from stress.executors.live.deployment import Site
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.deployment import Deployment
+from stress.executors.live.executor import LiveExecutor
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.server.server import KubeServer
 from stress.schedulers.random_walk import Walk
@@ -50,11 +50,11 @@ def target(**stores: object) -> Target:
 @pytest.mark.asyncio
 async def test_a_token_is_the_same_for_requests_and_gateway_and_is_masked() -> None:
     """The Gateway answers 201 to who has the token of its environment; no report repeats it."""
-    world = WireWorld(SCENARIO, target())
-    world.judged = False  # it has no store
-    async with world:
-        trace = await world.run(Walk(1))
-        token = world.site.given["token"]
+    executor = LiveExecutor(SCENARIO, target())
+    executor.judged = False  # it has no store
+    async with executor:
+        trace = await executor.run(Walk(1))
+        token = executor.deployment.given["token"]
     assert [(one.status, one.record) for one in trace.answers] == [(201, str(len(token)))]
     assert mask_text(f"it sent {token}") == "it sent ***"
 
@@ -65,7 +65,7 @@ async def test_a_server_that_gives_no_token_is_named(tmp_path: Path) -> None:
     async with KubeServer() as server:
         (tmp_path / "config.yaml").write_text(written(server.url, "default"))
         with pytest.raises(Unavailable) as caught:
-            async with Site(target(kubeconfig="config.yaml"), tmp_path):
+            async with Deployment(target(kubeconfig="config.yaml"), tmp_path):
                 pass
         assert server.objects("serviceaccounts") == []
     assert str(caught.value) == (
@@ -79,10 +79,14 @@ async def test_a_server_that_gives_no_token_is_named(tmp_path: Path) -> None:
 @pytest.mark.skipif("KUBEBUILDER_ASSETS" not in os.environ, reason="KUBEBUILDER_ASSETS names no kube-apiserver")
 async def test_a_real_server_knows_its_token() -> None:
     """A review of the token, asked of the kube-apiserver that gave it, names the service account."""
-    async with Site(target(assets=True)) as site:
-        assert site.kube is not None
-        spec = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": site.given["token"]}}
-        status, found = await site.kube.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", spec)
+    async with Deployment(target(assets=True)) as deployment:
+        assert deployment.kube is not None
+        spec = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": deployment.given["token"]},
+        }
+        status, found = await deployment.kube.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", spec)
         assert found is not None
         user = found["status"]["user"]["username"]
-        assert (status, user) == (201, f"system:serviceaccount:{site.kube.namespace}:gateway-stress")
+        assert (status, user) == (201, f"system:serviceaccount:{deployment.kube.namespace}:gateway-stress")

@@ -9,7 +9,7 @@ import pytest
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.exhaustive import Exhaustive
 
 pytestmark = pytest.mark.unmeasured
@@ -24,38 +24,38 @@ def own_target(mode: str) -> Target:
     return Target.model_validate({"name": f"own-{mode}", "start": start, "patience": 1.0})
 
 
-async def every_order(mode: str) -> tuple[int, dict[tuple[int, ...], str]]:
-    """Run every order; give how many there are, and for each outcome (the counts answered) the first order to it."""
-    explorer, orders = Exhaustive(fused=False), 0
+async def every_schedule(mode: str) -> tuple[int, dict[tuple[int, ...], str]]:
+    """Run every schedule; give how many there are, and for each outcome (the counts answered) the first to it."""
+    scheduler, schedules = Exhaustive(fused=False), 0
     outcomes: dict[tuple[int, ...], str] = {}
-    async with WireWorld(SCENARIO, own_target(mode)) as world:
-        while explorer.more():
-            trace = await world.run(explorer)
-            explorer.learn(trace)
+    async with LiveExecutor(SCENARIO, own_target(mode)) as executor:
+        while scheduler.more():
+            trace = await executor.run(scheduler)
+            scheduler.learn(trace)
             assert trace.fault == ""
-            orders += 1
+            schedules += 1
             counts = tuple(sorted(answer.count or 0 for answer in trace.answers))
             outcomes.setdefault(counts, " ".join(f"{move.actor}:{move.command}" for move in trace.moves))
-        assert world.waits.seconds == []
-    return orders, outcomes
+        assert executor.waits.seconds == []
+    return schedules, outcomes
 
 
 @pytest.mark.asyncio
 async def test_a_lock_kept_in_the_store_is_waited_for_there() -> None:
-    """Requests that wait for a token by BLPOP are never taken for blocked, and no order of theirs loses a hit."""
-    assert await every_order("token") == (
+    """Requests that wait for a token by BLPOP are never taken for blocked, and no schedule of theirs loses a hit."""
+    assert await every_schedule("token") == (
         66,
         {(1, 2): "A:start A:SET A:RPUSH A:BLPOP A:GET A:SET A:RPUSH B:start B:SET B:BLPOP B:GET B:SET B:RPUSH"},
     )
 
 
 @pytest.mark.asyncio
-async def test_a_message_that_comes_late_is_an_order_of_its_own() -> None:
+async def test_a_message_that_comes_late_is_an_schedule_of_its_own() -> None:
     """A Gateway that learns of a record by a message creates it twice where the message is delivered after a look.
 
     Of the 70 interleavings of two times four steps 50 deliver the messages in the order in which they were published.
     """
-    assert await every_order("told") == (
+    assert await every_schedule("told") == (
         50,
         {
             (1, 2): "A:start A:SET A:PUBLISH A:MESSAGE B:start B:INCR",

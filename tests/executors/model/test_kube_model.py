@@ -1,4 +1,4 @@
-"""The Gateways over Kubernetes in the model: its API against the embedded server, and every order of each protocol."""
+"""The Gateways over Kubernetes in the model: its API against the embedded server, every schedule of each protocol."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from stress.config.scenario import Before
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
 from stress.engine.strategy import alike_in, dependence_of, read
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor
 from stress.executors.model.kube_memory import KubeMemory
 from stress.gateways.kubeapi import LEASES, RECORDS, ApiError
 from stress.gateways.kubeconfig import Cluster
@@ -231,8 +231,8 @@ LATER = pytest.mark.skipif(os.environ.get("STRESS_NIGHTLY") != "1", reason="take
 
 
 def modelled(scenario: str, target: str, actors: str, **changes: object) -> Trace:
-    """Run one order of a bundled scenario, or of what is made of it, in the model."""
-    trace = ModelWorld(scenario_of(scenario).model_copy(update=changes), target_of(target)).run(Follow(actors))
+    """Run one schedule of a bundled scenario, or of what is made of it, in the model."""
+    trace = ModelExecutor(scenario_of(scenario).model_copy(update=changes), target_of(target)).run(Follow(actors))
     assert trace.fault == ""
     return trace
 
@@ -256,15 +256,15 @@ def test_a_request_is_cancelled_where_it_stands_when_its_client_hangs_up(
 
 
 @pytest.mark.parametrize("steps", range(2, 6))
-def test_the_twin_releases_its_lease_wherever_its_client_hangs_up(steps: int) -> None:
-    """Every order of L5: also when the client leaves while the lease is being deleted."""
+def test_the_fixed_releases_its_lease_wherever_its_client_hangs_up(steps: int) -> None:
+    """Every schedule of L5: also when the client leaves while the lease is being deleted."""
     trace = modelled("l5-leaked-lease", "kube-lease-fenced", " ".join(["A"] * steps + ["client:A", "A"]))
     assert run_checks(["lease_released"], trace) == []
     assert str(trace.events[-1]) == GONE
 
 
 class Looking(Follow):
-    """Follows an order, and notes what the environment might do before each of its moves."""
+    """Follows a schedule, and notes what the environment might do before each of its moves."""
 
     def __init__(self, actors: str) -> None:
         """Have seen nothing."""
@@ -281,17 +281,17 @@ def test_only_a_request_under_way_has_a_client_that_can_hang_up() -> None:
     """Nobody hangs up before the start, or a second time."""
     scenario = scenario_of("l5-leaked-lease").model_copy(update={"concurrent": 2})
     looking = Looking("A B client:A")
-    ModelWorld(scenario, target_of("kube-lease")).run(looking)
+    ModelExecutor(scenario, target_of("kube-lease")).run(looking)
     assert looking.seen[:3] == [[], ["client:A"], ["client:A", "client:B"]]
     assert [one for one in looking.seen[3:] if one] == []
 
 
 def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> None:
-    """Both replicas may be told of A's record; what is held at the end is forgotten: the next order begins at rest."""
+    """Both replicas may be told of A's record; what is held at the end is forgotten: the next run begins at rest."""
     scenario = scenario_of("r4-loser-without-cache").model_copy(update={"replicas": [1, 2]})
-    world = ModelWorld(scenario, target_of("kube-status-cached").model_copy(update={"replicas": 2}))
+    executor = ModelExecutor(scenario, target_of("kube-status-cached").model_copy(update={"replicas": 2}))
     for _ in range(2):
-        trace = world.run(looking := Looking("A A A watch:1 B B"))
+        trace = executor.run(looking := Looking("A A A watch:1 B B"))
         assert looking.seen == [[], [], *[["watch:1", "watch:2"]] * 2, ["watch:2"], ["watch:2"]]
         assert [str(event) for event in trace.events if event.actor == "watch:1"] == [
             f"watch:1 ADDED {RECORD}-{{time:1}} -> ADDED {NAME}-{{time:1}}"
@@ -321,18 +321,18 @@ def test_the_environment_acts_on_what_is_stored(
     """A new second or a lease that ran out make two records active, of a hit each; a writer or a deletion end one."""
     trace = modelled(name, target, actors)
     hits = [(ended_by, {f"{NAME}-{part}": 1 for part in parts.split()}) for ended_by, parts in states]
-    assert [(state.ended_by, state.hits) for state in trace.incarnations] == hits
+    assert [(state.ended_by, state.hits) for state in trace.epochs] == hits
 
 
 @pytest.mark.asyncio
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("before", [1, 2])
-async def test_both_worlds_begin_with_the_same_caches_after_earlier_requests(before: int) -> None:
+async def test_both_executors_begin_with_the_same_caches_after_earlier_requests(before: int) -> None:
     """What A and B do first shows what their cache knows of the earlier requests, each of which has counted."""
     scenario = scenario_of("r7-stale-cache-conflict").model_copy(update={"before": before})
     target = target_of("kube-status-cached")
-    model = ModelWorld(scenario, target)
-    async with WireWorld(scenario, target) as wire:
+    model = ModelExecutor(scenario, target)
+    async with LiveExecutor(scenario, target) as wire:
         for actors in ("A A watch:1 B B", "A B A B"):
             real, told = await wire.run(Follow(actors)), model.run(Follow(actors))
             assert [str(event) for event in real.events] == [str(event) for event in told.events]
@@ -354,12 +354,12 @@ async def test_both_worlds_begin_with_the_same_caches_after_earlier_requests(bef
 async def test_an_event_of_the_earlier_requests_comes_late_where_the_scenario_says_so(
     late: str, actors: str, answer: tuple[int, int | None], hits: int | None
 ) -> None:
-    """One request shows in each world alike what a cache that was told too late loses: R3, R4 and R7."""
+    """One request shows in each executor alike what a cache that was told too late loses: R3, R4 and R7."""
     scenario = scenario_of("r7-stale-cache-conflict")
     scenario = scenario.model_copy(update={"before": Before(requests=1, late=late), "concurrent": 1})
     target = target_of("kube-status-cached")
-    modelled = ModelWorld(scenario, target).run(Follow(actors))
-    async with WireWorld(scenario, target) as wire:
+    modelled = ModelExecutor(scenario, target).run(Follow(actors))
+    async with LiveExecutor(scenario, target) as wire:
         real = await wire.run(Follow(actors))
     assert [(one.status, one.count) for one in real.answers if one.actor == "A"] == [answer]
     assert list((real.final.hits or {}).values()) == [hits]
@@ -380,10 +380,10 @@ async def test_an_event_of_the_earlier_requests_comes_late_where_the_scenario_sa
         ),
     ],
 )
-async def test_whatever_a_pair_breaks_has_its_minimal_order(name: str, found: dict[str, str]) -> None:
+async def test_whatever_a_pair_breaks_has_its_minimal_schedule(name: str, found: dict[str, str]) -> None:
     """Where more is broken than the guide tells (`test_kube_live.py`) all of it is found, and nothing else."""
-    result = await Pair(ModelWorld(scenario_of(name), target_of("kube-status")), None, Limits(60.0, 5000)).result()
-    assert {broken: one.order.actors for one in result.findings for broken in one.invariants} == found
+    result = await Pair(ModelExecutor(scenario_of(name), target_of("kube-status")), None, Limits(60.0, 5000)).result()
+    assert {broken: one.schedule.actors for one in result.findings for broken in one.invariants} == found
     assert result.as_expected
 
 
@@ -414,15 +414,15 @@ async def test_whatever_a_pair_breaks_has_its_minimal_order(name: str, found: di
         ("l6-unrenewed-lease", "kube-lease-fenced", {}, 656),
     ],
 )
-def test_a_twin_holds_in_every_class_of_orders(
+def test_a_fixed_holds_in_every_class_of_schedules(
     name: str, target: str, changes: dict[str, object], classes: int
 ) -> None:
-    """One order of each class, requests to one replica being alike, breaks nothing; there are as many as told here."""
+    """One schedule of each class, requests to one replica being alike, breaks nothing; there are so many."""
     scenario = scenario_of(name).model_copy(update=changes)
-    world = ModelWorld(scenario, target_of(target))
-    explorer = Dpor(dependence_of(world), alike=alike_in(world), read=read)
-    while explorer.more():
-        trace = world.run(explorer)
-        explorer.learn(trace)
+    executor = ModelExecutor(scenario, target_of(target))
+    scheduler = Dpor(dependence_of(executor), alike=alike_in(executor), read=read)
+    while scheduler.more():
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
         assert run_checks(scenario.invariants, trace) == []
-    assert (explorer.explored, explorer.exhausted) == (classes, True)
+    assert (scheduler.explored, scheduler.exhausted) == (classes, True)

@@ -1,4 +1,4 @@
-"""The model world: every bundled protocol explored to the end, and the same traces as on the wire."""
+"""The model executor: every bundled protocol explored to the end, and the same traces as on the wire."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from stress.config.scenario import EnvironmentActor, Race, Scenario
 from stress.core.errors import UsageFault
 from stress.core.registry import CHECKS
 from stress.core.trace import Details, Trace
-from stress.executors.live.executor import WireWorld
-from stress.executors.model.executor import ModelWorld, effects_of
+from stress.executors.live.executor import LiveExecutor
+from stress.executors.model.executor import ModelExecutor, effects_of
 from stress.schedulers.dependence import Dependence, effects
 from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.exhaustive import Exhaustive
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unmeasured
 
-TWINS = ("redis-atomic", "redis-optimistic")
+FIXED = ("redis-atomic", "redis-optimistic")
 _MOST_ON_THE_WIRE = 60
 INVARIANTS = CHECKS.names()
 ASSERTIONS = [name for name in INVARIANTS if CHECKS[name].environment]
@@ -53,34 +53,34 @@ def situation(*actors: str, before: int = 0, concurrent: int = 2, invariants: Se
 
 
 class Explored(NamedTuple):
-    """What a search to the end found: how many orders, how many break each invariant, and the first that does."""
+    """What a search to the end found: how many schedules, how many break each invariant, and the first that does."""
 
-    orders: int
+    schedules: int
     broken: dict[str, int]
     first: dict[str, str]
     causes: set[str]
 
 
 def explored(scenario: Scenario, target: Target) -> Explored:
-    """Run every order in the model, those with the fewest switches first."""
-    world, explorer = ModelWorld(scenario, target), Exhaustive(fused=True)
+    """Run every schedule in the model, those with the fewest preemptions first."""
+    executor, scheduler = ModelExecutor(scenario, target), Exhaustive(fused=True)
     broken: Counter[str] = Counter()
     first: dict[str, str] = {}
     causes: set[str] = set()
-    while explorer.more():
-        trace = world.run(explorer)
+    while scheduler.more():
+        trace = executor.run(scheduler)
         assert trace.fault == ""
-        explorer.learn(trace)
+        scheduler.learn(trace)
         if found := run_checks(scenario.invariants, trace):
             causes.add(str(cause(found)))
         for one in found:
             broken[one.invariant] += 1
             first.setdefault(one.invariant, word(trace))
-    return Explored(explorer.orders, dict(broken), first, causes)
+    return Explored(scheduler.schedules, dict(broken), first, causes)
 
 
 def word(trace: Trace) -> str:
-    """Give the actors of an order; a request's first move is its start."""
+    """Give the actors of a schedule; a request's first move is its start."""
     return " ".join(move.actor for move in trace.moves)
 
 
@@ -127,17 +127,17 @@ CASES: list[tuple[str, Scenario, int, dict[str, tuple[int, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("protocol", "scenario", "orders", "races"), CASES)
-def test_every_order_of_a_protocol_and_its_minimal_races(
-    protocol: str, scenario: Scenario, orders: int, races: dict[str, tuple[int, str]]
+@pytest.mark.parametrize(("protocol", "scenario", "schedules", "races"), CASES)
+def test_every_schedule_of_a_protocol_and_its_minimal_races(
+    protocol: str, scenario: Scenario, schedules: int, races: dict[str, tuple[int, str]]
 ) -> None:
-    """Exactly so many orders, exactly so many of them broken, and the first one with the fewest switches."""
+    """Exactly so many schedules, exactly so many of them broken, and the first one with the fewest preemptions."""
     found = explored(scenario, target_of(protocol))
-    assert found.orders == orders
+    assert found.schedules == schedules
     assert {name: (count, found.first[name]) for name, count in found.broken.items()} == races
 
 
-@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.parametrize("fixed", FIXED)
 @pytest.mark.parametrize(
     ("scenario", "assertions"),
     [
@@ -149,22 +149,22 @@ def test_every_order_of_a_protocol_and_its_minimal_races(
         (situation("clock", invariants=INVARIANTS), set()),
     ],
 )
-def test_a_twin_breaks_no_promise_whatever_its_surroundings_do(
-    twin: str, scenario: Scenario, assertions: set[str]
+def test_a_fixed_breaks_no_promise_whatever_its_surroundings_do(
+    fixed: str, scenario: Scenario, assertions: set[str]
 ) -> None:
     """Under cleanup and expiry only what the failing tests assert is broken, and the cause is the environment."""
-    found = explored(scenario, target_of(twin))
+    found = explored(scenario, target_of(fixed))
     assert set(found.broken) == assertions
     assert found.causes == ({"environment"} if assertions else set())
 
 
 @pytest.mark.parametrize("name", ["t1-five-at-once-cleanup", "t2-one-then-three-cleanup"])
 def test_the_failing_tests_fail_in_a_correct_gateway_when_records_are_deleted(name: str) -> None:
-    """Of every order with a cleanup, those that break anything break the test's assertion alone."""
+    """Of every schedule with a cleanup, those that break anything break the test's assertion alone."""
     scenario = scenario_of(name)
     found = explored(scenario, target_of("redis-atomic"))
     asserted = scenario.invariants[-1]
-    assert (found.orders, found.broken) == {
+    assert (found.schedules, found.broken) == {
         "t1-five-at-once-cleanup": (840, {asserted: 120}),
         "t2-one-then-three-cleanup": (30, {asserted: 24}),
     }[name]
@@ -181,19 +181,19 @@ PAIRS = [
 
 @pytest.mark.parametrize(("name", "protocol"), PAIRS)
 def test_every_bundled_pair_is_as_it_expects(name: str, protocol: str) -> None:
-    """A race shows what it must and nothing else; a twin holds in every order; both within 5000 orders."""
+    """A race shows what it must and nothing else; a fixed counterpart holds in every schedule; both within 5000."""
     scenario, target = scenario_of(name), target_of(protocol)
-    world, explorer = ModelWorld(scenario, target), Exhaustive(fused=True, clock_apart=True)
+    executor, scheduler = ModelExecutor(scenario, target), Exhaustive(fused=True, clock_apart=True)
     expected = scenario.expect[protocol]
     wanted = set(expected.race) if isinstance(expected, Race) else set()
     seen: set[str] = set()
-    while explorer.more() and not (wanted and seen == wanted):
-        trace = world.run(explorer)
-        explorer.learn(trace)
+    while scheduler.more() and not (wanted and seen == wanted):
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
         seen |= {one.invariant for one in run_checks(scenario.invariants, trace)}
-        assert explorer.orders <= 5000
+        assert scheduler.schedules <= 5000
     assert seen == wanted
-    assert wanted or explorer.exhausted
+    assert wanted or scheduler.exhausted
 
 
 GUIDE = [
@@ -203,20 +203,20 @@ GUIDE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "race", "protocol", "invariant", "order"), GUIDE)
-def test_the_guide_tells_the_minimal_order_of_each_race(
-    name: str, race: str, protocol: str, invariant: str, order: str
+@pytest.mark.parametrize(("name", "race", "protocol", "invariant", "schedule"), GUIDE)
+def test_the_guide_tells_the_minimal_schedule_of_each_race(
+    name: str, race: str, protocol: str, invariant: str, schedule: str
 ) -> None:
-    """The first order that breaks the invariant is the one in the guide, and the cause is the environment or a race."""
+    """The first schedule that breaks the invariant is that in the guide, and the cause is the environment or a race."""
     scenario = scenario_of(name)
-    world, explorer = ModelWorld(scenario, target_of(protocol)), Exhaustive(fused=True)
+    executor, scheduler = ModelExecutor(scenario, target_of(protocol)), Exhaustive(fused=True)
     found: list[Violation] = []
     while not any(one.invariant == invariant for one in found):
-        assert explorer.more()
-        trace = world.run(explorer)
-        explorer.learn(trace)
+        assert scheduler.more()
+        trace = executor.run(scheduler)
+        scheduler.learn(trace)
         found = run_checks(scenario.invariants, trace)
-    assert word(trace) == order
+    assert word(trace) == schedule
     assert cause(found) == ("environment" if race in ("T1", "T2") else "gateway")
 
 
@@ -228,10 +228,10 @@ def test_the_guide_names_every_bundled_scenario() -> None:
     assert {path.stem for path in bundled("").glob("*.yaml")} <= named
 
 
-def test_the_contracts_own_order_loses_a_counted_hit() -> None:
+def test_the_contracts_own_schedule_loses_a_counted_hit() -> None:
     """A1: C was told 2, and the loser of the creation stores 1 over it (contract section 3)."""
-    world = ModelWorld(situation(concurrent=3), target_of("redis-store-overwrite"))
-    trace = world.run(Follow("A A B B A A C C C B B B C C C C"))
+    executor = ModelExecutor(situation(concurrent=3), target_of("redis-store-overwrite"))
+    trace = executor.run(Follow("A A B B A A C C C B B B C C C C"))
     told = sorted((answer.actor, answer.status, answer.count) for answer in trace.answers)
     assert told == [("A", 201, None), ("B", 201, None), ("C", 202, 2)]
     assert trace.final.hits == {"rr-{fingerprint:16}": 1}
@@ -248,8 +248,8 @@ def test_the_contracts_own_order_loses_a_counted_hit() -> None:
 
 def test_a_hash_that_runs_out_under_a_hit_becomes_a_ghost() -> None:
     """A2: between EXISTS and HINCRBY the hash is gone; the answer names no record (contract section 3)."""
-    world = ModelWorld(situation("expiry", before=1, concurrent=1), target_of("redis-store-overwrite"))
-    trace = world.run(Follow("A A expiry A A A A A"))
+    executor = ModelExecutor(situation("expiry", before=1, concurrent=1), target_of("redis-store-overwrite"))
+    trace = executor.run(Follow("A A expiry A A A A A"))
     assert [(answer.status, answer.record, answer.count) for answer in trace.answers] == [
         (201, "rr-{fingerprint:16}", None),
         (202, "", 1),
@@ -261,9 +261,9 @@ def test_a_hash_that_runs_out_under_a_hit_becomes_a_ghost() -> None:
 def test_a_protocol_that_fails_is_a_server_error() -> None:
     """What a protocol raises in the model is the 500 that it would be on the wire."""
     target = target_of("redis-atomic").model_copy(update={"observe": None})
-    world = ModelWorld(situation(concurrent=1), target)
-    world.rest.execute("SET", f"gw:dedup:{world.run(Follow('A A')).fingerprint}", "not a hash")
-    trace = world.run(Follow("A A"))
+    executor = ModelExecutor(situation(concurrent=1), target)
+    executor.rest.execute("SET", f"gw:dedup:{executor.run(Follow('A A')).fingerprint}", "not a hash")
+    trace = executor.run(Follow("A A"))
     assert [(answer.status, answer.record, answer.error[:9]) for answer in trace.answers] == [(500, None, "WRONGTYPE")]
     assert [str(one) for one in run_checks(PROMISES, trace)] == [
         "no_server_error: expected an answer below 500 to A; observed 500"
@@ -273,17 +273,17 @@ def test_a_protocol_that_fails_is_a_server_error() -> None:
 def test_a_target_that_shows_no_state_is_judged_by_its_answers() -> None:
     """Without `observe` the final state is unknown, and the answers are as they were."""
     target = target_of("redis-atomic").model_copy(update={"observe": None})
-    trace = ModelWorld(situation(before=1, concurrent=1), target).run(Follow("A A"))
+    trace = ModelExecutor(situation(before=1, concurrent=1), target).run(Follow("A A"))
     assert (trace.final.records, trace.final.hits) == (None, None)
     assert [(answer.actor, answer.status) for answer in trace.answers] == [("before1", 201), ("A", 202)]
 
 
-def test_an_order_that_can_not_be_followed_is_a_fault() -> None:
+def test_an_schedule_that_can_not_be_followed_is_a_fault() -> None:
     """A replay of another protocol's moves names the step where it diverged."""
-    moves = ModelWorld(situation(), target_of("redis-atomic")).run(Follow("A A B B")).moves
+    moves = ModelExecutor(situation(), target_of("redis-atomic")).run(Follow("A A B B")).moves
     replay = Replay(moves)
     replay.more()
-    trace = ModelWorld(situation(), target_of("redis-optimistic")).run(replay)
+    trace = ModelExecutor(situation(), target_of("redis-optimistic")).run(replay)
     assert trace.fault == (
         "DIVERGED at step 2: expected A EVAL gw:dedup:{fingerprint}, saw A WATCH gw:dedup:{fingerprint} or B start"
     )
@@ -293,7 +293,7 @@ def test_only_a_bundled_protocol_has_a_model(here: object) -> None:
     """A target without what the scenario needs is a fault of the file."""
     del here
     with pytest.raises(UsageFault, match=r"environment.expiry is missing"):
-        ModelWorld(situation("expiry"), target_of("redis-named-by-second"))
+        ModelExecutor(situation("expiry"), target_of("redis-named-by-second"))
 
 
 SURROUNDED = situation("clock", "cleanup", before=1)
@@ -302,10 +302,10 @@ SURROUNDED = situation("clock", "cleanup", before=1)
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 def test_what_each_move_did_is_told_without_words(protocol: str) -> None:
     """Moves, touched objects and answers are those of the events, and replies are equal only where events say so."""
-    scenario = SURROUNDED if protocol in TWINS else situation("clock")
-    world, walk = ModelWorld(scenario, target_of(protocol)), Walk(0, 50)
+    scenario = SURROUNDED if protocol in FIXED else situation("clock")
+    executor, walk = ModelExecutor(scenario, target_of(protocol)), Walk(0, 50)
     while walk.more():
-        trace = world.run(walk)
+        trace = executor.run(walk)
         walk.learn(trace)
         lean, told = effects_of(trace), effects(trace)
         assert [one._replace(reply="") for one in lean] == [one._replace(reply="") for one in told]
@@ -317,35 +317,35 @@ def test_what_each_move_did_is_told_without_words(protocol: str) -> None:
 @pytest.mark.parametrize("alike", [(), ("A", "B")])
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 def test_a_search_is_the_same_without_words(protocol: str, alike: Sequence[str]) -> None:
-    """DPOR asks for the same orders whether it reads the events or what the run says by itself."""
+    """DPOR asks for the same schedules whether it reads the events or what the run says by itself."""
 
-    def orders(read: Callable[[Trace], Sequence[Effect]]) -> list[str]:
-        world, dpor = (
-            ModelWorld(situation("clock"), target_of(protocol)),
+    def schedules(read: Callable[[Trace], Sequence[Effect]]) -> list[str]:
+        executor, dpor = (
+            ModelExecutor(situation("clock"), target_of(protocol)),
             Dpor(Dependence(fused=True), alike=alike, read=read),
         )
         found = []
         while dpor.more():
-            trace = world.run(dpor)
+            trace = executor.run(dpor)
             dpor.learn(trace)
             found.append(word(trace))
         assert dpor.exhausted
         return found
 
-    assert orders(effects_of) == orders(effects)
+    assert schedules(effects_of) == schedules(effects)
 
 
 @pytest.mark.measured_once
 def test_a_trace_of_the_wire_has_to_be_read_by_its_events() -> None:
     """Only the model tells what a move did without words."""
-    with pytest.raises(TypeError, match="a trace of the model was expected, not one of wire"):
-        effects_of(Trace("wire", "", "", 0, (), lambda: Details((), ())))
+    with pytest.raises(TypeError, match="a trace of the model was expected, not one of live"):
+        effects_of(Trace("live", "", "", 0, (), lambda: Details((), ())))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
 async def test_the_model_tells_the_same_trace_as_the_wire(protocol: str) -> None:
-    """Every order of two requests (of a large space: sixty) has the same moves, replies and outcome in both worlds."""
+    """Every schedule of two requests (of a large space: sixty) has the same moves, replies and outcome in both."""
     before = int(protocol == "redis-read-modify-write")
     await agree(situation(before=before), target_of(protocol))
 
@@ -353,23 +353,23 @@ async def test_the_model_tells_the_same_trace_as_the_wire(protocol: str) -> None
 @pytest.mark.measured_once
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("protocol", "actor"), [("redis-optimistic", "cleanup"), ("redis-store-overwrite", "expiry")])
-async def test_both_worlds_agree_on_what_the_environment_does(protocol: str, actor: str) -> None:
-    """Cleanups and expiries, and the incarnations that they end, are the same in both worlds."""
+async def test_both_executors_agree_on_what_the_environment_does(protocol: str, actor: str) -> None:
+    """Cleanups and expiries, and the epochs that they end, are the same in both executors."""
     await agree(situation(actor, before=1), target_of(protocol))
 
 
 async def agree(scenario: Scenario, target: Target) -> None:
-    """Run orders on the wire, each again in the model, and compare all that is recorded."""
-    model, every = ModelWorld(scenario, target), Exhaustive(fused=True)
-    while every.more() and every.orders <= _MOST_ON_THE_WIRE:
+    """Run schedules on the wire, each again in the model, and compare all that is recorded."""
+    model, every = ModelExecutor(scenario, target), Exhaustive(fused=True)
+    while every.more() and every.schedules <= _MOST_ON_THE_WIRE:
         every.learn(model.run(every))
-    explorer = Exhaustive(fused=True) if every.exhausted else Walk(1)
-    async with WireWorld(scenario, target) as wire:
-        for _ in range(min(every.orders, _MOST_ON_THE_WIRE)):
-            assert explorer.more()
-            trace = await wire.run(explorer)
-            explorer.learn(trace)
+    scheduler = Exhaustive(fused=True) if every.exhausted else Walk(1)
+    async with LiveExecutor(scenario, target) as wire:
+        for _ in range(min(every.schedules, _MOST_ON_THE_WIRE)):
+            assert scheduler.more()
+            trace = await wire.run(scheduler)
+            scheduler.learn(trace)
             replay = Replay(trace.moves)
             replay.more()
             assert model.run(replay).signature == trace.signature, word(trace)
-    assert not every.exhausted or not explorer.more()
+    assert not every.exhausted or not scheduler.more()

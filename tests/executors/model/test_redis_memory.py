@@ -99,7 +99,7 @@ def fresh() -> Memory:
 
 
 def alike(reply: object, words: Command) -> object:
-    """Give a reply or an error so that both sides compare: a set has no order, and an error names its script."""
+    """Give a reply or an error so that both sides compare: a set has no schedule, and an error names its script."""
     if isinstance(reply, ResponseError | ValueError):
         text = str(reply).removeprefix("ERR ")
         return ("error", text.split(" script: ")[0])

@@ -32,9 +32,9 @@ JSTACK = """
    java.lang.Thread.State: TIMED_WAITING (sleeping)
 \tat java.lang.Thread.sleep(java.base@17.0.15/Native Method)
 \tat java.net.Socket$SocketInputStream.read(java.base@17.0.15/Socket.java:966)
-\tat app//com.acme.shop.Orders$Inner.place(Orders.java:31)
+\tat app//com.acme.shop.Schedules$Inner.place(Schedules.java:31)
 \t- locked <0x000000069ec02f30> (a java.lang.ref.ReferenceQueue$Lock)
-\tat com.acme.shop.Orders$$Lambda$195/0x00007face413c208.run(Unknown Source)
+\tat com.acme.shop.Schedules$$Lambda$195/0x00007face413c208.run(Unknown Source)
 \tat Main.<init>(Main.java:7)
 
 "Signal Dispatcher" #4 daemon prio=9 os_prio=0 cpu=0.62ms tid=0x7fad640ff2a0 nid=0x6344 waiting on condition
@@ -71,7 +71,7 @@ def test_a_frame_of_the_jvm_is_called_by_package_and_file() -> None:
     assert of_jstack(JSTACK) == {
         "0x7fad64018040": (
             Place("*/java/net/Socket.java", 966),
-            Place("*/com/acme/shop/Orders.java", 31),
+            Place("*/com/acme/shop/Schedules.java", 31),
             Place("*/Main.java", 7),
         ),
         "0x7fad640ff2a0": (),

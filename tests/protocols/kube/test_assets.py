@@ -140,7 +140,7 @@ async def test_a_program_that_is_never_ready_is_told(
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_is_taken_meanwhile_is_tried_anew(assets: Callable[..., Path]) -> None:
+async def test_a_port_that_is_taken_meanwhile_is_tried_again(assets: Callable[..., Path]) -> None:
     """Another port is found up to three times."""
     taken = (
         'echo . >> {}/tries\n[ "$(wc -l < {}/tries)" = {} ] && exec {}/good "$@"\necho address already in use\nexit 1'

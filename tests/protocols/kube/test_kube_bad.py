@@ -105,7 +105,7 @@ async def test_watch_that_is_told_that_its_version_is_gone(api: Api, wire: Wire)
 
 
 @pytest.mark.asyncio
-async def test_what_a_cache_lists_anew_as_its_version_is_gone_is_no_step(api: Api, wire: Wire) -> None:
+async def test_what_a_cache_lists_again_as_its_version_is_gone_is_no_step(api: Api, wire: Wire) -> None:
     """Its list passes ungated until it watches again; a list with a selector, or of another replica, is a step."""
     reader = await wire.watch()
     await api.tell(event("ERROR", GONE))
@@ -145,7 +145,7 @@ async def test_watch_that_is_refused_as_its_version_is_gone() -> None:
         writer.write(f"GET {WATCH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert await reader.readexactly(len(refused)) == refused
         assert (bool(wire.watches), wire.heads(), wire.gate.fault) == (False, [], "")
-        writer.write(f"GET {RRS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())  # the list anew: no step either
+        writer.write(f"GET {RRS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())  # the list again: no step either
         assert await reader.readexactly(len(refused)) == refused
 
 
@@ -213,7 +213,7 @@ async def test_others_go_on_beside_a_client_that_never_reads_its_watch(api: Api,
 @pytest.mark.parametrize("cut", [1, 16, len(HTTP2)])
 @pytest.mark.parametrize("tls", [False, True])
 async def test_http_2_is_refused_by_name(api: Api, cut: int, tls: bool) -> None:  # noqa: FBT001 - a parameter
-    """A client that speaks HTTP/2 unasked, cut anywhere, plain or by TLS, is told of in a line that says the mend."""
+    """A client that speaks HTTP/2 unasked, cut anywhere, plain or by TLS, is told of in a line that says the fix."""
     async with Wire(api.port) as wire:
         proxy = wire.proxies[0]
         port, trust = wire.ports[0], None

@@ -246,7 +246,7 @@ SERVER_LINE, CLUSTER_LINE, USER_LINE = "7:5", "8:5", "19:5"
 def test_what_is_not_done_is_refused_at_its_place(  # noqa: PLR0913, PLR0917 - a table
     config: Callable[..., Path], server: str, cluster: dict[str, Any], user: dict[str, Any], place: str, said: str
 ) -> None:
-    """The fault names file, line and column of the key, what is wrong and how to mend it; it never holds a secret."""
+    """The fault names file, line and column of the key, what is wrong and how to fix it; it never holds a secret."""
     path = config(server, cluster, user)
     with pytest.raises(UsageFault) as refused:
         upstream(path, allow=["Allowed"])

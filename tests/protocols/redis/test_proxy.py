@@ -452,7 +452,7 @@ async def test_lines_of_monitor_pass(wire: Wire) -> None:
 
 @pytest.mark.asyncio
 async def test_hello_reset_and_quit_pass_a_closed_gate(wire: Wire) -> None:
-    """The protocol can change and the connection start anew or end at any time; an ordered end is no fault."""
+    """The protocol can change and the connection start again or end at any time; an ordered end is no fault."""
     reader, writer = await wire.connect()
     wire.gate.close()
     writer.write(b"HELLO 3\r\nHELLO 2\r\nRESET\r\nQUIT\r\n")

@@ -17,7 +17,7 @@ from stress.core.step import Access, Touch
 from stress.core.trace import Kind
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
-from stress.executors.live.executor import WireWorld
+from stress.executors.live.executor import LiveExecutor
 from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ RECORD, HITS = Touch("record:{fresh}", Access.WRITE), Touch("hits:{fresh}", Acce
 @pytest.mark.asyncio
 async def test_a_key_shows_in_the_run_whose_branch_touches_it() -> None:
     """The same call touches its declared key in one branch, and one more in the other; both are deleted after it."""
-    async with WireWorld(scenario(), target()) as world:
-        traces = [await world.run(Follow(actors)) for actors in (OTHER_BRANCH, "A A A A B B", OTHER_BRANCH)]
-        left = await world.site.store.ask([("KEYS", "*")])
+    async with LiveExecutor(scenario(), target()) as executor:
+        traces = [await executor.run(Follow(actors)) for actors in (OTHER_BRANCH, "A A A A B B", OTHER_BRANCH)]
+        left = await executor.deployment.store.ask([("KEYS", "*")])
     assert [trace.fault for trace in traces] == ["", "", ""]
     assert [touched(trace) for trace in traces] == [[{RECORD}, {RECORD, HITS}], [{RECORD}], [{RECORD}, {RECORD, HITS}]]
     assert left == [[]]
@@ -94,17 +94,17 @@ async def test_an_undeclared_key_in_a_store_of_ones_own_is_refused(valkey: Valke
         with pytest.raises(
             Untested, match=r"a script touches hits:\w+, which it does not declare, in a store that was"
         ):
-            async with WireWorld(scenario(), target(url=valkey.url)) as world:
-                await Pair(None, world, Limits(20.0, 500)).result()
+            async with LiveExecutor(scenario(), target(url=valkey.url)) as executor:
+                await Pair(None, executor, Limits(20.0, 500)).result()
         assert await redis.keys() == [b"theirs"]
 
 
 @pytest.mark.asyncio
 async def test_in_a_scratch_store_an_undeclared_key_counts_as_in_one_that_was_started(valkey: Valkey) -> None:
     """The branch is seen, nothing is left behind, and no connection stays open for MONITOR."""
-    async with WireWorld(scenario(), target(url=valkey.url, scratch=True)) as world:
-        trace = await world.run(Follow(OTHER_BRANCH))
-        [clients] = await world.site.store.ask([("CLIENT", "LIST")])
+    async with LiveExecutor(scenario(), target(url=valkey.url, scratch=True)) as executor:
+        trace = await executor.run(Follow(OTHER_BRANCH))
+        [clients] = await executor.deployment.store.ask([("CLIENT", "LIST")])
     assert (trace.fault, touched(trace)) == ("", [{RECORD}, {RECORD, HITS}])
     assert b"cmd=monitor" not in clients
     async with Redis.from_url(valkey.url) as redis:

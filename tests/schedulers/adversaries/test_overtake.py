@@ -31,7 +31,7 @@ GET_SET = does(get("k"), put("k", 1))
 
 
 def held(program: Program, alike: Collection[str] = ()) -> list[tuple[Held, str]]:
-    """Let it learn from the order without a switch; give whom it holds in each of its own orders, and those."""
+    """Let it learn from the schedule without a preemption; give whom it holds in each of its schedules, and those."""
     overtake, first = Overtake(alike), Exhaustive(fused=False)
     assert first.more()
     overtake.learn(program.run(first), program.environment)
@@ -67,7 +67,7 @@ def test_of_identical_requests_one_is_held() -> None:
 def test_the_last_late_write_comes_first_and_who_did_the_same_last() -> None:
     """A writes k twice after it has read it; B and C do something else than A, and the same."""
     program = Program(of([does(get("k"), put("k", 1), put("k", 2)), GET_SET, GET_SET]))
-    assert [(one.write, one.victim, order) for one, order in held(program) if one.writes == 1] == [
+    assert [(one.write, one.victim, schedule) for one, schedule in held(program) if one.writes == 1] == [
         (2, "A", "AABBACC"),
         (2, "B", "BBAAACC"),  # it has one late write only: nothing is held
         (2, "C", "CCAAABB"),
@@ -80,12 +80,12 @@ def test_the_last_late_write_comes_first_and_who_did_the_same_last() -> None:
 def test_two_requests_are_held_only_where_the_environment_changes_what_is_stored() -> None:
     """It does so first, once, while the victim is held; and no clock does."""
 
-    def orders(environment: Mapping[str, Any]) -> list[tuple[Held, list[str]]]:
+    def schedules(environment: Mapping[str, Any]) -> list[tuple[Held, list[str]]]:
         program = Program(of([GET_SET, GET_SET]), environment)
-        return [(one, list(order.replace("cleanup", "-"))) for one, order in held(program)]
+        return [(one, list(schedule.replace("cleanup", "-"))) for one, schedule in held(program)]
 
-    assert orders({"clock": lambda _: None}) == []
-    assert orders({"cleanup": dict.clear}) == [
+    assert schedules({"clock": lambda _: None}) == []
+    assert schedules({"cleanup": dict.clear}) == [
         (Held(1, "A", 1, changing=True), list("A-BBA")),
         (Held(1, "B", 1, changing=True), list("B-AAB")),
         (Held(2, "A", 1, changing=True), list("A-BBA")),
@@ -104,7 +104,7 @@ def test_where_no_one_else_can_go_on_the_victim_does() -> None:
     assert held(program)[0] == (Held(1, "A", 1, changing=False), "ABCABC")
 
 
-def test_a_lock_that_was_made_anew_is_deleted_by_who_had_the_old_one() -> None:
+def test_a_lock_that_was_made_again_is_deleted_by_who_had_the_old_one() -> None:
     """A deletes the lock that C could make once B had deleted A's (race L3): in order 35, which would be 230 else."""
 
     def of_pod(pod: int) -> Any:  # noqa: ANN401 - the code of an actor
@@ -126,4 +126,4 @@ def test_a_lock_that_was_made_anew_is_deleted_by_who_had_the_old_one() -> None:
         hunt.learn(trace)
         if any(event.actor in "AB" and (event.command, event.reply) == ("DEL", "2") for event in trace.events):
             found = [move.actor for move in trace.moves]
-    assert (hunt.orders, "".join(found)) == (35, "AAAABBBBBBCCACC")
+    assert (hunt.schedules, "".join(found)) == (35, "AAAABBBBBBCCACC")

@@ -8,11 +8,11 @@ import pytest
 from conftest import scenario_of, target_of
 
 from stress.checks import run_checks
-from stress.core.schedule import Order
+from stress.core.schedule import Schedule
 from stress.core.step import START, WHOLE, Access, Move, Touch
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
 from stress.executors import asked
-from stress.executors.model.executor import ModelWorld
+from stress.executors.model.executor import ModelExecutor
 from stress.executors.model.tree import ModelStore, Tree
 from stress.gateways.store import Incoming, Outcome, listed
 from stress.schedulers.adversaries.starve import Starve
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from stress.gateways.protocols import Deduplicate
     from stress.gateways.store import Store
-    from stress.schedulers.base import Explorer
+    from stress.schedulers.base import Scheduler
 
 
 def bounded(attempts: int) -> Deduplicate:
@@ -42,63 +42,65 @@ def bounded(attempts: int) -> Deduplicate:
     return deduplicate
 
 
-def world_of(concurrent: int, protocol: Deduplicate | None = None, target: str = "redis-optimistic") -> ModelWorld:
-    """Make a world of one signal before and so many at once, on a bundled protocol or one of ours."""
+def executor_of(
+    concurrent: int, protocol: Deduplicate | None = None, target: str = "redis-optimistic"
+) -> ModelExecutor:
+    """Make an executor of one signal before and so many at once, on a bundled protocol or one of ours."""
     scenario = scenario_of("atomic-hit-count").model_copy(update={"concurrent": concurrent})
-    world = ModelWorld(scenario, target_of(target))
+    executor = ModelExecutor(scenario, target_of(target))
     if protocol is not None:
-        signal = Incoming(world._fingerprint, scenario.signal.title, scenario.signal.namespace)
-        world.tree = Tree(protocol, signal, world._names, ModelStore(world.rest.now))
-        world.starts = [world.tree.start(actor) for actor in world.number_of]
-    return world
+        signal = Incoming(executor._fingerprint, scenario.signal.title, scenario.signal.namespace)
+        executor.tree = Tree(protocol, signal, executor._names, ModelStore(executor.rest.now))
+        executor.starts = [executor.tree.start(actor) for actor in executor.number_of]
+    return executor
 
 
-def searched(world: ModelWorld, explorer: Explorer) -> tuple[list[Trace], list[bool]]:
-    """Run all orders; tell which of them lose a hit."""
+def searched(executor: ModelExecutor, scheduler: Scheduler) -> tuple[list[Trace], list[bool]]:
+    """Run all schedules; tell which of them lose a hit."""
     traces = []
-    while explorer.more():
-        traces.append(world.run(explorer))
-        explorer.learn(traces[-1])
+    while scheduler.more():
+        traces.append(executor.run(scheduler))
+        scheduler.learn(traces[-1])
     assert not any(trace.fault for trace in traces)
     return traces, [bool(list(run_checks(["hits_equal_answers"], trace))) for trace in traces]
 
 
-def test_retry_exhaustion_is_met_in_the_first_order_with_a_victim() -> None:
+def test_retry_exhaustion_is_met_in_the_first_schedule_with_a_victim() -> None:
     """Five writers and four attempts: each of the four others writes between a read and a write of A."""
     starve = Starve()
-    traces, lost = searched(world_of(5, bounded(4)), starve)
+    traces, lost = searched(executor_of(5, bounded(4)), starve)
     assert lost == [False, True, True, True, True, True]
     attempt = "A A"
-    assert Order(tuple(traces[1].moves)).actors == " ".join(
+    assert Schedule(tuple(traces[1].moves)).actors == " ".join(
         [f"A {attempt}", *(f"{other} {other} {other} {other} A {attempt}" for other in "BCD"), "E E E E A"]
     )
-    assert (starve.orders, starve.more()) == (6, False)
+    assert (starve.schedules, starve.more()) == (6, False)
 
 
 @pytest.mark.unmeasured
-def test_what_random_orders_do_not_meet_is_met_with_the_first_victim() -> None:
-    """Eight attempts and nine writers: none of 500 random orders loses a hit, every order with a victim does."""
-    assert not any(searched(world_of(9, bounded(8)), Walk(1, 500))[1])
-    assert searched(world_of(9, bounded(8)), Starve())[1] == [False] + [True] * 9
+def test_what_random_schedules_do_not_meet_is_met_with_the_first_victim() -> None:
+    """Eight attempts and nine writers: none of 500 random schedules loses a hit, every schedule with a victim does."""
+    assert not any(searched(executor_of(9, bounded(8)), Walk(1, 500))[1])
+    assert searched(executor_of(9, bounded(8)), Starve())[1] == [False] + [True] * 9
 
 
 def test_four_writers_can_not_exhaust_four_attempts() -> None:
     """With one writer less every hit counts, whoever is the victim."""
-    assert searched(world_of(4, bounded(4)), Starve())[1] == [False] * 5
+    assert searched(executor_of(4, bounded(4)), Starve())[1] == [False] * 5
 
 
 def test_a_loop_without_a_bound_is_starved_and_holds() -> None:
-    """The twin retries until it succeeds: its victim loses every attempt but the last, and no hit is lost."""
-    traces, lost = searched(world_of(5), Starve())
+    """The fixed counterpart retries until it succeeds: its victim loses all attempts but one, and no hit is lost."""
+    traces, lost = searched(executor_of(5), Starve())
     assert not any(lost)
     assert [len(traces[1].steps_of(actor)) for actor in "ABCDE"] == [15, 3, 3, 3, 3]
 
 
 def test_who_writes_what_was_read_loses_a_hit_at_once() -> None:
     """Without a retry the victim's own write is the one that is wrong."""
-    traces, lost = searched(world_of(2, target="redis-read-modify-write"), Starve())
+    traces, lost = searched(executor_of(2, target="redis-read-modify-write"), Starve())
     assert lost == [False, True, True]
-    assert [Order(tuple(trace.moves)).actors for trace in traces] == [
+    assert [Schedule(tuple(trace.moves)).actors for trace in traces] == [
         "A A A A B B B B",
         "A A A B B B B A",
         "B B B A A A A B",
@@ -106,9 +108,9 @@ def test_who_writes_what_was_read_loses_a_hit_at_once() -> None:
 
 
 def test_who_reads_and_writes_in_one_step_is_no_victim() -> None:
-    """Nothing can come between: one order, and the search is over."""
+    """Nothing can come between: one schedule, and the search is over."""
     starve = Starve()
-    assert searched(world_of(5, target="redis-atomic"), starve)[1] == [False]
+    assert searched(executor_of(5, target="redis-atomic"), starve)[1] == [False]
     assert (starve.victim, starve.more()) == (None, False)
 
 
@@ -117,7 +119,7 @@ READ, WRITE = Access.READ, Access.WRITE
 
 
 def run(starve: Starve, programs: Program, blocked: str = "", between: Sequence[Move] = ()) -> str:
-    """Run one order of steps that are the same in every order; ``blocked`` never goes unless it is the only one."""
+    """Run one schedule of steps that are the same in every schedule; ``blocked`` goes only if it is the only one."""
     assert starve.more()
     left = {actor: [(START, "", WRITE), *steps] for actor, steps in programs.items()}
     taken: list[Move] = []
@@ -183,7 +185,7 @@ def test_a_rival_that_waits_is_passed_over() -> None:
     assert run(starve, {"A": same, "B": same}, blocked="B") == "AAABBB"
 
 
-def test_a_request_that_tries_again_for_ever_ends_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_tries_again_for_ever_ends_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     """A protocol of one's own asks until another request has written: the run says so, as on the wire, and ends."""
 
     async def waiting(store: Store, signal: Incoming) -> Outcome:
@@ -195,6 +197,6 @@ def test_a_request_that_tries_again_for_ever_ends_the_order(monkeypatch: pytest.
     monkeypatch.setattr(asked, "MOST_STEPS", 40)
     walk = Walk(1, 1)
     assert walk.more()
-    trace = world_of(2, waiting).run(walk)
+    trace = executor_of(2, waiting).run(walk)
     assert trace.fault in {f"{one} took 40 steps and has no answer yet: it tries again for ever" for one in "AB"}
     assert 40 <= len(trace.moves) <= 82

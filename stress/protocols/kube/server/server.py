@@ -77,9 +77,9 @@ class KubeServer:
         )
         runner = web.ServerRunner(handler, shutdown_timeout=0.5)
         await runner.setup()
-        site = web.TCPSite(runner, _HOST, port)
+        deployment = web.TCPSite(runner, _HOST, port)
         self._runner = runner
-        await site.start()
+        await deployment.start()
         self.port = runner.addresses[0][1]
         self._router.address = f"{_HOST}:{self.port}"
 

@@ -89,7 +89,7 @@ class Collection:
         """Begin empty, at a version of the storage."""
         self.resource = resource
         self.items: dict[Key, Stored] = {}
-        self._order: list[Key] | None = None
+        self._schedule: list[Key] | None = None
         self.history: deque[Change] = deque()
         self.oldest = begun
         """What happened up to this version is forgotten."""
@@ -97,10 +97,10 @@ class Collection:
 
     def sorted(self, namespace: str) -> list[Stored]:
         """Give the objects of a namespace (empty: of all) by namespace and name."""
-        items, order = self.items, self._order
-        if order is None:
-            order = self._order = sorted(items)
-        return [items[key] for key in order if not namespace or key[0] == namespace]
+        items, schedule = self.items, self._schedule
+        if schedule is None:
+            schedule = self._schedule = sorted(items)
+        return [items[key] for key in schedule if not namespace or key[0] == namespace]
 
     def replace(self, key: Key, new: Stored | None) -> Stored | None:
         """Put an object in its place, or nothing; give what stood there."""
@@ -108,7 +108,7 @@ class Collection:
         if new is not None:
             self.items[key] = new
         if old is None or new is None:
-            self._order = None
+            self._schedule = None
         return old
 
     def as_of(self, version: int, namespace: str) -> list[Stored]:

@@ -157,7 +157,7 @@ function drawn(trace, number, from, clock, width) {
   const lanes = lanesOf(trace, width);
   const { rows, height, begin } = timesOf(trace, events, clock);
   for (const row of rows) row.gutter = clock ? milliseconds(row.event.at - begin) : String(row.event.index);
-  const svg = draw("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "the order as a diagram" });
+  const svg = draw("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "the schedule as a diagram" });
   svg.append(patterns(lanes, number), ...heads(lanes, height));
   svg.append(draw("text", { class: "at", x: LEFT - 14, y: 26, "text-anchor": "end" }, clock ? "ms" : "#"));
   svg.append(...lives(lanes, rows), ...windowOf(trace, lanes, rows));
@@ -187,7 +187,7 @@ function diagram(figure) {
     for (const button of all("[data-by]", figure)) {
       button.setAttribute("aria-pressed", String((button.dataset.by === "clock") === clock));
       button.disabled = button.dataset.by === "clock" && !trace.timed;
-      button.title = button.disabled ? "this run has no times: the model world has no clock" : "";
+      button.title = button.disabled ? "this run has no times: the model executor has no clock" : "";
     }
     pages.hidden = trace.events.length <= PAGE;
     const [earlier, later] = all("[data-go]", pages);

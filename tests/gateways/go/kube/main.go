@@ -57,7 +57,7 @@ type webhook struct {
 var errGone = errors.New("the record was deleted meanwhile")
 
 // deduplicate creates a record, or counts a hit in the one that is active; it tells whether it created it. Corrected: it
-// begins anew where the record was deleted under its hands.
+// begins again where the record was deleted under its hands.
 func (g *gateway) deduplicate(ctx context.Context, sent signalled) (*unstructured.Unstructured, bool, error) {
 	for {
 		record, created, err := g.once(ctx, sent)
@@ -93,7 +93,7 @@ func (g *gateway) once(ctx context.Context, sent signalled) (*unstructured.Unstr
 	return active, created, err
 }
 
-// gone tells what is done anew when it is corrected.
+// gone tells what is done again when it is corrected.
 func (g *gateway) gone(err error) error {
 	if g.corrected && apierrors.IsNotFound(err) {
 		return errGone

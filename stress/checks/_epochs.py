@@ -1,4 +1,4 @@
-"""Counting per incarnation: an answer whose steps straddle several may belong to any one of them.
+"""Counting per epoch: an answer whose steps straddle several may belong to any one of them.
 
 Nor is it known what became of a request whose client hung up: it may have had an effect or none.
 """
@@ -25,31 +25,31 @@ _ACCEPTED = 200
 
 
 class _Placed(NamedTuple):
-    """An answer, and the incarnation that its effect is assigned to."""
+    """An answer, and the epoch that its effect is assigned to."""
 
     answer: Answer
-    incarnation: int
+    epoch: int
 
 
 def judge_each(trace: Trace, judge: Judge) -> list[Violation]:
-    """Judge each incarnation with the accepted answers that belong to it.
+    """Judge each epoch with the accepted answers that belong to it.
 
     A request whose client hung up is judged as if it had had no effect, or been accepted in any way. Violations are
     given only when no assignment of such requests and of straddling answers satisfies the judge everywhere; they are
-    those of the assignment with the fewest. An answer is tried first in its latest incarnation, where its effect
+    those of the assignment with the fewest. An answer is tried first in its latest epoch, where its effect
     stayed.
     """
     best: list[Violation] | None = None
     for taken in product(*_told(trace)):
         found: list[Violation] = []
-        for number, snapshot in enumerate(trace.incarnations):
-            mine = [one.answer for one in taken if one is not None and one.incarnation == number]
+        for number, snapshot in enumerate(trace.epochs):
+            mine = [one.answer for one in taken if one is not None and one.epoch == number]
             found += judge(number, snapshot, mine)
         if not found:
             return []
         if best is None or len(found) < len(best):
             best = found
-    return [replace(one, steps=steps_between(trace, one.answers, one.incarnation)) for one in best or []]
+    return [replace(one, steps=steps_between(trace, one.answers, one.epoch)) for one in best or []]
 
 
 def _told(trace: Trace) -> list[list[_Placed | None]]:
@@ -59,7 +59,7 @@ def _told(trace: Trace) -> list[list[_Placed | None]]:
         if answer.hung_up:
             found.append([None, *_unheard(trace, answer)])
         elif answer.accepted:
-            found.append([_Placed(answer, place) for place in answer.incarnations[::-1]])
+            found.append([_Placed(answer, place) for place in answer.epochs[::-1]])
     return found
 
 
@@ -69,7 +69,7 @@ def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
     unnamed: list[str | None] = [None]
     return [
         _Placed(replace(told, record=record, created=created, duplicate=not created), place)
-        for place in answer.incarnations[::-1]
+        for place in answer.epochs[::-1]
         for record in _records(trace) or unnamed
         for created in (True, False)
     ]
@@ -77,13 +77,13 @@ def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
 
 def _records(trace: Trace) -> list[str]:
     """Name the records that states show or answers tell."""
-    seen = [name for state in trace.incarnations for name in (*(state.records or ()), *(state.hits or ()))]
+    seen = [name for state in trace.epochs for name in (*(state.records or ()), *(state.hits or ()))]
     return list(dict.fromkeys([*seen, *(one.record for one in trace.answers if one.record is not None)]))
 
 
 def undecided(trace: Trace) -> bool:
     """Tell whether there are more ways to assign answers than can be tried: then nothing is said, least a violation."""
-    if len(trace.incarnations) == 1 and not any(answer.hung_up for answer in trace.answers):
+    if len(trace.epochs) == 1 and not any(answer.hung_up for answer in trace.answers):
         return False
     return prod(len(tried) for tried in _told(trace)) > _MOST_ASSIGNMENTS
 

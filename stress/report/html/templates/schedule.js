@@ -15,7 +15,7 @@ function tracesOf(data) {
       event.seen = row[8].map(([object, access, before, after]) => ({
         object: text(object), access: text(access), before: text(before), after: text(after),
       }));
-      [event.parked, event.released, event.replied, event.incarnation] = row.slice(9);
+      [event.parked, event.released, event.replied, event.epoch] = row.slice(9);
       [event.line, event.lines] = row.length > 13 ? row.slice(13).map(text) : ["", ""];
       event.at = event.released ?? event.replied;
       return event;
