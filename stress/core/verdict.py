@@ -80,27 +80,26 @@ class Evidence:
 
     ``total`` is the number of schedules that exist, known only once ``exhausted``; ``bound`` is the largest b
     such that every schedule with at most b preemptions was run (None: not even b = 0). ``classes`` counts the
-    equivalence classes that were run, where one schedule of each is enough (None: schedules were counted). ``cut_off``
-    says why the search stopped before its end (empty: it ended by itself). ``clock_schedules`` counts the schedules run
-    in which the clock moved; ``clock_cut`` tells that some of those were left out although every schedule without the
-    clock was run. ``sampled`` counts schedules drawn at random, ``replayed`` those that another executor had found,
-    ``tried`` those that had failed in an earlier run, ``aimed`` those of the scenario's goals. ``outcomes`` is the
-    number of distinct outcomes seen. ``stopped`` tells that the search ended with a race, long before it had covered
-    anything. ``shared_only`` marks an assumption: requests share only the store. ``renamed`` tells that classes are
-    counted up to the names of identical requests. ``draws`` tells what each sampler drew. ``beside`` is a schedule, by
-    its actors, that broke what no schedule of a search did that had run them all, ``differs`` says in which two
-    schedules requests went on differently after equal observations: of either follows that requests share more than the
-    store. ``shared_connection`` names two requests that shared a connection to the store (``A and B``; empty: none
-    did). Then ``exhausted`` is never said, but ``in_order``: every schedule was run that keeps the connection's own
-    order, or that differs in what the store shows where requests share more. ``polling`` says what was not explored of
-    a request that asks the same again and again (empty: there was none); this too leaves ``in_order`` alone.
-    ``pipelines`` are commands that a request sent together, which were released as one step: what comes between them on
-    the server was not explored. ``unsteered`` are commands of no request that conflict with what requests do and came
-    when they came: then too ``exhausted`` is never said, but ``in_order``. ``worker`` is the command that a worker
-    looks for work with that is an actor (empty: there was none): one turn of it in each schedule, so that this too
-    leaves ``in_order`` alone. ``skipped`` counts schedules from whose runs nothing follows: without them, and those
-    that they would have led to, the search is neither exhausted nor has run a class of each. ``bursts`` is what
-    requests released together showed after it (None: there were no bursts).
+    equivalence classes that were run, where one schedule of each is enough (None: schedules were counted).
+    ``clock_schedules`` counts the schedules run in which the clock moved; ``clock_cut`` tells that some of those were
+    left out although every schedule without the clock was run. ``sampled`` counts schedules drawn at random,
+    ``replayed`` those that another executor had found, ``tried`` those that had failed in an earlier run, ``aimed``
+    those of the scenario's goals. ``outcomes`` is the number of distinct outcomes seen. ``stopped`` tells that the
+    search ended with a race, long before it had covered anything. ``shared_only`` marks an assumption: requests share
+    only the store. ``renamed`` tells that classes are counted up to the names of identical requests. ``draws`` tells
+    what each sampler drew. ``beside`` is a schedule, by its actors, that broke what no schedule of a search did that
+    had run them all, ``differs`` says in which two schedules requests went on differently after equal observations: of
+    either follows that requests share more than the store. ``shared_connection`` names two requests that shared a
+    connection to the store (``A and B``; empty: none did). Then ``exhausted`` is never said, but ``in_order``: every
+    schedule was run that keeps the connection's own order, or that differs in what the store shows where requests share
+    more. ``polling`` says what was not explored of a request that asks the same again and again (empty: there was
+    none); this too leaves ``in_order`` alone. ``pipelines`` are commands that a request sent together, which were
+    released as one step: what comes between them on the server was not explored. ``unsteered`` are commands of no
+    request that conflict with what requests do and came when they came: then too ``exhausted`` is never said, but
+    ``in_order``. ``worker`` is the command that a worker looks for work with that is an actor (empty: there was none):
+    one turn of it in each schedule, so that this too leaves ``in_order`` alone. ``skipped`` counts schedules from whose
+    runs nothing follows: without them, and those that they would have led to, the search is neither exhausted nor has
+    run a class of each. ``bursts`` is what requests released together showed after it (None: there were no bursts).
     """
 
     executor: str
@@ -117,7 +116,6 @@ class Evidence:
     outcomes: int = 0
     clock_schedules: int = 0
     clock_cut: bool = False
-    cut_off: str = ""
     shared_only: bool = False
     not_checked: tuple[str, ...] = ()
     tried: int = 0

@@ -64,7 +64,7 @@ def replicas_of(executor: Executor) -> dict[str, int]:
 
 
 def dependence_of(executor: Executor, *, fused: bool = True) -> Dependence:
-    """Say which moves depend on each other (DESIGN section 5); without ``fused`` a start depends on everything."""
+    """Say which moves depend on each other; without ``fused`` a start depends on everything."""
     scenario = executor.scenario
     actors, reads = letters(scenario.concurrent), reads_of(scenario.invariants)
     return Dependence(

@@ -150,14 +150,4 @@ class Finished:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The whole run is done, after ``seconds``, with this exit code."""
-
-    results: tuple[Result, ...]
-    exit_code: int
-    seconds: float
-    folder: str = ""
-
-
-Happening = Started | Progress | Finished | Ended
+Happening = Started | Progress | Finished

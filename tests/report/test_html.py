@@ -180,21 +180,20 @@ def test_the_watched_keys_are_followed_step_by_step() -> None:
 
 
 def test_what_was_not_controlled_is_said() -> None:
-    """What nobody ordered, what is assumed, and where a search was cut off."""
+    """What nobody ordered, and what is assumed."""
     one = result(RACE)
     finding = dataclasses.replace(one.findings[0], trace=dataclasses.replace(one.findings[0].trace, crossed_second=2))
-    evidence = Evidence("live", "random_walk", 5, 1.0, shared_only=True, not_checked=("x",), cut_off="out of time")
+    evidence = Evidence("live", "random_walk", 5, 1.0, shared_only=True, not_checked=("x",))
     verdict = dataclasses.replace(one.verdict, evidence=(evidence,))
     page = Page(pair_page(dataclasses.replace(one, findings=(finding,), verdict=verdict), "r"))
     at = page.texts.index("What was not controlled")
-    assert page.texts[at + 1 : at + 8] == [
+    assert page.texts[at + 1 : at + 7] == [
         "What a Gateway does between two store commands is not ordered: its threads, its timers, its memory.",
         "What the target calls background passes ungated, such as PING.",
         "1 request came before the others, one after another.",
         "It is assumed that requests share only the store.",
         "Another second began unasked at move 3 of a failing schedule.",
         "Not checked: x.",
-        "The search of the live executor was cut off: out of time.",
     ]
     assert "Nothing was run on the wire." in Page(pair_page(result(HOLDS), "r")).texts
 

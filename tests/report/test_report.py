@@ -44,7 +44,7 @@ from stress.core.verdict import Cause, Evidence, Violation, judge
 from stress.protocols.redis import server as embedded
 from stress.protocols.redis.server import Valkey
 from stress.report import disk, terminal
-from stress.report.events import Ended, Finished, Progress, Result
+from stress.report.events import Finished, Progress, Result
 from stress.report.explain import words
 from stress.report.explain.columns import columns
 from stress.report.explain.lines import lines_by_event
@@ -339,7 +339,6 @@ def test_a_terminal_shows_one_progress_line() -> None:
 def test_without_a_terminal_there_is_no_progress_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Piped output has results only, and no colour even where the environment asks for it."""
     Terminal().handle(PROGRESS)
-    Terminal().handle(Ended((), 0, 0.0))
     Terminal().say("done")
     assert capsys.readouterr().out == "done\n"
 

@@ -1,4 +1,4 @@
-"""One schedule alone on the wire: who was let go has shown everything when its process is quiet (DESIGN section 4)."""
+"""One schedule alone on the wire: who was let go has shown everything when its process is quiet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stress.config.target_parts import EmptyKey
 from stress.core.trace import Kind
 from stress.executors.live.attribution import END
 from stress.executors.live.blocked import GLANCE_SECONDS
-from stress.executors.live.drive import LOOKS, STORE_SECONDS
+from stress.executors.live.drive import LOOKS
 from stress.executors.live.kindest import Kindest
 from stress.executors.live.looking import Looking
 from stress.executors.live.workers import Workers
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _TIMER_SECONDS = 5.0
 """How long a timer of a process is waited for at most that may wake a request when nobody else can go."""
+_WATCHED = 5
+"""How many times the patience a replica with watches may be at work."""
 _REST_PATIENCES = 10
 """How long answers are waited for once a run has ended: who sleeps between tries sleeps several times."""
 MOST_SETTLES = 10
@@ -95,7 +97,7 @@ class Alone(Kindest):
                 continue
             waited = time.perf_counter() - begun
             looks = looks + 1 if self._asleep(request, begun + self._executor.patience, before) else 0
-            if looks >= LOOKS or waited > self._executor.patience * (1 if replica.watch is None else STORE_SECONDS):
+            if looks >= LOOKS or waited > self._executor.patience * (1 if replica.watch is None else _WATCHED):
                 self._sleeps(request, waited, before)
                 if request.answered:
                     break

@@ -1,4 +1,4 @@
-"""Whose frame is it: by causality, by what it carries, by what each request would do next (DESIGN section 4)."""
+"""Whose frame is it: by causality, by what it carries, by what each request would do next."""
 
 from __future__ import annotations
 

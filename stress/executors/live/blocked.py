@@ -1,4 +1,4 @@
-"""Who waits: seen by how a quiet process sleeps, and remembered from run to run (DESIGN section 4)."""
+"""Who waits: seen by how a quiet process sleeps, and remembered from run to run."""
 
 from __future__ import annotations
 

@@ -362,7 +362,7 @@ class LiveExecutor:
             await self._learn()
 
     async def _learn(self) -> None:
-        """Take in what sequential requests show: what a request does next when it is alone (DESIGN section 4)."""
+        """Take in what sequential requests show: what a request does next when it is alone."""
         self.learned = await preflight(self)
         for sample in self.learned.samples:
             if not sample.trace.fault:

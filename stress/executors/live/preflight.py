@@ -1,4 +1,4 @@
-"""Requests one after another, before any search: they show what is normal for a target (DESIGN section 4)."""
+"""Requests one after another, before any search: they show what is normal for a target."""
 
 from __future__ import annotations
 

@@ -35,7 +35,4 @@ def uncontrolled(result: Result) -> list[str]:
     ]
     if names := list(dict.fromkeys(name for one in evidence for name in one.not_checked)):
         told.append(f"Not checked: {', '.join(names)}.")
-    told += [
-        f"The search of the {one.executor} executor was cut off: {one.cut_off}." for one in evidence if one.cut_off
-    ]
     return told
