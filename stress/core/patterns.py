@@ -33,8 +33,11 @@ _NAMED = r"\{(?:uuid|stamp|compact|second)\}"
 _COMPACT = re.compile(COMPACT)
 _TOKENS = re.compile(rf"({_NAMED}|(?:(?!{_NAMED})[^0-9A-Za-z_-])+)")
 _SOFT = re.compile(r"[-_]")
-_LOOKS_MADE_UP = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,15}(?![0-9A-Za-z])")
-"""What has the shape of a random suffix, and is short enough for a constant to have it too."""
+_LOOKS_MADE_UP = re.compile(
+    r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[0-9A-Za-z_-]{16,36}(?![\w-])"
+    r"|(?<![0-9A-Za-z])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[0-9A-Za-z]{6,36}(?![0-9A-Za-z])"
+)
+"""What a process may have made up: letters and digits in any base, or nanoid's alphabet; a constant may be so, too."""
 _NOT_LITERAL = re.compile(r"\([^()]*\)|\[[^]]*\](?:\{\d+\})?|\\d(?:\{\d+\})?")
 """What of a pattern stands for something."""
 _NUMBER = r"(\d+)"
@@ -129,7 +132,8 @@ def learn(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> Patte
         ((one.command, keys.called(one.command, one.first, now), one.place), one.words) for one in others
     )
     unsure = [one for one in differing if one.names_object and len(set(one.words)) < len(samples) and not one.ticks]
-    kept = frozenset(part for word in data for part in _LOOKS_MADE_UP.findall(word) if not _of_now(part, now))
+    looks = (match[0] for word in data for match in _LOOKS_MADE_UP.finditer(word))
+    kept = pieces(part for part in looks if not _of_now(part, now))
     named = tuple(dict.fromkeys(Unsure(one.command, one.place, one.words) for one in unsure))
     return Patterns({**objects, **values}, keys.objects, data, kept, named)
 
@@ -151,6 +155,11 @@ def counterparts(words: Iterable[str], others: Collection[str], kept: AbstractSe
     return {other: next(iter(parts)) for other, parts in found.items() if len(parts) == 1}
 
 
+def pieces(parts: Iterable[str]) -> frozenset[str]:
+    """Give names, and what stands in them between hyphens: that alone may look made up."""
+    return frozenset(piece for part in parts for piece in (part, *_SOFT.split(part)))
+
+
 def _literal(pattern: str) -> bool:
     """Tell whether a pattern holds a letter or a digit that stands for itself."""
     return any(letter.isalnum() for letter in _NOT_LITERAL.sub("", pattern))
@@ -158,7 +167,7 @@ def _literal(pattern: str) -> bool:
 
 def _of_now(part: str, now: float) -> bool:
     """Tell whether hex digits are a time of today in seconds or milliseconds."""
-    return any(abs(int(part, 16) / unit - now) < _DAY for unit in (1, 1000))
+    return _HEX.issuperset(part) and any(abs(int(part, 16) / unit - now) < _DAY for unit in (1, 1000))
 
 
 class _Column(NamedTuple):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from stress.core.patterns import COMPACT, RECORD, Patterns, of_digits, second_of
+from stress.core.patterns import COMPACT, RECORD, Patterns, of_digits, pieces, second_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ class Names:
         self._records: dict[str, str] = {}
         self._symbols: dict[str, str] = {}
         self._anywhere: re.Pattern[str] | None = None
-        self._own, self._kept = own, patterns.kept | set(own.values())
+        self._own, self._kept = own, patterns.kept | pieces(own.values())
         words = "|".join(map(re.escape, own))
         self._of_process = re.compile(rf"(?<![0-9A-Za-z.])(?:{words})(?![0-9A-Za-z.])") if own else None
         for kind, word in known:

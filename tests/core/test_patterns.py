@@ -264,6 +264,20 @@ def test_what_a_process_calls_itself_is_known_by_where_it_stands() -> None:
     assert counterparts(words, others, kept - {"3fa9c2d1"}) == {}
 
 
+@pytest.mark.parametrize("kind", ["hex", "nanoid", "base36", "ulid"])
+def test_what_a_process_made_up_is_known_in_any_alphabet(kind: str) -> None:
+    """What stands in the same place in another process is its counterpart, beside words that only look so."""
+    draw, end = random.Random(f"process-{kind}"), "a1B" if kind == "nanoid" else "a1"
+    for _ in range(50):
+        own, other = (f"{MAKES[kind](draw)}{end}" for _ in range(2))
+        each = [sample(("GET", f"by:{own}"), ("GET", "queue:shard01"), ("GET", "sha256:x"))] * 3
+        there = {f"by:{other}", "queue:shard01", "sha256:x"}
+        patterns = learn(each, NOW)
+        assert counterparts([f"by:{own}", "queue:shard01", "sha256:x"], there, patterns.kept) == {other: own}
+        names = Names("", "", NOW, seconds=True, patterns=patterns, own={other: own})
+        assert [names.replace(f"seen:{name}:x") for name in (own, other)] == [f"seen:{own}:x"] * 2
+
+
 def test_a_record_is_called_alike_in_answers_texts_and_state() -> None:
     """A check that looks in a reply for the record of an answer finds it, however short its number is."""
     each = [sample(("record", f"rr-{number}")) for number in (1, 2, 3)]

@@ -1,7 +1,7 @@
 """Names records by its process and a count, and says all the time that this process lives.
 
-NAME=pid: it calls itself by the number of its process; hex: by what it made up when it started. RACY=1 looks whether
-there is a record, and makes one later; RACY=0 claims the alert first.
+NAME=pid: it calls itself by the number of its process; hex, base36, nanoid: by what it made up when it started.
+RACY=1 looks whether there is a record, and makes one later; RACY=0 claims the alert first.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import asyncio
 import itertools
 import os
 import time
-from random import getrandbits
+from random import choices, getrandbits
+from string import ascii_letters, ascii_lowercase, digits
 
 from alerts import Connection, Reply, connect, serve
 
-NAME = str(os.getpid()) if os.environ["NAME"] == "pid" else f"{getrandbits(40):09x}a1"
+LETTERS = {"base36": f"{digits}{ascii_lowercase}", "nanoid": f"{digits}{ascii_letters}_-"}
+KIND = os.environ["NAME"]
+NAME = {"pid": str(os.getpid()), "hex": f"{getrandbits(40):09x}a1"}.get(KIND) or (
+    "".join(choices(LETTERS[KIND], k={"base36": 9, "nanoid": 18}[KIND])) + {"base36": "z7", "nanoid": "Zz7"}[KIND]
+)
 counted = itertools.count(1)
 running: list[asyncio.Task[None]] = []
 
