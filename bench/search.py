@@ -123,10 +123,10 @@ async def _until_found(scenario: Scenario, target: Target, names: Sequence[str])
     async with LiveExecutor(scenario, target) as wire:
         count = _Count(wire)
         results = [await Pair(None, wire, _FIND).result()]
-        alone = count.until(names)
+        isolated = count.until(names)
         results.append(await Pair(model, wire, _FIND).result())
     wrong = "" if all(result.as_expected for result in results) else ", NOT AS EXPECTED"
-    return f"{in_model.until(names)} in the model, {alone} on the wire alone{wrong}"
+    return f"{in_model.until(names)} in the model, {isolated} on the wire alone{wrong}"
 
 
 def races() -> Iterator[Figure]:
@@ -169,16 +169,16 @@ async def _alarms(concurrent: int, *, wire: LiveExecutor | None, limits: Limits)
 
 
 async def _always_true(executor: str, limits: Limits) -> Figure:
-    told = []
+    reported = []
     for concurrent in _AT_ONCE[executor]:
         if executor == "model":
-            told.append(await _alarms(concurrent, wire=None, limits=limits))
+            reported.append(await _alarms(concurrent, wire=None, limits=limits))
         else:
             async with LiveExecutor(*_true("auto", concurrent)) as wire:
-                told.append(await _alarms(concurrent, wire=wire, limits=limits))
-    alarms = [alarm for _, found in told for alarm in found]
+                reported.append(await _alarms(concurrent, wire=wire, limits=limits))
+    alarms = [alarm for _, found in reported for alarm in found]
     name = f"always true, {len(SCHEDULERS)} schedulers, up to n = {max(_AT_ONCE[executor])}, {executor}: false alarms"
-    return Figure(name, "; ".join([f"{len(alarms)} in {sum(ran for ran, _ in told)} schedules", *alarms]), "0")
+    return Figure(name, "; ".join([f"{len(alarms)} in {sum(ran for ran, _ in reported)} schedules", *alarms]), "0")
 
 
 def nothing_made_up() -> Iterator[Figure]:

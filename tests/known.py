@@ -27,20 +27,22 @@ def moves(*lines: str) -> tuple[Move, ...]:
 
 
 def ended(
-    told: Sequence[tuple[str, int, str | None, int | None]],
+    reported: Sequence[tuple[str, int, str | None, int | None]],
     *left: tuple[tuple[str, ...] | None, tuple[tuple[str, int | None], ...] | None],
     schedules: int = 1,
     sampled: int = 0,
     share: float | None = None,
 ) -> Row:
     """Make one row of an outcome map; all its examples are alike."""
-    return Row((tuple(told), left), schedules, sampled, share, moves("A start", "A GET k"))
+    return Row((tuple(reported), left), schedules, sampled, share, moves("A start", "A GET k"))
 
 
 def counted_row(one: int, other: int, hits: int, schedules: int = 1, share: float | None = None) -> Row:
     """Make the row of two duplicates that were told these counts; a share is one of 100 draws."""
-    told = [("A", 202, NAME, one), ("B", 202, NAME, other), ("before1", 201, NAME, None)]
-    return ended(told, ((NAME,), ((NAME, hits),)), schedules=schedules, sampled=round(100 * (share or 0)), share=share)
+    reported = [("A", 202, NAME, one), ("B", 202, NAME, other), ("before1", 201, NAME, None)]
+    return ended(
+        reported, ((NAME,), ((NAME, hits),)), schedules=schedules, sampled=round(100 * (share or 0)), share=share
+    )
 
 
 def nearest_of_race() -> Nearest:

@@ -136,9 +136,9 @@ def hostile(text: str) -> Result:
 def came_to(command: str, text: str, reply: str) -> Outcome:
     """Give what a step came to whose reply is written as it is printed: ``nil``, ``[a b]``, ``200 [rr-1]``."""
     if command[:1].islower():
-        status, _, told = reply.partition(" ")
-        names = [{"metadata": {"name": name}} for name in told[1:-1].split(", ") if name]
-        listed = {"items": names} if told.startswith("[") else {"metadata": {"name": told}}
+        status, _, reported = reply.partition(" ")
+        names = [{"metadata": {"name": name}} for name in reported[1:-1].split(", ") if name]
+        listed = {"items": names} if reported.startswith("[") else {"metadata": {"name": reported}}
         return of_request(int(status or 200), listed)
     names = command.removeprefix("EXEC(").removesuffix(")").split("+")
     parsed = _parsed(reply)

@@ -162,7 +162,7 @@ class Run:
         self.pending: dict[Move, tuple[str, Op | None]] = {}
         self.left = dict.fromkeys(program.environment, program.at_most)
         self.results: dict[str, Any] = {}
-        self.told: dict[str, list[Any]] = {name: [] for name in program.actors}
+        self.reported: dict[str, list[Any]] = {name: [] for name in program.actors}
         self.taken: list[Move] = []
         self.events: list[tuple[Kind, Move, tuple[Touch, ...], str]] = []
         self.seen: dict[tuple[str, str, str], int] = {}
@@ -214,7 +214,7 @@ class Run:
             touches = () if op is None else (*op.touches, *op.also(self.values))
             reply = None if op is None else op.run(self.values)
             if op is not None:
-                self.told[name].append(reply)
+                self.reported[name].append(reply)
             kind = Kind.START if op is None else Kind.STEP
             self.events.append((kind, move, touches, repr(reply)))
             if self.resume(name, reply):
@@ -226,8 +226,10 @@ class Run:
 
     def final(self, alike: Collection[str] = ()) -> str:
         """Give what was left behind: the state, and what each actor was told and came to, those ``alike`` unnamed."""
-        told = [("" if name in alike else name, replies, self.results.get(name)) for name, replies in self.told.items()]
-        return repr((sorted(self.values.items()), sorted(map(repr, told))))
+        reported = [
+            ("" if name in alike else name, replies, self.results.get(name)) for name, replies in self.reported.items()
+        ]
+        return repr((sorted(self.values.items()), sorted(map(repr, reported))))
 
     def details(self) -> Details:
         """Put the run into events; the final state holds what was left and what each actor came to."""

@@ -106,4 +106,4 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
 
 def missing(needs: Collection[Reads], trace: Trace) -> bool:
     """Tell whether the final state or the answers lack what a check needs."""
-    return any(need in trace.untold or getattr(trace.final, need, ()) is None for need in needs)
+    return any(need in trace.unreported or getattr(trace.final, need, ()) is None for need in needs)

@@ -40,7 +40,7 @@ def judge_each(trace: Trace, judge: Judge) -> list[Violation]:
     stayed.
     """
     best: list[Violation] | None = None
-    for taken in product(*_told(trace)):
+    for taken in product(*_answers_of(trace)):
         found: list[Violation] = []
         for number, snapshot in enumerate(trace.epochs):
             mine = [one.answer for one in taken if one is not None and one.epoch == number]
@@ -52,7 +52,7 @@ def judge_each(trace: Trace, judge: Judge) -> list[Violation]:
     return [replace(one, steps=steps_between(trace, one.answers, one.epoch)) for one in best or []]
 
 
-def _told(trace: Trace) -> list[list[_Placed | None]]:
+def _answers_of(trace: Trace) -> list[list[_Placed | None]]:
     """Give for each accepted answer, and for each client that hung up, what is to be tried; None stands for nothing."""
     found: list[list[_Placed | None]] = []
     for answer in trace.answers:
@@ -65,10 +65,10 @@ def _told(trace: Trace) -> list[list[_Placed | None]]:
 
 def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
     """Give what a client might have been told that hung up; its request may have taken effect at any later time."""
-    told = replace(answer, status=_ACCEPTED, ended=max(one.ended for one in trace.answers))
+    merged = replace(answer, status=_ACCEPTED, ended=max(one.ended for one in trace.answers))
     unnamed: list[str | None] = [None]
     return [
-        _Placed(replace(told, record=record, created=created, duplicate=not created), place)
+        _Placed(replace(merged, record=record, created=created, duplicate=not created), place)
         for place in answer.epochs[::-1]
         for record in _records(trace) or unnamed
         for created in (True, False)
@@ -85,7 +85,7 @@ def undecided(trace: Trace) -> bool:
     """Tell whether there are more ways to assign answers than can be tried: then nothing is said, least a violation."""
     if len(trace.epochs) == 1 and not any(answer.hung_up for answer in trace.answers):
         return False
-    return prod(len(tried) for tried in _told(trace)) > _MOST_ASSIGNMENTS
+    return prod(len(tried) for tried in _answers_of(trace)) > _MOST_ASSIGNMENTS
 
 
 def names(answers: Sequence[Answer]) -> tuple[str, ...]:

@@ -33,11 +33,11 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     found = []
     for record in sorted({answer.record for answer in answers if answer.record}):
         mine = [answer for answer in answers if answer.record == record]
-        told = [answer for answer in mine if answer.duplicate and answer.counts and answer.count is not None]
-        counts = sorted(answer.count for answer in told if answer.count is not None)
+        duplicates = [answer for answer in mine if answer.duplicate and answer.counts and answer.count is not None]
+        counts = sorted(answer.count for answer in duplicates if answer.count is not None)
         allowed = list(range(2, len(mine) + 1))
         # Of N hits one created the record; the others, where all tell a count, fill 2…N without a gap.
         if len(set(counts)) < len(counts) or not set(counts) <= set(allowed):
             expected = f"counts {allowed} of {record}"
-            found.append(Violation("distinct_counts", expected, str(counts), names(told), epoch=number))
+            found.append(Violation("distinct_counts", expected, str(counts), names(duplicates), epoch=number))
     return found

@@ -34,13 +34,13 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     if len(records) > 1 and not all(answer.record for answer in answers):
         known = [stored for stored in hits.values() if stored is not None]
         hits = {"all records": sum(known) if len(known) == len(hits) else None}
-        told = {"all records": list(answers)}
+        groups = {"all records": list(answers)}
     elif len(records) == 1:
-        told = {records[0]: list(answers)}  # one that names none can only mean this one
+        groups = {records[0]: list(answers)}  # one that names none can only mean this one
     else:
-        told = {record: [answer for answer in answers if answer.record == record] for record in records}
+        groups = {record: [answer for answer in answers if answer.record == record] for record in records}
     found = []
-    for record, mine in told.items():
+    for record, mine in groups.items():
         stored = hits.get(record, 0)
         if stored is None and snapshot.ended_by:
             continue  # its status was still to be written when somebody else ended it

@@ -40,8 +40,8 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         mine = [answer for answer in answers if answer.record == record and answer.counts]
         if not linearizable(mine):
             expected = f"a schedule of {len(mine)} hits of {record} in which the k-th was told k"
-            told = ", ".join(f"{one.actor} {_shown(returned(one))}" for one in sorted(mine, key=_sent))
-            found.append(Violation("linearizable_hits", expected, told, names(mine), epoch=number))
+            history = ", ".join(f"{one.actor} {_shown(returned(one))}" for one in sorted(mine, key=_sent))
+            found.append(Violation("linearizable_hits", expected, history, names(mine), epoch=number))
     return found
 
 

@@ -30,10 +30,10 @@ def check(trace: Trace) -> list[Violation]:
     stored: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     shown = False
     for event in trace.events:
-        told = event.outcome
-        if event.kind is not Kind.STEP or event.actor.startswith("watch:") or told.how is not How.OK:
+        reported = event.outcome
+        if event.kind is not Kind.STEP or event.actor.startswith("watch:") or reported.how is not How.OK:
             continue
-        if isinstance(told.value, str) and (seen := _STORED.match(told.value)):
+        if isinstance(reported.value, str) and (seen := _STORED.match(reported.value)):
             shown = True
             if not event.command.startswith(_READS):
                 stored[event.actor, seen[1]].add(int(seen[3]))

@@ -29,8 +29,8 @@ def check(trace: Trace) -> list[Violation]:
 
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
-    told = {answer.record for answer in answers if answer.record}
-    records = sorted(told) if snapshot.records is None else list(snapshot.records)
+    named = {answer.record for answer in answers if answer.record}
+    records = sorted(named) if snapshot.records is None else list(snapshot.records)
     expected = 1 if answers else 0
     if len(records) == expected or (snapshot.records is None and not records):
         return []

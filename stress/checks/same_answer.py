@@ -29,7 +29,7 @@ def check(trace: Trace) -> list[Violation]:
 
 def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[Violation]:
     del snapshot
-    told = sorted({answer.record for answer in answers if answer.record})
-    if len(told) <= 1:
+    named = sorted({answer.record for answer in answers if answer.record})
+    if len(named) <= 1:
         return []
-    return [Violation("same_answer", "the same result in all answers", ", ".join(told), names(answers), (), number)]
+    return [Violation("same_answer", "the same result in all answers", ", ".join(named), names(answers), (), number)]

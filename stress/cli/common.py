@@ -128,7 +128,7 @@ def words_of(text: str, option: str) -> list[str]:
 
 
 @contextmanager
-def told_to_end() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP interrupt as Ctrl-C does: what runs beside is ended, and what was measured is reported."""
     import signal
 

@@ -48,7 +48,7 @@ def command(
     from stress.processes.probe import Probe
 
     probes = [*machine({"reports": reports}), Probe("embedded Valkey", "", valkey), *probes_of(targets, hosts)]
-    return await_it(_told(probes, as_json=as_json))
+    return await_it(_report(probes, as_json=as_json))
 
 
 def probes_of(targets: Sequence[str], hosts: Sequence[str]) -> list[Probe]:
@@ -73,7 +73,7 @@ def probes_of(targets: Sequence[str], hosts: Sequence[str]) -> list[Probe]:
     return probes
 
 
-async def _told(probes: Sequence[Probe], *, as_json: bool) -> int:
+async def _report(probes: Sequence[Probe], *, as_json: bool) -> int:
     from stress.processes.probe import examine
 
     findings = await examine(probes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
-from stress.cli.common import examples, told_to_end, words_of
+from stress.cli.common import ended_by_signals, examples, words_of
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE
 from stress.core.masking import clean, clean_lines, mask_text, printed
 
@@ -117,7 +117,7 @@ def _measured(measured: list[Pair], run_a: Callable[[], float], run_b: Callable[
     from stress.diagnose.overhead import pairs
 
     try:
-        with told_to_end():
+        with ended_by_signals():
             for pair in pairs(run_a, run_b, many):
                 measured.append(pair)  # noqa: PERF402 - one after another, for whoever interrupts it
     except KeyboardInterrupt:

@@ -76,9 +76,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 async def _replay(schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path) -> int:
     from stress.engine import replay
 
-    told = await replay.replay(schedule, job, wanted, where, reports)
-    click.echo(clean_lines(told.line))
-    return told.code
+    conclusion = await replay.replay(schedule, job, wanted, where, reports)
+    click.echo(clean_lines(conclusion.line))
+    return conclusion.code
 
 
 def _job_of(schedule: Schedule, target: str | None, file: str, lines: Sequence[str]) -> Job:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stress.cli.common import ALLOW, examples, told_to_end, words_of
+from stress.cli.common import ALLOW, ended_by_signals, examples, words_of
 from stress.core.exits import INTERRUPT, RACE, UNAVAILABLE
 from stress.core.masking import printed
 
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
         interrupted = _measured(measure)
         if not interrupted and any(tally.rate.failed for tally in measure.tallies.values()):
             faults = _faults(targets, hosts)  # what was there may be gone
-    return _told(measure, faults, as_json=as_json, interrupted=interrupted)
+    return _report(measure, faults, as_json=as_json, interrupted=interrupted)
 
 
 def _faults(targets: Sequence[str], hosts: Sequence[str]) -> list[str]:
@@ -95,7 +95,7 @@ def _measured(measure: Measure) -> bool:
     from stress.core.errors import Unavailable
 
     try:
-        with told_to_end():
+        with ended_by_signals():
             measure.run(_progress(measure))
     except KeyboardInterrupt:
         return True
@@ -131,7 +131,7 @@ def _progress(measure: Measure) -> Callable[[int, Condition, Ran], None]:
     return tell
 
 
-def _told(measure: Measure, faults: Sequence[str], *, as_json: bool, interrupted: bool) -> int:
+def _report(measure: Measure, faults: Sequence[str], *, as_json: bool, interrupted: bool) -> int:
     from stress.diagnose.triage.report import document, kind_of_command, lines
 
     if as_json:

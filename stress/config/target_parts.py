@@ -261,8 +261,8 @@ class Hits(Part):
 
 
 def _how(value: object) -> str:
-    told = isinstance(value, FromAnswer) or (isinstance(value, dict) and "answer" in value)
-    return "<kubernetes>" if of_kubernetes(value) else "<answer>" if told else "<redis>"
+    answered = isinstance(value, FromAnswer) or (isinstance(value, dict) and "answer" in value)
+    return "<kubernetes>" if of_kubernetes(value) else "<answer>" if answered else "<redis>"
 
 
 def _how_state(value: object) -> str:

@@ -62,8 +62,8 @@ class Bursts(NamedTuple):
         if self.violating and not self.race:
             return f"{seen}; {self.controls} runs one after another were clean, too few to tell: --seconds"
         if self.erred and not self.violating:
-            told = f"{self.erred} of {self.ran} bursts were answered with a server's error: {self.error}"
-            return f"{told}; if that says to try again later, name it: `answers: {{retry_later: …}}`"
+            text = f"{self.erred} of {self.ran} bursts were answered with a server's error: {self.error}"
+            return f"{text}; if that says to try again later, name it: `answers: {{retry_later: …}}`"
         return ""
 
     def __str__(self) -> str:

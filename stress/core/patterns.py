@@ -75,8 +75,8 @@ class Unsure(NamedTuple):
     def __str__(self) -> str:
         """Say so for people."""
         what = "answers named the record" if self.command == RECORD else f"{self.command} was sent with"
-        told = ", ".join(mask_text(value) for value in self.values)
-        return f"nondeterministic input: in sequential runs {what} {told}"
+        values = ", ".join(mask_text(value) for value in self.values)
+        return f"nondeterministic input: in sequential runs {what} {values}"
 
 
 @dataclass(frozen=True, slots=True)

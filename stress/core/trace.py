@@ -179,7 +179,7 @@ class Trace:
     index of the first move that took place in a later second than asked for, or None. ``shared_connection`` names two
     requests of which one sent a command down a connection on which one of the other's was not answered yet (``A and
     B``; empty: there were none). ``polling`` says what is not explored of a request that asked the same again and
-    again (``B giving up after more than 1 s of polling``; empty: none did). ``untold`` is what the answers of this
+    again (``B giving up after more than 1 s of polling``; empty: none did). ``unreported`` is what the answers of this
     target do not tell: ``names`` (which record), ``created`` (whether it was created or was there). ``symbols`` are
     what the values were that have a name (``{id:1}``).
     """
@@ -195,7 +195,7 @@ class Trace:
     crossed_second: int | None = None
     shared_connection: str = ""
     polling: str = ""
-    untold: frozenset[str] = frozenset()
+    unreported: frozenset[str] = frozenset()
     symbols: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -264,9 +264,9 @@ class Trace:
             count = -1 if answer.count is None else answer.count
             return answer.status, count, -named[answer.record], left.get(record, []), answer.actor
 
-        told = dict.fromkeys(one.record for one in sorted(self.answers, key=place) if one.record is not None)
-        untold = sorted((name for name in left if name not in told), key=lambda name: (left[name], name))
-        names = {name: f"record {number}" for number, name in enumerate([*told, *untold], start=1)}
+        reported = dict.fromkeys(one.record for one in sorted(self.answers, key=place) if one.record is not None)
+        unreported = sorted((name for name in left if name not in reported), key=lambda name: (left[name], name))
+        names = {name: f"record {number}" for number, name in enumerate([*reported, *unreported], start=1)}
         answers = sorted(self.answers, key=lambda answer: answer.actor)
         return (
             tuple((a.actor, a.status, None if a.record is None else names[a.record], a.count) for a in answers),

@@ -66,12 +66,12 @@ class Sampled(NamedTuple):
 
     def __str__(self) -> str:
         """Say in words what was drawn and what it showed."""
-        told = f"{self.scheduler}: {self.failing} of {counted(self.schedules, 'schedule')} fail"
-        told += f", {counted(self.classes, 'class')} seen"
+        text = f"{self.scheduler}: {self.failing} of {counted(self.schedules, 'schedule')} fail"
+        text += f", {counted(self.classes, 'class')} seen"
         if self.bound is None:
-            return told
+            return text
         where = f"(n = {self.actors}, k = {self.steps})"
-        return f"{told}, each meets a race of depth {self.depth} with probability >= {self.bound:.2g} {where}"
+        return f"{text}, each meets a race of depth {self.depth} with probability >= {self.bound:.2g} {where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +158,11 @@ class Evidence:
             return f"bounded: requests share more than the store ({shown}){so_far}"
         if self.stopped and not self.exhausted:
             ran = self.schedules + self.sampled
-            told = [f"stopped at a race after {counted(ran, 'schedule')}"] if ran else []
-            told += [f"{counted(self.replayed, 'failing schedule')} of the model followed"] if self.replayed else []
-            told += [f"{counted(self.aimed, 'schedule')} of goals run"] if self.aimed else []
-            told += [f"{counted(self.tried, 'schedule')} of an earlier run tried"] if self.tried else []
-            return ", ".join(told)
+            text = [f"stopped at a race after {counted(ran, 'schedule')}"] if ran else []
+            text += [f"{counted(self.replayed, 'failing schedule')} of the model followed"] if self.replayed else []
+            text += [f"{counted(self.aimed, 'schedule')} of goals run"] if self.aimed else []
+            text += [f"{counted(self.tried, 'schedule')} of an earlier run tried"] if self.tried else []
+            return ", ".join(text)
         words = self._all if self.exhausted else self._some
         if self.sampled and self.schedules:
             words += f", {self.sampled} more sampled"
@@ -184,8 +184,8 @@ class Evidence:
     @property
     def _all(self) -> str:
         if self.classes is None:
-            again = "" if self.schedules == self.total else f" ({counted(self.schedules, 'schedule')})"
-            return f"exhausted {self.total} of {self.total}{again}"
+            repeat = "" if self.schedules == self.total else f" ({counted(self.schedules, 'schedule')})"
+            return f"exhausted {self.total} of {self.total}{repeat}"
         return f"exhausted {self.classes} of {self._counted}"
 
     @property

@@ -150,8 +150,10 @@ def _proposed(seen: Seen) -> Iterator[str]:
     if answers and all(one.record is None for one in answers) and (path := _naming(seen)):
         yield f"answers: {{record: {path}}}"
     if seen.marks.field is not None:
-        told = fingerprint_in(sample.trace.answers, seen.marks.field)
-        if told != seen.marks.fingerprint(sample.trace.fresh) and (way := way_of(seen, sample.trace.fresh, told)):
+        reported = fingerprint_in(sample.trace.answers, seen.marks.field)
+        if reported != seen.marks.fingerprint(sample.trace.fresh) and (
+            way := way_of(seen, sample.trace.fresh, reported)
+        ):
             yield f"fingerprint: {way}"
     yield from _hits(seen)
 
@@ -177,9 +179,9 @@ def _naming(seen: Seen) -> str:
     """Find a text that all answers of a run have in common and those of other runs do not: it may name the record."""
     bodies: list[list[Any]] = [[one.body for one in sample.trace.answers] for sample in seen.samples]
     for path in fields_of(bodies[0][0]) if bodies and bodies[0] else ():
-        told = [{text_of(field(body, path)) for body in run} for run in bodies]
-        one_each = all(len(texts) == 1 and None not in texts for texts in told)
-        if one_each and path != seen.marks.field and len(set().union(*told)) == len(told) > 1:
+        reported = [{text_of(field(body, path)) for body in run} for run in bodies]
+        one_each = all(len(texts) == 1 and None not in texts for texts in reported)
+        if one_each and path != seen.marks.field and len(set().union(*reported)) == len(reported) > 1:
             return path
     return ""
 

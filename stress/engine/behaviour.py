@@ -133,11 +133,11 @@ class Behaviour:
                 seen = known.setdefault(step, _Seen(actor, trace.moves, self._runs))
                 between = any(one.last > seen.last for other, one in known.items() if other != step)
                 seen.returned, seen.last = seen.returned or between, self._runs
-            told = names.observed(f"{short} {full}".rstrip())
-            if following is not None and told in done:
+            reported = names.observed(f"{short} {full}".rstrip())
+            if following is not None and reported in done:
                 return  # it tries again, for how long may be a question of time
-            done.add(told)
-            here = self._point(here, told, names(short))
+            done.add(reported)
+            here = self._point(here, reported, names(short))
 
     def _point(self, before: int, observed: str, short: str) -> int:
         number = self._numbers.setdefault((before, observed), len(self._numbers) + 1)

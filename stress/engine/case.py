@@ -172,23 +172,23 @@ class Pair:
         workers = workers if any(move.actor == "clock" for move in finding.schedule.moves) else 1
         async with aclosing(follow_each([finding.schedule] * (CONFIRMATIONS - done), executor, workers)) as traces:
             async for trace in traces:
-                good += _again(finding, trace, wanted)
+                good += _repeat(finding, trace, wanted)
         finding = replace(finding, confirmed=self._wire is not None, replays=(good, CONFIRMATIONS))
         if good == CONFIRMATIONS:
             return finding
-        told = f"a failing schedule failed in {good} of {CONFIRMATIONS} replays"
+        text = f"a failing schedule failed in {good} of {CONFIRMATIONS} replays"
         if isinstance(executor, LiveExecutor) and executor.deployment.restarts:
             schedule = finding.schedule.with_head(fresh=finding.trace.fresh)
             try:
                 runs = [await follow_restarted(schedule, executor) for _ in range(CONFIRMATIONS)]
             except Unavailable as error:
-                self._unsure.append(f"{told} with new values; for others the Gateway did not start again: {error}")
+                self._unsure.append(f"{text} with new values; for others the Gateway did not start again: {error}")
                 return finding
-            alone = sum(_again(finding, trace, wanted) for trace in runs)
-            if alone == CONFIRMATIONS:
-                return replace(finding, schedule=schedule, replays=(alone, CONFIRMATIONS))
-            told += f" with new values, in {alone} of {CONFIRMATIONS} with its own in a new process"
-        self._unsure.append(told)
+            isolated = sum(_repeat(finding, trace, wanted) for trace in runs)
+            if isolated == CONFIRMATIONS:
+                return replace(finding, schedule=schedule, replays=(isolated, CONFIRMATIONS))
+            text += f" with new values, in {isolated} of {CONFIRMATIONS} with its own in a new process"
+        self._unsure.append(text)
         return finding
 
     async def _with_lines(self, findings: list[Finding]) -> tuple[list[Finding], str]:
@@ -209,7 +209,7 @@ class Pair:
         verdict = judge(
             [] if self._unsure else violations,
             [one.evidence for one in covered],
-            [told for told in (fault, *self._unsure) if told],
+            [text for text in (fault, *self._unsure) if text],
             exhaustively=self._model is not None and not expected,
         )
         seen = [*covered[-1].found, *(unordered.bursts.broken if unordered else ())]
@@ -253,7 +253,7 @@ def _unjudged(executor: Executor, last: Trace | None) -> str:
     return f"no invariant could be checked, as {name}: {why_not_checked(name, last)}"
 
 
-def _again(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
+def _repeat(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
     """Tell whether a run broke the same invariants as the one that was found."""
     return not trace.fault and {one.invariant for one in run_checks(invariants, trace)} == set(finding.invariants)
 

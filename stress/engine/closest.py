@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stress.core.step import START, WHOLE
 from stress.report.events import Nearest
 from stress.schedulers.base import is_environment
-from stress.schedulers.loose import Loose, Ran
+from stress.schedulers.guided import Guided, Ran
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -26,7 +26,7 @@ Places = tuple[int, ...]
 _MOST_RUNS = 200
 
 
-def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Loose, Ran | None, Nearest | None]:
+def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Guided, Ran | None, Nearest | None]:
     """Find the nearest passing schedule of a failing one; None where ``most`` runs did not find one.
 
     A few runs more may confirm that the two steps make the difference. Each scheduler that is yielded is to be run
@@ -75,7 +75,7 @@ class _Search:
                     found.append(other)
         return sorted(found, key=lambda word: len(self._exchanged(word)))
 
-    def passes(self, word: Places) -> Generator[Loose, Ran | None, bool]:
+    def passes(self, word: Places) -> Generator[Guided, Ran | None, bool]:
         """Run a schedule, unless one of its class was seen to fail; tell whether it passes."""
         if self._class(word) in self._failed:
             return False
@@ -86,13 +86,13 @@ class _Search:
         self._passed[word] = ran
         return True
 
-    def run(self, moves: Sequence[Move]) -> Generator[Loose, Ran | None, Ran | None]:
+    def run(self, moves: Sequence[Move]) -> Generator[Guided, Ran | None, Ran | None]:
         """Run a schedule; give what became of it if it passes."""
         self.left -= 1
-        ran = yield Loose(moves)
+        ran = yield Guided(moves)
         return None if ran is None or ran.broken else ran
 
-    def closest(self, word: Places) -> Generator[Loose, Ran | None, tuple[Places, Ran]]:
+    def closest(self, word: Places) -> Generator[Guided, Ran | None, tuple[Places, Ran]]:
         """Undo one exchange after the other as long as that passes too; then the last one makes the difference."""
         while True:
             back = self._undone(word, *self.pair(word))

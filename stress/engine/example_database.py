@@ -157,12 +157,12 @@ class Earlier(NamedTuple):
         The other stale ones passed. ``tried`` is how many schedules were followed; only where those are not all, stale
         ones are followed once more, to tell.
         """
-        told = [f"regression not tried: {one.file}: {one.unfit}" for one in self.regressions if one.unfit]
+        notes = [f"regression not tried: {one.file}: {one.unfit}" for one in self.regressions if one.unfit]
         if tried == len(self.first):
-            return told
+            return notes
         doubted = [one for one in self.regressions if one.schedule in stale]
         gone = [one.file for one in doubted if (await follow(one.schedule, executor)).fault.startswith("DIVERGED")]
-        return told + [f"regression that can't be followed any more: {file}" for file in gone]
+        return notes + [f"regression that can't be followed any more: {file}" for file in gone]
 
 
 NOTHING = Earlier()

@@ -14,7 +14,7 @@ from stress.core.errors import Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.trace import CutOff
 from stress.core.verdict import judge
-from stress.engine.bursts import burst_again
+from stress.engine.bursts import burst_repeat
 from stress.engine.campaign import PREFLIGHT_SECONDS, Where
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
@@ -50,18 +50,20 @@ class Wanted(NamedTuple):
     seconds: float | None = None
 
 
-class Told(NamedTuple):
+class Conclusion(NamedTuple):
     """What a replay came to: a line for the user, and the exit code."""
 
     line: str
     code: int
 
-    def above(self, lines: Sequence[str]) -> Told:
+    def above(self, lines: Sequence[str]) -> Conclusion:
         """Give the same with more lines below."""
         return self._replace(line="\n".join([self.line, *lines]))
 
 
-async def replay(schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path = Path("reports")) -> Told:
+async def replay(
+    schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path = Path("reports")
+) -> Conclusion:
     """Follow a schedule as often as ``wanted``; a run that ends with a fault leaves its trace below ``reports``.
 
     Where the Gateway does not allow the schedule (any more), its scenario is searched instead.
@@ -78,20 +80,20 @@ async def replay(schedule: Schedule, job: Job, wanted: Wanted, where: Where, rep
     try:
         async with _within(wire, seconds) as executor:
             if schedule.head.bursts and executor is not None:
-                return Told(*await burst_again(schedule, executor, seconds))
+                return Conclusion(*await burst_repeat(schedule, executor, seconds))
             replays = _Replays(
                 schedule, executor or cast("Executor", model), wanted, reports, Workers.chosen(where.workers)
             )
-            told = await replays.told()
+            conclusion = await replays.conclusion()
             left = max(1.0, seconds - replays.watch.seconds)
-        if told is not None:
-            return told
-        told = await _search_instead(job, where, reports, left, checked=wire is not None)
-        return told.above(replays.why_searched(told.code))
+        if conclusion is not None:
+            return conclusion
+        conclusion = await _search_instead(job, where, reports, left, checked=wire is not None)
+        return conclusion.above(replays.why_searched(conclusion.code))
     except Untested as error:
-        return Told(f"inconclusive: {error}", INCONCLUSIVE)
+        return Conclusion(f"inconclusive: {error}", INCONCLUSIVE)
     except UsageFault as fault:  # requests one after another show what is wrong in the target's file
-        return Told("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
+        return Conclusion("\n".join(f"inconclusive: {one}" for one in fault.faults), INCONCLUSIVE)
 
 
 def _within(wire: LiveExecutor | None, seconds: float) -> AbstractAsyncContextManager[LiveExecutor | None]:
@@ -112,9 +114,9 @@ class _Replays:
         self._workers = workers.of(schedule.moves)
         self._tally = Repeated(frozenset(schedule.head.outcome.split()[1:]))
         self._last: Trace | None = None
-        self._diverged, self._again = "", False
+        self._diverged, self._repeat = "", False
 
-    async def told(self) -> Told | None:
+    async def conclusion(self) -> Conclusion | None:
         """Count how often the schedule fails; None when it can't be followed, and never failed before that was seen."""
         tally = self._tally
         if self._wanted.seconds is not None and isinstance(self._executor, LiveExecutor):
@@ -143,15 +145,15 @@ class _Replays:
             self._last = self._executor.abandoned(INTERRUPTED) or self._last
             return self._ended(f"{INTERRUPTED}: failed {tally.failed} of {tally.done}", INTERRUPT)
         line, code = tally.counted()
-        told = self._ended(line, code) if code == INCONCLUSIVE else Told(line, code)
-        return told.above([*self._cut_short(), *tally.details()])
+        conclusion = self._ended(line, code) if code == INCONCLUSIVE else Conclusion(line, code)
+        return conclusion.above([*self._cut_short(), *tally.details()])
 
     async def _once_more(self, trace: Trace) -> Trace:
         """Follow a schedule that can't be followed once more in new processes: one may have begun unlike all others."""
-        first = not (self._tally.done or self._again)
+        first = not (self._tally.done or self._repeat)
         if not first or not trace.fault.startswith("DIVERGED"):
             return trace
-        self._again = True
+        self._repeat = True
         return await follow_restarted(self._schedule, self._executor)
 
     @property
@@ -211,7 +213,7 @@ class _Replays:
             if trace.signature == most[0][0]:
                 yield trace
 
-    def _ended(self, line: str, code: int) -> Told:
+    def _ended(self, line: str, code: int) -> Conclusion:
         """Keep the trace so far of replays from which nothing can be concluded."""
         executor = self._executor
         fault = line.removeprefix("inconclusive: ")
@@ -229,7 +231,7 @@ class _Replays:
         return _kept(line, code, result, self._reports)
 
 
-async def _search_instead(job: Job, where: Where, reports: Path, seconds: float, *, checked: bool) -> Told:
+async def _search_instead(job: Job, where: Where, reports: Path, seconds: float, *, checked: bool) -> Conclusion:
     """Search the scenario for so many seconds at most, by default for as long as it says.
 
     ``checked`` tells that all is there which the target requires on the wire.
@@ -248,16 +250,16 @@ async def _search_instead(job: Job, where: Where, reports: Path, seconds: float,
         return _kept("STILL FAILING by another schedule", RACE, result, reports)
     if result.verdict.holds:
         covered = "; ".join(evidence.covered for evidence in result.verdict.evidence)
-        return Told(f"FIXED (the schedule no longer exists; holds: {covered})", 0)
+        return Conclusion(f"FIXED (the schedule no longer exists; holds: {covered})", 0)
     return _kept(f"inconclusive: {result.verdict.reason}", INCONCLUSIVE, result, reports)
 
 
-def _kept(line: str, code: int, result: Result, reports: Path) -> Told:
+def _kept(line: str, code: int, result: Result, reports: Path) -> Conclusion:
     """Write the report of a result and name its file; what was found is told even where there is no room for it."""
     try:
         folder = write(result, reports)
     except ReportUnwritable as error:
-        return Told(f"{line}\nthe report can't be written: {error}", REPORT if code == INCONCLUSIVE else code)
+        return Conclusion(f"{line}\nthe report can't be written: {error}", REPORT if code == INCONCLUSIVE else code)
     if result.findings:
-        return Told(f"{line}: {folder}/schedule.txt", code)
-    return Told(f"{line} ({folder}/trace.ndjson)" if result.last_trace is not None else line, code)
+        return Conclusion(f"{line}: {folder}/schedule.txt", code)
+    return Conclusion(f"{line} ({folder}/trace.ndjson)" if result.last_trace is not None else line, code)

@@ -15,8 +15,8 @@ from stress.config.scenario import Race
 from stress.core.outcome_map import Outcomes
 from stress.core.schedule import Schedule
 from stress.core.verdict import Evidence, Sampled
-from stress.engine.beforehand import Beforehand
 from stress.engine.goals import shown
+from stress.engine.prefetch import Prefetch
 from stress.engine.running import Workers, follow, follow_each, run_with
 from stress.engine.small import make_small
 from stress.engine.stopwatch import Stopwatch
@@ -107,7 +107,7 @@ class Search:
         self._drawn = self._tried = self._left_out = 0
         self._stale: list[Schedule] = []
         self._explored: set[str] = set()
-        self._watch, self._told = Stopwatch(executor), time.monotonic()
+        self._watch, self._reported = Stopwatch(executor), time.monotonic()
 
     async def run(self, first: Sequence[Schedule | Scheduler] = (), examples: Sequence[Schedule] = ()) -> Covered:
         """Search until every expected invariant was seen broken, nothing is left, or the budget is spent.
@@ -322,10 +322,10 @@ class Search:
         return self._tally.cut_off or ran >= self._limits.schedules or (ran > 0 and self._spent(1.0 - kept))
 
     async def _explore(self, scheduler: Starts[Covering]) -> None:
-        beforehand = Beforehand(self._executor, self._limits.workers, self._enough)
+        prefetch = Prefetch(self._executor, self._limits.workers, self._enough)
         while not self._enough() and not self._untimed(scheduler.scheduler) and scheduler.more():
             left = self._limits.schedules - self._tally.ran - 1
-            trace = await beforehand.run(scheduler, scheduler.scheduler, left)
+            trace = await prefetch.run(scheduler, scheduler.scheduler, left)
             if self._tally.skips(trace):
                 self._left_out += 1
                 scheduler.skip()
@@ -392,9 +392,9 @@ class Search:
 
     async def _progress(self) -> None:
         now = time.monotonic()
-        if now - self._told < _PROGRESS_SECONDS:
+        if now - self._reported < _PROGRESS_SECONDS:
             return
-        self._told = now
+        self._reported = now
         await asyncio.sleep(0)  # in the model nothing else lets Ctrl-C through
         spent, executor = self._watch.seconds, self._executor
         left = max(0.0, self._limits.seconds - spent)

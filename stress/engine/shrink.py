@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.schedulers.base import is_environment
-from stress.schedulers.loose import Loose, Ran
+from stress.schedulers.guided import Guided, Ran
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -67,7 +67,9 @@ def rank(moves: Sequence[Move]) -> Rank:
     return len(places), len(tangled(moves)), tuple(sorted(places + acts)), tuple(move.actor for move in moves)
 
 
-def shrink(moves: Sequence[Move], wanted: frozenset[str], most: int = _MOST_RUNS) -> Generator[Loose, Ran | None, Word]:
+def shrink(
+    moves: Sequence[Move], wanted: frozenset[str], most: int = _MOST_RUNS
+) -> Generator[Guided, Ran | None, Word]:
     """Give the smallest schedule found in ``most`` runs that breaks all ``wanted`` invariants, as ``moves`` does.
 
     Each scheduler that is yielded is to be run once. What it made and broke is sent back, or None where it could not be
@@ -98,27 +100,27 @@ class _Search:
         self._wanted = wanted
         self._tried = {_actors(moves)}
 
-    def attempt(self, word: Word) -> Generator[Loose, Ran | None, bool]:
+    def attempt(self, word: Word) -> Generator[Guided, Ran | None, bool]:
         """Run a schedule that promises to be smaller; keep it if it is and still fails."""
         if not self._left or _actors(word) in self._tried or rank(word) >= rank(self.best):
             return False
         self._left -= 1
         self._tried.add(_actors(word))
-        ran = yield Loose(word)
+        ran = yield Guided(word)
         if ran is None or not self._wanted <= ran.broken or rank(ran.moves) >= rank(self.best):
             return False
         self.best = ran.moves
         self._tried.add(_actors(ran.moves))
         return True
 
-    def try_all(self, candidates: _Candidates) -> Generator[Loose, Ran | None, None]:
+    def try_all(self, candidates: _Candidates) -> Generator[Guided, Ran | None, None]:
         """Try the smaller schedules that one makes of the best, from the beginning again after each success."""
-        again = True
-        while again:
-            again = False
+        repeat = True
+        while repeat:
+            repeat = False
             for word in sorted(candidates(self.best), key=rank):
-                again = yield from self.attempt(word)
-                if again:
+                repeat = yield from self.attempt(word)
+                if repeat:
                     break
 
 
@@ -155,8 +157,8 @@ def _going_on(moves: Word, targets: Mapping[tuple[str, int], str], current: str)
 def _with_few_preemptions(moves: Word) -> list[Word]:
     """Keep no preemption, or one, or those away from one actor, as a retry is exhausted by the others in turn."""
     kept = [preemption for _, preemption in preemptions(moves)]
-    alone = [[one for one in kept if one.actor == actor] for actor in dict.fromkeys(one.actor for one in kept)]
-    return [word for some in [[], *([one] for one in kept), *alone] for word in _keeping(moves, some)]
+    isolated = [[one for one in kept if one.actor == actor] for actor in dict.fromkeys(one.actor for one in kept)]
+    return [word for some in [[], *([one] for one in kept), *isolated] for word in _keeping(moves, some)]
 
 
 def _with_one_preemption_less(moves: Word) -> list[Word]:

@@ -134,8 +134,8 @@ class Tally:
         """
         if self.odd and not self.found:
             self.fault = self.fault or self.odd.unstable(self.ran)
-        alone = bool(self.found) and any(trace.accepted_any for trace in sequential(self._executor))
-        if self.accepted or alone or self.fault or self.last is None:
+        isolated = bool(self.found) and any(trace.accepted_any for trace in sequential(self._executor))
+        if self.accepted or isolated or self.fault or self.last is None:
             return
         self.fault = none_accepted(self.last)
         self.found.clear()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
-from stress.schedulers.ahead import Planned
 from stress.schedulers.base import Diverged
+from stress.schedulers.lookahead import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Asked(NamedTuple):
 class Memory:
     """Remembers what a scheduler chose, so that a run that must be repeated makes the same choices.
 
-    One that can choose again (`stress.schedulers.ahead.Planned`) is told to: it keeps what was possible.
+    One that can choose again (`stress.schedulers.lookahead.Planned`) is told to: it keeps what was possible.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -62,7 +62,7 @@ class Memory:
         self._chosen: list[Move | None] = []
         self._at = 0
 
-    def again(self) -> None:
+    def repeat(self) -> None:
         """Begin from the first choice; one that was not possible is asked for again."""
         self._at = 0
         if isinstance(self._scheduler, Planned):

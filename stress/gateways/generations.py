@@ -68,10 +68,10 @@ async def _made(api: KubeApi, signal: Incoming, number: int) -> Json | None:
     while found is not None and number > 1 and not await _closed(api, signal, number - 1):
         if await _taken_back(api, found):
             return None
-        found = await _again(api, made)
+        found = await _repeat(api, made)
     while found is not None and hits(found) is None:
         count_hit(found, api.now())
-        found = found if await _stored(api, found) else await _again(api, made)
+        found = found if await _stored(api, found) else await _repeat(api, made)
     return made  # also where somebody else has deleted it since
 
 
@@ -98,7 +98,7 @@ async def _taken_back(api: KubeApi, record: Json) -> bool:
     return True
 
 
-async def _again(api: KubeApi, record: Json) -> Json | None:
+async def _repeat(api: KubeApi, record: Json) -> Json | None:
     """Read a record again; None where it is gone, also if another has its name now."""
     metadata = record["metadata"]
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 102_400
 """The largest webhook; events have no limit at commit C0."""
-_OLDEST_SECONDS, _AHEAD_SECONDS = 300, 120
+_OLDEST_SECONDS, _LOOKAHEAD_SECONDS = 300, 120
 _LONGEST_TIMESTAMP = 18
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - a token of RFC 9110, section 5.6.2
 _MEDIA_TYPE = re.compile(
@@ -48,8 +48,8 @@ def check_timestamp(header: str | None, now: float) -> None:
         raise Refusal(400, "X-Timestamp must be Unix seconds, 0 or more")
     if now - int(header) > _OLDEST_SECONDS:
         raise Refusal(400, f"X-Timestamp is more than {_OLDEST_SECONDS} seconds old")
-    if int(header) - now > _AHEAD_SECONDS:
-        raise Refusal(400, f"X-Timestamp is more than {_AHEAD_SECONDS} seconds ahead")
+    if int(header) - now > _LOOKAHEAD_SECONDS:
+        raise Refusal(400, f"X-Timestamp is more than {_LOOKAHEAD_SECONDS} seconds ahead")
 
 
 def check_media_type(header: str | None) -> None:

@@ -30,12 +30,12 @@ async def deduplicate(api: KubeApi, signal: Incoming) -> Outcome:
         found = active(await listed(api, signal))
         created = not found
         record = found[0] if found else await _create(api, signal)
-        told = outcome(await write_hit(api, record, get), api.now(), created=created)
+        reported = outcome(await write_hit(api, record, get), api.now(), created=created)
     except ApiError:
         await left(api, lock_name(signal))
         raise
     await left(api, lock_name(signal))
-    return told
+    return reported
 
 
 async def _locked(api: KubeApi, signal: Incoming) -> Json | None:

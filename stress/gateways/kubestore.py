@@ -189,5 +189,5 @@ def _read(status: int, raw: bytes) -> Json:
         found = None
     if status < _REFUSED and isinstance(found, dict):
         return found
-    told: Json = found if isinstance(found, dict) else {"message": raw.decode("utf-8", "replace").strip()}
-    raise ApiError(status, str(told.get("reason", "")), str(told.get("message", "")))
+    reported: Json = found if isinstance(found, dict) else {"message": raw.decode("utf-8", "replace").strip()}
+    raise ApiError(status, str(reported.get("reason", "")), str(reported.get("message", "")))

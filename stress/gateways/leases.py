@@ -109,5 +109,5 @@ def _spec(holder: str, now: float) -> Json:
 
 def _renewed(lease: Json) -> float:
     """Give when a lease was renewed, in seconds since 1970; one that never was has run out."""
-    told = lease["spec"].get("renewTime")
-    return datetime.fromisoformat(told).timestamp() if isinstance(told, str) else 0.0
+    reported = lease["spec"].get("renewTime")
+    return datetime.fromisoformat(reported).timestamp() if isinstance(reported, str) else 0.0

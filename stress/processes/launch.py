@@ -55,8 +55,8 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
     begin = target.start
     if begin is None:
         places = {"--redis": "redis_url", "--kubeconfig": "kubeconfig", "--namespace": "namespace"}
-        told = [word for flag, name in places.items() if name in addresses for word in (flag, addresses[name])]
-        words = ["--protocol", str(target.protocol), *told, "--port", str(port)]
+        flags = [word for flag, name in places.items() if name in addresses for word in (flag, addresses[name])]
+        words = ["--protocol", str(target.protocol), *flags, "--port", str(port)]
         if "kubeconfig" in addresses:
             words += ["--replica", str(number)]
         return await start(number, partial(gateway, words), port=port, ready=("/ready", 10.0))

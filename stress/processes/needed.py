@@ -33,7 +33,7 @@ async def check(target: Target, folder: Path) -> None:
     if faults:
         others = len(faults) - 1
         more = f"; {others} more: stress-gateway doctor --target tells all" if others else ""
-        raise Unavailable(faults[0].told, faults[0].fix + more)
+        raise Unavailable(faults[0].reported, faults[0].fix + more)
 
 
 def needed(target: Target, folder: Path) -> list[Probe]:

@@ -41,14 +41,14 @@ class Finding(NamedTuple):
     name: str
     target: str
     well: bool
-    told: str
+    reported: str
     fix: str = ""
 
     @property
     def line(self) -> str:
         """Tell it in one line."""
         whose = f"{self.target}: " if self.target else ""
-        return f"{whose}{self.name}: {self.told}" + (f" ({self.fix})" if self.fix else "")
+        return f"{whose}{self.name}: {self.reported}" + (f" ({self.fix})" if self.fix else "")
 
 
 async def examine(probes: Sequence[Probe], within: float = LONGEST) -> list[Finding]:
@@ -94,10 +94,10 @@ def _finding(probe: Probe) -> Finding:
     except Ill as ill:
         return Finding(probe.name, probe.target, False, clean(str(ill)), clean(ill.fix))  # noqa: FBT003 - a fault
     except Exception as error:  # noqa: BLE001 - a probe that fails in a way of its own has found a fault too
-        told = f"can't be looked at: {str(error) or type(error).__name__}"
-        return Finding(probe.name, probe.target, False, clean(told), "see whether it is there by hand")  # noqa: FBT003
+        reported = f"can't be looked at: {str(error) or type(error).__name__}"
+        return Finding(probe.name, probe.target, False, clean(reported), "see whether it is there by hand")  # noqa: FBT003
 
 
 def _hangs(probe: Probe, within: float) -> Finding:
-    told = f"nothing is known of it after {within:g} s"
-    return Finding(probe.name, probe.target, False, told, "see by hand what it waits for")  # noqa: FBT003 - a fault
+    reported = f"nothing is known of it after {within:g} s"
+    return Finding(probe.name, probe.target, False, reported, "see by hand what it waits for")  # noqa: FBT003 - a fault

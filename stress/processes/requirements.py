@@ -70,8 +70,8 @@ def program(name: str, folder: Path) -> str:
     by_path = "/" in os.path.expandvars(name)
     if which(str(path) if by_path else path.name) is None:
         there = by_path and path.exists()
-        told = f"may not be run: {name}" if there else f"no such program: {name}{_unset(name)}"
-        raise Ill(told, "make it executable: chmod +x" if there else "build or install it")
+        text = f"may not be run: {name}" if there else f"no such program: {name}{_unset(name)}"
+        raise Ill(text, "make it executable: chmod +x" if there else "build or install it")
     return f"{name} is there"
 
 
@@ -85,8 +85,8 @@ def host(name: str, _: Path = Path()) -> str:
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else error
-        raise Ill(f"{name} does not resolve: {told}", f"let {name} resolve: a line in /etc/hosts") from None
+        text = error.strerror if isinstance(error, OSError) else error
+        raise Ill(f"{name} does not resolve: {text}", f"let {name} resolve: a line in /etc/hosts") from None
     return f"{name} is {found[0][4][0]}"
 
 
@@ -119,8 +119,8 @@ def answer(url: str) -> int:
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
         return connection.getresponse().status
     except (OSError, HTTPException) as error:
-        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Ill(f"{url} does not answer: {told}", "start what answers there") from None
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Ill(f"{url} does not answer: {text}", "start what answers there") from None
     finally:
         connection.close()
 

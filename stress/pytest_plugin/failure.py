@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDTH = 80
 
 
-def told(result: Result, folder: str) -> str:
+def reported(result: Result, folder: str) -> str:
     """Tell what a search came to and why that is not what was expected; ``folder`` is its report (empty: none)."""
     text = StringIO()
     console = Console(file=text, width=_WIDTH, force_terminal=False, color_system=None, highlight=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from stress.engine.running import Workers
 from stress.engine.search import INTERRUPTED
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
-from stress.pytest_plugin.failure import told
+from stress.pytest_plugin.failure import reported
 from stress.report.folder import ReportUnwritable, write
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Session:
         if INTERRUPTED in result.faults:
             raise KeyboardInterrupt
         if not result.as_expected:
-            raise Unexpected(told(result, place))
+            raise Unexpected(reported(result, place))
         return result
 
     async def _search(self, job: Job, executor: LiveExecutor) -> Result:

@@ -17,7 +17,7 @@ from stress.core.verdict import Evidence, judge
 from stress.engine.running import schedule_of
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
-from stress.pytest_plugin.failure import told
+from stress.pytest_plugin.failure import reported
 from stress.pytest_plugin.sessions import Session
 from stress.report.events import Finding, Result
 
@@ -104,7 +104,7 @@ class Drawn:
             ran = Evidence(executor.name, "hypothesis", 0, time.monotonic() - begun, sampled=draw.ran)
         if trace is not None:
             result = _result(trace, executor, seed, ran)
-            pytest.fail(told(result, Session.of(self._request.config).report(result)), pytrace=False)
+            pytest.fail(reported(result, Session.of(self._request.config).report(result)), pytrace=False)
         return draw.ran
 
 

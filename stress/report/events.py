@@ -90,8 +90,10 @@ class Finding:
     def value_matters(self) -> str:
         """Say with which value alone it fails; empty where it fails with any."""
         fresh = self.schedule.head.fresh
-        told = "the value matters: it fails where {fresh} is %s, in a new process, and not each time with other values"
-        return told % fresh if fresh else ""
+        reported = (
+            "the value matters: it fails where {fresh} is %s, in a new process, and not each time with other values"
+        )
+        return reported % fresh if fresh else ""
 
 
 class Unordered(NamedTuple):

@@ -86,8 +86,8 @@ def _unordered(result: Result) -> dict[str, Any] | None:
     if bare is None:
         return None
     traces = {"burst": bare.trace, "control": bare.control}
-    told = {name: {"answers": plain(one.answers), "states": plain(one.epochs)} for name, one in traces.items()}
-    return {"burst_file": BURST_FILE, "seen": plain(bare.bursts), **told}
+    reported = {name: {"answers": plain(one.answers), "states": plain(one.epochs)} for name, one in traces.items()}
+    return {"burst_file": BURST_FILE, "seen": plain(bare.bursts), **reported}
 
 
 def _finding(number: int, finding: Finding) -> dict[str, Any]:

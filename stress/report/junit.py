@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from stress.core.masking import clean
 from stress.report.explain.columns import WIDTH
-from stress.report.explain.endings import told_below
+from stress.report.explain.endings import lines_below
 from stress.report.explain.race import race, title
 from stress.report.explain.unordered import heading, unordered
 from stress.report.json import schedule_path
@@ -49,9 +49,9 @@ def junit(results: Sequence[Result], folders: Sequence[str] = ()) -> bytes:
             named = ET.SubElement(ET.SubElement(case, "properties"), "property", name="goals not met")
             named.set("value", clean(", ".join(result.open_goals)))
         if kind:
-            told = "\n".join(_lines(result, folder))
+            reported = "\n".join(_lines(result, folder))
             message = clean(f"{result.verdict.ruling} (expected {result.expected}): {result.verdict.reason}")
-            ET.SubElement(case, kind, message=message, type=str(result.verdict.ruling)).text = told
+            ET.SubElement(case, kind, message=message, type=str(result.verdict.ruling)).text = reported
     text: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
     return text
 
@@ -68,8 +68,8 @@ def _lines(result: Result, folder: str) -> list[str]:
         lines += [title(result, finding), *race(finding, schedule_path(folder, number)), ""]
     if (bare := result.unordered) is not None:
         lines += [heading(result, bare), *unordered(bare, folder), ""]
-    if told := told_below(result, WIDTH):
-        lines += [*told, ""]
+    if reported := lines_below(result, WIDTH):
+        lines += [*reported, ""]
     lines += [clean(f"inconclusive: {fault}") for fault in result.faults]
     lines += [clean(f"expected but not found: {name}") for name in result.missing]
     lines += [clean(f"note: {note}") for note in result.notes]

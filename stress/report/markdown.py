@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stress.core.masking import clean
 from stress.report.explain.endings import draws, endings, percent
 from stress.report.explain.race import details, title
-from stress.report.explain.story import told
+from stress.report.explain.story import reported
 from stress.report.explain.unordered import heading, unordered
 from stress.report.json import not_met, reasons, schedule_path, summed
 
@@ -40,7 +40,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
         rows.append("| " + " | ".join(literal(cell) for cell in cells) + " |")
     for result, folder in zip(results, folders, strict=True):
         for number, finding in enumerate(result.findings, start=1):
-            sentence = told(finding.trace, finding.violations)
+            sentence = reported(finding.trace, finding.violations)
             rows += ["", f"### {literal(title(result, finding))}", "", literal(sentence), ""]
             rows += _fenced(details(finding, schedule_path(folder, number)))
         if (bare := result.unordered) is not None:
@@ -62,8 +62,8 @@ def _outcomes(result: Result) -> list[str]:
     found = endings(result)
     rows = ["", f"| {found.heading} | schedules | share of random schedules |", "| --- | ---: | ---: |"]
     for one in (*found.shown, *([found.rest] if found.rest else [])):
-        told = f"**{literal(one.told)}**" if one.raced else literal(one.told)
-        rows.append(f"| {told} | {one.schedules} | {literal(percent(one.share))} |")
+        reported = f"**{literal(one.reported)}**" if one.raced else literal(one.reported)
+        rows.append(f"| {reported} | {one.schedules} | {literal(percent(one.share))} |")
     return rows
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stress.core.masking import clean
 from stress.report.events import Finished, Progress
-from stress.report.explain.endings import draws, told_below
+from stress.report.explain.endings import draws, lines_below
 from stress.report.explain.race import race, title
 from stress.report.explain.unordered import BURST_FILE, heading, unordered
 from stress.report.explain.words import program, replay_command
@@ -146,7 +146,7 @@ class Terminal:
             for line in unordered(bare, folder, self._program, self._console.width - 2):
                 self._console.print(Text(f"  {line}"))
             self._console.print()
-        if told := told_below(result, self._console.width - 2):
-            for line in told:
+        if reported := lines_below(result, self._console.width - 2):
+            for line in reported:
                 self._console.print(Text(f"  {line}" if line else ""))
             self._console.print()

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
-from stress.schedulers.ahead import Plan
 from stress.schedulers.dependence import effects
 from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.hunt import Hunt
+from stress.schedulers.lookahead import Plan
 from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class Auto:
         plan = self._now.plan
         return self._clockless(plan) if plan is not None and self._now is self._plain else plan
 
-    def ahead(self, most: int) -> list[Plan]:
+    def lookahead(self, most: int) -> list[Plan]:
         """Give schedules that will be wanted by what is going on."""
-        plans = self._now.ahead(most)
+        plans = self._now.lookahead(most)
         return [self._clockless(plan) for plan in plans] if self._now is self._plain else plans
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.registry import SCHEDULERS
-from stress.schedulers.ahead import Plan, going_on
 from stress.schedulers.base import (
     Diverged,
     fused_starts,
@@ -15,6 +14,7 @@ from stress.schedulers.base import (
     keep_going,
     preemptions_away,
 )
+from stress.schedulers.lookahead import Plan, going_on
 from stress.schedulers.registered import Registered
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Exhaustive:
         """The schedule that was begun."""
         return Plan(self.prefix, self._then)
 
-    def ahead(self, most: int) -> list[Plan]:
+    def lookahead(self, most: int) -> list[Plan]:
         """Give schedules of the queue: those with the fewest preemptions."""
         queues = self._plain or self._timed
         waiting = (node for level in sorted(queues) for node in queues[level])

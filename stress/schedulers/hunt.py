@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.core.step import START
 from stress.schedulers.adversaries.overtake import Overtake
 from stress.schedulers.adversaries.starve import Starve
-from stress.schedulers.ahead import Plan, going_on
 from stress.schedulers.base import Diverged, fused_starts, is_environment, is_request, keep_going, preemptions_away
 from stress.schedulers.dependence import Table, effects
+from stress.schedulers.lookahead import Plan, going_on
 from stress.schedulers.symmetry import Symmetry, of_actor
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Hunt:
         """The schedule that was begun; what an adversary does can't be told beforehand."""
         return None if self._adversary is not None else Plan(self._prefix.moves, self._then)
 
-    def ahead(self, most: int) -> list[Plan]:
+    def lookahead(self, most: int) -> list[Plan]:
         """Give schedules of the queue."""
         queues = self._timed if self.timed else self._plain
         waiting = (prefix for level in sorted(queues) for prefix in queues[level])

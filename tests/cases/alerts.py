@@ -78,9 +78,9 @@ async def connect(*, nagle: bool = False) -> Connection:
     return Connection(reader, writer)
 
 
-def _told(pod: str, status: int, record: str | None, count: Reply) -> Answer:
-    told: dict[str, object] = {"fingerprint": pod, "remediationRequestName": record}
-    return Answer(status, told if count is None else told | {"metadata": {"count": count}})
+def _reported(pod: str, status: int, record: str | None, count: Reply) -> Answer:
+    reported: dict[str, object] = {"fingerprint": pod, "remediationRequestName": record}
+    return Answer(status, reported if count is None else reported | {"metadata": {"count": count}})
 
 
 def serve(
@@ -95,7 +95,7 @@ def serve(
         store = idle.pop() if idle else await connect()
         given = await handle(store, pod)
         idle.append(store)
-        return given if isinstance(given, Answer) else _told(pod, *given)
+        return given if isinstance(given, Answer) else _reported(pod, *given)
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -104,10 +104,10 @@ def serve(
                 lengths = [line.split(b":")[1] for line in head.lower().splitlines() if b"content-length:" in line]
                 body = await reader.readexactly(int(lengths[0]) if lengths else 0)
                 path = head.split()[1].decode()
-                told = Answer(200) if path == "/ready" else await answer(path, body)
-                text = told.body if isinstance(told.body, str) else json.dumps(told.body)
-                lines = [f"HTTP/1.1 {told.status} X", f"Content-Length: {len(text)}"]
-                lines += [f"{name}: {value}" for name, value in told.headers.items()]
+                reported = Answer(200) if path == "/ready" else await answer(path, body)
+                text = reported.body if isinstance(reported.body, str) else json.dumps(reported.body)
+                lines = [f"HTTP/1.1 {reported.status} X", f"Content-Length: {len(text)}"]
+                lines += [f"{name}: {value}" for name, value in reported.headers.items()]
                 writer.write("\r\n".join([*lines, "", text]).encode())
         writer.close()
 

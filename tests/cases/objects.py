@@ -74,11 +74,11 @@ def serve(handle: Callable[[str, str], tuple[int, str, int | None]]) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             pod = body["alerts"][0]["labels"]["pod"]
             status, record, count = handle(pod, self.headers["X-Request-ID"])
-            told: Object = {"fingerprint": pod, "remediationRequestName": record}
-            self._answer(status, told if count is None else told | {"metadata": {"count": count}})
+            reported: Object = {"fingerprint": pod, "remediationRequestName": record}
+            self._answer(status, reported if count is None else reported | {"metadata": {"count": count}})
 
-        def _answer(self, status: int, told: Object) -> None:
-            text = json.dumps(told).encode()
+        def _answer(self, status: int, reported: Object) -> None:
+            text = json.dumps(reported).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

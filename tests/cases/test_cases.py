@@ -98,18 +98,18 @@ def test_a_case_is_judged_as_expected(expected: Expected, folder_of: Callable[[s
     folder = folder_of(expected.case)
     target = f"{expected.target}.yaml"
     words = ["--no-examples", "--reports", tmp_path, *(["--seconds", expected.budget] if expected.budget else [])]
-    code, told = _stress(folder, "run", "scenario.yaml", "--target", target, *words)
-    assert code in expected.codes, told
-    assert not expected.never or expected.never not in told, told
-    assert any(story in " ".join(told.split()) for story in expected.stories), told
+    code, reported = _stress(folder, "run", "scenario.yaml", "--target", target, *words)
+    assert code in expected.codes, reported
+    assert not expected.never or expected.never not in reported, reported
+    assert any(story in " ".join(reported.split()) for story in expected.stories), reported
     found, bursts = sorted(tmp_path.glob("[0-9]*/schedule*.txt")), list(tmp_path.glob("[0-9]*/burst.txt"))
-    assert bool(found or bursts) == (code == 1), told
+    assert bool(found or bursts) == (code == 1), reported
     for schedule in found if expected.times else ():
         times = str(expected.times)
-        again = _stress(
+        repeat = _stress(
             folder, "replay", schedule, "--target", target, "--times", times, "--reports", tmp_path / "again"
         )
-        assert (again[0], f"STILL FAILING {times}/{times}" in again[1]) == (1, True), again[1]
+        assert (repeat[0], f"STILL FAILING {times}/{times}" in repeat[1]) == (1, True), repeat[1]
 
 
 @pytest.mark.cases
@@ -117,10 +117,10 @@ def test_an_schedule_of_a_correct_service_passes_in_each_replay(tmp_path: Path) 
     """What its script writes to a key that it does not declare is gone before the next replay, with new values."""
     folder = HERE / "undeclared-script-key"
     times = str(NIGHTLY_REPLAYS if NIGHT else 5)
-    code, told = _stress(
+    code, reported = _stress(
         folder, "replay", "correct-schedule.txt", "--target", "correct.yaml", "--times", times, "--reports", tmp_path
     )
-    assert (code, told.splitlines()[0]) == (0, f"FIXED {times}/{times}")
+    assert (code, reported.splitlines()[0]) == (0, f"FIXED {times}/{times}")
 
 
 def _stress(folder: Path, *args: object) -> tuple[int, str]:

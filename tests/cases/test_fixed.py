@@ -99,8 +99,8 @@ def build(language: str, tmp_path: Path) -> Callable[..., None]:
 def test_a_race_replays_and_is_fixed_once_it_is(language: str, build: Callable[..., None], tmp_path: Path) -> None:
     """In five rounds of five the racy build still fails and the fix is FIXED; so is one that keeps the schedule."""
     service = SERVICES[language]
-    code, told = _stress(tmp_path, "run", "scenario.yaml", "--target", "target.yaml", "--no-examples")
-    assert code == 1, told
+    code, reported = _stress(tmp_path, "run", "scenario.yaml", "--target", "target.yaml", "--no-examples")
+    assert code == 1, reported
     shutil.copy(tmp_path / "service" / "reports" / "latest" / "schedule.txt", tmp_path / "service" / "schedule.txt")
     for _ in range(ROUNDS):
         build()
@@ -120,8 +120,8 @@ def test_a_race_replays_and_is_fixed_once_it_is(language: str, build: Callable[.
 
 def _replay(folder: Path, *words: str) -> tuple[int, str]:
     """Replay the schedule; give the exit code and what was printed."""
-    code, told = _stress(folder, "replay", "schedule.txt", *words)
-    return code, told.strip()
+    code, reported = _stress(folder, "replay", "schedule.txt", *words)
+    return code, reported.strip()
 
 
 def _stress(folder: Path, *words: str) -> tuple[int, str]:

@@ -78,14 +78,16 @@ def test_a_fault_at_any_moment_ends_a_run_well(
         env=environment,
         preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),  # nohup may have had it ignored
     )
-    told = done.stdout + done.stderr
-    assert (tmp_path / "struck").exists(), told
-    assert "Traceback" not in told
-    assert done.returncode in ((130,) if who == "harness" else (2, 69)), told
+    reported = done.stdout + done.stderr
+    assert (tmp_path / "struck").exists(), reported
+    assert "Traceback" not in reported
+    assert done.returncode in ((130,) if who == "harness" else (2, 69)), reported
     results = json.loads((tmp_path / "reports" / "latest" / "results.json").read_text())
-    assert [one["verdict"] for one in results] in ([], ["inconclusive"]), told
-    assert bool(results) or who == "harness", told  # who interrupts a start has no result yet
-    assert all(one["reason"] in told.replace("\n", " ") and one["search"]["seconds"] < _WITHIN for one in results), told
+    assert [one["verdict"] for one in results] in ([], ["inconclusive"]), reported
+    assert bool(results) or who == "harness", reported  # who interrupts a start has no result yet
+    assert all(
+        one["reason"] in reported.replace("\n", " ") and one["search"]["seconds"] < _WITHIN for one in results
+    ), reported
     deadline = time.monotonic() + 10.0  # the kernel ends children of a parent that was killed a moment later
     while left := running_in(tmp_path):
         assert time.monotonic() < deadline, left

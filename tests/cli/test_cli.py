@@ -45,8 +45,8 @@ def test_a_race_is_found_reported_and_replayed(tmp_path: Path) -> None:
     assert len((folder / "trace.ndjson").read_text().splitlines()) == 12 + 3 + 1
     suite = ET.parse(tmp_path / "reports" / "latest" / "junit.xml").getroot()  # noqa: S314 - our own file
     assert [(case.get("name"), len(case)) for case in suite] == [("redis-read-modify-write", 0), ("redis-atomic", 0)]
-    again = stress(tmp_path, "replay", folder / "schedule.txt", "--times", "20")
-    assert (again.code, again.out, again.err) == (1, "STILL FAILING 20/20\n", "")
+    repeat = stress(tmp_path, "replay", folder / "schedule.txt", "--times", "20")
+    assert (repeat.code, repeat.out, repeat.err) == (1, "STILL FAILING 20/20\n", "")
 
 
 def test_a_fixed_target_has_no_such_schedule_any_more(tmp_path: Path) -> None:
@@ -229,8 +229,8 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
         assert process.poll() is None
         os.sched_yield()
     process.send_signal(signal.SIGINT)
-    output, told = process.communicate(timeout=20)
-    assert (process.returncode, told) == (130, "interrupted: what was found until then is in reports\n")
+    output, reported = process.communicate(timeout=20)
+    assert (process.returncode, reported) == (130, "interrupted: what was found until then is in reports\n")
     assert isinstance(json.loads(output), list)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
@@ -311,7 +311,7 @@ def test_bad_use_is_one_clear_line(tmp_path: Path, words: str, message: str) -> 
     assert lines[0].startswith(message)
 
 
-def test_every_wrong_file_is_told_once(tmp_path: Path) -> None:
+def test_every_wrong_file_is_reported_once(tmp_path: Path) -> None:
     """Two scenarios and two targets that are not there: a line for each, however many pairs they make."""
     said = stress(tmp_path, "run", "a.yaml", "b.yaml", "--target", "c.yaml", "--target", "d.yaml")
     assert said.code == 64

@@ -139,13 +139,13 @@ def until(story: str, moves: int) -> list[str]:
     """Give the events of a story up to the first so many moves, with the answers that they lead to."""
     events = story.split(", ")
     answers = [event for event in events if event[-1].isdigit()]
-    told, left = [], moves + events[0].startswith("before")
+    reported, left = [], moves + events[0].startswith("before")
     for event in events:
         left -= event not in answers
         if left < 0:
             break
-        told.append(event)
-    return told
+        reported.append(event)
+    return reported
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_a_gateway_that_does_not_start_exits_69(tmp_path: Path, begin: str, line
     assert (result["verdict"], result["reason"], events) == ("inconclusive", line, [])
 
 
-def test_a_gateway_with_a_port_of_its_own_is_told_to_take_ours(tmp_path: Path) -> None:
+def test_a_gateway_with_a_port_of_its_own_is_asked_to_take_ours(tmp_path: Path) -> None:
     """The command names a fixed port: the line names it; where another process has it, the Gateway's last words do."""
     port = free_port()
     run = own_files(tmp_path, "well", port=str(port), within=2)
@@ -318,8 +318,8 @@ def test_a_gateway_that_asks_a_lost_store_nothing_is_not_to_blame(tmp_path: Path
     finally:
         server.close()
     result, events = report(tmp_path)
-    told = f"store lost: the store at 127.0.0.1:{server.port} does not take our connection: "
-    assert (result["verdict"], result["faults"][0][: len(told)]) == ("inconclusive", told)
+    reported = f"store lost: the store at 127.0.0.1:{server.port} does not take our connection: "
+    assert (result["verdict"], result["faults"][0][: len(reported)]) == ("inconclusive", reported)
     assert events == ["A start", "A 500", "B start", "B 500"]
 
 
@@ -364,8 +364,8 @@ def test_a_store_of_ones_own_that_dies_between_two_pairs_exits_69(tmp_path: Path
     assert f"the store at 127.0.0.1:{server.port} does not take our connection" in batch.kept[1].result.faults[0]
 
 
-@pytest.mark.parametrize(("command", "told"), [("", "Connect call failed"), ("wrong", "invalid username-password")])
-def test_a_store_that_is_not_there_or_refuses_exits_69(tmp_path: Path, command: str, told: str) -> None:
+@pytest.mark.parametrize(("command", "reported"), [("", "Connect call failed"), ("wrong", "invalid username-password")])
+def test_a_store_that_is_not_there_or_refuses_exits_69(tmp_path: Path, command: str, reported: str) -> None:
     """A store by URL with nobody at its port, or with another password: named with its address, never the password."""
     server = Valkey()
     if not command:
@@ -379,7 +379,7 @@ def test_a_store_that_is_not_there_or_refuses_exits_69(tmp_path: Path, command: 
         server.close()
     assert said.code == 69
     assert said.err.startswith(f"unavailable: the store at 127.0.0.1:{server.port} does not take our connection: ")
-    assert told in said.err
+    assert reported in said.err
     assert said.err.endswith(" (start it, and check stores.redis.url)\n")
     assert "s3cret" not in said.err + said.out + (tmp_path / "reports/latest/result.json").read_text()
 
@@ -463,9 +463,9 @@ def test_an_answer_that_names_no_record_although_others_do_is_a_violation(tmp_pa
 
 def always(folder: Path) -> Path:
     """Give the program of a Gateway that is wrong from its first answer on, and uses its store all the same."""
-    program, told = folder / "gateway.py", "    if MODE in ANSWERS:\n"
+    program, reported = folder / "gateway.py", "    if MODE in ANSWERS:\n"
     text = BAD.read_text().replace("\nWELL = 4\n", "\nWELL = 0\n")
-    program.write_text(text.replace(told, f"{told}        await deduplicate(fingerprint, bad=False)\n"))
+    program.write_text(text.replace(reported, f"{reported}        await deduplicate(fingerprint, bad=False)\n"))
     return program
 
 
@@ -619,8 +619,8 @@ def test_an_interrupt_while_the_program_imports_is_no_traceback(tmp_path: Path, 
     with subprocess.Popen(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, **pipes) as process:  # type: ignore[call-overload]
         assert process.stdout.readline() == b"here\n"
         process.send_signal(number)
-        told = process.communicate(timeout=20)
-    assert (process.returncode, *told) == (130, b"", b"\ninterrupted\n")
+        reported = process.communicate(timeout=20)
+    assert (process.returncode, *reported) == (130, b"", b"\ninterrupted\n")
 
 
 @pytest.mark.unmeasured
@@ -629,8 +629,8 @@ def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "stress", "list"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    told = "can't be written: output: No space left on device"
-    assert (done.returncode, done.stderr.partition(" (")[0]) == (74, told)
+    reported = "can't be written: output: No space left on device"
+    assert (done.returncode, done.stderr.partition(" (")[0]) == (74, reported)
     closed = ["sh", "-c", '"$@" >&-', "sh", *words]
     done = subprocess.run(closed, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

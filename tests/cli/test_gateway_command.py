@@ -96,7 +96,7 @@ def test_a_store_that_does_not_fit_the_protocol_is_a_usage_error(
     assert (said.code, said.err.splitlines()[-1]) == (64, f"Error: {line}")
 
 
-def test_a_kubeconfig_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+def test_a_kubeconfig_that_leads_nowhere_is_reported(tmp_path: Path) -> None:
     """No file exits 64 with its place, a server that does not answer 69 with what to do."""
     words = ("gateway", "--protocol", "kube-status", "--port", "1", "--kubeconfig", "kubeconfig")
     missing = stress(tmp_path, *words)

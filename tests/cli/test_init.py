@@ -97,8 +97,8 @@ def test_one_request_is_enough_for_a_race(orders: Path) -> None:
     assert (orders / "orders.yaml").read_text() == TARGET.replace("PYTHON", sys.executable)
     twice = SCENARIO.replace("INVARIANTS", INVARIANTS)
     assert (orders / "orders-twice.yaml").read_text() == twice
-    again = twice.replace("orders-twice", "orders-again").replace("twice at", "twice more at")
-    assert (orders / "orders-again.yaml").read_text() == again.replace("concurrent", "before: 1\nconcurrent")
+    repeat = twice.replace("orders-twice", "orders-again").replace("twice at", "twice more at")
+    assert (orders / "orders-again.yaml").read_text() == repeat.replace("concurrent", "before: 1\nconcurrent")
     assert (orders / "orders-body.json").read_text() == BODY
     written = [path for path in orders.rglob("*") if path.is_file() and path.name not in ("request.sh", "orders.py")]
     assert [path for path in written if b"not-4-everyone" in path.read_bytes()] == []
@@ -191,7 +191,7 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), SimpleHTTPRequestHandler).ser
     ],
     ids=["absent", "dies", "own-port", "no-store"],
 )
-def test_a_service_that_can_not_be_told_its_port_or_store_is_said_why(
+def test_a_service_that_can_not_be_reported_its_port_or_store_is_said_why(
     program: str, code: int, printed: str, tmp_path: Path
 ) -> None:
     """What it did instead, and which option helps; nothing is written."""
@@ -310,11 +310,11 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
         pytest.skip("uvicorn not installed")
     folder = tmp_path / "payments"
     shutil.copytree(SERVICES / "fastapi", folder)
-    init, again, fixed, keep, run = (
+    init, repeat, fixed, keep, run = (
         shlex.split(line)[1:] for line in re.findall("^    (stress-gateway .*)$", PAGE, re.MULTILINE)
     )
     assert _stress(folder, *init)[0] == 1
-    assert _stress(folder, *again) == (1, "STILL FAILING 10/10\n")
+    assert _stress(folder, *repeat) == (1, "STILL FAILING 10/10\n")
     text = (folder / "app.py").read_text()
     for racy, right in (("await store.get(key)\n    made", "None\n    made"), ("nx=False", "nx=True")):
         assert racy in text

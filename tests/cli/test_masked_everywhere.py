@@ -115,11 +115,11 @@ def test_no_secret_is_in_any_file_or_on_the_terminal(tmp_path: Path) -> None:
         admin.config_set("requirepass", SECRETS[0])
     written(tmp_path, valkey.port)
     said = stress(tmp_path, "run", "two.yaml", "--target", "own.yaml", "--seconds", "8")
-    again = stress(tmp_path, "replay", "reports/latest/schedule.txt")
+    repeat = stress(tmp_path, "replay", "reports/latest/schedule.txt")
     valkey.close()
-    assert (said.code, again.code, again.out.strip()) == (1, 1, "STILL FAILING 1/1")
+    assert (said.code, repeat.code, repeat.out.strip()) == (1, 1, "STILL FAILING 1/1")
     files = [path for name in ("reports", ".gateway-stress") for path in (tmp_path / name).rglob("*") if path.is_file()]
-    texts = {path.name: path.read_text() for path in files} | {"terminal": said.out + said.err + again.err}
+    texts = {path.name: path.read_text() for path in files} | {"terminal": said.out + said.err + repeat.err}
     found = {
         (name, form) for name, text in texts.items() for secret in SECRETS for form in forms(secret) if form in text
     }
@@ -135,5 +135,5 @@ def test_the_last_words_of_a_service_are_masked(tmp_path: Path) -> None:
     words = json.dumps(["sh", "-c", f"printf '%s' '{odd}' >&2; exit 3"])
     (tmp_path / "own.yaml").write_text(f"name: own\nstart: {{command: {words}}}\n")
     said = stress(tmp_path, "run", "two.yaml", "--target", "own.yaml", "--no-examples")
-    told = r"cannot connect: password = *** Bearer *** \x1b]0;owned\x07 \x23#[error]x (run its command by hand)"
-    assert (said.code, said.err) == (69, f"unavailable: Gateway 1 died (exit code 3) before it was ready: {told}\n")
+    reported = r"cannot connect: password = *** Bearer *** \x1b]0;owned\x07 \x23#[error]x (run its command by hand)"
+    assert (said.code, said.err) == (69, f"unavailable: Gateway 1 died (exit code 3) before it was ready: {reported}\n")

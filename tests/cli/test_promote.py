@@ -129,7 +129,7 @@ def test_a_folder_can_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (None, "schedule.txt:1:1: can't be read: No such file or directory (name a schedule file)"),
         (("gateway-stress schedule 1", "notes"), "schedule.txt:1:1: not a schedule file"),
@@ -139,7 +139,9 @@ def test_a_folder_can_be_named(tmp_path: Path) -> None:
         (("---\nA", "---\nexpiry expiry k\nA"), "schedule.txt:2:1: would never be tried: expiry moves 1 times in it"),
     ],
 )
-def test_what_can_not_become_a_regression_is_refused(change: tuple[str, str] | None, told: str, tmp_path: Path) -> None:
+def test_what_can_not_become_a_regression_is_refused(
+    change: tuple[str, str] | None, reported: str, tmp_path: Path
+) -> None:
     """One line names the place; no folder is made."""
     path = found(tmp_path)
     if change is None:
@@ -149,7 +151,7 @@ def test_what_can_not_become_a_regression_is_refused(change: tuple[str, str] | N
         path.write_text(path.read_text().replace(*change, 1))
     said = stress(tmp_path, "promote", "schedule.txt")
     assert said.code == 64
-    assert said.lines[0].startswith(told), said.lines
+    assert said.lines[0].startswith(reported), said.lines
     assert not (tmp_path / "regressions").exists()
 
 

@@ -29,18 +29,20 @@ def test_a_schedule_in_letters_that_fails_is_a_race_with_its_schedule(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told"),
+    ("schedule", "reported"),
     [
         ("A A A A B", "the schedule was followed, and breaks nothing; no other was run"),
         ("A A A A A B", "DIVERGED at step 5: expected a step of A, saw B start"),
         ("A watch", "DIVERGED at step 2: expected a step of watch:1, saw A EXISTS"),
     ],
 )
-def test_a_schedule_that_passes_or_can_not_be_followed_proves_nothing(tmp_path: Path, schedule: str, told: str) -> None:
+def test_a_schedule_that_passes_or_can_not_be_followed_proves_nothing(
+    tmp_path: Path, schedule: str, reported: str
+) -> None:
     """Exit 2, with the step at which it can't be followed: one schedule is no search, whatever is expected."""
     said = stress(tmp_path, *LOST, "--schedule", schedule, "--executor", "model", "--quiet")
     assert said.code == 2
-    assert said.out.startswith(f"inconclusive: atomic-hit-count on redis-read-modify-write: {told}")
+    assert said.out.startswith(f"inconclusive: atomic-hit-count on redis-read-modify-write: {reported}")
 
 
 def test_the_environment_acts_where_the_schedule_says_so(tmp_path: Path) -> None:
@@ -51,16 +53,16 @@ def test_the_environment_acts_where_the_schedule_says_so(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         ("A A C", "atomic-hit-count: word 3, at character 5: 'C' names no actor (allowed: A to B, clock, "),
         ("A writer", "writer needs environment.writer in redis-read-modify-write"),
     ],
 )
 def test_a_schedule_that_can_not_be_meant_is_refused_before_anything_starts(
-    tmp_path: Path, words: str, told: str
+    tmp_path: Path, words: str, reported: str
 ) -> None:
     """The word is named with its place (exit 64)."""
     said = stress(tmp_path, *LOST, "--schedule", words)
     assert (said.code, said.out) == (64, "")
-    assert f"Invalid value for '--schedule': {told}" in said.err
+    assert f"Invalid value for '--schedule': {reported}" in said.err

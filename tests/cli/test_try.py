@@ -64,7 +64,7 @@ def test_what_would_fit_the_file_is_proposed(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_generated_value_is_equal_within_is_told(tmp_path: Path) -> None:
+def test_what_a_generated_value_is_equal_within_is_reported(tmp_path: Path) -> None:
     """Ids of replicas are told from those of requests by a sample in which requests change places."""
     code, lines = tried(tmp_path, "scopes", "target")
     generated = (line.removeprefix("  generated, ") for line in lines if line.startswith("  generated, "))
@@ -96,7 +96,7 @@ def test_what_comes_after_an_answer_is_shown_below_it(tmp_path: Path) -> None:
 @pytest.mark.unmeasured
 @pytest.mark.cases
 @pytest.mark.parametrize(
-    ("case", "target", "code", "told"),
+    ("case", "target", "code", "reported"),
     [
         ("hits-without-records", "target", 64, "requests changed told:{fresh}, hits:{fresh} (add observe.records)"),
         ("always-500", "target", 69, "the store answered: AUTH -> WRONGPASS"),
@@ -112,8 +112,10 @@ def test_what_comes_after_an_answer_is_shown_below_it(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_each_case_is_told_as_a_run_tells_it(tmp_path: Path, case: str, target: str, code: int, told: str) -> None:
+def test_each_case_is_reported_as_a_run_tells_it(
+    tmp_path: Path, case: str, target: str, code: int, reported: str
+) -> None:
     """The last line has the exit code, the cause and the remedy."""
     found, lines = tried(tmp_path, case, target)
     assert (found, lines[-1].partition(":")[0]) == (code, f"it can't be searched (exit code {code})")
-    assert told in lines[-1]
+    assert reported in lines[-1]

@@ -61,18 +61,18 @@ def test_a_lost_update_is_found_and_fails_again(tmp_path: Path) -> None:
         said.lines[2],
         "scheduled with foreign writes  not run",
     ]
-    assert re.fullmatch(AGAIN, said.lines[4])
+    assert re.fullmatch(REPEAT, said.lines[4])
     latest = tmp_path / "reports" / "latest"
     found = steps(latest / "schedule.txt")
     late, early = found[0][0], found[1][0]
     assert f"passes if {late} SET counter 1 comes before {early} GET counter" in said.lines
     assert found[:2] == [f"{late} GET counter", f"{early} GET counter"]
     assert steps(latest / "passes.txt")[:2] == [f"{late} GET counter", f"{late} SET counter"]
-    again = wrapped(tmp_path, "racy", "--schedule", str(latest / "schedule.txt"))
-    assert (again.code, again.lines[2]) == (1, "scheduled alone                4 of 4 failed")
+    repeat = wrapped(tmp_path, "racy", "--schedule", str(latest / "schedule.txt"))
+    assert (repeat.code, repeat.lines[2]) == (1, "scheduled alone                4 of 4 failed")
 
 
-AGAIN = r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays"
+REPEAT = r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays"
 DEDUP = """\
 import os, sys, threading
 sys.path.insert(0, {folder!r})
@@ -106,12 +106,12 @@ def test_a_race_is_found_and_fails_again_in_twenty_of_twenty(tmp_path: Path, mod
     """Also of processes, across a second, and in a key that has another name in each run."""
     said = wrapped(tmp_path, mode, "--seconds", "300", times=24)
     assert said.code == 1
-    assert re.fullmatch(AGAIN, said.lines[4])
+    assert re.fullmatch(REPEAT, said.lines[4])
     if mode == "second":
         assert any(line.startswith("passes if the second does not change between ") for line in said.lines)
     file = tmp_path / "reports" / "latest" / "schedule.txt"
-    again = wrapped(tmp_path, mode, "--schedule", str(file), "--seconds", "300", times=20)
-    assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+    repeat = wrapped(tmp_path, mode, "--schedule", str(file), "--seconds", "300", times=20)
+    assert (repeat.code, repeat.lines[2]) == (1, "scheduled alone                20 of 20 failed")
 
 
 @pytest.mark.cases
@@ -171,7 +171,7 @@ def test_what_is_right_is_not_accused(tmp_path: Path) -> None:
         ("one_connection", "never two commands at once: all came from one caller"),
     ],
 )
-def test_what_can_not_be_told_has_its_reason(tmp_path: Path, mode: str, why: str) -> None:
+def test_what_can_not_be_reported_has_its_reason(tmp_path: Path, mode: str, why: str) -> None:
     """Where nothing was tested nothing is concluded."""
     said = wrapped(tmp_path, mode, times=3)
     assert (said.code, result(tmp_path)["reason"]) == (2, why)

@@ -84,8 +84,8 @@ def test_records_that_are_named_by_the_second_need_a_clock_step(tmp_path: Path) 
     one, clock, two = schedule(tmp_path).letters[:3]
     assert (clock, {one, two}) == ("clock", {"A", "B"})
     file = str(tmp_path / "reports" / "latest" / "schedule.txt")
-    again = wrapped(tmp_path, test_of("second"), "--schedule", file, times=20)
-    assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+    repeat = wrapped(tmp_path, test_of("second"), "--schedule", file, times=20)
+    assert (repeat.code, repeat.lines[2]) == (1, "scheduled alone                20 of 20 failed")
 
 
 @pytest.mark.cases

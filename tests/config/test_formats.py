@@ -393,7 +393,7 @@ def test_a_wrong_target_is_one_clear_line(tmp_path: Path, text: str, fault: str)
     assert not any("\n" in line or "secret" in line for line in lines)
 
 
-def test_every_fault_of_a_file_is_told_in_the_schedule_of_its_lines(tmp_path: Path) -> None:
+def test_every_fault_of_a_file_is_reported_in_the_schedule_of_its_lines(tmp_path: Path) -> None:
     """Four faults are four lines, top to bottom."""
     text = "name: 1\nstory: b\nconcurrent: 0\nexpect: {x: hold}\nserch: {}\n"
     lines = faults_of(Scenario, tmp_path / "f.yaml", text)
@@ -662,7 +662,7 @@ def test_examples_of_the_guide_load(tmp_path: Path) -> None:
             assert f"`{name}`" in guide or f"`{name}." in guide
 
 
-def test_a_target_that_expect_names_wrongly_is_told_where_it_stands(tmp_path: Path) -> None:
+def test_a_target_that_expect_names_wrongly_is_reported_where_it_stands(tmp_path: Path) -> None:
     """The command that runs a scenario points at the name in the scenario's file, and exits 64."""
     path = tmp_path / "s.yaml"
     path.write_text(HEAD + "expect:\n  redis-atomik: holds\n")

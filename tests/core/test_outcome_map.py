@@ -10,12 +10,12 @@ from conftest import scenario_of, target_of
 from known import NAME, counted_row, ended, moves, searched
 from made import answer, hand_made
 
-from stress.core.outcome_map import Left, Outcomes, Row, Told
+from stress.core.outcome_map import Left, Outcomes, Reported, Row
 from stress.core.schedule import Schedule
 from stress.core.step import START, Move
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
 from stress.executors.model.executor import ModelExecutor
-from stress.report.explain.endings import endings, lines_of, percent, told_below
+from stress.report.explain.endings import endings, lines_below, lines_of, percent
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.random_walk import Walk
 
@@ -56,7 +56,7 @@ def test_a_run_with_a_fault_has_no_outcome() -> None:
     assert (outcomes.schedules, outcomes.rows) == (0, [])
 
 
-def test_the_outcomes_of_lost_hits_are_told_with_their_likelihood() -> None:
+def test_the_outcomes_of_lost_hits_are_reported_with_their_likelihood() -> None:
     """Two duplicates that read, then write: 2 of 20 schedules count both hits, in either turn, and 18 lose one."""
     executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
     outcomes = Outcomes()
@@ -72,15 +72,15 @@ def test_the_outcomes_of_lost_hits_are_told_with_their_likelihood() -> None:
     assert sum(row.share or 0 for row in outcomes.rows) == 1
 
 
-def told(*rows: Row) -> list[str]:
+def reported(*rows: Row) -> list[str]:
     """Give rows in words."""
-    return [one.told for one in endings(dataclasses.replace(searched(), outcomes=rows), 99).shown]
+    return [one.reported for one in endings(dataclasses.replace(searched(), outcomes=rows), 99).shown]
 
 
 def test_a_row_tells_answers_and_what_is_left_by_name() -> None:
     """Who reads an outcome need not count the places of a tuple."""
     row = counted_row(2, 3, 3)
-    assert row.answers[1:] == (Told("B", 202, NAME, 3), Told("before1", 201, NAME, None))
+    assert row.answers[1:] == (Reported("B", 202, NAME, 3), Reported("before1", 201, NAME, None))
     assert row.left == (Left((NAME,), ((NAME, 3),)),)
 
 
@@ -99,12 +99,12 @@ WORDS = {
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_an_outcome_is_told_in_words(words: str) -> None:
+def test_an_outcome_is_reported_in_words(words: str) -> None:
     """Records and hits of each epoch, then what each client was told; what was not observed is left out."""
-    assert told(WORDS[words]) == [words]
+    assert reported(WORDS[words]) == [words]
 
 
-def test_outcomes_that_would_read_the_same_are_told_apart() -> None:
+def test_outcomes_that_would_read_the_same_are_distinguished() -> None:
     """By the numbers of the records where that is enough, else by their names; others stay short."""
     first, second = (("r", "s"), (("r", 1), ("s", 1))), (("r", "t"), (("r", 1), ("t", 1)))
     both = [
@@ -112,13 +112,13 @@ def test_outcomes_that_would_read_the_same_are_told_apart() -> None:
         ended([("A", 201, "s", None)], first),
         ended([("A", 202, "s", None)], first),
     ]
-    assert told(*both) == [
+    assert reported(*both) == [
         "2 records, hits 1 and 1; A 201 record 1",
         "2 records, hits 1 and 1; A 201 record 2",
         "2 records, hits 1 and 1; A 202",
     ]
     named = [ended([("A", 201, "r", None), ("before1", 201, "x", None)], state) for state in (first, second)]
-    assert told(*named) == [
+    assert reported(*named) == [
         "2 records (r, s), hits r: 1 and s: 1; A 201 r, before1 201 x",
         "2 records (r, t), hits r: 1 and t: 1; A 201 r, before1 201 x",
     ]
@@ -140,7 +140,7 @@ def test_outcomes_that_differ_in_the_names_of_requests_are_added_up() -> None:
     ]
     finding = dataclasses.replace(one.findings[0], trace=hand_made([], answers, [Snapshot((NAME,), {NAME: 3})]))
     found = endings(dataclasses.replace(one, findings=(finding,)))
-    assert [(row.told, row.raced, row.schedules) for row in found.shown] == [
+    assert [(row.reported, row.raced, row.schedules) for row in found.shown] == [
         ("1 record, 3 hits; A 202 count 3, B 202 count 2", True, 14),
         ("1 record, 2 hits; A 202 count 2, B 202 count 2", False, 6),
     ]
@@ -161,7 +161,7 @@ def test_eight_outcomes_are_shown_and_the_others_counted() -> None:
     one = searched()
     race = one.outcomes[1]._replace(schedules=1, share=0.001)
     many = [counted_row(n, n, n, 100 - n, 0.01 * n) for n in range(3, 13)]
-    lines = told_below(dataclasses.replace(one, outcomes=(*many, race)), 78)
+    lines = lines_below(dataclasses.replace(one, outcomes=(*many, race)), 78)
     assert lines[:3] == [
         "   how it ends (> as above)                                  schedules   share",
         "   1 record, 3 hits; A 202 count 3, B 202 count 3                   97     3 %",
@@ -178,7 +178,7 @@ def test_eight_outcomes_are_shown_and_the_others_counted() -> None:
 def test_a_line_of_the_map_ends_between_two_answers() -> None:
     """What one client was told stays on one line, and figures stand beside the first."""
     answers = [(actor, 202, None, 10) for actor in "ABCDEF"]
-    lines = told_below(dataclasses.replace(searched(), outcomes=(ended(answers, (None, None)),)), 60)
+    lines = lines_below(dataclasses.replace(searched(), outcomes=(ended(answers, (None, None)),)), 60)
     assert lines[:4] == [
         "   how it ends                             schedules   share",
         "   A 202 count 10, B 202 count 10,                 1       -",
@@ -201,9 +201,9 @@ def test_an_example_can_be_pasted_into_an_schedule_file() -> None:
 def test_nothing_stands_below_where_there_is_no_race() -> None:
     """The map belongs to a race; without random schedules and without outcomes there is nothing at all."""
     one = searched(drawn=False)
-    assert told_below(dataclasses.replace(one, findings=()), 78) == []
-    assert told_below(dataclasses.replace(one, outcomes=()), 78) == []
-    assert told_below(one, 78) == [
+    assert lines_below(dataclasses.replace(one, findings=()), 78) == []
+    assert lines_below(dataclasses.replace(one, outcomes=()), 78) == []
+    assert lines_below(one, 78) == [
         "   how it ends, up to the names of requests (> as above)     schedules   share",
         "   1 record, 3 hits; A 202 count 2, B 202 count 3                   14       -",
         ">  1 record, 2 hits; A 202 count 2, B 202 count 2                    6       -",
@@ -224,9 +224,9 @@ def test_a_record_is_called_by_its_place_in_the_answers() -> None:
         hits = (("record 1", 1), ("record 2", None))
         assert ended_with(first, second, left_of) == (both, ((("record 1", "record 2"), hits),))
     for high, low in (("p", "q"), ("q", "p")):
-        untold = Snapshot(("p", "q", "x"), {high: 9, low: 2, "x": 1})
+        unreported = Snapshot(("p", "q", "x"), {high: 9, low: 2, "x": 1})
         hits = (("record 1", 1), ("record 2", 2), ("record 3", 9))
-        assert ended_with("x", "x", untold) == (same, ((("record 1", "record 2", "record 3"), hits),))
+        assert ended_with("x", "x", unreported) == (same, ((("record 1", "record 2", "record 3"), hits),))
 
 
 def test_two_runs_are_the_same_whatever_values_they_show() -> None:
@@ -243,13 +243,13 @@ def test_two_runs_are_the_same_whatever_values_they_show() -> None:
 def test_what_records_are_called_does_not_depend_on_the_names_of_requests() -> None:
     """Two requests that change places lead to the same outcome up to their names."""
 
-    def told(first: Answer, second: Answer) -> object:
+    def reported(first: Answer, second: Answer) -> object:
         answers, states = hand_made([], [first, second], [Snapshot(("x",), {"x": 2})]).outcome
         return sorted(repr(one[1:]) for one in answers), states
 
-    assert told(answer("A", record="x"), answer("B", 202, record="y", count=1)) == told(
+    assert reported(answer("A", record="x"), answer("B", 202, record="y", count=1)) == reported(
         answer("A", 202, record="y", count=1), answer("B", record="x")
     )
-    assert told(answer("A", record="x"), answer("B", record="y")) == told(
+    assert reported(answer("A", record="x"), answer("B", record="y")) == reported(
         answer("A", record="y"), answer("B", record="x")
     )

@@ -109,7 +109,7 @@ def test_a_word_that_is_a_requests_is_no_replicas() -> None:
 
 
 @pytest.mark.parametrize("value", [FLEETING, "%08x", "%d", "1800000%03d-0"])
-def test_what_the_store_told_first_is_the_stores(value: str) -> None:
+def test_what_the_store_reported_first_is_the_stores(value: str) -> None:
     """A number that INCR gave, the id of a stream's entry, a uid: also where requests go on to send it."""
     runs = [
         Run()("A", "INCR seq", value % at)("A", f"SET rec:{value % at} x")("B", f"GET rec:{value % at}")
@@ -118,7 +118,7 @@ def test_what_the_store_told_first_is_the_stores(value: str) -> None:
     assert [scope for _, scope in scopes(*runs)] == ["store"]
 
 
-def test_what_stands_in_replies_alone_is_the_stores() -> None:
+def test_what_is_in_replies_alone_is_the_stores() -> None:
     """A version that no request sends back is named with the command whose reply has it; a request's value is not."""
     runs = [
         Run()("A", f"create alerts/a-{at}", f"a-{at} version {at * 3}")("B", "list alerts", f"a-{at} version {at * 3}")

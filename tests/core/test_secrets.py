@@ -111,7 +111,7 @@ def test_a_field_with_the_name_of_a_secret_loses_its_value() -> None:
         ),
     ],
 )
-def test_what_is_made_up_is_told_from_what_is_chosen(word: str, *, is_made_up: bool) -> None:
+def test_what_is_made_up_is_reported_from_what_is_chosen(word: str, *, is_made_up: bool) -> None:
     """Letters and digits that mix make a secret; words, versions, sizes and times do not."""
     assert made_up(word) is is_made_up
 

@@ -46,7 +46,7 @@ def target(folder: Path, text: str) -> Target:
 def findings(folder: Path, text: str) -> list[tuple[str, bool, str, str]]:
     """Make all probes of a target: what was looked at, whether it is well, what is told, the fix."""
     found = asyncio.run(examine(of_target(target(folder, text), folder, frozenset())))
-    return [(one.name, one.well, one.told, one.fix) for one in found]
+    return [(one.name, one.well, one.reported, one.fix) for one in found]
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "reported"),
     [
         ("{file: here.txt}", "here.txt is there"),
         ("{file: $THERE/here.txt}", "$THERE/here.txt is there"),
@@ -173,19 +173,19 @@ def test_a_replay_asks_once_for_what_is_required(tmp_path: Path) -> None:
         ("{command: [test, 1, -eq, 1]}", "test 1 -eq 1 exits 0"),
     ],
 )
-def test_what_is_there_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, item: str, told: str) -> None:
+def test_what_is_there_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, item: str, reported: str) -> None:
     """Files, programs, hosts and commands that a target names, relative to its file."""
     monkeypatch.setenv("THERE", str(tmp_path))
     (tmp_path / "here.txt").write_text("")
     (tmp_path / "run.sh").write_text("#!/bin/sh\n")
     (tmp_path / "run.sh").chmod(0o755)
     assert findings(tmp_path, f"protocol: redis-atomic\nrequires: [{item}]") == [
-        (item[1:].partition(":")[0], True, told, "")
+        (item[1:].partition(":")[0], True, reported, "")
     ]
 
 
 @pytest.mark.parametrize(
-    ("item", "told", "fix"),
+    ("item", "reported", "fix"),
     [
         ("file: gone.txt", "no such file: gone.txt", "put it there, or correct `requires` of the target"),
         ("file: $UNSET/x", "no such file: $UNSET/x, as UNSET is not set", "put it there, or"),
@@ -201,13 +201,13 @@ def test_what_is_there_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         ("command: 'sh -c \"echo password=hunter2; exit 1\"'", "sh -c 'echo password=***", "run it by hand"),
     ],
 )
-def test_what_is_not_there_is_a_fault(tmp_path: Path, item: str, told: str, fix: str) -> None:
+def test_what_is_not_there_is_a_fault(tmp_path: Path, item: str, reported: str, fix: str) -> None:
     """Each is told in a line without credentials; its fix is ours until the target has one of its own."""
     (tmp_path / "here.txt").write_text("")
-    item, told = (text.replace("{port}", str(port)) for port in [closed()] for text in (item, told))
+    item, reported = (text.replace("{port}", str(port)) for port in [closed()] for text in (item, reported))
     ((name, well, found, advice),) = findings(tmp_path, f"protocol: redis-atomic\nrequires: [{{{item}}}]")
     assert (name, well) == (item.split(":")[0], False)
-    assert found.startswith(told)
+    assert found.startswith(reported)
     assert "hunter2" not in found
     assert advice.startswith(fix)
     ((*_, own),) = findings(tmp_path, f"protocol: redis-atomic\nrequires: [{{{item}, fix: do this}}]")
@@ -335,7 +335,7 @@ def test_ports_where_the_gate_must_listen_are_free(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         text = f"start: {{command: [sh]}}\nreplicas: 2\nstores: {{redis: {{listen: {port - 1}}}}}"
-        found = {told: well for name, well, told, _ in findings(tmp_path, text) if name == "port"}
+        found = {reported: well for name, well, reported, _ in findings(tmp_path, text) if name == "port"}
     assert found[f"{port}, where the gate must listen, is taken"] is False
     assert len(found) == 2
 
@@ -346,7 +346,9 @@ def test_hosts_of_containers_that_a_target_names_must_resolve(tmp_path: Path) ->
     name = "db.no-such.internal"
     for more in ("", f"\nrequires: [{{host: {name}}}]"):
         found = [
-            (well, told.partition(":")[0]) for kind, well, told, _ in findings(tmp_path, text + more) if kind == "host"
+            (well, reported.partition(":")[0])
+            for kind, well, reported, _ in findings(tmp_path, text + more)
+            if kind == "host"
         ]
         assert found == [(False, f"{name} does not resolve")]
 
@@ -368,15 +370,15 @@ def test_a_store_must_let_us_do_what_a_run_does(tmp_path: Path, store: Valkey) -
         client.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+@connection", "+command")
         client.execute_command("ACL", "SETUSER", "writer", "on", ">secret", "~*", "+@all", "-command")
         where = f"127.0.0.1:{store.port}"
-        told = {}
+        reported = {}
         for login in ("", "reader:secret@", "writer:secret@", "reader:wrong-secret@"):
             text = f"start: {{command: [sh]}}\nstores: {{redis: {{url: 'redis://{login}{where}/0'}}}}"
             ((_, well, line, fix),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
-            told[login] = (well, line.partition(" (version")[0].partition(": ")[0], fix)
+            reported[login] = (well, line.partition(" (version")[0].partition(": ")[0], fix)
             assert "secret" not in line
         assert client.keys("*") == []
     rights = "give its user the rights to write and delete, or name another user in stores.redis.url"
-    assert told == {
+    assert reported == {
         "": (True, f"{where} answers, lets us write and delete, and tells keys", ""),
         "reader:secret@": (False, f"{where} does not let us write and delete a key", rights),
         "writer:secret@": (
@@ -392,9 +394,9 @@ def test_a_store_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     """Nobody listens at the store's URL."""
     port = closed()
     text = f"start: {{command: [sh]}}\nstores: {{redis: {{url: 'redis://127.0.0.1:{port}'}}}}"
-    ((_, well, told, fix),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
+    ((_, well, reported, fix),) = [one for one in findings(tmp_path, text) if one[0] == "store"]
     assert (well, fix) == (False, "start it, or correct stores.redis.url")
-    assert told.startswith(f"127.0.0.1:{port} does not answer: ")
+    assert reported.startswith(f"127.0.0.1:{port} does not answer: ")
 
 
 def test_a_store_elsewhere_is_not_asked_unless_allowed(tmp_path: Path) -> None:
@@ -406,7 +408,7 @@ def test_a_store_elsewhere_is_not_asked_unless_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "reported"),
     [
         (
             None,
@@ -417,7 +419,7 @@ def test_a_store_elsewhere_is_not_asked_unless_allowed(tmp_path: Path) -> None:
     ],
 )
 def test_the_binaries_of_an_api_server_must_be_there_and_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[str] | None, told: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[str] | None, reported: list[str]
 ) -> None:
     """Only a target that says `assets: true` needs them; a run asks too whether they are there."""
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
@@ -428,13 +430,13 @@ def test_the_binaries_of_an_api_server_must_be_there_and_run(
     text = "start: {command: [sh]}\nstores: {kubernetes: {assets: true}}"
     found = [(well, line) for name, well, line, _ in findings(tmp_path, text) if name == "assets"]
     faults = [line for well, line in found if not well]
-    assert len(faults) == len(told)
-    assert [line for line, begin in zip(faults, told, strict=True) if not line.startswith(begin)] == []
-    if not told:
+    assert len(faults) == len(reported)
+    assert [line for line, begin in zip(faults, reported, strict=True) if not line.startswith(begin)] == []
+    if not reported:
         assert [line for _, line in found[2:]] == ["etcd 1.2", "kube-apiserver 1.2"]
         asyncio.run(check(target(tmp_path, text), tmp_path))
     else:
-        with pytest.raises(Unavailable, match=re.escape(told[0])):
+        with pytest.raises(Unavailable, match=re.escape(reported[0])):
             asyncio.run(check(target(tmp_path, text), tmp_path))
     assert findings(tmp_path, "start: {command: [sh]}\nstores: {kubernetes: {}}") == [
         ("program", True, "sh is there", "")
@@ -444,7 +446,7 @@ def test_the_binaries_of_an_api_server_must_be_there_and_run(
 # --- this machine ------------------------------------------------------------------------------------
 
 
-def test_a_healthy_machine_is_told_line_by_line(tmp_path: Path) -> None:
+def test_a_healthy_machine_is_reported_line_by_line(tmp_path: Path) -> None:
     """Every probe has a line, the exit code is 0."""
     said = stress(tmp_path, "doctor")
     names = [line.split(": ")[0] for line in said.out.splitlines()[:-1]]
@@ -470,7 +472,7 @@ def test_too_few_descriptors_are_a_fault(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "1 fault: until fixed, a failing test says nothing about races"
 
 
-def told(look: str, *args: object) -> tuple[str, str]:
+def reported(look: str, *args: object) -> tuple[str, str]:
     """Give what a probe of the machine finds wrong, and the fix."""
     with pytest.raises(Ill) as caught:
         getattr(machine, look)(*args)
@@ -482,25 +484,25 @@ def test_what_runs_short_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(machine, "LEAST_MEMORY", 2**60)
     monkeypatch.setattr(machine, "LEAST_DISK", 2**60)
     monkeypatch.setattr(machine, "YEARS", range(1990, 1991))
-    assert re.fullmatch(r"\d+ MB are left, 1099511627776 are needed", told("memory")[0])
-    line, fix = told("disk", tmp_path / "new" / "reports")
+    assert re.fullmatch(r"\d+ MB are left, 1099511627776 are needed", reported("memory")[0])
+    line, fix = reported("disk", tmp_path / "new" / "reports")
     assert re.fullmatch(rf"\d+ MB are free in {tmp_path}/new/reports, 1099511627776 are needed", line)
     assert fix == "make room"
-    assert re.fullmatch(r"the year is \d{4}", told("clock")[0])
+    assert re.fullmatch(r"the year is \d{4}", reported("clock")[0])
 
 
 def test_a_folder_that_can_not_be_written_is_a_fault(tmp_path: Path) -> None:
     """Reports below a file can't be written."""
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "reports"
-    assert told("disk", folder) == (f"nothing can be written to {folder}", "allow it, or choose another folder")
+    assert reported("disk", folder) == (f"nothing can be written to {folder}", "allow it, or choose another folder")
 
 
 def test_a_clock_that_is_set_meanwhile_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall clock and the steady one must agree; here the wall clock counts minutes for seconds."""
     real = machine.time.time
     monkeypatch.setattr(machine.time, "time", lambda: real() * 60)
-    line, fix = told("clock")
+    line, fix = reported("clock")
     assert re.fullmatch(r"it was set by \d+ ms while it was looked at", line)
     assert fix == "stop what sets it, or let it settle"
 
@@ -510,11 +512,11 @@ def test_a_server_that_can_not_be_run_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "server").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "server").chmod(0o755)
     gone = f"{tmp_path}/gone"
-    assert told("version", gone, "m") == (f"{gone} can't be run: No such file or directory", "m")
-    assert told("version", f"{tmp_path}/server", "m")[0].endswith("returned non-zero exit status 3.")
+    assert reported("version", gone, "m") == (f"{gone} can't be run: No such file or directory", "m")
+    assert reported("version", f"{tmp_path}/server", "m")[0].endswith("returned non-zero exit status 3.")
 
 
-def test_wrong_targets_are_all_told(tmp_path: Path) -> None:
+def test_wrong_targets_are_all_reported(tmp_path: Path) -> None:
     """Two names that are no targets: a line for each, and exit 64."""
     said = stress(tmp_path, "doctor", "--target", "redis-atomics", "--target", "gone.yaml")
     assert (said.code, [line.partition(":")[0] for line in said.err.splitlines()]) == (

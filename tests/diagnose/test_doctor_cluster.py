@@ -42,7 +42,7 @@ WRONG = "FAULT certificate: the certificate of {}"
 CORRECT = "correct `certificate-authority` in config"
 RENAME = "write the name that it is for as `server` or `tls-server-name` in config"
 NOTHING = "nothing is known of it, as is told above"
-UNTOLD = "hunter2"
+UNREPORTED = "hunter2"
 CA = trustme.CA()
 GOOD: dict[str, Any] = {"not_after": datetime(2099, 1, 2, tzinfo=UTC)}
 LONG_AGO: dict[str, Any] = {
@@ -51,7 +51,7 @@ LONG_AGO: dict[str, Any] = {
 }
 
 
-async def told(folder: Path, more: str = "", allow: frozenset[str] = frozenset()) -> list[str]:
+async def reported(folder: Path, more: str = "", allow: frozenset[str] = frozenset()) -> list[str]:
     """Probe the target; give a line for each probe but that of its program, a fault with `FAULT` before it."""
     (folder / "mine.yaml").write_text(TARGET + more)
     found = await examine(of_target(Target.load(folder / "mine.yaml"), folder, allow))
@@ -91,7 +91,7 @@ async def test_a_server_that_has_what_a_run_needs_is_well(tmp_path: Path) -> Non
         server.install(DEFINITION)
         before = server.verbs.storage.version
         where = lead(tmp_path, server.url)
-        lines = await told(tmp_path, EXPIRING)
+        lines = await reported(tmp_path, EXPIRING)
         assert server.verbs.storage.version == before
     assert lines == [
         f"API server: {where} takes connections",
@@ -118,7 +118,7 @@ async def test_a_definition_must_be_there_or_in_setup(tmp_path: Path) -> None:
     }
     async with KubeServer() as server:
         lead(tmp_path, server.url)
-        found = {more: (await told(tmp_path, more))[2:] for more in expected}
+        found = {more: (await reported(tmp_path, more))[2:] for more in expected}
     assert found == {
         more: [line, f"rights: those on {RECORDS} are known once it is defined"] for more, line in expected.items()
     }
@@ -136,11 +136,11 @@ async def test_a_user_without_rights_is_a_fault(tmp_path: Path) -> None:
         "/apis/kubernaut.ai/v1alpha1/remediationrequests": (403, forbidden),
     }
     async with answering(answers) as url:
-        where = lead(tmp_path, url, token=UNTOLD)
-        refused = await told(tmp_path)
+        where = lead(tmp_path, url, token=UNREPORTED)
+        refused = await reported(tmp_path)
     async with answering({path: (401, {}) for path in answers}) as url:
-        elsewhere = lead(tmp_path, url, token=UNTOLD)
-        unknown = await told(tmp_path)
+        elsewhere = lead(tmp_path, url, token=UNREPORTED)
+        unknown = await reported(tmp_path)
     fix = f"let the user in config get, list, create, patch and delete {RECORDS}"
     assert refused[1:] == [
         f"version: {where} is v1.33.1",
@@ -152,14 +152,14 @@ async def test_a_user_without_rights_is_a_fault(tmp_path: Path) -> None:
         f"definition: {NOTHING}",
         f"rights: {NOTHING}",
     ]
-    assert UNTOLD not in json.dumps([refused, unknown])
+    assert UNREPORTED not in json.dumps([refused, unknown])
 
 
 @pytest.mark.asyncio
 async def test_who_is_not_there_is_one_fault(tmp_path: Path) -> None:
     """Nobody listens, or the client certificate of the kubeconfig has run out: all else follows from it."""
     where = lead(tmp_path, f"https://127.0.0.1:{free_port()}")
-    assert await told(tmp_path) == [
+    assert await reported(tmp_path) == [
         f"FAULT API server: nobody listens at {where}: Connection refused (start it, or correct `server` in config)",
         *(f"{name}: {NOTHING}" for name in ("certificate", "version", "definition", "rights")),
     ]
@@ -169,7 +169,7 @@ async def test_who_is_not_there_is_one_fault(tmp_path: Path) -> None:
     (tmp_path / "config").write_text(yaml.safe_dump(config))
     leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "me.pem"))
     leaf.private_key_pem.write_to_path(str(tmp_path / "me.key"))
-    (line,) = await told(tmp_path)
+    (line,) = await reported(tmp_path)
     assert line == (
         "FAULT kubeconfig: the client certificate of the user 'gate' expired on 2020-01-02 00:00 UTC "
         "(get a new one from the cluster, and put it in the kubeconfig)"
@@ -212,7 +212,7 @@ async def test_a_certificate_is_named_as_what_is_wrong_with_it(
         proxy = KubeProxy(Gate(), 1, ApiServer("127.0.0.1", server.port))
         port = await proxy.start(tls=context)
         where = lead(tmp_path, f"https://127.0.0.1:{port}", {"certificate-authority": "ca.pem", **cluster})
-        _, certificate, version, *rest = await told(tmp_path)
+        _, certificate, version, *rest = await reported(tmp_path)
         await proxy.close()
     assert certificate == line.format(where)
     if line.startswith("FAULT"):
@@ -222,13 +222,13 @@ async def test_a_certificate_is_named_as_what_is_wrong_with_it(
 
 
 @pytest.mark.asyncio
-async def test_a_plain_server_that_is_spoken_to_by_tls_is_told(tmp_path: Path) -> None:
+async def test_a_plain_server_that_is_spoken_to_by_tls_is_reported(tmp_path: Path) -> None:
     """The kubeconfig says https://, and the server does not."""
     async with KubeServer() as server:
         where = lead(tmp_path, f"https://127.0.0.1:{server.port}")
-        _, certificate, *rest = await told(tmp_path)
-    told_ = f"{where} speaks no TLS that fits: WRONG_VERSION_NUMBER"
-    assert certificate == f"FAULT certificate: {told_} (correct `server` in config: it may be http://)"
+        _, certificate, *rest = await reported(tmp_path)
+    reported_ = f"{where} speaks no TLS that fits: WRONG_VERSION_NUMBER"
+    assert certificate == f"FAULT certificate: {reported_} (correct `server` in config: it may be http://)"
     assert rest == [f"{name}: {NOTHING}" for name in ("version", "definition", "rights")]
 
 
@@ -250,7 +250,7 @@ async def test_a_name_of_containers_that_is_allowed_must_resolve(tmp_path: Path)
     """The host of the kubeconfig is looked up as those are that the target hands to its Gateway."""
     name = "no-such.containers.internal"
     lead(tmp_path, f"http://{name}:6443")
-    host, server, *rest = await told(tmp_path, SETUP, frozenset({name}))
+    host, server, *rest = await reported(tmp_path, SETUP, frozenset({name}))
     assert host.startswith(f"FAULT host: {name} does not resolve: ")
     assert server.startswith(f"FAULT API server: nobody listens at {name}:6443: ")
     assert rest == [f"{kind}: {NOTHING}" for kind in ("version", "definition", "rights")]

@@ -184,7 +184,7 @@ def test_a_test_that_fails_beside_another_depends_on_schedule(tmp_path: Path) ->
     assert {name: one["failed"] for name, one in found["conditions"].items()} == {"plain": 0, "busy": 0, "beside": 2}
 
 
-def test_a_test_that_fails_by_itself_now_and_then_is_told_so(tmp_path: Path) -> None:
+def test_a_test_that_fails_by_itself_now_and_then_is_reported_so(tmp_path: Path) -> None:
     """The third of six runs fails, which is a plain one."""
     words = script(tmp_path, "counts.py", COUNTS.replace("{failing}", "[3]"))
     said = stress(tmp_path, "triage", "--times", "3", "--", *words)
@@ -196,7 +196,7 @@ def test_a_test_that_fails_by_itself_now_and_then_is_told_so(tmp_path: Path) -> 
     ]
 
 
-def test_a_fault_of_the_surroundings_is_told_before_a_run(tmp_path: Path) -> None:
+def test_a_fault_of_the_surroundings_is_reported_before_a_run(tmp_path: Path) -> None:
     """The doctor's line with its fix, exit code 69; the command is not run."""
     (tmp_path / "mine.yaml").write_text(
         "name: mine\nprotocol: redis-atomic\nrequires: [{file: gone, fix: make gone}]\n"

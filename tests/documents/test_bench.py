@@ -43,16 +43,16 @@ def test_requests_that_are_alike_take_fewer_schedules(concurrent: int, most: int
 @pytest.mark.asyncio
 async def test_the_gateway_of_the_bench_has_the_same_classes() -> None:
     """Its requests do one GET and one SET each on the wire, as in the model."""
-    dpor, told = Dpor(Dependence(fused=True)), set()
+    dpor, reported = Dpor(Dependence(fused=True)), set()
     async with on_wire(2) as wire:
         while dpor.more():
             trace = await wire.run(dpor)
             assert trace.fault == ""
             dpor.learn(trace)
-            told.add(tuple(answer.count for answer in sorted(trace.answers, key=lambda answer: answer.actor)))
+            reported.add(tuple(answer.count for answer in sorted(trace.answers, key=lambda answer: answer.actor)))
             assert [event.command for event in trace.steps_of("A")] == ["GET", "SET"]
     assert (dpor.schedules, dpor.explored, dpor.exhausted) == (4, 4, True)
-    assert told == {(1, 2), (2, 1), (1, 1)}
+    assert reported == {(1, 2), (2, 1), (1, 1)}
 
 
 def test_a_peer_that_can_not_be_had_is_left_out_visibly() -> None:

@@ -153,7 +153,7 @@ def test_every_verb_that_is_shown_is_one(line: str) -> None:
 
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("line", [line for line in ONE_BY_ONE if not re.match(APART, line)])
-def test_every_command_that_is_shown_does_what_is_told(
+def test_every_command_that_is_shown_does_what_is_reported(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each command ends as expected; a replay of the racy Gateway's schedule fails, also in letters."""

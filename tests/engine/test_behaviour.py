@@ -82,8 +82,8 @@ def test_two_steps_after_the_same_reply_are_named_with_both_schedules() -> None:
 
 def test_a_different_reply_explains_a_different_step() -> None:
     """What follows a reply that is not the same is a function of the reply."""
-    told = READ._replace(actor="B", reply="1")
-    assert differs(run(starts("A"), READ, answered("A"), starts("B"), told, answered("B", 202))) == ""
+    reported = READ._replace(actor="B", reply="1")
+    assert differs(run(starts("A"), READ, answered("A"), starts("B"), reported, answered("B", 202))) == ""
 
 
 def test_names_are_compared_from_the_side_of_who_meets_them() -> None:
@@ -117,8 +117,8 @@ def test_what_the_wire_does_not_show_ends_the_observations() -> None:
         assert differs(plain, odd) == ""
     timed = READ._replace(reply="{time}")
     assert differs(run(starts("A"), timed, other, answered("A")), run(starts("A"), timed, answered("A"))) == ""
-    again = run(starts("A"), READ, READ, READ, answered("A", 503))
-    assert differs(again, run(starts("A"), READ, READ, answered("A"))) == ""
+    repeat = run(starts("A"), READ, READ, READ, answered("A", 503))
+    assert differs(repeat, run(starts("A"), READ, READ, answered("A"))) == ""
 
 
 def test_the_clock_and_messages_are_observed() -> None:
@@ -131,19 +131,19 @@ def test_the_clock_and_messages_are_observed() -> None:
 GET = Line("A", "get", "alerts/a", "200 a")
 
 
-def test_what_the_replica_was_told_is_observed() -> None:
+def test_what_the_replica_was_reported_is_observed() -> None:
     """An event of a watch of the replica, before the request too, may fill a cache; one of another replica may not."""
     plain = run(starts("A"), GET, answered("A"))
-    told = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
-    late = run(starts("A"), GET, told, answered("A", 202))
+    reported = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
+    late = run(starts("A"), GET, reported, answered("A", 202))
     assert differs(plain, late) == ""
-    assert differs(plain, run(told, starts("A"), GET, answered("A", 202))) == ""
-    other = run(starts("A"), GET, told._replace(full="{name: a phase: Done}"), answered("A", 409))
+    assert differs(plain, run(reported, starts("A"), GET, answered("A", 202))) == ""
+    other = run(starts("A"), GET, reported._replace(full="{name: a phase: Done}"), answered("A", 409))
     assert differs(plain, late, other) == ""
-    assert differs(late, run(starts("A"), GET, told, answered("A", 409))) == (
+    assert differs(late, run(starts("A"), GET, reported, answered("A", 409))) == (
         "after ADDED alerts/a, A is answered 202 in `A A watch:1`, but A is answered 409 in `A A watch:1`"
     )
-    elsewhere = run(starts("A"), GET, told._replace(actor="watch:2"), answered("A", 202))
+    elsewhere = run(starts("A"), GET, reported._replace(actor="watch:2"), answered("A", 202))
     assert differs(plain, elsewhere) == (
         "after get alerts/a -> 200 a, A is answered 201 in `A A`, but A is answered 202 in `A A watch:2`"
     )
@@ -154,10 +154,10 @@ def test_a_reply_in_full_is_what_is_compared() -> None:
     pending = GET._replace(full="{phase: Pending version: {version:41}}")
     done = GET._replace(full="{phase: Done version: {version:41}}")
     newer = GET._replace(full="{phase: Pending version: {version:52}}")
-    first, again = (run(starts("A"), one, answered("A", status)) for one, status in ((pending, 201), (newer, 202)))
+    first, repeat = (run(starts("A"), one, answered("A", status)) for one, status in ((pending, 201), (newer, 202)))
     assert differs(first, run(starts("A"), done, answered("A", 202))) == ""
     assert (
-        differs(first, again)
+        differs(first, repeat)
         == "after get alerts/a -> 200 a, A is answered 201 in `A A`, but A is answered 202 in `A A`"
     )
     changed = [run(starts("A"), pending, newer, answered("A", 202)), run(starts("A"), newer, newer, answered("A"))]
@@ -169,11 +169,11 @@ def test_a_reply_in_full_is_what_is_compared() -> None:
 def test_a_reply_that_is_a_step_of_its_own_is_observed_and_no_choice() -> None:
     """What the replica is told before the reply comes is observed before it."""
     write, reply = Line("A", "create", "alerts/a", "201 a"), Line("A", REPLY, "alerts/a", "201", behind=True)
-    told = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
-    before = run(starts("A"), write, told, reply, answered("A"))
-    after = run(starts("A"), write, reply, told, answered("A", 202))
+    reported = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
+    before = run(starts("A"), write, reported, reply, answered("A"))
+    after = run(starts("A"), write, reply, reported, answered("A", 202))
     assert differs(before, after, run(starts("A"), write, reply, answered("A", 409))) == ""
-    assert differs(before, run(starts("A"), write, told, reply, answered("A", 202))).startswith(
+    assert differs(before, run(starts("A"), write, reported, reply, answered("A", 202))).startswith(
         "after reply alerts/a, A"
     )
 

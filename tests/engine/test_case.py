@@ -321,9 +321,9 @@ async def test_a_race_of_a_new_process_alone_is_confirmed_in_new_processes() -> 
     fresh = finding.trace.fresh
     assert (finding.schedule.head.fresh, finding.replays, finding.nearest) == (fresh, (3, 3), None)
     assert f"\nfresh: {fresh}\n" in finding.schedule.text()
-    told = " ".join(line.strip() for line in race(finding, ""))
+    reported = " ".join(line.strip() for line in race(finding, ""))
     words = f"it fails where {{fresh}} is {fresh}, in a new process, and not each time with other values"
-    assert f"the value matters: {words}" in told
+    assert f"the value matters: {words}" in reported
     assert first is not None
     assert last is not None
     assert first.pid != last.pid
@@ -346,8 +346,8 @@ async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) ->
         "inconclusive",
         "a failing schedule failed in 0 of 3 replays with new values, in 0 of 3 with its own in a new process",
     )
-    told = title(result, result.findings[0])
-    assert told == "NOT CONFIRMED one_created_answer: in-process-memory on cold"
+    reported = title(result, result.findings[0])
+    assert reported == "NOT CONFIRMED one_created_answer: in-process-memory on cold"
 
 
 @pytest.mark.asyncio

@@ -14,10 +14,10 @@ from stress.core.step import START, Move
 from stress.core.trace import CutOff, Odd
 from stress.core.verdict import judge
 from stress.engine import running
-from stress.engine.beforehand import Beforehand
 from stress.engine.case import Pair
 from stress.engine.limits import Limits
 from stress.engine.odd import OddRuns
+from stress.engine.prefetch import Prefetch
 from stress.engine.running import Workers
 from stress.engine.search import Search
 from stress.engine.strategy import covering_of
@@ -172,7 +172,7 @@ async def test_a_scheduler_that_diverges_from_its_plan_ends_no_search() -> None:
         covering = covering_of(executor, lambda: False)
         scheduler = Startled(fused=True)
         scheduler.more()
-        trace = await Beforehand(executor, Workers()).run(scheduler, scheduler, 1)
+        trace = await Prefetch(executor, Workers()).run(scheduler, scheduler, 1)
     assert (trace.odd, trace.fault[:44]) == (True, "DIVERGED at step 1: expected clock clock, sa")
     assert covering.before == 0
 
@@ -187,8 +187,8 @@ def test_the_limit_of_a_run_is_twenty_times_the_median() -> None:
     pace.end(-3.0)
     assert pace.over(Taken(1.0)).endswith(" s, as its time was over")
     move = Move("B", "SET", "lock", 40)
-    told = "A, B without an answer after 2 steps, the last B SET lock #40"
-    assert about([Move("B", START, ""), move], ["A", "B"]) == told
+    reported = "A, B without an answer after 2 steps, the last B SET lock #40"
+    assert about([Move("B", START, ""), move], ["A", "B"]) == reported
 
 
 def test_a_run_without_end_is_ended_and_so_is_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

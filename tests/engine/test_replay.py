@@ -13,9 +13,9 @@ from commands import BAD, own_files, stress
 from stress.config.formats import find
 from stress.core.schedule import Head, Schedule, parse
 from stress.core.step import Move
-from stress.engine import replay as again
+from stress.engine import replay as repeat
 from stress.engine.campaign import Job, Where
-from stress.engine.running import follow as follow_alone
+from stress.engine.running import follow as follow_isolated
 from stress.executors.live.executor import LiveExecutor
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def test_an_schedule_that_the_same_gateway_can_not_follow_is_searched(here: Path
         ("forgetful", "", 0, ["FIXED 4/4"]),
     ],
 )
-def test_what_differs_between_replays_is_told_below_the_count(
+def test_what_differs_between_replays_is_reported_below_the_count(
     here: Path, mode: str, moves: str, code: int, lines: list[str]
 ) -> None:
     """A Gateway that fails in every second schedule is inconclusive; one whose counts alone differ fails or passes."""
     follow(here, moves or ONE_AFTER_ANOTHER)
     change(here / "own.yaml", '"well"', f'"{mode}"')
-    said, told = replay(here, "--times", "4")
-    assert (said, told.splitlines()) == (code, lines)
+    said, reported = replay(here, "--times", "4")
+    assert (said, reported.splitlines()) == (code, lines)
 
 
 def test_a_replay_that_fails_by_another_invariant_names_both(here: Path) -> None:
@@ -177,8 +177,8 @@ def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(
 def test_an_schedule_that_fails_before_it_can_not_be_followed_is_not_searched(here: Path) -> None:
     """Two replays fail, then the Gateway takes another step: a search that finds nothing would not make that FIXED."""
     change(here / "gateway.py", '"GET", f"hits:', """"GET", f"{'hits' if schedule < 6 else 'count'}:""")
-    told = "failed 2 of 2, then DIVERGED at step 2: expected A GET hits:{id:1}, saw A GET count:{id:1} or B start"
-    assert replay(here, "--times", "5") == (2, f"inconclusive: {told} (REPORT/trace.ndjson)")
+    reported = "failed 2 of 2, then DIVERGED at step 2: expected A GET hits:{id:1}, saw A GET count:{id:1} or B start"
+    assert replay(here, "--times", "5") == (2, f"inconclusive: {reported} (REPORT/trace.ndjson)")
 
 
 @pytest.mark.measured_once
@@ -217,14 +217,14 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[o
     change(folder / "gateway.py", 'MODE == "moody" and schedule % 2 and schedule > 3', f"{wrong} and schedule > 0")
     change(folder / "gateway.py", "\nWELL = 4\n", f"\nWELL = 4\n{NUMBERED}")
     monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
-    alone: list[object] = []
+    isolated: list[object] = []
 
     def noted(schedule: Schedule, executor: Executor) -> Coroutine[None, None, Trace]:
-        alone.append(schedule)
-        return follow_alone(schedule, executor)
+        isolated.append(schedule)
+        return follow_isolated(schedule, executor)
 
-    monkeypatch.setattr(again, "follow", noted)
-    return alone
+    monkeypatch.setattr(repeat, "follow", noted)
+    return isolated
 
 
 def test_a_process_that_begins_unlike_all_others_is_started_again(here: Path) -> None:
@@ -242,7 +242,7 @@ async def test_replays_run_side_by_side_once_they_agree(
 ) -> None:
     """After three replays that agree the others run on four deployments; what ends otherwise there is run alone."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}"))
-    alone = prepare(here, monkeypatch, wrong)
+    isolated = prepare(here, monkeypatch, wrong)
     used, begun = set(), LiveExecutor.begun
 
     def noted(executor: LiveExecutor, drive: Drive) -> Drive:
@@ -251,16 +251,16 @@ async def test_replays_run_side_by_side_once_they_agree(
 
     monkeypatch.setattr(LiveExecutor, "begun", noted)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
-    said = await again.replay(
-        parse((here / "schedule.txt").read_text()), job, again.Wanted(12), Where("live", workers=4), tmp_path
+    said = await repeat.replay(
+        parse((here / "schedule.txt").read_text()), job, repeat.Wanted(12), Where("live", workers=4), tmp_path
     )
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
-    assert (len(alone) == 3) == (wrong == "False")
+    assert (len(isolated) == 3) == (wrong == "False")
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("workers", "wrong", "line", "alone"),
+    ("workers", "wrong", "line", "isolated"),
     [
         (4, "False", "FIXED 4/4", 0),
         (4, "NUMBER == 1", "FIXED 4/4", 1),
@@ -269,15 +269,15 @@ async def test_replays_run_side_by_side_once_they_agree(
     ],
 )
 async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  # noqa: PLR0913, PLR0917 - columns
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, wrong: str, line: str, alone: int
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, wrong: str, line: str, isolated: int
 ) -> None:
     """One on each of four deployments; what differs from most is run alone and counts, as do all on one deployment."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}").replace("B start", "clock clock, B start"))
-    ran_alone = prepare(here, monkeypatch, wrong)
+    ran_isolated = prepare(here, monkeypatch, wrong)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     schedule = parse((here / "schedule.txt").read_text())
-    said = await again.replay(schedule, job, again.Wanted(4), Where("live", workers=workers), tmp_path)
-    assert (said.line.partition(" (")[0], len(ran_alone)) == (line, alone)
+    said = await repeat.replay(schedule, job, repeat.Wanted(4), Where("live", workers=workers), tmp_path)
+    assert (said.line.partition(" (")[0], len(ran_isolated)) == (line, isolated)
 
 
 def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
@@ -291,13 +291,13 @@ def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
 def test_the_search_instead_has_the_seconds_that_are_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A schedule that can't be followed is searched instead: for what --seconds leaves, else for as long as it says."""
     given: list[float] = []
-    search = again.Pair
+    search = repeat.Pair
 
     def noted(model: ModelExecutor | None, wire: LiveExecutor | None, limits: Limits) -> Pair:
         given.append(limits.seconds)
         return search(model, wire, limits)
 
-    monkeypatch.setattr(again, "Pair", noted)
+    monkeypatch.setattr(repeat, "Pair", noted)
     follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
     (here / "two.yaml").write_text((here / "two.yaml").read_text() + "search: {seconds: 7}\n")
     for words in ((), ("--seconds", "50")):
@@ -363,20 +363,20 @@ def test_a_search_instead_that_ends_early_keeps_its_trace(here: Path, mode: str,
         .replace("import sys\n", "import sys\nfrom pathlib import Path\n")
     )
     change(here / "own.yaml", '"well"', f'"{mode}"')
-    said, told = replay(here)
-    assert (said, told.splitlines()[0]) == (code, f"{line} (REPORT/trace.ndjson)")
+    said, reported = replay(here)
+    assert (said, reported.splitlines()[0]) == (code, f"{line} (REPORT/trace.ndjson)")
     if code == 2:
         why = "searched because the schedule can't be followed: DIVERGED at step 2: expected A GET hits:{id:1}, saw "
-        assert told.splitlines()[1:] == [f"{why}A GET count:{{id:1}} or B start"]
+        assert reported.splitlines()[1:] == [f"{why}A GET count:{{id:1}} or B start"]
 
 
-def test_what_was_found_is_told_where_it_can_not_be_written(here: Path) -> None:
+def test_what_was_found_is_reported_where_it_can_not_be_written(here: Path) -> None:
     """A file stands where the reports go: the line of the replay comes first, and 74 outweighs inconclusive."""
     (here / "reports").write_text("")
     follow(here, ONE_AFTER_ANOTHER)
     change(here / "own.yaml", '"well"', '"moody"')
-    code, told = replay(here, "--times", "2")
-    lines = told.splitlines()
+    code, reported = replay(here, "--times", "2")
+    lines = reported.splitlines()
     assert (code, len(lines)) == (74, 3)
     assert lines[0] == "inconclusive: failed 1 of 2"
     assert lines[1].startswith("the report can't be written: REPORT: File exists (a file stands where")
@@ -434,8 +434,8 @@ def test_a_target_that_is_not_named_by_a_relative_path_is_not_started_unasked(tm
         64,
         f"schedule.txt:12:1: this file brings its own target, {tmp_path}/evil-t.yaml, which may start any program",
     )
-    alone = EVIL.partition("--- target")[0].replace("target: evil", "target: ./evil-t.yaml")
-    (tmp_path / "schedule.txt").write_text(alone)
+    isolated = EVIL.partition("--- target")[0].replace("target: evil", "target: ./evil-t.yaml")
+    (tmp_path / "schedule.txt").write_text(isolated)
     said = stress(tmp_path, "replay", "schedule.txt")
     assert (said.code, said.err.split(" (")[0]) == (
         64,
@@ -449,8 +449,8 @@ def test_a_target_without_its_secrets_is_not_started(tmp_path: Path) -> None:
     text = "name: evil\nstart: {command: [sh, -c, 'id > ./pwned'], env: {PASSWORD: '***'}}\n"
     (tmp_path / "schedule.txt").write_text(EVIL.partition("name: evil\nstart")[0] + text)
     said = stress(tmp_path, "replay", "schedule.txt", "--trust")
-    told = "the secrets of the target evil-t.yaml are masked here, so it can't be started from this file"
-    assert (said.code, said.err) == (64, f"schedule.txt:12:1: {told} (name its own file with --target)\n")
+    reported = "the secrets of the target evil-t.yaml are masked here, so it can't be started from this file"
+    assert (said.code, said.err) == (64, f"schedule.txt:12:1: {reported} (name its own file with --target)\n")
 
 
 def test_a_bundled_target_that_is_attached_needs_no_trust(tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: i
     assert re.match(rf"schedule\.txt:{place}[^\n]*\n\Z", said.err), said.err
 
 
-def test_names_that_lead_nowhere_are_told_by_their_line(tmp_path: Path) -> None:
+def test_names_that_lead_nowhere_are_reported_by_their_line(tmp_path: Path) -> None:
     """A scenario of the head that is neither bundled nor attached; a target of the command line keeps its own place."""
     schedule = Schedule((Move("A", "start", ""),), Head(scenario="two", target="redis-atomic"))
     (tmp_path / "schedule.txt").write_text(schedule.text())
@@ -503,12 +503,12 @@ def test_another_service_is_refused(here: Path) -> None:
     assert replay(here, "--target", "another.yaml") == (1, "STILL FAILING 1/1")
     (here / "another.yaml").write_text(text.replace('"well"', '"well", "twice"'))
     said = stress(here, "replay", "schedule.txt", "--target", "another.yaml")
-    told = "other is another service than own, whose order this is: a replay on it tells nothing"
+    reported = "other is another service than own, whose order this is: a replay on it tells nothing"
     assert (said.code, said.out) == (64, "")
-    assert said.err == f"another.yaml:1:7: {told} (if it is the same service, give it the same name)\n"
+    assert said.err == f"another.yaml:1:7: {reported} (if it is the same service, give it the same name)\n"
     shutil.copy(here / "another.yaml", here / "own.yaml")
     said = stress(here, "replay", "schedule.txt", "--trust")
-    assert (said.code, said.err.startswith(f"own.yaml:1:7: {told}")) == (64, True)
+    assert (said.code, said.err.startswith(f"own.yaml:1:7: {reported}")) == (64, True)
 
 
 def test_an_schedule_of_a_bundled_gateway_is_refused_by_one_with_another_store(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_a_shard_is_written_as_its_number_of_all(text: str, shard: tuple[int, in
         ("", "'' is no shard: write NUMBER/OF, such as 1/3"),
     ],
 )
-def test_what_is_no_shard_is_told(text: str, message: str) -> None:
+def test_what_is_no_shard_is_reported(text: str, message: str) -> None:
     """A number that is not among them and what is no number are each one clear line."""
-    with pytest.raises(ValueError, match="shard") as told:
+    with pytest.raises(ValueError, match="shard") as reported:
         Shard.parse(text)
-    assert str(told.value) == message
+    assert str(reported.value) == message

@@ -24,7 +24,7 @@ from stress.engine.shrink import rank, shrink
 from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.adversaries.starve import Starve
 from stress.schedulers.exhaustive import Exhaustive
-from stress.schedulers.loose import Loose, Ran
+from stress.schedulers.guided import Guided, Ran
 from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def one_run(executor: ModelExecutor, scheduler: Scheduler) -> Ran:
     return Ran(tuple(trace.moves), broken)
 
 
-def driven(steps: Generator[Loose, Ran | None, Found], executor: ModelExecutor) -> tuple[Found, int]:
+def driven(steps: Generator[Guided, Ran | None, Found], executor: ModelExecutor) -> tuple[Found, int]:
     """Run what is asked for; give what is found and the number of runs."""
     runs = 0
     try:
@@ -202,7 +202,7 @@ def test_failures_are_compared_by_invariant() -> None:
     executor = executor_of("t2-one-then-three", "redis-read-modify-write")
 
     def lost(moves: Sequence[Move]) -> str:
-        return " ".join(one.observed for one in run_checks([HITS], executor.run(Loose(moves))))
+        return " ".join(one.observed for one in run_checks([HITS], executor.run(Guided(moves))))
 
     two = next(moves for moves in failing(executor, HITS, 20) if lost(moves) == "2")
     smallest, _ = driven(shrink(two, frozenset({HITS})), executor)
@@ -237,7 +237,7 @@ GET, SET = Move("A", "GET", "k"), Move("A", "SET", "k")
 SCHEDULE = (Move("B", START, ""), Move("A", START, ""), GET, GET._replace(actor="B"), SET)
 
 
-def judged(steps: Generator[Loose, Ran | None, Found], answers: Sequence[Ran | None]) -> tuple[Found, int]:
+def judged(steps: Generator[Guided, Ran | None, Found], answers: Sequence[Ran | None]) -> tuple[Found, int]:
     """Send these answers, the last one for all that follow."""
     runs = 0
     try:
@@ -316,19 +316,19 @@ def test_one_exchange_is_undone_and_no_other(turns: list[str]) -> None:
 
 def test_a_loose_schedule_is_followed_as_far_as_it_goes() -> None:
     """Who shows another step has that; who has ended is passed over; the last move of a request goes on to its end."""
-    loose = Loose([Move("A", "GET", "k"), Move("B", "GET", "k"), Move("clock", "clock", ""), Move("A", "SET", "k")])
+    guided = Guided([Move("A", "GET", "k"), Move("B", "GET", "k"), Move("clock", "clock", ""), Move("A", "SET", "k")])
     a, b, c = Move("A", "HGET", "k"), Move("B", "GET", "k"), Move("C", "GET", "k")
     clock, cleanup = Move("clock", "clock", "", 2), Move("cleanup", "cleanup", "")
     for _ in range(2):
-        assert loose.more()
-        assert loose.choose([a, b, c, clock], done=False) == a
-        assert loose.choose([a, b, c, clock], done=False) == b
-        assert loose.choose([a, b, c, clock], done=False) == b
-        assert loose.choose([a, c, clock], done=False) == clock
-        assert loose.choose([a, c, clock], done=False) == a
-        assert loose.choose([c, cleanup], done=False) == c
-        assert loose.choose([Move("B", "SET", "k"), c, cleanup], done=False) == c
-        assert loose.choose([cleanup], done=True) is None
+        assert guided.more()
+        assert guided.choose([a, b, c, clock], done=False) == a
+        assert guided.choose([a, b, c, clock], done=False) == b
+        assert guided.choose([a, b, c, clock], done=False) == b
+        assert guided.choose([a, c, clock], done=False) == clock
+        assert guided.choose([a, c, clock], done=False) == a
+        assert guided.choose([c, cleanup], done=False) == c
+        assert guided.choose([Move("B", "SET", "k"), c, cleanup], done=False) == c
+        assert guided.choose([cleanup], done=True) is None
 
 
 def test_what_is_asked_for_too_late_is_not_run() -> None:
@@ -339,7 +339,7 @@ def test_what_is_asked_for_too_late_is_not_run() -> None:
     assert asyncio.run(running.driven(shrink(schedule, frozenset({HITS})), executor, -1.0)) == schedule
 
 
-def test_an_schedule_that_was_not_made_as_small_as_it_gets_is_told() -> None:
+def test_an_schedule_that_was_not_made_as_small_as_it_gets_is_reported() -> None:
     """A search that has no time left says that there may be a smaller schedule than its own."""
     scenario = scenario_of("atomic-hit-count")
     scenario = scenario.model_copy(update={"search": scenario.search.model_copy(update={"scheduler": "random_walk"})})

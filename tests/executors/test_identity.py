@@ -135,7 +135,7 @@ def test_of_a_folder_that_is_too_large_what_the_command_names_counts(
 
 def test_a_glob_that_finds_nothing_or_leads_elsewhere_is_a_fault(tmp_path: Path) -> None:
     """Each pattern has its line: what it misses, or why it is none."""
-    for pattern, told in (
+    for pattern, reported in (
         ("src/**/*.py", "start.sources.0: no file matches src/**/*.py (it is relative to this file)"),
         ("/src/*.py", "start.sources.0: '/src/*.py' is no glob relative to this file (write such as src/**/*.py)"),
         ("**.py", "start.sources.0: '**.py' is no glob relative to this file (write such as src/**/*.py)"),
@@ -144,4 +144,4 @@ def test_a_glob_that_finds_nothing_or_leads_elsewhere_is_a_fault(tmp_path: Path)
         file.write_text(f"name: own\nstart: {{command: [sh], sources: ['{pattern}']}}\n")
         with pytest.raises(UsageFault) as caught:
             Target.load(file)
-        assert [str(one).partition("own.yaml:2:34: ")[2] for one in caught.value.faults] == [told]
+        assert [str(one).partition("own.yaml:2:34: ")[2] for one in caught.value.faults] == [reported]

@@ -82,12 +82,12 @@ async def deduplicate(fingerprint: str, *, bad: bool) -> bytes:
         writer.close()
     if MODE == "moody" and schedule % 2 and schedule > 3:  # those before come one after another
         return ANSWERS["500"]
-    told = {
+    reported = {
         "fingerprint": fingerprint,
         "remediationRequestName": f"rr-{fingerprint}",
         "metadata": {"count": schedule if MODE == "forgetful" else count},
     }
-    return said(201 if count == 1 else 202, json.dumps(told))
+    return said(201 if count == 1 else 202, json.dumps(reported))
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,7 +147,7 @@ async def answer(body: bytes) -> bytes:
     return await deduplicate(fingerprint, bad=True)
 
 
-def interrupt_again(*_: object) -> None:
+def interrupt_repeat(*_: object) -> None:
     """Do not end when told to, but tell the command to."""
     os.kill(os.getppid(), signal.SIGINT)
 
@@ -155,7 +155,7 @@ def interrupt_again(*_: object) -> None:
 async def main() -> None:
     """Listen until ended."""
     if MODE.startswith("SIGINT") and STUBBORN:
-        signal.signal(signal.SIGTERM, interrupt_again)
+        signal.signal(signal.SIGTERM, interrupt_repeat)
     server = await asyncio.start_server(serve, "127.0.0.1", PORT)
     await server.serve_forever()
 

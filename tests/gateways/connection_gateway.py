@@ -63,7 +63,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         while head := await reader.readuntil(b"\r\n\r\n"):
             lengths = [line.split(b":")[1] for line in head.lower().splitlines() if b"content-length:" in line]
             body = await reader.readexactly(int(lengths[0]) if lengths else 0)
-            status, told = 200, {}
+            status, reported = 200, {}
             if head.startswith(b"POST"):
                 pod = json.loads(body)["alerts"][0]["labels"]["pod"]
                 if MODE == "watch":
@@ -73,8 +73,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 else:
                     hits = await command("INCR", f"hits:{pod}")
                     await command(*(["UNWATCH"] if MODE == "watch" else ["EXPIRE", f"hits:{pod}", "300"]))
-                status, told = 201 if hits == 1 else 202, {"fingerprint": pod, "remediationRequestName": f"rr-{pod}"}
-            text = json.dumps(told)
+                status, reported = (
+                    201 if hits == 1 else 202,
+                    {"fingerprint": pod, "remediationRequestName": f"rr-{pod}"},
+                )
+            text = json.dumps(reported)
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
 
 

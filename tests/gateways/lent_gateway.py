@@ -18,7 +18,7 @@ from listening import listen
 
 PORT, STORE, MODE = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 SIGNAL, _, AT = MODE.partition("-")
-ALONE = 8
+ISOLATED = 8
 """How many requests the warm-up and the preflight send: from then on none is sent while a command is under way."""
 REQUESTS: list[str] = []
 
@@ -59,7 +59,7 @@ async def answer(name: str) -> tuple[int, object]:
     if SIGNAL.startswith("SIG") and len(REQUESTS) == int(AT):
         await ask("SADD", "seen", name)
         os.kill(os.getppid(), signal.Signals[SIGNAL])
-    if SIGNAL == "past" and len(REQUESTS) > ALONE:
+    if SIGNAL == "past" and len(REQUESTS) > ISOLATED:
         await ask("INCR stats:total ; INCR others ; SADD seen others", port=int(AT))
     return await deduplicate(name), {"fingerprint": name, "remediationRequestName": f"rr-{name}"}
 

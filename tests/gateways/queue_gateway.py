@@ -37,7 +37,7 @@ async def count_up(fingerprint: str) -> tuple[int, int]:
     """Read the count and write it back, while holding the token; or create it unless it was heard of."""
     reader, writer = await asyncio.open_connection("127.0.0.1", STORE)
     try:
-        if MODE == "told":
+        if MODE == "reported":
             if fingerprint in HEARD:
                 return 202, int(str(await command(reader, writer, "INCR", fingerprint)))
             await command(reader, writer, "SET", fingerprint, "1")
@@ -70,11 +70,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def main() -> None:
     """Listen until ended."""
-    told = asyncio.create_task(listen()) if MODE == "told" else None
+    reported = asyncio.create_task(listen()) if MODE == "reported" else None
     server = await asyncio.start_server(answer, "127.0.0.1", PORT)
     await server.serve_forever()
-    if told is not None:
-        told.cancel()
+    if reported is not None:
+        reported.cancel()
 
 
 asyncio.run(main())

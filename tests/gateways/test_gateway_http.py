@@ -96,17 +96,17 @@ async def test_one_after_another_every_gateway_is_right(valkey: Redis, protocol:
     assert name.startswith("rr-b19ffa4bbcf2")
     assert {body["fingerprint"][:16] for body in bodies} == {"b19ffa4bbcf2155c"}
     assert [(body["status"], body["duplicate"]) for body in bodies] == [("created", False)] + [("duplicate", True)] * 2
-    told = [body["metadata"] for body in bodies[1:]]
-    assert [(one["count"], one["remediationRequestRef"]) for one in told] == [
+    reported = [body["metadata"] for body in bodies[1:]]
+    assert [(one["count"], one["remediationRequestRef"]) for one in reported] == [
         (2, f"prod-payments/{name}"),
         (3, f"prod-payments/{name}"),
     ]
-    assert all(before <= seconds(one["lastOccurrence"]) <= after for one in told)
+    assert all(before <= seconds(one["lastOccurrence"]) <= after for one in reported)
     if protocol == "redis-read-modify-write":
-        assert ["firstOccurrence" in one for one in told] == [False, False]
+        assert ["firstOccurrence" in one for one in reported] == [False, False]
     else:
-        assert len({one["firstOccurrence"] for one in told}) == 1
-        assert before <= seconds(told[0]["firstOccurrence"]) <= after
+        assert len({one["firstOccurrence"] for one in reported}) == 1
+        assert before <= seconds(reported[0]["firstOccurrence"]) <= after
 
 
 def seconds(text: str) -> float:
@@ -468,7 +468,7 @@ async def test_what_keeps_it_from_serving_is_said(valkey: Redis) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_command_serves_until_it_is_told_to_end(valkey: Redis) -> None:
+async def test_the_command_serves_until_it_is_asked_to_end(valkey: Redis) -> None:
     """The process answers on its port, and SIGTERM ends it with 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

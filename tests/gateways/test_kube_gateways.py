@@ -73,7 +73,7 @@ async def post(client: TestClient[Any, Any]) -> tuple[int, Json]:
     return answer.status, await answer.json()
 
 
-async def told(store: KubeStore, records: list[Json]) -> None:
+async def reported(store: KubeStore, records: list[Json]) -> None:
     """Wait until the cache of a store holds these records of the signal, and no others."""
     while await store.cached_list("prod", SIGNAL.fingerprint) != records:  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0)
@@ -138,8 +138,8 @@ async def test_a_finished_record_gets_a_successor(server: KubeServer) -> None:
         name = first["remediationRequestName"]
         server.patch(KIND, "prod", name, {"status": {"overallPhase": "Completed"}}, sub="status")
         answers = [await post(client), await post(client)]
-    told = [(status, body["remediationRequestName"]) for status, body in answers]
-    assert told == [(201, f"{name}-2"), (202, f"{name}-2")]
+    reported = [(status, body["remediationRequestName"]) for status, body in answers]
+    assert reported == [(201, f"{name}-2"), (202, f"{name}-2")]
     assert count(server) == [1, 2]
 
 
@@ -150,7 +150,7 @@ async def test_a_cache_is_no_request(server: KubeServer) -> None:
         record = await store.create(RECORDS, new_record(SIGNAL, "rr-1", 0.0))
         with pytest.raises(ApiError, match='"rr-1" not found'):
             await store.cached_get("prod", "rr-1")
-        await told(store, [record])
+        await reported(store, [record])
         assert await store.cached_get("prod", "rr-1") == record
         assert await store.cached_list("prod", "00" * 32) == []
 
@@ -162,9 +162,9 @@ async def test_a_cache_follows_changes(server: KubeServer) -> None:
         record = await store.create(RECORDS, new_record(SIGNAL, "rr-1", 0.0))
         record["status"] = {"overallPhase": "Completed"}
         changed = await store.update_status(RECORDS, record)
-        await told(store, [changed])
+        await reported(store, [changed])
         await store.delete(RECORDS, "prod", "rr-1")
-        await told(store, [])
+        await reported(store, [])
 
 
 @pytest.mark.asyncio
@@ -184,7 +184,7 @@ async def test_a_cache_begins_again_when_its_watch_ends(server: KubeServer) -> N
         await server.stop()
         made = server.install(new_record(SIGNAL, "rr-1", 0.0))
         await server.start(port)
-        await told(store, [made])
+        await reported(store, [made])
 
 
 @pytest.mark.asyncio
@@ -243,9 +243,9 @@ async def test_errors_name_the_store(server: KubeServer) -> None:
         assert (status, body["detail"]) == (500, 'Kubernetes API error: namespaces "prod" not found')
         await server.stop()
         answer = await client.get("/ready")
-        told = await answer.json()
+        reported = await answer.json()
     assert answer.status == 503
-    assert told["detail"].startswith("Kubernetes API is not reachable: no answer: ")
+    assert reported["detail"].startswith("Kubernetes API is not reachable: no answer: ")
 
 
 @pytest.mark.asyncio

@@ -161,10 +161,10 @@ def test_a_gateway_that_refuses_each_request_is_not_tested(tmp_path: Path) -> No
     done = stress(tmp_path, *(target if word == row.target else word for word in row.words))
     assert (done.returncode, result(tmp_path)["verdict"]) == (64, "inconclusive")
     assert said in result(tmp_path)["reason"]
-    again = stress(tmp_path, "replay", kept, "--target", target)
-    assert again.returncode == 2
-    assert again.stdout.startswith("inconclusive: ")
-    assert said in again.stdout
+    repeat = stress(tmp_path, "replay", kept, "--target", target)
+    assert repeat.returncode == 2
+    assert repeat.stdout.startswith("inconclusive: ")
+    assert said in repeat.stdout
 
 
 @pytest.mark.parametrize("race", ["R1", "R5"])

@@ -77,7 +77,7 @@ asyncio.run(main())
 """
 
 
-def test_a_timer_that_was_set_before_is_told_from_a_new_one() -> None:
+def test_a_timer_that_was_set_before_is_reported_from_a_new_one() -> None:
     """A process that was woken and waits on for the same timer has set no new one; a sooner timer is new."""
     script = [sys.executable, "-u", "-c", SETS_TIMERS]
     with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -44,7 +44,7 @@ async def test_whatever_it_is_sent_is_accepted_until_it_is_closed() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_gateway_is_told_where_it_is() -> None:
+async def test_a_gateway_is_reported_where_it_is() -> None:
     """A target that says `{sink_url}` has one for as long as its Gateway runs."""
     command = [sys.executable, str(GATEWAY), "{port}", "{redis_port}", "locked"]
     start = {"command": command, "env": {"DATASTORAGE": "{sink_url}"}}

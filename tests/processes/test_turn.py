@@ -36,7 +36,7 @@ async def test_turns_are_taken_one_after_another_by_all_who_wait() -> None:
 
 
 @pytest.mark.asyncio
-async def test_who_waits_too_long_is_told_and_leaves_nothing_behind() -> None:
+async def test_who_waits_too_long_is_reported_and_leaves_nothing_behind() -> None:
     """While another has it nobody else does; afterwards it can be taken, also by who gave up before."""
     one, other, third = Turn(NAME), Turn(NAME), Turn(NAME)
     assert await one.take(0.0)

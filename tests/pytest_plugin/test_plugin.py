@@ -94,7 +94,7 @@ class Ran(NamedTuple):
     """What a run of pytest came to: the text that each test has by its name, and all that was printed."""
 
     passed: list[str]
-    told: dict[str, tuple[str, str]]
+    reported: dict[str, tuple[str, str]]
     out: str
     folder: Path
 
@@ -132,18 +132,18 @@ def ran(project: Path) -> Ran:
     words = ("--continue-on-collection-errors", "--stress-seconds", "30", "--junitxml", "junit.xml")
     out = in_project(project, *words)
     passed: list[str] = []
-    told: dict[str, tuple[str, str]] = {}
+    reported: dict[str, tuple[str, str]] = {}
     for case in ET.parse(project / "junit.xml").iter("testcase"):  # noqa: S314 - written just now
         name = str(case.get("name") or "")
         name = name if name.startswith("test_") else f"{case.get('classname')}::{name}"
         passed += [] if len(case) and case[0].tag != "properties" else [name]
-        told.update((name, (one.tag, str(one.text))) for one in case if one.tag != "properties")
-    return Ran(sorted(passed), told, out, project)
+        reported.update((name, (one.tag, str(one.text))) for one in case if one.tag != "properties")
+    return Ran(sorted(passed), reported, out, project)
 
 
 def line(ran: Ran, name: str) -> tuple[str, str]:
     """Give how a test that did not pass ended, and the first line of why."""
-    kind, text = ran.told[name]
+    kind, text = ran.reported[name]
     return kind, text.splitlines()[0]
 
 
@@ -151,7 +151,7 @@ def test_each_scenario_is_a_test_on_each_target(ran: Ran) -> None:
     """What ends as its scenario expects passes; other YAML, and the targets, are no tests."""
     own = ["test_drawn[targets/locked.yaml]", "test_gate"]
     assert ran.passed == ["scenarios.hits.yaml::locked", "scenarios.known.yaml::racy", *own]
-    assert sorted(ran.told) == [
+    assert sorted(ran.reported) == [
         "::scenarios.lost.yaml",
         "::scenarios.misfit.yaml",
         "::scenarios.none.yaml",
@@ -169,7 +169,7 @@ def test_each_scenario_is_a_test_on_each_target(ran: Ran) -> None:
 @pytest.mark.parametrize("name", ["scenarios.hits.yaml::racy", "test_drawn[targets/racy.yaml]"])
 def test_a_race_fails_with_its_story(name: str, ran: Ran) -> None:
     """A scenario and schedules drawn by a test of one's own: the schedule in columns, its cause, how to replay it."""
-    kind, text = ran.told[name]
+    kind, text = ran.reported[name]
     begin = (
         "hits on racy: expected holds, and it is race: broken: one_created_answer\n\nRACE one_created_answer: hits on"
     )
@@ -185,7 +185,7 @@ def test_a_race_fails_with_its_story(name: str, ran: Ran) -> None:
 
 def test_an_schedule_file_brings_the_files_of_its_pair(ran: Ran) -> None:
     """They are named from where pytest was started, so that a replay there finds them."""
-    _, text = ran.told["scenarios.hits.yaml::racy"]
+    _, text = ran.reported["scenarios.hits.yaml::racy"]
     (path,) = re.findall(r"(reports/\S+/schedule.txt)", text)
     files = [name for name, _ in parse((ran.folder / path).read_text()).attachments]
     assert files == ["scenario scenarios/hits.yaml", "target scenarios/targets/racy.yaml"]
@@ -195,7 +195,7 @@ def test_what_is_inconclusive_fails_with_its_reason(ran: Ran) -> None:
     """A search that was cut off is no proof, whatever was expected."""
     cut = "inconclusive: cut off: 1 schedule, cut off below one preemption, assuming that requests share only the store"
     assert line(ran, "scenarios.cut.yaml::locked") == ("failure", f"cut on locked: expected holds, and it is {cut}")
-    _, text = ran.told["scenarios.absent.yaml::racy"]
+    _, text = ran.reported["scenarios.absent.yaml::racy"]
     assert text.startswith(f"absent on racy: expected race: no_server_error, and it is {cut}\n")
     assert "\nexpected but not found: no_server_error\n" in text
 
@@ -203,13 +203,13 @@ def test_what_is_inconclusive_fails_with_its_reason(ran: Ran) -> None:
 @pytest.mark.parametrize("name", ["scenarios.hits.yaml::gone", "test_gone"])
 def test_what_is_not_there_is_an_error_and_no_failure(name: str, ran: Ran) -> None:
     """A Gateway that does not start is told in a line."""
-    kind, text = ran.told[name]
+    kind, text = ran.reported[name]
     begin = "unavailable: Gateway 1 does not start: ./no-such-program: No such file or directory"
     assert (kind, text) == ("error", f"{begin} (check start.command and start.folder)")
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "reported"),
     [
         (
             "wrong",
@@ -219,25 +219,25 @@ def test_what_is_not_there_is_an_error_and_no_failure(name: str, ran: Ran) -> No
         ("lost", "lost.yaml:5:10: 'elsewhere' is no bundled name and no file"),
     ],
 )
-def test_a_file_that_is_wrong_is_told_by_its_place(name: str, told: str, ran: Ran) -> None:
+def test_a_file_that_is_wrong_is_reported_by_its_place(name: str, reported: str, ran: Ran) -> None:
     """One line for each fault, and no traceback."""
-    kind, text = ran.told[f"::scenarios.{name}.yaml"]
+    kind, text = ran.reported[f"::scenarios.{name}.yaml"]
     assert kind == "error"
-    assert text.startswith(f"scenarios/{told}")
+    assert text.startswith(f"scenarios/{reported}")
     assert "Traceback" not in ran.out
 
 
 def test_a_scenario_that_names_no_target_is_skipped(ran: Ran) -> None:
     """The reason says what to do."""
-    kind, text = ran.told["::scenarios.none.yaml"]
+    kind, text = ran.reported["::scenarios.none.yaml"]
     reason = "Skipped: it expects nothing of any target: add one to `expect`, or name one with --stress-target"
     assert (kind, reason in text) == ("skipped", True)
 
 
 def test_a_test_that_has_no_target_says_how_to_name_one(ran: Ran) -> None:
     """By a marker or by an option."""
-    told = "no target: mark the test with stress_target(FILE), or name one with --stress-target FILE"
-    assert line(ran, "test_without_a_target") == ("error", told)
+    reported = "no target: mark the test with stress_target(FILE), or name one with --stress-target FILE"
+    assert line(ran, "test_without_a_target") == ("error", reported)
 
 
 def test_only_what_is_wrong_leaves_a_report(ran: Ran) -> None:

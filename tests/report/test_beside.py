@@ -18,7 +18,7 @@ from stress.report.explain.race import race
 def test_the_failing_schedule_stands_beside_the_nearest_that_passes() -> None:
     """Below what breaks it: what was moved stands alone, the two steps are marked, what is alike far off is counted."""
     finding = searched().findings[0]
-    told = [
+    reported = [
         "what breaks it: B HGET gw:dedup:{fingerprint} before A HSET",
         "  gw:dedup:{fingerprint} (nearest passing schedule: 1 step moved)",
         "",
@@ -31,11 +31,11 @@ def test_the_failing_schedule_stands_beside_the_nearest_that_passes() -> None:
         ">  A HSET gw:dedup:{fingerprint}",
         "",
     ]
-    assert comparison(finding, 78) == told
+    assert comparison(finding, 78) == reported
     lines = race(finding, "", width=78)
-    at = lines.index(told[0])
-    assert (lines[at - 2 : at], lines[at : at + len(told)]) == (["   is answered 202", ""], told)
-    assert lines[at + len(told)].startswith("hits_equal_answers: expected")
+    at = lines.index(reported[0])
+    assert (lines[at - 2 : at], lines[at : at + len(reported)]) == (["   is answered 202", ""], reported)
+    assert lines[at + len(reported)].startswith("hits_equal_answers: expected")
     assert comparison(dataclasses.replace(finding, nearest=None), 78) == []
 
 
@@ -51,8 +51,8 @@ def test_an_act_of_the_environment_that_always_breaks_it_is_missing_beside() -> 
         "   … 5 steps alike",
         "",
     ]
-    told = breaks(Nearest(schedule[1:], 1, schedule[0], None))
-    assert told == "cleanup at any time (nearest passing schedule: the one without cleanup)"
+    reported = breaks(Nearest(schedule[1:], 1, schedule[0], None))
+    assert reported == "cleanup at any time (nearest passing schedule: the one without cleanup)"
 
 
 def test_who_takes_another_branch_has_other_steps_beside() -> None:

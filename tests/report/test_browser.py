@@ -100,9 +100,11 @@ class Tab:
 
     def run(self, script: str) -> Any:  # noqa: ANN401 - any JSON
         """Run an expression in the page; give its value."""
-        told = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True)
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
+        reported = self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True
+        )
+        assert "exceptionDetails" not in reported, reported["exceptionDetails"]
+        return reported["result"].get("value")
 
     def text(self, selector: str) -> str:
         """Give the text of the first element that a selector finds, spaces folded."""
@@ -244,9 +246,9 @@ def test_the_diagram_has_every_event_and_marks_what_the_story_is_about(
         "A EXISTS gw:dedup:{fingerprint} → 1",
         "A HGET gw:dedup:{fingerprint} count → 1",
     ]
-    told = [text.split(" gw")[0] for text in tab.texts("g.event.told .label")]
-    assert told == ["A HGET", "B HSET", "A HSET"]
-    assert tab.run("getComputedStyle(document.querySelector('g.told .send')).strokeWidth") == "3.5px"
+    reported = [text.split(" gw")[0] for text in tab.texts("g.event.marked .label")]
+    assert reported == ["A HGET", "B HSET", "A HSET"]
+    assert tab.run("getComputedStyle(document.querySelector('g.marked .send')).strokeWidth") == "3.5px"
     heights = tab.run("[...document.querySelectorAll('rect.parked')].map((one) => one.height.baseVal.value)")
     assert [height > 100 for height in heights] == [False, False, False, False, False, True]
     assert tab.run("document.querySelector('details.table').open") is False

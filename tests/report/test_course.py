@@ -83,7 +83,7 @@ def test_a_key_is_followed_through_the_commands(case: str) -> None:
 
 def test_objects_of_kubernetes_are_followed() -> None:
     """What an answer says of an object is known until it changes; a list is known until the collection changes."""
-    told = course(
+    reported = course(
         trace_of(
             "A list rr/p/* 200 []",
             "A create rr/p/r1 201 r1",
@@ -96,8 +96,8 @@ def test_objects_of_kubernetes_are_followed() -> None:
             "A get rr/p/r1 404 NotFound r1",
         )
     )
-    assert told.watched == ("rr/p/*", "rr/p/r1")
-    assert [list(after.values()) for after in told.after.values()] == [
+    assert reported.watched == ("rr/p/*", "rr/p/r1")
+    assert [list(after.values()) for after in reported.after.values()] == [
         ["nothing", "?"],
         ["?", "r1"],
         ["?", "r1"],
@@ -108,18 +108,18 @@ def test_objects_of_kubernetes_are_followed() -> None:
         ["?", "nothing"],
         ["?", "nothing"],
     ]
-    assert told.seen[3] == (("rr/p/r1", Access.READ, "r1 count=1", "r1 count=1"),)
-    assert told.seen[1][0] == ("rr/p/r1", Access.CREATE, "?", "r1")
+    assert reported.seen[3] == (("rr/p/r1", Access.READ, "r1 count=1", "r1 count=1"),)
+    assert reported.seen[1][0] == ("rr/p/r1", Access.CREATE, "?", "r1")
 
 
 def test_after_the_environment_nothing_is_known() -> None:
     """Who deletes or rewrites past the gate leaves question marks; the clock changes nothing."""
-    told = course(
+    reported = course(
         trace_of(
             "A GET k read 1", "clock clock", "A start", "cleanup cleanup", "A GET k read 1", "A FLUSHALL * write OK"
         )
     )
-    assert [after["k"] for after in told.after.values()] == ["1", "1", "?", "1", "?"]
-    assert told.watched == ("k",)
+    assert [after["k"] for after in reported.after.values()] == ["1", "1", "?", "1", "?"]
+    assert reported.watched == ("k",)
     whole = Event(0, Kind.STEP, "A", "KEYS", WHOLE, "KEYS *", "k", (Touch(WHOLE, Access.READ),))
     assert course(hand_made([whole])).after == {0: {}}

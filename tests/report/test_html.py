@@ -128,7 +128,7 @@ def test_the_page_of_a_race_tells_it_all() -> None:
     assert (
         "Lost update: A value is read, changed and written back, while another write to it takes place." in page.texts
     )
-    assert page.classes["event step told"] == [
+    assert page.classes["event step marked"] == [
         "HGET gw:dedup:{fingerprint} count → 1",
         "HSET gw:dedup:{fingerprint} count 2 lastSeen {time} → 0",
         "HSET gw:dedup:{fingerprint} count 2 lastSeen {time} → 0",
@@ -138,8 +138,8 @@ def test_the_page_of_a_race_tells_it_all() -> None:
         "EXISTS gw:dedup:{fingerprint} → 1",
         "HGET gw:dedup:{fingerprint} count → 1",
     ]
-    for told in ("before1", "created", "duplicate", "rr-{fingerprint:16}", "[2, 2]", "exhausted 20 of 20"):
-        assert told in page.texts
+    for reported in ("before1", "created", "duplicate", "rr-{fingerprint:16}", "[2, 2]", "exhausted 20 of 20"):
+        assert reported in page.texts
     assert "gateway. An invariant is broken: the Gateway must change." in page.texts
 
 
@@ -162,7 +162,7 @@ def test_the_parts_of_a_page_stand_in_this_schedule() -> None:
         "The schedule",
         "What breaks it: the nearest schedule that passes",
         "What the watched keys held after each step",
-        "What the clients were told",
+        "What clients were answered",
         "What is left in the store",
         "How it ends",
         "Evidence",
@@ -205,11 +205,11 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
     trace = hand_made(events, one.findings[0].trace.answers, one.findings[0].trace.epochs)
     one = dataclasses.replace(one, findings=(dataclasses.replace(one.findings[0], trace=trace),))
     value = data_of(Page(pair_page(one, "r")))
-    (trace_told,), texts = value["traces"], value["texts"]
+    (trace_reported,), texts = value["traces"], value["texts"]
     assert len(set(texts)) == len(texts)
-    assert [texts[at] for at in trace_told["actors"]] == ["A", "B"]
-    assert (trace_told["id"], trace_told["timed"], trace_told["marked"]) == ("", True, [4, 8, 10])
-    index, *words, seen, parked, released, replied, epoch = trace_told["events"][6]
+    assert [texts[at] for at in trace_reported["actors"]] == ["A", "B"]
+    assert (trace_reported["id"], trace_reported["timed"], trace_reported["marked"]) == ("", True, [4, 8, 10])
+    index, *words, seen, parked, released, replied, epoch = trace_reported["events"][6]
     assert (index, [texts[at] for at in words]) == (
         8,
         [
@@ -290,10 +290,10 @@ def test_the_page_shows_the_nearest_passing_schedule_beside() -> None:
     )
     assert breaks in page.texts
     rows = text.split('<table class="schedule beside">')[1].split("</table>")[0].split("<tr")[2:]
-    told = [
-        [cell.count("event"), cell.count("told"), cell.count('"in"')] for row in rows for cell in row.split("<td")[1:]
+    reported = [
+        [cell.count("event"), cell.count("marked"), cell.count('"in"')] for row in rows for cell in row.split("<td")[1:]
     ]
-    assert [told[at : at + 2] for at in range(8, len(told), 2)] == [
+    assert [reported[at : at + 2] for at in range(8, len(reported), 2)] == [
         [[1, 0, 1], [1, 0, 1]],
         [[0, 0, 0], [1, 1, 0]],
         [[1, 1, 1], [1, 1, 1]],

@@ -14,7 +14,7 @@ from stress.core.verdict import Violation
 from stress.protocols.kube.requests import KubeEffect, touches_of
 from stress.report.explain.locks import lost_locks
 from stress.report.explain.pattern import Pattern
-from stress.report.explain.story import story, told
+from stress.report.explain.story import reported, story
 from stress.report.explain.telling import pattern, telling
 
 _VERBS = ("get", "list", "create", "update", "delete")
@@ -589,11 +589,13 @@ def test_an_event_that_stands_for_several_attempts_counts_as_so_many() -> None:
 
 def test_nothing_between_has_no_name() -> None:
     """Where no step came between and nobody acted, the story stands alone; with a name it comes first."""
-    alone = trace_of("A GET k read 1", "A answer 200")
-    assert pattern(alone, ()) is None
-    assert told(alone, ()) == "Nothing that was checked is broken."
+    isolated = trace_of("A GET k read 1", "A answer 200")
+    assert pattern(isolated, ()) is None
+    assert reported(isolated, ()) == "Nothing that was checked is broken."
     finding = found(*RACE)[0]
-    assert told(finding.trace, finding.violations).startswith("Lost update: B's HSET changed gw:dedup:{fingerprint}")
+    assert reported(finding.trace, finding.violations).startswith(
+        "Lost update: B's HSET changed gw:dedup:{fingerprint}"
+    )
 
 
 def test_every_pattern_says_what_it_means() -> None:

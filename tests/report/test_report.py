@@ -87,17 +87,17 @@ STORIES = [
 ]
 
 
-def test_every_invariant_is_told_in_words() -> None:
+def test_every_invariant_is_reported_in_words() -> None:
     """A page says what each check demands: none is left without words."""
     assert [name for name in CHECKS.names() if not in_words(name)] == []
 
 
-@pytest.mark.parametrize(("scenario", "target", "number", "told"), STORIES)
-def test_each_bundled_race_is_told_in_one_sentence(scenario: str, target: str, number: int, told: str) -> None:
+@pytest.mark.parametrize(("scenario", "target", "number", "reported"), STORIES)
+def test_each_bundled_race_is_reported_in_one_sentence(scenario: str, target: str, number: int, reported: str) -> None:
     """The sentence names the step that came between, what its victim had seen, and what came of it."""
     finding = found(scenario, target)[number]
     sentence = story(finding.trace, finding.violations)
-    assert sentence.startswith(told)
+    assert sentence.startswith(reported)
     assert (sentence[-1], sentence.count("\n")) == (".", 0)
 
 
@@ -163,12 +163,12 @@ def test_a_step_on_the_whole_store_conflicts_with_any_other() -> None:
     assert between(trace) == (0, 1, 2, "k")
 
 
-def test_what_came_of_it_is_told_for_every_check() -> None:
+def test_what_came_of_it_is_reported_for_every_check() -> None:
     """Each check has its words; one that has none says itself what it expected and observed."""
     answers = [answer("A", 500), answer("B", 0, error="reset"), answer("C", 202)]
     states = [Snapshot((), {}, "cleanup"), Snapshot(None, None)]
     trace = hand_made([], answers, states)
-    told = {
+    reported = {
         Violation("no_server_error", "x", "500", ("A",)): "A was answered 500.",
         Violation("no_server_error", "x", "reset", ("B",)): "B was answered nothing (reset).",
         Violation("one_active_record", "1", "0"): "No active record is there before cleanup.",
@@ -181,7 +181,7 @@ def test_what_came_of_it_is_told_for_every_check() -> None:
         Violation("linearizable_hits", "x", "y"): "No schedule of the hits explains the counts told.",
         Violation("one_of_your_own", "a schedule", "none"): "Expected a schedule, observed none.",
     }
-    assert {violation: story(trace, [violation]) for violation in told} == told
+    assert {violation: story(trace, [violation]) for violation in reported} == reported
     assert story(trace, []) == "Nothing that was checked is broken."
 
 
@@ -193,12 +193,14 @@ def test_the_environment_alone_can_be_what_came_between() -> None:
     assert story(writer, []).startswith("Writer acted before A's GET; nothing")
 
 
-def test_two_different_answers_are_told_one_by_one() -> None:
+def test_two_different_answers_are_reported_one_by_one() -> None:
     """Where one was answered 500 and the other 202, the story says who was answered what."""
     wrote = [step(1, "B", "SET", "OK", Access.WRITE), step(2, "A", "SET", "OK", Access.WRITE)]
     events = [step(0, "A", "GET", "1"), *wrote]
-    told = story(hand_made(events, [answer("A", 500), answer("B", 202)]), [])
-    assert told.startswith("B's SET changed k between A's GET, which saw 1, and A's SET; A was answered 500 and B was")
+    reported = story(hand_made(events, [answer("A", 500), answer("B", 202)]), [])
+    assert reported.startswith(
+        "B's SET changed k between A's GET, which saw 1, and A's SET; A was answered 500 and B was"
+    )
 
 
 def test_the_schedule_is_shown_as_columns() -> None:
@@ -260,17 +262,21 @@ def test_a_line_tells_steps_apart() -> None:
     """A helper through which all steps go gives way to its callers; of two files with one name each has its path."""
     events = [step(n, "A", "GET", "1") for n in range(3)]
 
-    def told(*lines: tuple[str, ...]) -> list[str]:
+    def reported(*lines: tuple[str, ...]) -> list[str]:
         return list(lines_by_event(hand_made(events).with_lines(dict(enumerate(lines)))).values())
 
-    assert told(("store.py:9", "a/app.py:31"), ("store.py:9", "a/app.py:33")) == ["app.py:31", "app.py:33"]
+    assert reported(("store.py:9", "a/app.py:31"), ("store.py:9", "a/app.py:33")) == ["app.py:31", "app.py:33"]
     blocked = [*events[:2], Event(2, Kind.BLOCKED, "B", "blocked", lines=("app.py:40",))]
     lines = {0: ("store.py:9", "app.py:31"), 1: ("store.py:9", "app.py:33"), 2: ("app.py:40",)}
     assert lines_by_event(hand_made(blocked).with_lines(lines)) == {0: "app.py:31", 1: "app.py:33", 2: "app.py:40"}
-    assert told(("store.py:9", "app.py:31"), ("store.py:9", "app.py:31")) == ["store.py:9", "store.py:9"]
-    assert told(("store.py:9", "app.py:31"), ("store.py:9",)) == ["store.py:9", "store.py:9"]
-    assert told(("store.py:9", "app.py:31"), ("other.py:9", "app.py:31")) == ["store.py:9", "other.py:9"]
-    assert told(("a/views.py:1",), ("b/views.py:2",), ("b/urls.py:3",)) == ["a/views.py:1", "b/views.py:2", "urls.py:3"]
+    assert reported(("store.py:9", "app.py:31"), ("store.py:9", "app.py:31")) == ["store.py:9", "store.py:9"]
+    assert reported(("store.py:9", "app.py:31"), ("store.py:9",)) == ["store.py:9", "store.py:9"]
+    assert reported(("store.py:9", "app.py:31"), ("other.py:9", "app.py:31")) == ["store.py:9", "other.py:9"]
+    assert reported(("a/views.py:1",), ("b/views.py:2",), ("b/urls.py:3",)) == [
+        "a/views.py:1",
+        "b/views.py:2",
+        "urls.py:3",
+    ]
 
 
 BREAKS = "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint}"
@@ -292,7 +298,7 @@ def test_a_race_tells_its_cause_and_the_command_that_replays_it() -> None:
     assert details(found(*RACE)[0], "")[-1] == "1 preemption; failed again in 3 of 3 replays"
 
 
-def test_what_clients_were_refused_with_is_told_word_by_word() -> None:
+def test_what_clients_were_refused_with_is_reported_word_by_word() -> None:
     """Bodies of 4xx and 5xx stand below the violations, the same one once, without a credential or a control sign."""
     refused = answer("B", 500, body='{"title":"Internal\n Server Error","token":"s3cr3t-of-B"}\x1b[31m')
     busy = [answer(actor, 429, body="busy") for actor in "CD"]
@@ -360,7 +366,7 @@ def test_an_encoding_without_a_letter_ends_nothing() -> None:
     assert done.stdout == b"\\u2026\\xe9\n"
 
 
-def test_a_finished_pair_is_told_with_its_races_notes_and_faults() -> None:
+def test_a_finished_pair_is_reported_with_its_races_notes_and_faults() -> None:
     """Each race with its own order file, then what was not checked, then why nothing can be concluded."""
     shown, output = console()
     two = dataclasses.replace(result(TWO_RACES), notes=("not checked: x",))
@@ -444,7 +450,7 @@ def test_how_it_ends_stands_below_the_races_of_a_pair() -> None:
     assert max(len(line) for line in lines[1:] if "expected" not in line) <= 80
 
 
-def test_what_samplers_drew_without_a_race_is_told_in_a_line_each() -> None:
+def test_what_samplers_drew_without_a_race_is_reported_in_a_line_each() -> None:
     """Where nothing failed there is no map; with two executors each line says which; none where all is proven."""
     one = searched()
     evidence = dataclasses.replace(one.verdict.evidence[0], exhausted=False)
@@ -490,11 +496,11 @@ def test_the_table_is_readable_at_80_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("installed", "on_path", "told"),
+    ("installed", "on_path", "reported"),
     [(True, True, "stress-gateway"), (True, False, "bin/stress-gateway"), (False, False, "stress-gateway")],
 )
 def test_the_command_is_named_as_this_shell_finds_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, installed: bool, on_path: bool, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, installed: bool, on_path: bool, reported: str
 ) -> None:
     """Pasted, it runs: by its name where PATH leads to this installation, else by its path."""
     (tmp_path / "bin").mkdir()
@@ -505,10 +511,10 @@ def test_the_command_is_named_as_this_shell_finds_it(
     monkeypatch.setattr(words.sys, "executable", str(tmp_path / "bin" / "python"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin") if on_path else "/nowhere")
     monkeypatch.chdir(tmp_path)
-    assert words.program() == told
+    assert words.program() == reported
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert words.program() == (told if told == "stress-gateway" else str(command))
+    assert words.program() == (reported if reported == "stress-gateway" else str(command))
 
 
 def test_control_characters_are_shown_as_what_they_are() -> None:
@@ -590,8 +596,8 @@ def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
 def test_result_json_has_all_lines_of_each_step() -> None:
     """By the index of its event, the innermost first, as far as they are known."""
     content = document(with_lines(result(RACE), {4: ("store.py:9", "shop/app.py:31")}))
-    told = {"actor": "A", "step": "HGET gw:dedup:{fingerprint} count", "lines": ["store.py:9", "shop/app.py:31"]}
-    assert content["findings"][0]["lines"] == {"4": told}
+    reported = {"actor": "A", "step": "HGET gw:dedup:{fingerprint} count", "lines": ["store.py:9", "shop/app.py:31"]}
+    assert content["findings"][0]["lines"] == {"4": reported}
 
 
 def test_result_json_says_what_breaks_it_and_how_it_ends() -> None:
@@ -908,18 +914,18 @@ def test_junit_tells_an_error_from_a_failure_from_a_pass(tmp_path: Path) -> None
     ]
     failure = ET.fromstring(content)[1][0]  # noqa: S314 - our own file
     schedule_file = f"{folders[1]}/schedule.txt"
-    told = ["RACE hits_equal_answers, distinct_counts: atomic-hit-count on redis-read-modify-write"]
-    assert (failure.text or "").splitlines() == [*told, *race(results[1].findings[0], schedule_file)]
+    reported = ["RACE hits_equal_answers, distinct_counts: atomic-hit-count on redis-read-modify-write"]
+    assert (failure.text or "").splitlines() == [*reported, *race(results[1].findings[0], schedule_file)]
     assert failure.get("type") == "race"
 
 
 def test_a_failure_says_what_breaks_it_and_how_it_ends() -> None:
     """Who sees nothing but the JUnit file of a CI run is told as much as the terminal tells."""
     content = junit([dataclasses.replace(searched(), as_expected=False)])
-    told = (ET.fromstring(content)[0][0].text or "").splitlines()  # noqa: S314 - our own file
-    assert f"what breaks it: {BREAKS} (nearest passing schedule: 1" in " ".join(" ".join(told).split())
-    assert ">  1 record, 2 hits; A 202 count 2, B 202 count 2                      6    50 %" in told
-    assert told[-1] == "random_walk: 50 of 100 schedules fail, 16 classes seen"
+    reported = (ET.fromstring(content)[0][0].text or "").splitlines()  # noqa: S314 - our own file
+    assert f"what breaks it: {BREAKS} (nearest passing schedule: 1" in " ".join(" ".join(reported).split())
+    assert ">  1 record, 2 hits; A 202 count 2, B 202 count 2                      6    50 %" in reported
+    assert reported[-1] == "random_walk: 50 of 100 schedules fail, 16 classes seen"
 
 
 def test_junit_holds_any_text(tmp_path: Path) -> None:

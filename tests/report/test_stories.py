@@ -17,7 +17,7 @@ from stress.core.step import Move
 from stress.core.trace import Kind
 from stress.executors.model.executor import ModelExecutor
 from stress.report.explain.locks import locks
-from stress.report.explain.story import story, told
+from stress.report.explain.story import reported, story
 from stress.report.explain.telling import telling
 from stress.schedulers.random_walk import Walk
 
@@ -106,7 +106,7 @@ def broken(executor: ModelExecutor, trace: Trace, lead: str = "") -> list[Violat
 
 
 @pytest.mark.parametrize(("name", "race", "target", "invariant", "actors"), GUIDE)
-def test_each_race_over_kubernetes_is_told_by_its_steps(
+def test_each_race_over_kubernetes_is_reported_by_its_steps(
     name: str, race: str, target: str, invariant: str, actors: str
 ) -> None:
     """The pattern and the sentence of the minimal schedule that the guide tells."""
@@ -114,7 +114,7 @@ def test_each_race_over_kubernetes_is_told_by_its_steps(
     executor = ModelExecutor(scenario_of(name), target_of(target))
     trace = executor.run(Follow(actors))
     violations = broken(executor, trace, invariant)
-    assert told(trace, violations)[: len(TABLE[name])] == TABLE[name]
+    assert reported(trace, violations)[: len(TABLE[name])] == TABLE[name]
     assert unfounded(trace, violations) == []
 
 
@@ -125,7 +125,9 @@ def unfounded(trace: Trace, violations: Sequence[Violation]) -> list[str]:
     """List what a story says that the steps that it names, and those between them, do not show."""
     about = telling(trace, violations)
     # What objects are called is none of the story's words.
-    said = " ".join(word for word in told(trace, violations).split() if "/" not in word and ":" not in word.rstrip(":"))
+    said = " ".join(
+        word for word in reported(trace, violations).split() if "/" not in word and ":" not in word.rstrip(":")
+    )
     named = [trace.events[index] for index in about.steps]
     between = trace.events[min(about.steps, default=0) : max(about.steps, default=-1) + 1]
     wrong = [kind for kind in KINDS if re.search(rf"\b{kind}\b", said.lower()) and not shows(trace, between, kind)]
@@ -172,7 +174,7 @@ def test_no_story_says_what_its_steps_do_not_show(scenario: Scenario, target: st
         draws.learn(trace)
         for one in run_checks(scenario.invariants, trace):
             violations = broken(executor, trace, one.invariant)
-            assert unfounded(trace, violations) == [], told(trace, violations)
+            assert unfounded(trace, violations) == [], reported(trace, violations)
 
 
 @pytest.mark.parametrize("race", RACES)

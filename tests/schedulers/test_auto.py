@@ -175,9 +175,9 @@ def auto_of(executor: ModelExecutor, *, clock_apart: bool = False) -> Auto:
 
 def outcome(executor: ModelExecutor, trace: Trace) -> object:
     """Give what a run comes to, up to the names of the requests: answers, states, and what is broken."""
-    told = sorted((one.status, one.record or "", one.count or 0) for one in trace.answers)
+    reported = sorted((one.status, one.record or "", one.count or 0) for one in trace.answers)
     broken = frozenset(one.invariant for one in run_checks(executor.scenario.invariants, trace))
-    return tuple(told), trace.outcome[1], broken
+    return tuple(reported), trace.outcome[1], broken
 
 
 def outcomes(executor: ModelExecutor, scheduler: Scheduler) -> set[object]:
@@ -409,7 +409,7 @@ def effect(actor: str, command: str, access: Access) -> Effect:
     return Effect(Move(actor, command, "k"), (Touch("k", access),))
 
 
-def test_classes_are_told_apart_up_to_swaps_and_names() -> None:
+def test_classes_are_distinguished_up_to_swaps_and_names() -> None:
     """Two reads may be swapped, a read and a write may not, and of identical requests the names do not matter."""
     reads = [effect(actor, "GET", Access.READ) for actor in "AB"]
     writes_k = {actor: effect(actor, "SET", Access.WRITE) for actor in "AB"}

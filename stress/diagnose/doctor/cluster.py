@@ -35,7 +35,7 @@ _OF_ANOTHER = (62, 64)
 """Codes of X509_STORE_CTX_get_error(3): of the time, and of a certificate for another name or address."""
 
 
-class _ToldAbove(Exception):
+class _ReportedAbove(Exception):
     """What another probe tells, in a line before."""
 
 
@@ -69,11 +69,11 @@ class Cluster:
         asked = _Asked(self._found, self._file)
         yield Probe("API server", whose, asked.listens)
         if self._found.tls is not None:
-            yield Probe("certificate", whose, partial(_unless_told, asked.trusted))
-        yield Probe("version", whose, partial(_unless_told, asked.version))
+            yield Probe("certificate", whose, partial(_unless_reported, asked.trusted))
+        yield Probe("version", whose, partial(_unless_reported, asked.version))
         for resource in _resources(self._target):
-            yield Probe("definition", whose, partial(_unless_told, partial(self._defined, asked, resource)))
-            yield Probe("rights", whose, partial(_unless_told, partial(asked.lists, resource)))
+            yield Probe("definition", whose, partial(_unless_reported, partial(self._defined, asked, resource)))
+            yield Probe("rights", whose, partial(_unless_reported, partial(asked.lists, resource)))
 
     def _defined(self, asked: _Asked, resource: str) -> str:
         """Look whether a resource is served, or `setup` installs it."""
@@ -125,9 +125,9 @@ class _Asked:
         except ssl.SSLCertVerificationError as error:
             raise self._untrusted(error) from None
         except OSError as error:
-            told = getattr(error, "reason", None) or error.strerror or error
+            text = getattr(error, "reason", None) or error.strerror or error
             fix = f"correct `server` in {self._file}: it may be http://"
-            raise Ill(f"{self._where} speaks no TLS that fits: {told}", fix) from None
+            raise Ill(f"{self._where} speaks no TLS that fits: {text}", fix) from None
         if not shown:
             return f"that of {self._where} is not checked, as insecure-skip-tls-verify says"
         until = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
@@ -161,9 +161,9 @@ class _Asked:
         status, found = self._get(f"{path}?limit=1")
         if status == _OK:
             return f"we may list {resource}"
-        told = f": {found['message']}" if found.get("message") else ""
+        text = f": {found['message']}" if found.get("message") else ""
         fix = f"let the user in {self._file} get, list, create, patch and delete {resource}"
-        raise Ill(f"{resource} can't be listed: {status}{told}", fix)
+        raise Ill(f"{resource} can't be listed: {status}{text}", fix)
 
     def path(self, resource: str) -> str | None:
         """Find the path of all objects of a resource (``remediationrequests.kubernaut.ai``); None: it is not served."""
@@ -202,18 +202,18 @@ class _Asked:
             try:
                 connection.sock = self._secured(plain)
             except OSError:
-                raise _ToldAbove from None
+                raise _ReportedAbove from None
             try:
                 connection.request("GET", path, headers={"Accept": "application/json", **headers})
                 answer = connection.getresponse()
                 body = answer.read(_MOST_BYTES)
             except (OSError, HTTPException) as error:
-                told = getattr(error, "reason", None) or str(error) or type(error).__name__
+                text = getattr(error, "reason", None) or str(error) or type(error).__name__
                 raise Ill(
-                    f"{self._where} does not answer: {told}", f"see its log, and the user in {self._file}"
+                    f"{self._where} does not answer: {text}", f"see its log, and the user in {self._file}"
                 ) from None
         if answer.status == _UNKNOWN and path != "/version":
-            raise _ToldAbove
+            raise _ReportedAbove
         try:
             found = json.loads(body)
         except (ValueError, RecursionError):
@@ -224,7 +224,7 @@ class _Asked:
         try:
             return create_connection((self._server.host, self._server.port), _WITHIN)
         except OSError:
-            raise _ToldAbove from None
+            raise _ReportedAbove from None
 
     def _secured(self, plain: socket) -> socket:
         tls = self._server.tls
@@ -251,8 +251,8 @@ def _fail(ill: Ill) -> str:
     raise ill
 
 
-def _unless_told(look: Callable[[], str]) -> str:
+def _unless_reported(look: Callable[[], str]) -> str:
     try:
         return look()
-    except _ToldAbove:
+    except _ReportedAbove:
         return "nothing is known of it, as is told above"

@@ -56,9 +56,9 @@ def platforms() -> str:
     """Name Python and the platform, and what can't be seen there."""
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs it with another Python must be told
         raise Ill(f"Python {platform.python_version()}", "use Python 3.11 or newer")
-    told = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     seen = Path("/proc/self/schedstat").exists()
-    return told if seen else f"{told}; processes can't be watched here, so patience decides whether a request sleeps"
+    return text if seen else f"{text}; processes can't be watched here, so patience decides whether a request sleeps"
 
 
 def loopback() -> str:
@@ -111,8 +111,8 @@ def memory() -> str:
     if not known:
         return "how much is left can't be seen here"
     if min(known) < LEAST_MEMORY:
-        told = f"{min(known) // _MEGA} MB are left, {LEAST_MEMORY // _MEGA} are needed"
-        raise Ill(told, "end other programs, or give the container more")
+        text = f"{min(known) // _MEGA} MB are left, {LEAST_MEMORY // _MEGA} are needed"
+        raise Ill(text, "end other programs, or give the container more")
     return f"{min(known) // _MEGA} MB are left"
 
 

@@ -86,8 +86,8 @@ def _program(target: Target, folder: Path) -> Iterator[Probe]:
     begin = target.start
     if begin is None:
         return
-    told = {one.what for one in target.requires if one.kind in ("file", "program")}
-    if not told & {begin.command[0], str(Path(begin.folder) / begin.command[0])}:
+    checked = {one.what for one in target.requires if one.kind in ("file", "program")}
+    if not checked & {begin.command[0], str(Path(begin.folder) / begin.command[0])}:
         yield Probe("program", target.name, partial(_starts, begin, (folder / begin.folder).absolute()))
 
 
@@ -112,9 +112,9 @@ def _hosts(target: Target, cluster: Cluster | None) -> Iterator[Probe]:
         texts.append(cluster.host)
     if begin is not None:
         texts += [*begin.command, *begin.env.values(), *begin.files.values()]
-    told = {one.what for one in target.requires if one.kind == "host"}
+    checked = {one.what for one in target.requires if one.kind == "host"}
     for name in sorted({name for text in texts for name in _OF_CONTAINERS.findall(text)}):
-        if name not in told:
+        if name not in checked:
             yield Probe("host", target.name, partial(requirements.host, name))
 
 

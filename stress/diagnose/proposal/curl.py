@@ -32,7 +32,7 @@ _OTHER = (
     "--retry-max-time -x --proxy --cacert --cert --key -c --cookie-jar --limit-rate --resolve "
 )
 """Options that take a value and change nothing that is sent to the service."""
-_ALONE = (
+_ISOLATED = (
     " -s --silent -S --show-error -i --include -v --verbose -k --insecure -L --location -f --fail -g --globoff "
     "-N --no-buffer -# --progress-bar -0 --http1.0 --http1.1 --http2 --compressed --fail-with-body -q -4 -6 "
 )
@@ -117,7 +117,7 @@ def _given(words: list[str]) -> dict[str, list[str]]:
         name, value = _taken_apart(word)
         if name in ("-G", "--get", "-I", "--head"):
             given["as"].append(name)
-        elif f" {name} " in _ALONE:
+        elif f" {name} " in _ISOLATED:
             left = [f"-{value}", *left] if value else left
         elif name in _FLAGS or f" {name} " in _OTHER:
             if value is None and not left:

@@ -59,14 +59,14 @@ def _kinds(rounds: Sequence[Round], counts: Sequence[str]) -> tuple[dict[str, ob
             of_first = {_shown(one.replies[0], part, name) for one in rounds}
             of_later = {_shown(reply, part, name) for one in rounds for reply in one.replies[1:]}
             if len(of_first) == len(of_later) == 1 and of_first != of_later:
-                return _told_apart(status, part, name, of_first.pop(), of_later.pop()), []
+                return _reported_apart(status, part, name, of_first.pop(), of_later.pop()), []
     for path in counts:
         if {number(one.replies[0].field(path)) for one in rounds} == {1}:
             return {"created": {"status": status, "body": {path: 1}}, "duplicate": status}, []
     return {"created": status, "duplicate": status}, ["no answer tells whether it made the record or found it there"]
 
 
-def _told_apart(status: object, part: str, name: str, made: _Plain, there: _Plain) -> dict[str, object]:
+def _reported_apart(status: object, part: str, name: str, made: _Plain, there: _Plain) -> dict[str, object]:
     """Say it by the value of a field or header; of two kinds that fit an answer the one that demands more is meant."""
     if made is None:
         return {"created": status, "duplicate": {"status": status, part: {name: there}}}

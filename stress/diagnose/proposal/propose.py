@@ -119,7 +119,7 @@ class Proposer:
 
     async def _api_server(self, stack: AsyncExitStack) -> dict[str, str]:
         """Start an API server, and give the values by which the service reaches it."""
-        store = KubeStore(Target.model_validate(self._start_alone()), self._launch.folder)
+        store = KubeStore(Target.model_validate(self._start_isolated()), self._launch.folder)
         stack.push_async_callback(store.close)
         await store.open()
         url = f"http://{store.server.host}:{store.server.port}"
@@ -127,7 +127,7 @@ class Proposer:
         file.write_text(written(url, store.namespace, None))
         return {"kubeconfig": str(file), "kube_url": url, "namespace": store.namespace, "token": await store.token()}
 
-    def _start_alone(self) -> dict[str, Any]:
+    def _start_isolated(self) -> dict[str, Any]:
         """Give the keys that say how it is started."""
         start: dict[str, Any] = {"command": list(self._launch.command)}
         if self._launch.env:
@@ -145,7 +145,7 @@ class Proposer:
             self._notes["answers"] = [f"Not known: {one}." for one in judged.open]
         place = self._fresh
         state = kept(rounds, judged.record, place.fresh if place is not None else "")
-        keys = self._start_alone()
+        keys = self._start_isolated()
         keys["scenarios"] = [f"{self._name}-twice.yaml"]
         if state.second:
             keys["second"] = "matters"
@@ -165,7 +165,7 @@ class Proposer:
 
     async def _asked(self, temporary: Path) -> list[Round]:
         """Find which value makes a request another, and send several of them, each several times."""
-        async with self._deployment(self._start_alone(), temporary) as deployment:
+        async with self._deployment(self._start_isolated(), temporary) as deployment:
             asker = Asker(deployment)
             base = await asker.round(self._sample, _TIMES)
             self._refused(base.replies[0], deployment.replicas[1].tails(_MOST_LINES))
@@ -269,13 +269,13 @@ class Proposer:
             stop = await executor.stop()
             if isinstance(stop, UsageFault) and "observe" in keys:
                 del keys["observe"]
-                again = True
+                repeat = True
             else:
-                again = False
+                repeat = False
                 traces = [one.trace for one in executor.learned.samples if not one.trace.fault]
                 for text in background(executor):
                     keys.update(yaml.safe_load(text))
-        if again:
+        if repeat:
             await self._judged(keys, scenario, temporary)
             return
         left_out = () if "count" in keys["answers"] else _OF_COUNTS
@@ -307,10 +307,10 @@ class Proposer:
 
 def _scenarios(service: str, twice: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give the scenario in which nobody was there before, and the one in which somebody was: then two are counted."""
-    again = dict(twice)
-    again |= {"name": f"{service}-again", "story": twice["story"].replace(" comes twice ", " comes twice more ")}
-    at = list(again).index("concurrent")
-    return [dict(twice), dict([*list(again.items())[:at], ("before", 1), *list(again.items())[at:]])]
+    repeat = dict(twice)
+    repeat |= {"name": f"{service}-again", "story": twice["story"].replace(" comes twice ", " comes twice more ")}
+    at = list(repeat).index("concurrent")
+    return [dict(twice), dict([*list(repeat.items())[:at], ("before", 1), *list(repeat.items())[at:]])]
 
 
 def _another(base: Round, one: Round) -> bool:

@@ -57,8 +57,8 @@ def _of_tests(tallies: Tallies) -> Iterator[str]:
     yield ""
     yield f"  {len(tests)} test{'s' if len(tests) > 1 else ''}, {len(tests) - len(failing)} of them always passed"
     for name, rates in sorted(failing.items())[:_MOST_TESTS]:
-        told = ", ".join(f"{condition} {rate.failed}/{rate.of}" for condition, rate in rates.items())
-        yield f"  {kind_of(rates)}: {clean(name)}: {told}"
+        text = ", ".join(f"{condition} {rate.failed}/{rate.of}" for condition, rate in rates.items())
+        yield f"  {kind_of(rates)}: {clean(name)}: {text}"
     if len(failing) > _MOST_TESTS:
         yield f"  and {len(failing) - _MOST_TESTS} more: --json has all"
 

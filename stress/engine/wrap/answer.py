@@ -32,7 +32,7 @@ class Row:
             self.failed += ended.failed
 
 
-ALONE, SIBLINGS, SCHEDULED, DISTURBED = (
+ISOLATED, SIBLINGS, SCHEDULED, DISTURBED = (
     "free alone",
     "free with its siblings",
     "scheduled alone",
@@ -42,7 +42,7 @@ ALONE, SIBLINGS, SCHEDULED, DISTURBED = (
 
 def rows() -> dict[str, Row]:
     """Give an empty table."""
-    return {name: Row(name) for name in (ALONE, SIBLINGS, SCHEDULED, DISTURBED)}
+    return {name: Row(name) for name in (ISOLATED, SIBLINGS, SCHEDULED, DISTURBED)}
 
 
 @dataclass(slots=True)

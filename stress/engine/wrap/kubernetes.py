@@ -84,8 +84,8 @@ class KubernetesGated:
             hint = "set it to one file, or say --store kubernetes to start a small API server"
             raise NoStore(f"{KUBECONFIG} {what}", hint)
         kubernetes = {} if wanted.embedded else {"kubeconfig": str(Path.cwd() / named)}
-        told = {"name": "wrap", "start": {"command": ["true"]}, "stores": {"kubernetes": kubernetes}}
-        self._target = Target.model_validate(told)
+        reported = {"name": "wrap", "start": {"command": ["true"]}, "stores": {"kubernetes": kubernetes}}
+        self._target = Target.model_validate(reported)
         self._main = self._plane()
         self._others: dict[str, _Plane] = {}
         self._programs = Programs(self._serve)
@@ -220,14 +220,14 @@ class KubernetesGated:
     async def write(self, words: Sequence[str]) -> str:
         """Do a foreign write past the gate, at the server that the command uses."""
         method, target, kind, body = (*words, "", "")[:4]
-        told = ""
+        reported = ""
         for plane in self._others.values() or [self._main]:
             try:
                 status, found = await plane.store.write(method, target, json.loads(body) if body else None, kind)
             except StoreLost as error:
                 return str(error)
-            told = f"{status} {found.get('message', '')}".rstrip()
-        return told
+            reported = f"{status} {found.get('message', '')}".rstrip()
+        return reported
 
     async def close(self) -> None:
         """End all that was started here."""

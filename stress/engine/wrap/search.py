@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from stress.core.patterns import Patterns, learn
-from stress.engine.wrap.answer import ALONE, DISTURBED, SCHEDULED, SIBLINGS, Answer, Found, Row
+from stress.engine.wrap.answer import DISTURBED, ISOLATED, SCHEDULED, SIBLINGS, Answer, Found, Row
 from stress.engine.wrap.choosers import Drawn, InStep, Letters, Replay, Serial, WithClock
 from stress.engine.wrap.minimal import nearest, size, small
 from stress.engine.wrap.objects import foreign_writes, shared_objects
@@ -80,7 +80,7 @@ class Search:
     async def replay(self, schedule: Schedule) -> Answer:
         """Follow a schedule ``times`` times."""
         if FOREIGN in schedule.letters and self._pool.shared:
-            self._untold(_STRANGE, _STARTED)
+            self._unreported(_STRANGE, _STARTED)
             return self._end()
         await self._learn()
         self._runs.clear()
@@ -96,7 +96,7 @@ class Search:
             elif ended.diverged and not self.answer.notes:
                 self.answer.notes.append(f"left the schedule at {ended.diverged}")
             elif ended.fault and not self.answer.reason:
-                self._untold(ended.fault, "see the output of the command")
+                self._unreported(ended.fault, "see the output of the command")
             if time.monotonic() - self._begun > self._asked.seconds:
                 break
         self._judge(row, found)
@@ -112,12 +112,14 @@ class Search:
         if self.answer.reason:
             return
         if not row.runs:
-            self._untold("no run of the command ended in time", "give it more: --timeout")
+            self._unreported("no run of the command ended in time", "give it more: --timeout")
         elif not followed:
-            self._untold("the command no longer takes the steps of this schedule", "search again without --schedule")
+            self._unreported(
+                "the command no longer takes the steps of this schedule", "search again without --schedule"
+            )
         elif 0 < failed < len(self._runs):
             why = f"the replay differs: it failed in {failed} of {len(self._runs)}"
-            self._untold(why, "something else than its store commands decides: see the steps and the output")
+            self._unreported(why, "something else than its store commands decides: see the steps and the output")
 
     def _end(self) -> Answer:
         self.answer.seconds = time.monotonic() - self._begun
@@ -132,7 +134,7 @@ class Search:
         """Tell whether less than this share of the time is used."""
         return time.monotonic() - self._begun < share * self._asked.seconds
 
-    def _untold(self, reason: str, remedy: str) -> None:
+    def _unreported(self, reason: str, remedy: str) -> None:
         self.answer.reason, self.answer.remedy = reason, remedy
 
     def _say(self, what: str, failed: int, runs: int) -> None:
@@ -142,20 +144,20 @@ class Search:
 
     async def _free(self) -> bool:
         """Run the command, and its suite, with the gate open; tell whether there is anything to search."""
-        row = self.answer.rows[ALONE]
-        await self._freely(self._asked.command, ALONE, self._asked.times, _FREE_SHARE)
+        row = self.answer.rows[ISOLATED]
+        await self._freely(self._asked.command, ISOLATED, self._asked.times, _FREE_SHARE)
         if row.failed and self._pool.width > 1:  # they may disturb one another: by a port, by a file
             self._pool.set_width(1)
             row.failed = row.runs = 0
-            await self._freely(self._asked.command, ALONE, self._asked.times, 2 * _FREE_SHARE)
+            await self._freely(self._asked.command, ISOLATED, self._asked.times, 2 * _FREE_SHARE)
             if not row.failed:
                 note = "side by side some starts of the command failed that pass alone: one ran at a time"
                 self.answer.notes.append(note)
         if not row.runs:
-            self._untold("no run of the command ended in time", "give it more: --timeout")
+            self._unreported("no run of the command ended in time", "give it more: --timeout")
             return False
         if row.failed == row.runs >= _FEWEST:
-            self._untold(f"it fails alone as well, in {row.failed} of {row.runs} free runs", "see its output")
+            self._unreported(f"it fails alone as well, in {row.failed} of {row.runs} free runs", "see its output")
             return False
         if self._asked.suite is not None:
             await self._freely(self._asked.suite, SIBLINGS, _SUITES, 2 * _FREE_SHARE)
@@ -170,7 +172,7 @@ class Search:
                 left -= 1
                 ended = await self._pool.free(command, self._asked.limit)
                 row.count(ended)
-                if name == ALONE and ended.failed:
+                if name == ISOLATED and ended.failed:
                     self.answer.free_output = self.answer.free_output or ended.output
                 self._say(name, row.failed, row.runs)
                 if row.failed == row.runs >= _ALL_FAIL or (row.failed and self._pool.width > 1):
@@ -205,14 +207,14 @@ class Search:
         """See what the command does at the gate; tell whether there is anything to schedule."""
         first = await self._learn()
         if not any(ended.seen for ended in first):
-            self._untold(
+            self._unreported(
                 "no command was seen at the gate",
                 "see that the test takes its store's address from the environment, and is not skipped or cached; "
                 "--redirect NAME='{host}:{port}' sets other variables; a test without a shared store has nothing here",
             )
             return False
         if all(ended.fault for ended in first):
-            self._untold(first[0].fault, "see the output of the command")
+            self._unreported(first[0].fault, "see the output of the command")
             return False
         third = await self._start(InStep())
         fourth = await self._start(Serial())
@@ -251,16 +253,16 @@ class Search:
         timed_out = [ended for ended in runs if ended.code is None]
         if len(timed_out) >= _FEWEST and len(timed_out) > len(runs) / 3:
             why = f"{len(timed_out)} of {len(runs)} scheduled runs did not end within {self._asked.limit:g} s"
-            self._untold(why, "give them more: --timeout")
+            self._unreported(why, "give them more: --timeout")
         faults = [ended.fault for ended in runs if ended.fault]
         if len(faults) >= _FEWEST and len(faults) > len(runs) / 3:
-            self._untold(faults[0], "see the output of the command")
+            self._unreported(faults[0], "see the output of the command")
 
     def _see_together(self) -> None:
         """See whether there was anything to choose in any run."""
         if max((ended.together for ended in self._runs), default=0) < _SEVERAL:
             one = max((ended.callers for ended in self._runs), default=0) < _SEVERAL
-            self._untold(
+            self._unreported(
                 "never two commands at once: " + ("all came from one caller" if one else "its callers take turns"),
                 "callers that share one connection have a fixed sequence there: give each its own",
             )
@@ -316,10 +318,10 @@ class Search:
         if not self._failing:
             self._see_together()
             if not self._passing:
-                self._untold("no scheduled run passed or failed", "see the output of the command")
+                self._unreported("no scheduled run passed or failed", "see the output of the command")
             return
         if not self._passing:
-            self._untold(
+            self._unreported(
                 "it fails in every schedule, and passes alone: it may not stand to be slowed down, or have time limits",
                 "see the output of the command, and give its clients longer time limits",
             )
@@ -332,7 +334,7 @@ class Search:
                 break
         why = f"the replay differs: {self._differed} of the failing schedules passed when they were followed again"
         if not self.answer.reason:
-            self._untold(why, "something else than its store commands decides, such as time or chance")
+            self._unreported(why, "something else than its store commands decides, such as time or chance")
 
     async def _confirmed(self, failing: Ended) -> Found | None:
         until = self._begun + self._asked.seconds * (1 - _FREE_SHARE / 2)
@@ -354,7 +356,7 @@ class Search:
 
     def _wanted(self) -> int:
         """Tell how often a schedule must fail again: more often where it may be chance."""
-        row = self.answer.rows[ALONE]
+        row = self.answer.rows[ISOLATED]
         rate = row.failed / row.runs if row.runs else 0.0
         by_chance = math.ceil(math.log(_CHANCE) / math.log(rate)) if 0 < rate < 1 else 0
         return min(_MOST_REPLAYS, max(_REPLAYS + 2 * self._differed, by_chance))
@@ -368,19 +370,19 @@ class Search:
         candidates = list(self._passing)
         if clock and not any(CLOCK in of(ended.turns).letters for ended in candidates):
             why = "it fails in every schedule in which a second passes: that may be its own time limit, and no race"
-            self._untold(why, "see the output of the command, and give its clients longer time limits")
+            self._unreported(why, "see the output of the command, and give its clients longer time limits")
             return False
         for _ in range(_CANDIDATES):
             beside = nearest(found.ended, candidates)
             if beside is None:
                 return False
-            if await self._again(beside, min(times, _REPLAYS)):
+            if await self._repeat(beside, min(times, _REPLAYS)):
                 found.nearest = beside
                 return True
             candidates.remove(beside)
         return False
 
-    async def _again(self, passing: Ended, times: int) -> bool:
+    async def _repeat(self, passing: Ended, times: int) -> bool:
         for _ in range(times):
             ended = await self._follow(passing.turns)
             if not ended.passed or ended.diverged:

@@ -25,7 +25,7 @@ _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 def lines(answer: Answer, schedule: str = "", invocation: tuple[str, ...] = ()) -> Iterator[str]:
     """Give the whole answer. ``schedule`` is the file that replays it, with the words of ``invocation`` before it."""
     for row in answer.rows.values():
-        yield f"{row.name:<{_WIDTH}} {_told(row)}"
+        yield f"{row.name:<{_WIDTH}} {_reported(row)}"
     yield ""
     yield verdict(answer)
     found = answer.found
@@ -49,13 +49,13 @@ def verdict(answer: Answer) -> str:
     found = answer.found
     if found is None:
         return f"NO FAILING SCHEDULE in {answer.scheduled}: that is no proof that there is none"
-    again = f"the schedule below failed again in {found.failed} of {found.replays} replays"
+    repeat = f"the schedule below failed again in {found.failed} of {found.replays} replays"
     if FOREIGN in of(found.ended.turns).letters:
-        return f"OTHERS DISTURB IT: it fails with a foreign write; {again}"
-    return f"FAILS under a schedule: {again}"
+        return f"OTHERS DISTURB IT: it fails with a foreign write; {repeat}"
+    return f"FAILS under a schedule: {repeat}"
 
 
-def _told(row: Row) -> str:
+def _reported(row: Row) -> str:
     if row.runs:
         return f"{row.failed} of {row.runs} failed"
     usual = {SIBLINGS: "not run: name the whole suite with --suite", DISTURBED: "not run", SCHEDULED: "not run"}
@@ -95,8 +95,8 @@ def steps(ended: Ended, mark: int, begin: int = 0) -> Iterator[str]:
     number = max(begin, 0)
     for said, alike in groupby(ended.taken[number:], _step):
         times = len(list(alike))
-        again = f" ({times} times)" if times > 1 else ""
-        yield f"{'>' if number <= mark < number + times else ' '}{number + 1:>4} {clean(said)}{again}"
+        repeat = f" ({times} times)" if times > 1 else ""
+        yield f"{'>' if number <= mark < number + times else ' '}{number + 1:>4} {clean(said)}{repeat}"
         number += times
 
 
@@ -104,9 +104,9 @@ def _step(one: Taken) -> str:
     if one.turn.actor == CLOCK:
         return one.turn.shown
     said = one.outcome.value
-    told = "nil" if said is None else said if isinstance(said, str) else str(said)
-    told = "" if one.outcome.how is How.OK and told == "OK" else f" -> {told}"
-    return mask_text(f"{_cut(one.turn.shown)}{_cut(told)}")
+    reported = "nil" if said is None else said if isinstance(said, str) else str(said)
+    reported = "" if one.outcome.how is How.OK and reported == "OK" else f" -> {reported}"
+    return mask_text(f"{_cut(one.turn.shown)}{_cut(reported)}")
 
 
 def _cut(text: str) -> str:

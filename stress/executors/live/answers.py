@@ -118,8 +118,8 @@ class Reader:
         unseen = succeeded(status) and bool(self._names) and all(self._names.values())
         return self._names.get(status, unseen)
 
-    def untold(self, answers: Iterable[Answer]) -> frozenset[str]:
+    def unreported(self, answers: Iterable[Answer]) -> frozenset[str]:
         """Give what a trace with these answers does not say as answers of this target do not tell it."""
         names = self._record is not None and all(self._names.values())
         created = not self._alike and not any(one.either for one in answers)
-        return frozenset(kind for kind, told in ((Reads.NAMES, names), (Reads.CREATED, created)) if not told)
+        return frozenset(kind for kind, reported in ((Reads.NAMES, names), (Reads.CREATED, created)) if not reported)

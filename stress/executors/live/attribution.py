@@ -99,11 +99,11 @@ class Attribution:
         """Replace the made-up names in the name of a record."""
         return self._names.record(text)
 
-    def told(self, actor: str, replica: int, record: str) -> str:
+    def reported(self, actor: str, replica: int, record: str) -> str:
         """Replace the made-up names in the name of a record that an answer tells."""
         if self.shown is not None:
-            told = Shown((RECORD, self._names.given(record)), frozenset({1}), time.time(), replica)
-            self.shown.setdefault(f"{actor} answer", []).append(told)
+            reported = Shown((RECORD, self._names.given(record)), frozenset({1}), time.time(), replica)
+            self.shown.setdefault(f"{actor} answer", []).append(reported)
         return self.record(record)
 
     async def passes(self, frame: Frame) -> bool:
@@ -149,8 +149,8 @@ class Attribution:
             return ""
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
-            told = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-            return Odd(f"{told}: {_REMEDY}")
+            reported = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
+            return Odd(f"{reported}: {_REMEDY}")
         self._carried[frame.channel] = owner.actor
         self._executor.carriers.add(frame.channel)
         self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))
@@ -198,12 +198,12 @@ class Attribution:
         self._shown[key] = occurrence = self._shown.get(key, 0) + 1
         return Step(Move(*key, occurrence), found.touches, " ".join(mask_command(found.words)), found.varies)
 
-    def again(self, frame: Frame) -> None:
+    def repeat(self, frame: Frame) -> None:
         """Take a step for the one before it of the same actor, which asked for the same."""
         if frame.step is not None:
             self._shown[frame.step.move[:3]] -= 1
 
-    def count_again(self, frames: Iterable[Frame]) -> None:
+    def count_repeat(self, frames: Iterable[Frame]) -> None:
         """Count steps from here on, those of these frames first."""
         self._shown.clear()
         for frame in frames:

@@ -11,9 +11,9 @@ from stress.checks import Reads, check_named, run_checks
 from stress.core.step import START
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
-from stress.executors.live.alone import MOST_SETTLES, Alone
 from stress.executors.live.answers import Flight
 from stress.executors.live.client import Line
+from stress.executors.live.isolated import MOST_SETTLES, Isolated
 from stress.executors.live.seconds import Seconds
 from stress.protocols.gate import Passing
 from stress.schedulers.interleaving import Interleaving
@@ -67,7 +67,7 @@ async def burst(executor: LiveExecutor, *, together: bool = True, patient: bool 
     return Burst(trace, drive.broken, dropped)
 
 
-class _Open(Alone):
+class _Open(Isolated):
     """A run in which nothing is parked; ``broken`` is what it broke, ``dropped`` why nothing follows from it."""
 
     def __init__(self, executor: LiveExecutor, *, together: bool, patience: float) -> None:
@@ -134,8 +134,8 @@ class _Open(Alone):
         ended = record.event(Kind.ANSWER, request.actor, str(raw.status))
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
         flight = Flight(request.actor, request.started, ended, (record.epoch,), hung_up=False)
-        told = partial(self._attribution.told, request.actor, request.replica)
-        record.answers.append(reader.read(raw, flight, told))
+        reported = partial(self._attribution.reported, request.actor, request.replica)
+        record.answers.append(reader.read(raw, flight, reported))
 
     async def _note(self) -> None:
         """Take in the names and the keys of what has passed."""

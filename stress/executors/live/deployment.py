@@ -239,8 +239,8 @@ class Deployment:
     def death(self) -> str:
         """Say whether the store that was started here or a Gateway has ended and how, or nothing while all live."""
         lost = f"store lost: {self._redis.death}" if self._redis is not None and self._redis.death else ""
-        told = (lost, *(replica.death for replica in self.replicas.values()))
-        return next((death for death in told if death), "")
+        reported = (lost, *(replica.death for replica in self.replicas.values()))
+        return next((death for death in reported if death), "")
 
     async def died(self) -> str:
         """Say how a process ended that was seen to close a connection, which shows a moment later; nothing if none."""

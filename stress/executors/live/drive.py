@@ -331,9 +331,9 @@ class Drive(ABC):
         self._fingerprint = reader.fingerprint(raw) or self._fingerprint
         epochs = tuple(dict.fromkeys(request.epochs)) or (self._record.epoch,)
         flight = Flight(request.actor, request.started, ended, epochs, request.client.hung_up and not raw.status)
-        told = partial(self._attribution.told, request.actor, request.replica)
-        self._record.answers.append(answer := reader.read(raw, flight, told))
-        request.told = (answer.status, answer.record, answer.count)
+        reported = partial(self._attribution.reported, request.actor, request.replica)
+        self._record.answers.append(answer := reader.read(raw, flight, reported))
+        request.reported = (answer.status, answer.record, answer.count)
 
     async def _act(self, move: Move) -> None:
         """Let the environment act: the clock moves on, a key runs out, a sibling test cleans up."""
@@ -396,7 +396,7 @@ class Drive(ABC):
         return f"{', '.join(self._waiting)} show neither a step nor an answer"
 
     def _trace(self) -> Trace:
-        names, untold = (self._fresh, self._fingerprint), self._executor.reader.untold(self._record.answers)
-        trace = self._record.trace(self._executor.scenario, self._executor.target, names, untold, self._fault)
+        names, unreported = (self._fresh, self._fingerprint), self._executor.reader.unreported(self._record.answers)
+        trace = self._record.trace(self._executor.scenario, self._executor.target, names, unreported, self._fault)
         trace.symbols = self._attribution.symbols
         return trace

@@ -29,15 +29,18 @@ def early(seen: Seen) -> UsageFault | None:
     if scenario.earlier or not acting or not isinstance(target.fingerprint, FromAnswer):
         return None
     for sample in seen.samples:
-        guess, told = seen.marks.fingerprint(sample.trace.fresh), fingerprint_in(sample.trace.answers, seen.marks.field)
-        if told == guess or (told is None and _uses(sample)):
+        guess, reported = (
+            seen.marks.fingerprint(sample.trace.fresh),
+            fingerprint_in(sample.trace.answers, seen.marks.field),
+        )
+        if reported == guess or (reported is None and _uses(sample)):
             continue
-        known = f"answers {told!r}" if told is not None else "never answers it"
+        known = f"answers {reported!r}" if reported is not None else "never answers it"
         message = (
             f"fingerprint: `{acting[0]}` of the scenario acts before an answer tells the fingerprint, and it can't be "
             f"guessed: the service {known}, not {guess!r}"
         )
-        way = way_of(seen, sample.trace.fresh, told) or '"a text over the signal, as {labels.pod}"'
+        way = way_of(seen, sample.trace.fresh, reported) or '"a text over the signal, as {labels.pod}"'
         ways = f"`fingerprint: {way}` in the target, or `before: 1` in the scenario"
         return UsageFault([Fault(target.place("fingerprint"), clean(message), f"say one of: {ways}")])
     return None
@@ -55,7 +58,7 @@ def _asks(target: Target, actor: str) -> bool:
 
 def fingerprint_in(answers: Sequence[Answer], path: str | None) -> str | None:
     """Give the fingerprint that an answer tells, or None."""
-    return next((told for one in answers if (told := text_of(field(one.body, path))) is not None), None)
+    return next((reported for one in answers if (reported := text_of(field(one.body, path))) is not None), None)
 
 
 def _uses(sample: Sample) -> bool:
@@ -63,14 +66,14 @@ def _uses(sample: Sample) -> bool:
     return any("{fingerprint}" in name for name in changed([sample]))
 
 
-def way_of(seen: Seen, fresh: str, told: str | None) -> str:
+def way_of(seen: Seen, fresh: str, reported: str | None) -> str:
     """Write the fingerprint as a value that is sent, or its hash, where that is what was answered; else nothing."""
     signal = seen.scenario.signal
     sent_first = sorted(of_signal(signal).items(), key=lambda one: signal.adapter == "prometheus" and "." not in one[0])
     for name, value in sent_first:
         sent = filled(value, {"fresh": fresh})
-        if sent == told:
+        if sent == reported:
             return f'"{{{name}}}"'
-        if hashlib.sha256(sent.encode()).hexdigest() == told:
+        if hashlib.sha256(sent.encode()).hexdigest() == reported:
             return f'{{sha256: "{{{name}}}"}}'
     return ""

@@ -15,13 +15,13 @@ from stress.core.verdict import counted
 from stress.executors.asked import Asked, Crossed, Memory, Probed, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
-from stress.executors.live.alone import Alone
 from stress.executors.live.answers import Reader
 from stress.executors.live.attribution import Attribution
 from stress.executors.live.blocked import Waits
 from stress.executors.live.client import Client, Form, Line, Raw
 from stress.executors.live.deployment import Deployment, each
 from stress.executors.live.drive import CROSSINGS
+from stress.executors.live.isolated import Isolated
 from stress.executors.live.judged import bypassed, stop
 from stress.executors.live.pace import Pace
 from stress.executors.live.preflight import Learned, preflight, renamed
@@ -154,9 +154,9 @@ class LiveExecutor:
         """Say that the time of the preflight was over, and what it was about."""
         begun = self.abandoned("")
         moves = begun.moves if begun is not None else ()
-        told = f", the last of {counted(len(moves), 'step')}: {moves[-1]}" if moves else ""
+        reported = f", the last of {counted(len(moves), 'step')}: {moves[-1]}" if moves else ""
         remedy = "name what is no request's under `background`, or let the search have more: --seconds"
-        return Untested(_TOO_SLOW.format(self.most_seconds) + told, remedy)
+        return Untested(_TOO_SLOW.format(self.most_seconds) + reported, remedy)
 
     async def stop(self) -> Stop | None:
         """Say why the preflight shows that the target can't be tested as it is, or None."""
@@ -204,7 +204,7 @@ class LiveExecutor:
         the second matters a run that crosses one unasked, and shows it in a name, is repeated with the same choices.
         """
         memory = Memory(scheduler)
-        return await self.alone(Asked(memory, fresh or "", also), memory)
+        return await self.isolated(Asked(memory, fresh or "", also), memory)
 
     @property
     def digest(self) -> str:
@@ -245,7 +245,7 @@ class LiveExecutor:
         self._drive = drive
         return drive
 
-    async def alone(self, asked: Asked, memory: Memory) -> Trace:
+    async def isolated(self, asked: Asked, memory: Memory) -> Trace:
         """Run one schedule, chosen by a ``memory``, while no other runs; see `run`.
 
         Where requests wait for the only connection, who of them has it next is the service's to choose: a run in which
@@ -253,18 +253,18 @@ class LiveExecutor:
         """
         crossed = others = 0
         while crossed < CROSSINGS:
-            drive = self.begun(Alone(self, asked._replace(fresh=asked.fresh or new_fresh())))
+            drive = self.begun(Isolated(self, asked._replace(fresh=asked.fresh or new_fresh())))
             try:
                 trace = await drive.run()
-            except (Crossed, Probed) as again:
-                crossed += isinstance(again, Crossed)
-                memory.again()
+            except (Crossed, Probed) as repeat:
+                crossed += isinstance(repeat, Crossed)
+                memory.repeat()
                 continue
             finally:
                 await self.forget(drive.written)
             if others < _MOST_TURNS and trace.shared_connection and trace.fault.startswith("DIVERGED"):
                 others += 1
-                memory.again()
+                memory.repeat()
                 continue
             if not trace.fault:
                 self.pace.took(drive.taken.seconds)
@@ -368,7 +368,7 @@ class LiveExecutor:
             if not sample.trace.fault:
                 self.reader.learn(sample.trace.answers)
         for sample in self.learned.samples:  # they are judged by what is known now
-            sample.trace.untold = self.reader.untold(sample.trace.answers)
+            sample.trace.unreported = self.reader.unreported(sample.trace.answers)
             self.pace.took(sample.trace.seconds)
         if self.deployment.death:
             raise Unavailable(self.deployment.death, "send it one signal by hand to see why")

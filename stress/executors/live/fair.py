@@ -64,7 +64,7 @@ class Fair(Drive):
         assert frame.step is not None  # noqa: S101 - it is asked
         begun = time.perf_counter()
         await super()._release(self._requests[frame.actor], frame.step.move)
-        times, more = await self._again(frame.actor, loop, POLL_SECONDS)
+        times, more = await self._repeat(frame.actor, loop, POLL_SECONDS)
         seconds = time.perf_counter() - begun
         changed = not same(loop.at(times - 1), self._requests[frame.actor].tries[-1].frame)
         if not self._faulty():
@@ -84,9 +84,11 @@ class Fair(Drive):
         if vain and ends is not Ends.STEPS:
             forced = ends is Ends.LATE
             seconds = self._executor.patience if forced else _GENEROUS * POLL_SECONDS
-            times, more = await self._again(move.actor, loop, seconds, forced=forced, most=left)
+            times, more = await self._repeat(move.actor, loop, seconds, forced=forced, most=left)
             if more and not forced and not self._behind(move.actor):
-                self._fault = self._fault or f"{asked_again(loop, move.actor)} for {seconds:g} s, not less as before"
+                self._fault = (
+                    self._fault or f"{asked_repeatedly(loop, move.actor)} for {seconds:g} s, not less as before"
+                )
             if not more and times > 1:
                 self._polling.gave_up(loop, move.actor)
         request = self._requests[move.actor]
@@ -98,7 +100,7 @@ class Fair(Drive):
         if len(loop.tries) > 1 and ends is not Ends.STEPS:
             self._widen(event, loop)
 
-    async def _again(
+    async def _repeat(
         self, actor: str, loop: Loop, seconds: float, *, forced: bool = False, most: int | None = None
     ) -> tuple[int, bool]:
         """Let a request that was let go ask the same again until it sees a change or gives up.
@@ -128,12 +130,12 @@ class Fair(Drive):
                 more = True
                 break
             self._frames.remove(frame)
-            self._attribution.again(frame)
+            self._attribution.repeat(frame)
             request.showing.clear()
             await self._let(frame)
             times += 1
             request.tries[-1] = Try(frame, last.event, last.times + 1)
-            text, reply = self._record.again(last.event, frame, times)
+            text, reply = self._record.repeat(last.event, frame, times)
             request.done[-1] = plain(f"{text} -> {reply}")
             await self._until_shown(request)
         self.taken.blocked(time.perf_counter() - begun, actor)
@@ -152,10 +154,12 @@ class Fair(Drive):
         self._record.events[event] = replace(self._record.events[event], touches=tuple(touched))
 
     def _stuck(self) -> str:
-        asks = [asked_again(loop, frame.actor) for frame, loop in self._polling.waiting(self._frames, self._requests)]
+        asks = [
+            asked_repeatedly(loop, frame.actor) for frame, loop in self._polling.waiting(self._frames, self._requests)
+        ]
         return f"{'; '.join(asks)}, and nobody is left who could change the reply," if asks else super()._stuck()
 
 
-def asked_again(loop: Loop, actor: str) -> str:
+def asked_repeatedly(loop: Loop, actor: str) -> str:
     """Say what a request asks again and again: ``B asks SET lock:{fingerprint} again and again``."""
     return f"{actor} asks {', '.join(' '.join(asked(one.frame)[:2]) for one in loop.tries)} again and again"

@@ -13,7 +13,7 @@ from stress.core.errors import Fault, Unavailable, Untested, UsageFault
 from stress.core.masking import clean
 from stress.core.trace import Kind
 from stress.executors.live.early import early
-from stress.executors.live.observed import hits_alone, names_differ, unchanged
+from stress.executors.live.observed import hits_isolated, names_differ, unchanged
 from stress.executors.live.said import body_of, encrypted, unsaid
 
 if TYPE_CHECKING:
@@ -37,19 +37,19 @@ def stop(seen: Seen) -> Stop | None:
     """Say why a target can't be tested as it is, or None; runs that ended with a fault show nothing."""
     good = [one for one in seen.samples if not one.trace.fault]
     seen = seen._replace(samples=good)
-    if (told := encrypted(seen.heard)) is not None:
-        return told
+    if (reported := encrypted(seen.heard)) is not None:
+        return reported
     rules = (
         _refused,
         _not_taken,
         _broken,
         _past_the_gate,
         unsaid,
-        hits_alone,
+        hits_isolated,
         names_differ,
         unchanged,
         early,
-        _fails_alone,
+        _fails_isolated,
     )
     return next((found for rule in rules if seen.answers and (found := rule(seen)) is not None), None)
 
@@ -107,9 +107,9 @@ def _not_there(seen: Seen, remedy: str) -> Unavailable:
     first = seen.answers[0]
     message = f"every request is answered {first.status or 'nothing'}{body_of(first)}, also one alone"
     errors = sorted(seen.heard.errors, key=lambda one: not one.refuses)
-    told = [f"the store answered: {clean('; '.join(map(str, errors[:_MOST_SHOWN])))}"] if errors else []
-    told += [f"its last output: {clean(' | '.join(seen.printed))}"] if seen.printed else []
-    return Unavailable("; ".join([message, *told]), remedy)
+    reported = [f"the store answered: {clean('; '.join(map(str, errors[:_MOST_SHOWN])))}"] if errors else []
+    reported += [f"its last output: {clean(' | '.join(seen.printed))}"] if seen.printed else []
+    return Unavailable("; ".join([message, *reported]), remedy)
 
 
 def _past_the_gate(seen: Seen) -> Stop | None:
@@ -136,7 +136,7 @@ def _past_the_gate(seen: Seen) -> Stop | None:
     return Untested(message, f"does the service use {used}? See start.command and start.env")
 
 
-def _fails_alone(seen: Seen) -> Stop | None:
+def _fails_isolated(seen: Seen) -> Stop | None:
     """See whether an invariant fails where no two requests overlap, in runs that are over when they are judged."""
     if seen.watching:
         return None  # its replies may come before the events, so it was not treated as kindly as can be
@@ -146,13 +146,13 @@ def _fails_alone(seen: Seen) -> Stop | None:
             continue
         if any(one.refuses for one in seen.heard.errors):
             return _refusing(seen)
-        told = "; ".join(dict.fromkeys(map(str, broken)))
+        reported = "; ".join(dict.fromkeys(map(str, broken)))
         remedy = "see what `stress-gateway try` shows: the file or the service must change first"
-        return Untested(clean(f"fails without concurrency, in requests one after another: {told}"), remedy)
+        return Untested(clean(f"fails without concurrency, in requests one after another: {reported}"), remedy)
     return None
 
 
 def _refusing(seen: Seen) -> Unavailable:
-    told = "; ".join(str(one) for one in seen.heard.errors if one.refuses)
+    reported = "; ".join(str(one) for one in seen.heard.errors if one.refuses)
     remedy = "check the user and the rights that the service has in its store"
-    return Unavailable(clean(f"the store refused what requests asked: {told}"), remedy)
+    return Unavailable(clean(f"the store refused what requests asked: {reported}"), remedy)

@@ -60,7 +60,7 @@ class Kindest(Turns):
         self._requests, self._record = {actor: request}, Record(self._attribution.named, self._attribution.in_full)
         self._polling = self._new_polling()
         started = record.event(Kind.START, actor, START)
-        await self._alone(request)
+        await self._isolated(request)
         self.gated = self.gated or any(one.kind is Kind.STEP and one.actor == actor for one in self._record.events)
         for answer in self._record.answers:
             ended = record.event(Kind.ANSWER, actor, str(answer.status))
@@ -74,13 +74,13 @@ class Kindest(Turns):
             if id(frame.channel) not in behind:
                 frame.channel.flush()
         self._frames = [one for one in self._frames if id(one.channel) in behind]
-        self._attribution.count_again(self._frames)
+        self._attribution.count_repeat(self._frames)
         self._late = ""
 
     def _is_late(self, move: Move) -> bool:
         return bool(self._late) and f"{move.actor} {move.command} {move.object}".startswith(self._late)
 
-    async def _alone(self, request: Request) -> None:
+    async def _isolated(self, request: Request) -> None:
         """Send one request and follow it until the target has no work left."""
         await self._go(Move(request.actor, START, ""))
         answered = time.perf_counter()

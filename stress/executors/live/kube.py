@@ -137,7 +137,7 @@ class KubeStore:
         request: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         status, found = await self.call("POST", f"{path}/token", request)
         if found is None or status >= _MULTIPLE:
-            message = f"no token for {{token}}: the API server says {_told(status, found)}"
+            message = f"no token for {{token}}: the API server says {_reported(status, found)}"
             raise Unavailable(message, "allow `create serviceaccounts/token` to the user of the kubeconfig")
         return str(found["status"]["token"])
 
@@ -159,14 +159,14 @@ class KubeStore:
         if self._session is not None:
             if self._assets is None:
                 with suppress(StoreLost):
-                    await self.kept.give_all_back(await self._left_alone())
+                    await self.kept.give_all_back(await self._left_untouched())
             await self._session.close()
         if self._assets is not None:
             await self._assets.close()
         if self._embedded is not None:
             await self._embedded.stop()
 
-    async def _left_alone(self) -> str:
+    async def _left_untouched(self) -> str:
         """Give how the paths begin of objects that stay: a namespace, where no controller would finish its deletion."""
         controlled = (await self.call("GET", _OF_CONTROLLERS))[0] == _OK
         return "" if controlled else _NAMESPACES
@@ -207,7 +207,7 @@ class KubeStore:
         served = await self._resource(resource)
         status, found = await self.call("GET", served.path())
         if status != _OK or found is None:
-            raise Unavailable(f"{resource} can't be listed: {_told(status, found)}", "allow it to our user")
+            raise Unavailable(f"{resource} can't be listed: {_reported(status, found)}", "allow it to our user")
         return [one for one in found.get("items", ()) if isinstance(one, dict)]
 
     async def patch(self, resource: str, one: Json, changes: Json) -> bool:
@@ -350,7 +350,9 @@ class KubeStore:
             newer = {**manifest, "metadata": {**metadata, "resourceVersion": version}}
             status, found = await self.write("PUT", path, newer)
         if status >= _MULTIPLE:
-            message = f"the API server refuses {manifest['kind']} {metadata.get('name', '')}: {_told(status, found)}"
+            message = (
+                f"the API server refuses {manifest['kind']} {metadata.get('name', '')}: {_reported(status, found)}"
+            )
             raise Unavailable(message, "check `setup` and `each_run`, and what our user may do")
         return path
 
@@ -379,5 +381,5 @@ def _document(body: bytes) -> Json | None:
     return found if isinstance(found, dict) else None
 
 
-def _told(status: int, found: Json | None) -> str:
+def _reported(status: int, found: Json | None) -> str:
     return f"{status} {(found or {}).get('message', '')}".rstrip()

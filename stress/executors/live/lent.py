@@ -192,8 +192,8 @@ class Lent:
         if found or ran is None:
             what = f"touches {_shown(next(iter(found)))}, which it does not declare" if found else "can't be watched"
             message = f"a script {what}, in a store that was not started here"
-            told = str(self._fault(message, "").faults[0])
-            self._refuse(Untested(told, f"let it take its keys from KEYS; or {_DISPOSABLE}"))
+            reported = str(self._fault(message, "").faults[0])
+            self._refuse(Untested(reported, f"let it take its keys from KEYS; or {_DISPOSABLE}"))
 
     async def _keep_everything(self) -> None:
         """Save all that is there before the first script: what one does is known only once it has run."""

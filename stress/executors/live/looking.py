@@ -58,10 +58,10 @@ class Looking:
         if self._vain == _MOST_VAIN:
             self._looker.give_up()
         parked = Counter(frame.actor for frame in own)
-        alone = {frame.actor for frame in fresh} <= {request.actor}
+        isolated = {frame.actor for frame in fresh} <= {request.actor}
         for frame in fresh:
             if parked[frame.actor] == 1:
-                frame.lines = looks.lines(requests[frame.actor].sent_as, alone=alone)
+                frame.lines = looks.lines(requests[frame.actor].sent_as, isolated=isolated)
         last = record.events[-1]
         if not fresh and request.blocked and (last.kind, last.actor) == (Kind.BLOCKED, request.actor):
-            record.events[-1] = replace(last, lines=looks.lines(request.sent_as, alone=True))
+            record.events[-1] = replace(last, lines=looks.lines(request.sent_as, isolated=True))

@@ -31,7 +31,7 @@ def changed(samples: Sequence[Sample]) -> list[str]:
     return [name for name in dict.fromkeys(written) if name != WHOLE]
 
 
-def hits_alone(seen: Seen) -> UsageFault | None:
+def hits_isolated(seen: Seen) -> UsageFault | None:
     """See whether hits are observed without the records that they are of."""
     observe = seen.target.observe
     if observe is None or observe.hits is None or observe.records is not None:
@@ -74,16 +74,16 @@ def unchanged(seen: Seen) -> UsageFault | None:
         return None
     if not any(map(_records_live, seen.samples)) and not any(_moves_on(observe.records, one) for one in seen.samples):
         some = next((state.records for sample in seen.samples for state in _states(sample) if state.records), ())
-        told = f"always named {some[0]}" if some else "named nothing"
+        reported = f"always named {some[0]}" if some else "named nothing"
         how = " ".join(observe.records.redis) if isinstance(observe.records, Records) else observe.records.kubernetes
-        message = f"observe.records: {how} {told}, whatever was answered"
+        message = f"observe.records: {how} {reported}, whatever was answered"
         return _fault(seen, ("observe", "records"), message, "", how)
     if observe.hits is None or isinstance(observe.hits, FromAnswer) or any(map(_hits_live, seen.samples)):
         return None
     how = " ".join(observe.hits.redis) if isinstance(observe.hits, Hits) else observe.hits.kubernetes
     values = {value for sample in seen.samples for state in _states(sample) for value in (state.hits or {}).values()}
-    told = f"was always {next(iter(values))}" if values - {None} else "was never a number"
-    return _fault(seen, ("observe", "hits"), f"observe.hits: {how} {told}, whatever was answered", "", how)
+    reported = f"was always {next(iter(values))}" if values - {None} else "was never a number"
+    return _fault(seen, ("observe", "hits"), f"observe.hits: {how} {reported}, whatever was answered", "", how)
 
 
 def _states(sample: Sample) -> list[Snapshot]:
@@ -115,12 +115,12 @@ def _moves_on(records: Records | KubeRecords, sample: Sample) -> bool:
 
 def _hits_live(sample: Sample) -> bool:
     """Tell whether the hits of a record changed, or are 1, as those of a record that is never counted again."""
-    told: dict[str, set[int | None]] = {}
+    reported: dict[str, set[int | None]] = {}
     for state in _states(sample):
         for record, value in (state.hits or {}).items():
-            told.setdefault(record, set()).add(value)
+            reported.setdefault(record, set()).add(value)
     taken = sum(one.accepted for one in sample.trace.answers)
-    return any(len(values) > 1 or (values - {None, 0} and (taken < 2 or values == {1})) for values in told.values())  # noqa: PLR2004 - one after another
+    return any(len(values) > 1 or (values - {None, 0} and (taken < 2 or values == {1})) for values in reported.values())  # noqa: PLR2004 - one after another
 
 
 def _fault(seen: Seen, where: tuple[str, ...], message: str, hint: str, how: str = "") -> UsageFault:

@@ -59,14 +59,14 @@ class Ending(NamedTuple):
     sure: bool = True
     slow: bool = False
 
-    def seen(self, again: Ending) -> Ending:
+    def seen(self, repeat: Ending) -> Ending:
         """Give what is known of a loop of which this was not sure, and that was looked at again.
 
         A number is of two looks, of which one was not slow: a request that sleeps is slow in both.
         """
-        if again.how is Ends.STEPS or (self.slow and again.how is Ends.LATE):
-            return again
-        if again.steps == self.steps and not (self.slow and again.slow):
+        if repeat.how is Ends.STEPS or (self.slow and repeat.how is Ends.LATE):
+            return repeat
+        if repeat.steps == self.steps and not (self.slow and repeat.slow):
             return Ending(self.how, self.steps)
         return Ending(self.how)
 
@@ -186,8 +186,8 @@ class Polling:
         """Give the steps that are asked in vain of which it is not known how that ends."""
         for frame in frames:
             loop = self.in_vain(requests.get(frame.actor), frame)
-            alone = loop is not None and sum(one.actor == frame.actor for one in frames) == 1
-            if loop is None or not alone or self.ends is None:
+            isolated = loop is not None and sum(one.actor == frame.actor for one in frames) == 1
+            if loop is None or not isolated or self.ends is None:
                 continue
             if loop.key not in self.ends or not self.ends[loop.key].sure:
                 yield frame, loop

@@ -14,8 +14,8 @@ from stress.core.patterns import Patterns, counterparts, learn
 from stress.core.step import Access, Move, Step
 from stress.core.trace import Kind
 from stress.executors.asked import Asked, Crossed, Probed, new_fresh
-from stress.executors.live.alone import Alone
 from stress.executors.live.drive import CROSSINGS, STORE_SECONDS
+from stress.executors.live.isolated import Isolated
 from stress.executors.live.record import plain
 from stress.executors.live.request import Request, Signature
 from stress.executors.live.workers import Working, pooled, ready, working_of
@@ -97,7 +97,7 @@ class Learned:
         return (command, plain(objects)) in self.passing
 
 
-class Sequential(Alone):
+class Sequential(Isolated):
     """Each request alone, every event of a watch delivered as soon as it is there, state read in quiescence.
 
     With ``watching`` the deployment is watched for one patience after the last answer. ``late`` are the store commands
@@ -126,7 +126,7 @@ class Sequential(Alone):
     async def _loop(self) -> None:
         self.states.append(await self._observe())
         for request in self._requests.values():
-            await self._alone(request)
+            await self._isolated(request)
             if self._faulty():
                 return
             self.states.append(await self._observe())
@@ -171,7 +171,7 @@ class Sequential(Alone):
             self.late.append((max(0.0, frame.parked_at - answered), (move.command, plain(move.object))))
 
 
-class Idle(Alone):
+class Idle(Isolated):
     """No request at all, for two patiences: ``seen`` are the commands that come all the same.
 
     Those of them are in ``waits`` whose replies wait for another client. ``ways`` tells by connection what came when
@@ -393,8 +393,8 @@ async def _sample(
         drive = executor.begun(Sequential(executor, watching=watching, turned=turned))
         try:
             return drive, Sample(await drive.run(), tuple(drive.states), drive.gated, drive.shown)
-        except (Crossed, Probed) as again:
-            crossed += isinstance(again, Crossed)
+        except (Crossed, Probed) as repeat:
+            crossed += isinstance(repeat, Crossed)
         finally:
             await executor.forget(drive.written)
     trace = drive.abandoned(f"the run crossed a second unasked {CROSSINGS} times")

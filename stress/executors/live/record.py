@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stress.core.outcomes import BLOCKED, Outcome
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
-from stress.executors.observe import shown, with_told_hits
+from stress.executors.observe import shown, with_answered_hits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ class Record:
         self.events.append(event)
         return event.index
 
-    def again(self, index: int, frame: Frame, times: int) -> tuple[str, str]:
+    def repeat(self, index: int, frame: Frame, times: int) -> tuple[str, str]:
         """Make an event one of several steps that ask the same, the last of which is given; give its text and reply."""
         event, text = self.events[index], frame.step.text if frame.step else frame.command
         reply, outcome = shown(frame.replies, self._naming), frame.outcome(self._naming)
@@ -96,7 +96,7 @@ class Record:
         self.crossed = self.crossed if self.crossed is not None else len(self.moves) - 1
 
     def trace(
-        self, scenario: Scenario, target: Target, names: tuple[str, str], untold: frozenset[str], fault: str
+        self, scenario: Scenario, target: Target, names: tuple[str, str], unreported: frozenset[str], fault: str
     ) -> Trace:
         """Give the trace of a run with these ``names``: the fresh value and the fingerprint."""
         states = tuple(self.snapshots) or (Snapshot(None, None),)
@@ -107,11 +107,11 @@ class Record:
             fingerprint=names[1],
             requests=scenario.requests,
             moves=tuple(self.moves),
-            details=partial(with_told_hits, target, details),
+            details=partial(with_answered_hits, target, details),
             fault=fault,
             seconds=time.perf_counter() - self._begun,
             crossed_second=self.crossed,
             shared_connection=self.shared_connection,
             polling=self.polling,
-            untold=untold,
+            unreported=unreported,
         )

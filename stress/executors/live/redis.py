@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stress.protocols.redis.scripts import ScriptWatch
 
 _USUAL_PORT = 6379
-_REPLY_SECONDS, _AGAIN_SECONDS = 5.0, 0.2
+_REPLY_SECONDS, _REPEAT_SECONDS = 5.0, 0.2
 """How long the store may take to reply to us; and once it did not, until it does again."""
 _TURN_SECONDS = 60.0
 """How long another command may take for a run on a store that is lent to both."""
@@ -255,8 +255,8 @@ class Store:
             await self.forget(lasting.union(key for key in there if key not in self._first))
 
     async def _databases(self) -> list[int]:
-        (told,) = await self.ask([("INFO", "keyspace")])
-        return [int(number) for number in re.findall(r"(?m)^db(\d+):", str(told, "ascii"))]  # type: ignore[call-overload]
+        (reported,) = await self.ask([("INFO", "keyspace")])
+        return [int(number) for number in re.findall(r"(?m)^db(\d+):", str(reported, "ascii"))]  # type: ignore[call-overload]
 
     async def _names(self, database: int) -> list[str]:
         (names,) = await self.ask([("KEYS", "*")], database)
@@ -295,7 +295,7 @@ class Store:
 
     def suspect(self) -> None:
         """Wait no more than a moment for replies until there is one: it was seen not to reply."""
-        self._seconds = _AGAIN_SECONDS
+        self._seconds = _REPEAT_SECONDS
 
     def _lost(self, error: Exception) -> StoreLost:
         """Say what is wrong with the store, and what to do."""

@@ -23,10 +23,10 @@ class Request:
     """One request in flight and what is known of it.
 
     ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
-    it has shown since the last of them, ``told`` is what it was answered: status, record and count. ``sent_as`` is the
-    actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that was
-    answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer were
-    waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
+    it has shown since the last of them, ``reported`` is what it was answered: status, record and count. ``sent_as`` is
+    the actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that
+    was answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer
+    were waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
     (`time.perf_counter`). ``tries`` are its steps with what each was replied; of those asked again and again the last.
     """
 
@@ -41,7 +41,7 @@ class Request:
     done: list[str] = field(default_factory=list)
     showing: Counter[Signature] = field(default_factory=Counter)
     epochs: list[int] = field(default_factory=list)
-    told: tuple[int, str | None, int | None] | None = None
+    reported: tuple[int, str | None, int | None] | None = None
     sent_as: str = ""
     owes: bool = False
     late: float = 0.0
@@ -65,7 +65,7 @@ class Request:
     @property
     def story(self) -> tuple[str, ...]:
         """What it did, was replied and was answered, by which its end is known again."""
-        return (*self.done, str(self.told[0] if self.told else ""))
+        return (*self.done, str(self.reported[0] if self.reported else ""))
 
     def exchange(self, other: Request) -> None:
         """Exchange names with another request that is alike, and with them what was done under each name."""

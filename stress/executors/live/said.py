@@ -68,13 +68,13 @@ def unsaid(seen: Seen) -> UsageFault | None:
 def target_keys(seen: Seen) -> Iterator[tuple[tuple[str, ...], str, list[Answer]]]:
     """Give the places in answers that the file itself names, and the answers in which one must be."""
     target, accepted = seen.target, seen.accepted
-    given, again = target.answers.model_fields_set, [one for one in accepted if one.duplicate or one.either]
+    given, repeat = target.answers.model_fields_set, [one for one in accepted if one.duplicate or one.either]
     if "record" in given and target.answers.record:
         yield ("answers", "record"), target.answers.record, accepted
     if "count" in given and target.answers.count:
-        yield ("answers", "count"), target.answers.count, again
+        yield ("answers", "count"), target.answers.count, repeat
     if "fingerprint" in target.model_fields_set and isinstance(target.fingerprint, FromAnswer):
         yield ("fingerprint", "answer"), target.fingerprint.answer, accepted
     hits = target.observe.hits if target.observe is not None else None
     if isinstance(hits, FromAnswer):
-        yield ("observe", "hits", "answer"), hits.answer, again
+        yield ("observe", "hits", "answer"), hits.answer, repeat

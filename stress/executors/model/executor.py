@@ -19,12 +19,12 @@ from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.executors.asked import endless
 from stress.executors.environment import misfits
 from stress.executors.identity import identity
-from stress.executors.model.happened import Did, Gone, Told, answer_of, renamed, unheard
+from stress.executors.model.happened import Did, Gone, Reported, answer_of, renamed, unheard
 from stress.executors.model.kube import KubeModel
 from stress.executors.model.redis import RedisModel
 from stress.executors.model.redis_memory import next_second
 from stress.executors.model.tree import End, HungUp, Known, Node, Silent, Tree, Unread, key
-from stress.executors.observe import with_told_hits
+from stress.executors.observe import with_answered_hits
 from stress.gateways.protocols import kube_protocol_named, protocol_named
 from stress.gateways.store import Incoming, Outcome
 from stress.schedulers.base import Diverged
@@ -119,10 +119,10 @@ class ModelExecutor:
         self.tree = Tree(protocol, signal, self._names, self.state.store)
         self.rest: Any = self.state.rest
         self.known: Known = ()
-        self._told: dict[object, Told] = {}
+        self._reported: dict[object, Reported] = {}
         self._before: list[Did] = []
         for number in range(1, scenario.requests - scenario.concurrent + 1):
-            self._before += self._alone(self.tree.start(f"before{number}", self.known))
+            self._before += self._isolated(self.tree.start(f"before{number}", self.known))
         actors = letters(scenario.concurrent)
         self.number_of = {actor: number for number, actor in enumerate(actors)}
         self.starts = [self.tree.start(actor, self.known) for actor in actors]
@@ -131,7 +131,7 @@ class ModelExecutor:
     def _names(self, known: Known) -> Names:
         return Names(self._fingerprint, _FRESH, _BEGINNING, seconds=self._seconds, known=known)
 
-    def _alone(self, node: Node | End) -> Iterator[Did]:
+    def _isolated(self, node: Node | End) -> Iterator[Did]:
         """Run one request by itself, each event before the reply after it; its steps are unseen as on the wire."""
         history: list[Edge] = []
         while isinstance(node, Node):
@@ -212,24 +212,24 @@ class ModelExecutor:
             else:
                 actor, command, objects, _ = what.move
                 places.setdefault(actor, []).append(now)
-                told = self.state.told(command, result, names.replace)
+                reported = self.state.reported(command, result, names.replace)
                 touches = what.touches if isinstance(what, Node) else ()
                 came = self.state.outcome(what, result, names.replace)
                 events.append(
-                    Event(index, Kind.STEP, actor, command, objects, what.text, told, touches, now, outcome=came)
+                    Event(index, Kind.STEP, actor, command, objects, what.text, reported, touches, now, outcome=came)
                 )
         states = (*ended, self.state.observe(run.memory, names.replace))
-        held = [one.move for one in self.told(run)] if self.state.watches else []
-        return with_told_hits(self.target, Details(answers, states, events, held))
+        held = [one.move for one in self.reported(run)] if self.state.watches else []
+        return with_answered_hits(self.target, Details(answers, states, events, held))
 
-    def told(self, run: _Run) -> list[Told]:
+    def reported(self, run: _Run) -> list[Reported]:
         """Give the moves that let a replica know of what happened: the next event of each watch."""
         found = []
         for replica, news in run.memory.news():
             at = replica, news.type, news.stored.key, run.known
-            first = self._told.get(at)
+            first = self._reported.get(at)
             if first is None:
-                first = self._told[at] = Told(*self.state.event(replica, news, self._names(run.known).replace))
+                first = self._reported[at] = Reported(*self.state.event(replica, news, self._names(run.known).replace))
             occurrence = 1 + run.acted.get((first.move.actor, first.move.command, first.move.object), 0)
             found.append(first._replace(move=first.move._replace(occurrence=occurrence)))
         return found
@@ -318,8 +318,8 @@ class _Run:
         while following is None or isinstance(following, Silent):
             if following is None:
                 history = self._history(node.move.actor)
-                if told := endless(node.move.actor, len(history)):
-                    raise _Endless(told)
+                if reported := endless(node.move.actor, len(history)):
+                    raise _Endless(reported)
                 following = self._executor.tree.grow(node, history, known)
                 continue
             node = following
@@ -348,7 +348,11 @@ class _Run:
         The clock matters only after the first start, too.
         """
         unfinished = self._unanswered > 0
-        found = [told.move for told in self._executor.told(self)] if unfinished and self._executor.state.watches else []
+        found = (
+            [reported.move for reported in self._executor.reported(self)]
+            if unfinished and self._executor.state.watches
+            else []
+        )
         for name, left in self._left.items():
             if left and name == "client":
                 flying = [one.actor for one in self._requests if one.command != START and one.actor not in self._gone]
@@ -389,6 +393,6 @@ class _Run:
             ended = self._executor.state.act(move, self.memory) if move.actor != "clock" else None
             self.did.append((move.actor, ended))
             return
-        told = next(one for one in self._executor.told(self) if one.move == move)
+        reported = next(one for one in self._executor.reported(self) if one.move == move)
         self.acted[move[:3]] = move.occurrence
-        self.did.append((told, self.memory.deliver(int(move.actor.partition(":")[2]))))
+        self.did.append((reported, self.memory.deliver(int(move.actor.partition(":")[2]))))

@@ -17,7 +17,7 @@ from stress.gateways.kubeapi import RECORDS, ApiError
 from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
 from stress.protocols.kube.outcomes import outcome_of
-from stress.protocols.kube.replies import told
+from stress.protocols.kube.replies import reported
 from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect, described, effect_of
 
 if TYPE_CHECKING:
@@ -228,13 +228,13 @@ class KubeModel:
         """Tell whether an event is to come late."""
         return replica == self.replica("A") and f"{news.type} {RECORDS.plural}" == self._late
 
-    def told(self, command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
+    def reported(self, command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
         """Write what a request was replied, or what an event tells."""
         if command == REPLY and isinstance(result, Reply):
             return str(result.status)
         if isinstance(result, News):
-            return naming(told(result.type, result.stored.document, self._show))
-        return naming(told(result.status, result.document, self._show))
+            return naming(reported(result.type, result.stored.document, self._show))
+        return naming(reported(result.status, result.document, self._show))
 
     def outcome(self, node: object, result: Reply | News, naming: Callable[[str], str]) -> Outcome:
         """Give what a step came to, or what an event tells."""
@@ -247,7 +247,7 @@ class KubeModel:
     def event(self, replica: int, news: News, naming: Callable[[str], str]) -> tuple[Move, str]:
         """Give the move that lets a replica know of an event, the first of its kind, and its text."""
         namespace, name = news.stored.key
-        effect = KubeEffect(EVENT, RECORDS.group, RECORDS.plural, namespace, name, told=news.type)
+        effect = KubeEffect(EVENT, RECORDS.group, RECORDS.plural, namespace, name, reported=news.type)
         words = described(effect, naming)
         return Move(f"watch:{replica}", words.words[0], " ".join(words.objects)), " ".join(words.words)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stress.core.outcomes import Outcome
     from stress.core.step import Move
     from stress.core.trace import Snapshot
-    from stress.executors.model.happened import Told
+    from stress.executors.model.happened import Reported
 
 
 class RedisModel:
@@ -66,11 +66,11 @@ class RedisModel:
         """Give the replica that an actor is sent to: it makes no difference."""
         return 1
 
-    def told(self, command: str, result: Any, naming: Callable[[str], str]) -> str:  # noqa: ANN401 - a reply
+    def reported(self, command: str, result: Any, naming: Callable[[str], str]) -> str:  # noqa: ANN401 - a reply
         """Write what a command was replied; a pipeline has several replies on a connection, EXEC one."""
         return shown(result if "+" in command and not command.startswith("EXEC") else [result], naming)
 
-    def outcome(self, node: Node | Told, result: Any, naming: Callable[[str], str]) -> Outcome:  # noqa: ANN401 - a reply
+    def outcome(self, node: Node | Reported, result: Any, naming: Callable[[str], str]) -> Outcome:  # noqa: ANN401 - a reply
         """Give what a step came to."""
         assert isinstance(node, Node)  # noqa: S101 - Redis has no events
         command, arguments = node.move.command, node.arguments

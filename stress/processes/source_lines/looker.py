@@ -120,15 +120,15 @@ class Looks:
         """Whether no stack in the code of the service has changed up to now, as where requests are coroutines."""
         return not self._changed and not self._at_work
 
-    def lines(self, who: str, *, alone: bool) -> tuple[str, ...]:
+    def lines(self, who: str, *, isolated: bool) -> tuple[str, ...]:
         """Give the own lines of the stack of the thread that is at work for someone; none where no stack stands out.
 
-        ``alone`` tells that by the last look nobody else could have gone on.
+        ``isolated`` tells that by the last look nobody else could have gone on.
         """
         known, changed = self._at_work.get(who), self._changed
-        if known in changed or (known is not None and alone and not changed):
+        if known in changed or (known is not None and isolated and not changed):
             return self._lines(known)
-        if len(changed) != 1 or not alone or (known is not None and self._lines(known)):
+        if len(changed) != 1 or not isolated or (known is not None and self._lines(known)):
             return ()
         self._at_work[who] = changed[0]
         self._looker.in_threads = self._looker.in_threads or not changed[0][1].startswith(COROUTINE)

@@ -148,15 +148,15 @@ class KubeAssets:
         """Wait until the program that was started last says that it is ready."""
         process, deadline = self.processes[-1], time.monotonic() + _START_SECONDS
         while not await _answers(session, url, tls):
-            told = _tail(folder / f"{program.name}.log")
+            reported = _tail(folder / f"{program.name}.log")
             if process.poll() is not None:
-                if "address already in use" in told:
+                if "address already in use" in reported:
                     raise _PortTaken(f"{program.name} found its port taken")
-                remedy = f"it says: {told or 'nothing'}"
+                remedy = f"it says: {reported or 'nothing'}"
                 raise Unavailable(f"{program.name} of {program.parent} did not start ({ending(process)})", remedy)
             if time.monotonic() > deadline:
                 message = f"{program.name} of {program.parent} is not ready after {_START_SECONDS:g} s"
-                raise Unavailable(message, f"it says: {told or 'nothing'}")
+                raise Unavailable(message, f"it says: {reported or 'nothing'}")
             await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -24,8 +24,8 @@ def outcome_of(
     """
     value = words_of(read, show)
     if status >= _ERROR:
-        told = " ".join([str(status), value] if isinstance(value, str) and value else [str(status)])
-        return Outcome(How.ABSENT if status == _NOT_FOUND else How.REFUSED, naming(told), error=True)
+        reported = " ".join([str(status), value] if isinstance(value, str) and value else [str(status)])
+        return Outcome(How.ABSENT if status == _NOT_FOUND else How.REFUSED, naming(reported), error=True)
     if isinstance(value, tuple):
         return Outcome(How.OK if value else How.ABSENT, tuple(naming(one) for one in value))
     return Outcome(How.OK, naming(value) if value else None)

@@ -83,7 +83,7 @@ def words_of(read: Document | None, show: Sequence[str] = ()) -> str | tuple[str
     return _shown(read, show)
 
 
-def told(status: object, read: Document | None, show: Sequence[str] = ()) -> str:
+def reported(status: object, read: Document | None, show: Sequence[str] = ()) -> str:
     """Say in a few words what was answered: the status, and what `words_of` the body says."""
     words = words_of(read, show)
     return f"{status} [{', '.join(words)}]" if isinstance(words, tuple) else f"{status} {words}".rstrip()

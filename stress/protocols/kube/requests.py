@@ -61,7 +61,7 @@ class KubeEffect:
 
     ``resource`` is the plural; empty for a path that is no resource, then ``path`` is the whole path and ``verb`` that
     of its method. ``name`` is empty for a collection, and for a new object that the server names. ``path`` leads to the
-    object, without subresource. ``query`` are the parameters as they were sent. ``told`` is the type of an event.
+    object, without subresource. ``query`` are the parameters as they were sent. ``reported`` is the type of an event.
     """
 
     verb: str
@@ -72,12 +72,12 @@ class KubeEffect:
     subresource: str = ""
     path: str = ""
     query: tuple[tuple[str, str], ...] = ()
-    told: str = ""
+    reported: str = ""
 
     @property
     def command(self) -> str:
         """What the step is called: ``create``, ``update/status``, for an event ``ADDED``."""
-        return self.told or (f"{self.verb}/{self.subresource}" if self.subresource else self.verb)
+        return self.reported or (f"{self.verb}/{self.subresource}" if self.subresource else self.verb)
 
     @cached_property
     def object(self) -> str:

@@ -15,7 +15,7 @@ from stress.protocols.fault import ProtocolFault
 from stress.protocols.gate import Frame
 from stress.protocols.kube.http import Data, End, Head, Part, ResponseParser, header
 from stress.protocols.kube.parked import Flight, KubeFrame
-from stress.protocols.kube.replies import MAX_READ, Document, document, meta, told
+from stress.protocols.kube.replies import MAX_READ, Document, document, meta, reported
 from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect
 from stress.protocols.kube.watches import Event, EventParser, Watch
 
@@ -105,7 +105,7 @@ class Return:
         for flight in self.flights:
             if flight.watch is not None and flight.watch.paused != paused:
                 flight.watch.paused = paused
-                self._proxy.watches.told()
+                self._proxy.watches.reported()
 
     def _take_in(self, part: Part) -> None:
         flight = self.flights[0]
@@ -126,7 +126,7 @@ class Return:
 
     def _head(self, flight: Flight, head: Head) -> None:
         if head.interim:
-            if head.status != _CONTINUE or not flight.frame.told_to_go_on:
+            if head.status != _CONTINUE or not flight.frame.continue_sent:
                 self._out(head.raw)
             return
         flight.status, flight.headers = head.status, head.headers
@@ -136,7 +136,7 @@ class Return:
             if header(head.headers, b"content-encoding"):
                 raise ProtocolFault(0, "a watch whose events the gate can't read", head.raw)
             flight.events = EventParser(header(head.headers, b"content-type"))
-            background = self._proxy.rules.background(_told_by(flight.effect, None))
+            background = self._proxy.rules.background(_reported_by(flight.effect, None))
             flight.watch = Watch(flight.effect, self._proxy.replica, background=background)
             self._proxy.watches.opened(flight.watch)
             self._proxy.outdated.discard((flight.effect.path, flight.effect.selectors))
@@ -165,7 +165,7 @@ class Return:
                     self._out(raw)
                 else:
                     self._hold(flight, event, raw)
-        self._proxy.watches.told()
+        self._proxy.watches.reported()
 
     def _outdate(self, flight: Flight) -> None:
         """Note that a watch must list again: a client does so without the version that is gone."""
@@ -173,10 +173,10 @@ class Return:
 
     def _hold(self, flight: Flight, event: Event, raw: bytes) -> None:
         """Make an event a step."""
-        effect = _told_by(flight.effect, event)
+        effect = _reported_by(flight.effect, event)
         frame = KubeFrame(self._channel, event.type, raw, (effect,), pushed=True, effect=effect, answer=event.object)
         frame.actor, frame.show = f"watch:{self._proxy.replica}", self._proxy.rules.show
-        frame.replies.append(told(event.type, event.object, self._proxy.rules.show))
+        frame.replies.append(reported(event.type, event.object, self._proxy.rules.show))
         frame.replied_at, frame.replies_left = frame.parked_at, 0
         self.held.append(frame)
         self.held_bytes += len(raw)
@@ -228,7 +228,7 @@ class Return:
         if self._announced(flight):
             self._proxy.watches.wrote(flight.effect, read)
         if flight.status >= _REFUSED and (flight.status != _NOT_FOUND or flight.effect.verb == "create"):
-            self._proxy.gate.heard.error(flight.frame.command, told(flight.status, read))
+            self._proxy.gate.heard.error(flight.frame.command, reported(flight.status, read))
         if flight.kept is not None:
             self._keep(flight, b"".join(flight.kept))
         if flight.waited:
@@ -239,14 +239,14 @@ class Return:
         frame = flight.frame
         flight.waited = False
         frame.answer, frame.status = read, flight.status
-        frame.replies.append(told(flight.status, read, self._proxy.rules.show))
+        frame.replies.append(reported(flight.status, read, self._proxy.rules.show))
         frame.replies_left, frame.replied_at = 0, time.perf_counter()
         self._channel.answered(frame)
 
 
-def _told_by(watch: KubeEffect, event: Event | None) -> KubeEffect:
+def _reported_by(watch: KubeEffect, event: Event | None) -> KubeEffect:
     """Give what an event of a watch tells of."""
     about = meta(event.object) if event is not None else {}
     namespace, name = str(about.get("namespace", watch.namespace)), str(about.get("name", ""))
     kind = event.type if event is not None else ""
-    return KubeEffect(EVENT, watch.group, watch.resource, namespace, name, told=kind)
+    return KubeEffect(EVENT, watch.group, watch.resource, namespace, name, reported=kind)

@@ -80,10 +80,10 @@ class KubeChannel(asyncio.Protocol):
         news, self._news = self._news, []
         for frame in fresh:
             if not self.parked and (self.gate.passes(self) or frame.background):
-                told = self.gate.passing if self.gate.open else None
-                if told is not None:
-                    told.frames.append(frame)
-                self._send(frame, waited=told is not None)
+                reported = self.gate.passing if self.gate.open else None
+                if reported is not None:
+                    reported.frames.append(frame)
+                self._send(frame, waited=reported is not None)
                 continue
             self.parked.append(frame)
             if not frame.background:
@@ -162,7 +162,7 @@ class KubeChannel(asyncio.Protocol):
             return
         frames = [self._frame(request) for request in requests]
         if frames and self._going_on:
-            frames[0].told_to_go_on, self._going_on = True, False
+            frames[0].continue_sent, self._going_on = True, False
         acknowledge(self._client)
         if self._requests.asks_to_go_on and not self._going_on and self._client is not None:
             self._going_on = True
@@ -192,8 +192,8 @@ class KubeChannel(asyncio.Protocol):
             effect = effect.of(str(name)) if name else effect
         frame = KubeFrame(self, effect.command, with_headers(request, self.proxy.server.headers), (effect,))
         frame.effect, frame.method, frame.show = effect, request.method, self.proxy.rules.show
-        again = effect.verb == "list" and (effect.path, effect.selectors) in self.proxy.outdated
-        frame.background = again or self.proxy.rules.background(effect)
+        repeat = effect.verb == "list" and (effect.path, effect.selectors) in self.proxy.outdated
+        frame.background = repeat or self.proxy.rules.background(effect)
         return frame
 
     def _send(self, frame: KubeFrame, *, waited: bool = False) -> None:

@@ -139,10 +139,10 @@ class EventParser:
         del self._rest[:length]
         self._looked = 0
         try:
-            kind, told = watched(self._type, payload[_PREFIX:] if self._protobuf else payload)
+            kind, reported = watched(self._type, payload[_PREFIX:] if self._protobuf else payload)
         except (ValueError, RecursionError):
             raise ProtocolFault(self._begun, "no event of a watch", payload[:40]) from None
-        self._events.append(Event(payload, kind, told))
+        self._events.append(Event(payload, kind, reported))
         self._begun += length
 
 
@@ -225,9 +225,9 @@ class Watches:
     def closed(self, watch: Watch) -> None:
         """Forget a watch."""
         self._open.pop(watch, None)
-        self.told()
+        self.reported()
 
-    def told(self) -> None:
+    def reported(self) -> None:
         """Note that a watch told something, or is no longer read."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)

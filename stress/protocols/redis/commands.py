@@ -193,9 +193,9 @@ def comes_unseen(args: Sequence[bytes], rules: tuple[str, ...]) -> bool:
 def _seconds_by_first(rules: tuple[str, ...]) -> dict[bytes, frozenset[bytes] | None]:
     """Give for each first word the second ones that a rule names; None where one names the first word alone."""
     pairs = [rule.encode("latin-1").partition(b" ")[::2] for rule in rules]
-    alone = {first for first, second in pairs if not second}
+    isolated = {first for first, second in pairs if not second}
     return {
-        first: None if first in alone else frozenset(second for other, second in pairs if other == first)
+        first: None if first in isolated else frozenset(second for other, second in pairs if other == first)
         for first, _ in pairs
     }
 
@@ -251,8 +251,8 @@ class ConnectionState:
         groups: list[list[Command]] = []
         for request in requests:
             command = self.follow(request, rules)
-            alone = command.blocking and not command.passes
-            begins = not groups or alone or (groups[-1][0].blocking and not groups[-1][0].passes)
+            isolated = command.blocking and not command.passes
+            begins = not groups or isolated or (groups[-1][0].blocking and not groups[-1][0].passes)
             if begins or (groups[-1][0].passes and not command.passes):
                 groups.append([])
             groups[-1].append(command)
@@ -326,21 +326,21 @@ class ConnectionState:
         """Tell what the server will reply to a request that is about to be followed."""
         if name == b"RESET":
             return Awaited(1, name)
-        told = b""
+        reported = b""
         if [word.upper() for word in args[:2]] == [b"CLIENT", b"REPLY"] and len(args) == 3 and self._queued is None:  # noqa: PLR2004
-            told = args[2].upper()
-        if told == b"ON":
+            reported = args[2].upper()
+        if reported == b"ON":
             self._replies, self._skip_next = True, False
-        silent = not args or not self._replies or self._skip_next or told in (b"OFF", b"SKIP")
+        silent = not args or not self._replies or self._skip_next or reported in (b"OFF", b"SKIP")
         if args:
-            self._skip_next = told == b"SKIP" and self._replies
-            self._replies = self._replies and told != b"OFF"
+            self._skip_next = reported == b"SKIP" and self._replies
+            self._replies = self._replies and reported != b"OFF"
         if silent:
             return None
         if name in _CONFIRMED and self._queued is None:
             kind = _SUBSCRIBE.get(name, _UNSUBSCRIBE.get(name, b""))
-            alone = len(self._channels[kind]) if name in _UNSUBSCRIBE else 1
-            return Awaited(max(1, len(args) - 1 or alone), name)
+            isolated = len(self._channels[kind]) if name in _UNSUBSCRIBE else 1
+            return Awaited(max(1, len(args) - 1 or isolated), name)
         if name == b"HELLO":
             return Awaited(1, name, int(args[1]) if len(args) > 1 and args[1].isdigit() else self._protocol)
         return Awaited(1, name, self.database) if name in _CHANGES else Awaited(1)

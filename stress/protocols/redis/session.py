@@ -19,7 +19,7 @@ from stress.protocols.gate import Frame
 from stress.protocols.late import Late
 from stress.protocols.outbox import Outbox
 from stress.protocols.redis.commands import Command, ConnectionState, Effect, comes_unseen, finds_nodes, pushed
-from stress.protocols.redis.debts import Debts, RedisFrame
+from stress.protocols.redis.pending_replies import PendingReplies, RedisFrame
 from stress.protocols.redis.replies import Reply, ReplyError, ReplyParser
 from stress.protocols.redis.requests import Request, RequestParser
 
@@ -49,7 +49,7 @@ class RedisChannel(asyncio.Protocol):
         self._requests = RequestParser()
         self._replies = ReplyParser()
         self._state = ConnectionState()
-        self._owed = Debts()
+        self._owed = PendingReplies()
         self._late = Late()
         self._outbox = Outbox(proxy.keeper, self.pause_client, self.abort)
         self._client: asyncio.Transport | None = None

@@ -74,14 +74,14 @@ def comparison(finding: Finding, width: int) -> list[str]:
     """
     if finding.nearest is None:
         return []
-    told = wrap(
+    lines = wrap(
         clean(f"what breaks it: {breaks(finding.nearest)}"),
         max(width, 20),
         subsequent_indent="  ",
         break_on_hyphens=False,
     )
     each = max(10, (width - 2) // 2)
-    lines = [*told, "", f"{_fit('   fails', each)}  {'   passes'}"]
+    lines = [*lines, "", f"{_fit('   fails', each)}  {'   passes'}"]
     rows = beside(finding.schedule.moves, finding.nearest)
     for alike, several in groupby(range(len(rows)), lambda at: is_far(rows, at)):
         places = list(several)

@@ -58,12 +58,12 @@ def line(event: Event) -> str:
 
 def _cell(event: Event, lines: Mapping[int, str], width: int) -> str:
     """Give an event with its reply and its line of code beside it, or below it where they do not fit in one line."""
-    at, told = clean(lines.get(event.index, "")), clean(line(event))
-    whole = f"{told}  {at}" if at else told
+    at, reported = clean(lines.get(event.index, "")), clean(line(event))
+    whole = f"{reported}  {at}" if at else reported
     if cell_len(whole) <= width:
         return whole
     reply = [f"-> {clean(event.reply)}"] if event.reply else []
-    parts = [told] if cell_len(told) <= width else [clean(said(event)), *reply]
+    parts = [reported] if cell_len(reported) <= width else [clean(said(event)), *reply]
     return "\n".join([*parts, *([at] if at else [])])
 
 

@@ -24,7 +24,7 @@ def deed(event: Event, of: str = "") -> str:
     return f"{named} of {of}" if of else named
 
 
-def told(event: Event, of: str = "") -> str:
+def reported(event: Event, of: str = "") -> str:
     """Say whose step it is and what it came to: ``A's HGET, which saw 1,``."""
     came = came_to(event)
     return f"{deed(event, of)}, which {came}," if came else deed(event, of)

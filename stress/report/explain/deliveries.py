@@ -21,9 +21,9 @@ def unheard(trace: Trace, write: Event, until: Event) -> tuple[int, ...] | None:
     index of that later event, none where it never came in this run; None where it is not known, or not so.
     """
     names = {touch.object for touch in write.touches} | {write.object}
-    told = [one for one in trace.events if one.actor.startswith("watch") and one.object in names]
-    later = [one.index for one in told if one.index > until.index]
-    if any(write.index < one.index < until.index for one in told):
+    reported = [one for one in trace.events if one.actor.startswith("watch") and one.object in names]
+    later = [one.index for one in reported if one.index > until.index]
+    if any(write.index < one.index < until.index for one in reported):
         return None
     if not later and not any(move.object in names for move in trace.held):
         return None

@@ -17,7 +17,7 @@ from stress.report.explain.words import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.core.outcome_map import Left, Told
+    from stress.core.outcome_map import Left, Reported
     from stress.core.step import Move
     from stress.core.verdict import Evidence
     from stress.report.events import Result
@@ -35,7 +35,7 @@ class Ending(NamedTuple):
     ``share`` is the part of all random schedules, from 0 to 1 (None: nothing was drawn). ``example`` leads there.
     """
 
-    told: str
+    reported: str
     raced: bool
     schedules: int
     share: float | None
@@ -78,8 +78,8 @@ def endings(result: Result, most: int = _MOST) -> Endings:
     if len(set(result.scenario.places)) == 1:  # else who goes to which replica tells requests apart
         rows = _up_to_names(rows, failing)
     every = [
-        Ending(told, confirmed and row.outcome in failing, row.schedules, row.share, row.example)
-        for row, told in zip(rows, _all_told(rows), strict=True)
+        Ending(reported, confirmed and row.outcome in failing, row.schedules, row.share, row.example)
+        for row, reported in zip(rows, _all_shown(rows), strict=True)
     ]
     chosen = sorted(sorted(range(len(every)), key=lambda at: not every[at].raced)[:most])
     others = [one for at, one in enumerate(every) if at not in chosen]
@@ -114,7 +114,7 @@ def listing(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Give all outcomes as result.json has them."""
     return [
         {
-            "outcome": told,
+            "outcome": reported,
             "answers": row.answers,
             "epochs": [
                 {"records": one.records, "hits": None if one.hits is None else dict(one.hits)} for one in row.left
@@ -124,7 +124,7 @@ def listing(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "share": row.share,
             "example": lines_of(row.example),
         }
-        for row, told in zip(rows, _all_told(rows), strict=True)
+        for row, reported in zip(rows, _all_shown(rows), strict=True)
     ]
 
 
@@ -134,7 +134,7 @@ def draws(evidence: Sequence[Evidence]) -> list[str]:
     return [clean(f"{one.executor}: {draw}" if len(drew) > 1 else str(draw)) for one in drew for draw in one.draws]
 
 
-def told_below(result: Result, width: int) -> list[str]:
+def lines_below(result: Result, width: int) -> list[str]:
     """Give what stands below the races of a result, in lines that fit ``width``; nothing where there is no race.
 
     That is the outcome map, where ``>`` marks how the failing schedules end, and what each sampler drew.
@@ -155,7 +155,7 @@ def _table(found: Endings, room: int) -> list[str]:
     lines = [f"   {heading:<{room}}{'schedules':>{_SCHEDULES}}{'share':>{_SHARE}}"]
     for one in (*found.shown, *([found.rest] if found.rest else [])):
         # A line ends after a comma or a semicolon, so that nobody's answer is torn from its name.
-        parts = wrap(re.sub("(?<![,;]) ", _KEPT, one.told), room - 2, break_on_hyphens=False) or [""]
+        parts = wrap(re.sub("(?<![,;]) ", _KEPT, one.reported), room - 2, break_on_hyphens=False) or [""]
         first, *more = (part.replace(_KEPT, " ") for part in parts)
         figures = f"{one.schedules:>{_SCHEDULES}}{percent(one.share):>{_SHARE}}"
         lines += [f"{'>' if one.raced else '':<3}{first:<{room}}{figures}", *(f"     {part}" for part in more)]
@@ -185,22 +185,24 @@ def _up_to_names(rows: Sequence[Row], failing: Sequence[object]) -> list[Row]:
     return sorted(added, key=lambda row: -row.schedules)
 
 
-def _all_told(rows: Sequence[Row]) -> list[str]:
+def _all_shown(rows: Sequence[Row]) -> list[str]:
     """Say in words how each ended; where two would read the same, the records tell them apart, by number or name."""
-    told = [""] * len(rows)
+    reported = [""] * len(rows)
     for names in _Names:
-        often = Counter(told)
-        told = [_words(row, names) if often[one] > 1 or not one else one for row, one in zip(rows, told, strict=True)]
-    return told
+        often = Counter(reported)
+        reported = [
+            _words(row, names) if often[one] > 1 or not one else one for row, one in zip(rows, reported, strict=True)
+        ]
+    return reported
 
 
 def _words(row: Row, names: _Names) -> str:
     whole = names is _Names.WHOLE
-    states = ", then ".join(told for told in (_left(one, whole=whole) for one in row.left) if told)
+    states = ", then ".join(reported for reported in (_left(one, whole=whole) for one in row.left) if reported)
     shown = [one for one in row.answers if whole or not one.actor.startswith(_BEFORE)]
     records = list(dict.fromkeys(name for one in row.left for name in one.records or ())) if not whole else []
-    answers = ", ".join(_told(one, None if names is _Names.NONE else records) for one in shown)
-    return clean("; ".join(told for told in (states, answers) if told))
+    answers = ", ".join(_reported(one, None if names is _Names.NONE else records) for one in shown)
+    return clean("; ".join(reported for reported in (states, answers) if reported))
 
 
 def _left(left: Left, *, whole: bool) -> str:
@@ -225,11 +227,11 @@ def _count(hits: int | None) -> str:
     return "not a number" if hits is None else str(hits)
 
 
-def _told(told: Told, records: list[str] | None) -> str:
+def _reported(reported: Reported, records: list[str] | None) -> str:
     """Say what one client was told: ``A 201``, ``B 202 count 2``; with ``records`` which of these, else its name."""
-    words = [told.actor, str(told.status or "nothing")]
-    if told.count is not None:
-        words.append(f"count {told.count}")
-    if records is not None and told.record is not None:
-        words.append(f"record {records.index(told.record) + 1}" if told.record in records else told.record)
+    words = [reported.actor, str(reported.status or "nothing")]
+    if reported.count is not None:
+        words.append(f"count {reported.count}")
+    if records is not None and reported.record is not None:
+        words.append(f"record {records.index(reported.record) + 1}" if reported.record in records else reported.record)
     return " ".join(words)

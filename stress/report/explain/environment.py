@@ -27,7 +27,7 @@ class Act(NamedTuple):
 
     pattern: Pattern | None
     steps: tuple[int, ...]
-    told: str
+    reported: str
 
 
 def acted(trace: Trace, found: Between | None) -> Act | None:
@@ -50,8 +50,8 @@ def clock_between(trace: Trace, steps: Sequence[int], actors: Sequence[str]) -> 
         for one in trace.events
         if one.kind is Kind.ENVIRONMENT and one.actor == _CLOCK and steps and min(steps) < one.index < max(steps)
     ]
-    told = [answer.record for answer in trace.answers if answer.actor in actors]
-    differ = len(set(told)) == len(told) and None not in told
+    reported = [answer.record for answer in trace.answers if answer.actor in actors]
+    differ = len(set(reported)) == len(reported) and None not in reported
     return f", while {_MOVED}" if between and differ else ""
 
 
@@ -70,8 +70,8 @@ def _act(trace: Trace, act: Event) -> Act:
         words.insert(0, f"after {deed(held, locks(held)[0])}")
         words = words if held is not before[-1] else [words[0], *words[2:]]
         named.append(held)
-    told = f"{_words(act, trace)} {listed(words)}".rstrip()
-    return Act(_pattern(trace, act, held), tuple(sorted({act.index, *(one.index for one in named)})), told)
+    reported = f"{_words(act, trace)} {listed(words)}".rstrip()
+    return Act(_pattern(trace, act, held), tuple(sorted({act.index, *(one.index for one in named)})), reported)
 
 
 def _pattern(trace: Trace, act: Event, held: Event | None) -> Pattern | None:

@@ -27,7 +27,7 @@ class Lost(NamedTuple):
 
     how: Pattern
     steps: tuple[Event, ...]
-    told: str
+    reported: str
 
 
 def locks(event: Event) -> list[str]:
@@ -101,25 +101,25 @@ class _Followed:
             return None
         if not made(event) or not changes(event):
             return None
-        told = f"{deed(looks)} saw {self._name}, which {held.actor} had taken and not given back, and {deed(event)}"
-        told += f" of {made(event)} followed all the same"
-        return Lost(Pattern.REENTRANT_LOCK, (held, looks, event), told)
+        reported = f"{deed(looks)} saw {self._name}, which {held.actor} had taken and not given back, and {deed(event)}"
+        reported += f" of {made(event)} followed all the same"
+        return Lost(Pattern.REENTRANT_LOCK, (held, looks, event), reported)
 
     def _taken(self, held: Event, event: Event) -> Lost:
-        told = f"{deed(event)} took {self._name}, which {held.actor} had taken"
+        reported = f"{deed(event)} took {self._name}, which {held.actor} had taken"
         if self._expired is None:
-            return Lost(Pattern.LOCK_TAKEN, (held, event), f"{told} and nobody had deleted")
-        return Lost(Pattern.LOCK_EXPIRY, (held, self._expired, event), f"{told} before {_RAN_OUT}")
+            return Lost(Pattern.LOCK_TAKEN, (held, event), f"{reported} and nobody had deleted")
+        return Lost(Pattern.LOCK_EXPIRY, (held, self._expired, event), f"{reported} before {_RAN_OUT}")
 
     def _deleted(self, held: Event, looks: Event, event: Event) -> Lost:
         """Tell of who deletes a lock of another: it was made since that one looked, or is taken for its own."""
-        told = f"{deed(event)} deleted {self._name}, which {held.actor} had taken"
+        reported = f"{deed(event)} deleted {self._name}, which {held.actor} had taken"
         if held.index < looks.index:
-            return Lost(Pattern.REENTRANT_LOCK, (held, looks, event), told)
+            return Lost(Pattern.REENTRANT_LOCK, (held, looks, event), reported)
         if self._expired is None:
-            return Lost(Pattern.DELETE_UNDER_FOOT, (looks, held, event), f"{told} after {deed(looks)} of it")
+            return Lost(Pattern.DELETE_UNDER_FOOT, (looks, held, event), f"{reported} after {deed(looks)} of it")
         steps = tuple(sorted((self._expired, looks, held, event), key=lambda one: one.index))
-        return Lost(Pattern.LOCK_EXPIRY, steps, f"{told} after {_RAN_OUT} and after {deed(looks)} of it")
+        return Lost(Pattern.LOCK_EXPIRY, steps, f"{reported} after {_RAN_OUT} and after {deed(looks)} of it")
 
 
 def _takes_over(event: Event, name: str) -> bool:

@@ -20,19 +20,19 @@ def uncontrolled(result: Result) -> list[str]:
     """List what the search did not control, so that nobody takes it for covered."""
     evidence, scenario = result.verdict.evidence, result.scenario
     executors = {one.executor for one in evidence}
-    told = ["What a Gateway does between two store commands is not ordered: its threads, its timers, its memory."]
+    sentences = ["What a Gateway does between two store commands is not ordered: its threads, its timers, its memory."]
     if "live" in executors:
-        told.append("What the target calls background passes ungated, such as PING.")
+        sentences.append("What the target calls background passes ungated, such as PING.")
     if executors == {"model"}:
-        told.append("Nothing was run on the wire.")
+        sentences.append("Nothing was run on the wire.")
     if scenario.earlier:
-        told.append(f"{counted(scenario.earlier.requests, 'request')} came before the others, one after another.")
+        sentences.append(f"{counted(scenario.earlier.requests, 'request')} came before the others, one after another.")
     if any(one.shared_only for one in evidence):
-        told.append("It is assumed that requests share only the store.")
+        sentences.append("It is assumed that requests share only the store.")
     crossed = (finding.trace.crossed_second for finding in result.findings)
-    told += [
+    sentences += [
         f"Another second began unasked at move {at + 1} of a failing schedule." for at in crossed if at is not None
     ]
     if names := list(dict.fromkeys(name for one in evidence for name in one.not_checked)):
-        told.append(f"Not checked: {', '.join(names)}.")
-    return told
+        sentences.append(f"Not checked: {', '.join(names)}.")
+    return sentences

@@ -10,7 +10,7 @@ from stress.core.verdict import Cause, Ruling
 from stress.report.explain.beside import comparison
 from stress.report.explain.columns import WIDTH, columns
 from stress.report.explain.deeds import cut
-from stress.report.explain.story import told
+from stress.report.explain.story import reported
 from stress.report.explain.telling import ASSERTION
 from stress.report.explain.words import listed, replay_command
 
@@ -38,7 +38,7 @@ def title(result: Result, finding: Finding) -> str:
 
 def race(finding: Finding, schedule_file: str, program: str = "stress-gateway", width: int = WIDTH) -> list[str]:
     """Tell one race; ``schedule_file`` is the path of its order (empty: not written)."""
-    lines = wrap(clean(told(finding.trace, finding.violations)), max(width, _NARROWEST), break_on_hyphens=False)
+    lines = wrap(clean(reported(finding.trace, finding.violations)), max(width, _NARROWEST), break_on_hyphens=False)
     return [*lines, "", *details(finding, schedule_file, program, width)]
 
 
@@ -67,13 +67,13 @@ def details(finding: Finding, schedule_file: str, program: str = "stress-gateway
 
 def refusals(trace: Trace) -> list[str]:
     """Give what clients were told with a status of 4xx or 5xx, word by word; once where several were told the same."""
-    told: dict[tuple[int, str], list[str]] = {}
+    reported: dict[tuple[int, str], list[str]] = {}
     for answer in trace.answers:
         if answer.status >= _REFUSED and (body := cut(answer.body, _LONGEST)):
-            told.setdefault((answer.status, body), []).append(answer.actor)
+            reported.setdefault((answer.status, body), []).append(answer.actor)
     return [
         f"{listed(actors)} {'was' if len(actors) == 1 else 'were'} answered {status}: {body}"
-        for (status, body), actors in told.items()
+        for (status, body), actors in reported.items()
     ]
 
 

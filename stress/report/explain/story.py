@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 def story(trace: Trace, violations: Sequence[Violation]) -> str:
     """Tell in one sentence which steps conflict and what came of it."""
     about = telling(trace, violations)
-    told = _told(trace, about)
+    reported = _reported(trace, about)
     broken = [one for one in violations if not one.invariant.startswith(ASSERTION)] or violations
     effects = list(dict.fromkeys(effect for one in broken for effect in _effects(trace, one)))
-    effects = [one for one in effects if one not in told]
-    effects = [one for one in (told, *effects) if one] or ["nothing that was checked is broken"]
+    effects = [one for one in effects if one not in reported]
+    effects = [one for one in (reported, *effects) if one] or ["nothing that was checked is broken"]
     what = f"{', '.join(effects[:-1])}, and {effects[-1]}" if len(effects) > 1 else effects[0]
     sentence = f"{about.cause}; {what}." if about.cause else f"{what}."
     return sentence[:1].upper() + sentence[1:]
 
 
-def told(trace: Trace, violations: Sequence[Violation]) -> str:
+def reported(trace: Trace, violations: Sequence[Violation]) -> str:
     """Tell the story after the name of its pattern, if it has one."""
     named = telling(trace, violations).pattern
     sentence = story(trace, violations)
     return f"{titled(named)}: {sentence}" if named else sentence
 
 
-def _told(trace: Trace, about: Telling) -> str:
+def _reported(trace: Trace, about: Telling) -> str:
     """Say what those were answered whom a story concerns; of who was refused and succeeds, that it did all the same."""
     answers = [one for one in trace.answers if one.actor in about.actors]
     answers.sort(key=lambda one: about.actors.index(one.actor))
-    again = [one.actor for one in answers if one.actor in about.refused and one.accepted]
+    repeat = [one.actor for one in answers if one.actor in about.refused and one.accepted]
     statuses = {answer.status for answer in answers}
-    if len(answers) == 2 and len(statuses) == 1 and not again:  # noqa: PLR2004 - both of the two
+    if len(answers) == 2 and len(statuses) == 1 and not repeat:  # noqa: PLR2004 - both of the two
         return f"both were answered {_status(answers[0])}"
     return listed(
-        [f"{one.actor} was answered {_status(one)}{' all the same' if one.actor in again else ''}" for one in answers]
+        [f"{one.actor} was answered {_status(one)}{' all the same' if one.actor in repeat else ''}" for one in answers]
     )
 
 
@@ -81,9 +81,9 @@ def _records(trace: Trace, violation: Violation) -> list[str]:
 
 
 def _created(trace: Trace, violation: Violation) -> list[str]:
-    told = sorted(answer.actor for answer in trace.answers if answer.created and answer.actor in violation.answers)
-    if len(told) > 1:
-        return [f"{listed(told)} were told that each created the record"]
+    reported = sorted(answer.actor for answer in trace.answers if answer.created and answer.actor in violation.answers)
+    if len(reported) > 1:
+        return [f"{listed(reported)} were told that each created the record"]
     return ["nobody was told of having created the record"]
 
 
@@ -108,13 +108,13 @@ def _schedule(trace: Trace, violation: Violation) -> list[str]:
 
 
 def _errors(trace: Trace, violation: Violation) -> list[str]:
-    told = [answer for answer in trace.answers if answer.actor in violation.answers]
-    return [f"{answer.actor} was answered {_status(answer)}" for answer in told]
+    reported = [answer for answer in trace.answers if answer.actor in violation.answers]
+    return [f"{answer.actor} was answered {_status(answer)}" for answer in reported]
 
 
 def _results(trace: Trace, violation: Violation) -> list[str]:
-    told = [answer for answer in trace.answers if answer.actor in violation.answers and answer.record]
-    return [listed([f"{answer.actor} was told {answer.record}" for answer in told])]
+    reported = [answer for answer in trace.answers if answer.actor in violation.answers and answer.record]
+    return [listed([f"{answer.actor} was told {answer.record}" for answer in reported])]
 
 
 _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {

@@ -20,7 +20,7 @@ from stress.report.explain.deeds import (
     plain,
     reads,
     refused,
-    told,
+    reported,
     touched_by_another,
     unknown,
     written,
@@ -55,7 +55,7 @@ def telling(trace: Trace, violations: Sequence[Violation]) -> Telling:
     if lead is not None and (lost := _locked(trace, lead)) is not None:
         return _with_clock(trace, lost)
     if (act := acted(trace, found)) is not None:
-        return Telling(act.pattern, act.steps, act.told)
+        return Telling(act.pattern, act.steps, act.reported)
     for find in _FINDERS if lead is not None else ():
         assert lead is not None  # noqa: S101 - said above
         if (one := find(trace, lead)) is not None:
@@ -85,7 +85,7 @@ def _locked(trace: Trace, lead: Violation) -> Telling | None:
         indexes = tuple(step.index for step in lost.steps)
         about = set(lead.steps) <= set(indexes) if _of_leases(lead) else set(actors) <= set(lead.answers or actors)
         if about:
-            return Telling(lost.how, indexes, lost.told, actors)
+            return Telling(lost.how, indexes, lost.reported, actors)
     return None
 
 
@@ -152,7 +152,7 @@ def _last(trace: Trace, last: Event, name: str) -> Telling | None:
     if before and (last.outcome.error or last.outcome.how is How.REFUSED):
         return _refused_after(trace, before[-1], last, name)
     if before and access_to(before[-1], name) is Access.DELETE:
-        cause = plain(f"{told(last, name)} came after {deed(before[-1])} of it")
+        cause = plain(f"{reported(last, name)} came after {deed(before[-1])} of it")
         actors = before[-1].actor, last.actor
         return Telling(Pattern.DELETE_UNDER_FOOT, (before[-1].index, last.index), cause, actors)
     return _torn(trace, last, after[0], name) if after and reads(last) else None
@@ -160,7 +160,7 @@ def _last(trace: Trace, last: Event, name: str) -> Telling | None:
 
 def _refused_after(trace: Trace, write: Event, last: Event, name: str) -> Telling:
     actors = write.actor, last.actor
-    cause = f"{told(last, name)} came after {deed(write)} of it"
+    cause = f"{reported(last, name)} came after {deed(write)} of it"
     later = unheard(trace, write, last)
     if later is not None:
         steps = (write.index, last.index, *later)
@@ -172,12 +172,12 @@ def _refused_after(trace: Trace, write: Event, last: Event, name: str) -> Tellin
 
 def _torn(trace: Trace, last: Event, after: Event, name: str) -> Telling:
     """Tell of who found nothing before another wrote it: where it had seen another write of the same, of both."""
-    cause = f"{told(last, name)} came before {deed(after)} of it"
+    cause = f"{reported(last, name)} came before {deed(after)} of it"
     for saw in reversed([one for one in trace.steps_of(last.actor) if one.index < last.index and reads(one)]):
         wrote = [one for one in trace.steps_of(after.actor) if one.index < saw.index and common(one, saw)]
         if wrote and not saw_nothing(saw):
             also = common(wrote[-1], saw)[0]
-            cause = f"{told(saw, also)} came after {deed(wrote[-1])} of it, and {cause}"
+            cause = f"{reported(saw, also)} came after {deed(wrote[-1])} of it, and {cause}"
             steps = wrote[-1].index, saw.index, last.index, after.index
             return Telling(Pattern.TORN_READ, steps, cause, (after.actor, last.actor))
     return Telling(None, (last.index, after.index), cause, (after.actor, last.actor))
@@ -188,8 +188,8 @@ def _torn(trace: Trace, last: Event, after: Event, name: str) -> Telling:
 
 def _twice_made(trace: Trace, lead: Violation) -> Telling | None:
     """Tell of two who made something: of one name, where the second was refused, or each its own."""
-    told_so = {answer.actor for answer in _answers(trace, lead) if answer.created} if _about(lead, _MADE) else set()
-    return next((one for pair in makers(trace, told_so) if (one := both_made(trace, *pair)) is not None), None)
+    claimed = {answer.actor for answer in _answers(trace, lead) if answer.created} if _about(lead, _MADE) else set()
+    return next((one for pair in makers(trace, claimed) if (one := both_made(trace, *pair)) is not None), None)
 
 
 # --- steps -------------------------------------------------------------------------------------------
@@ -201,15 +201,15 @@ def _of_steps(trace: Trace, found: Between, broken: Sequence[Violation]) -> Tell
     named = _pattern_of(trace, found, broken)
     name = came.object if found.object.endswith(COLLECTION) and changes(came) and came.object else found.object
     same = access_to(then, name) is not None
-    what = told(then, "" if same else then.object)
+    what = reported(then, "" if same else then.object)
     if _created(trace, came, saw):
-        cause = f"{came.actor} created the record ({came.command}) between {told(saw)} and {what}"
+        cause = f"{came.actor} created the record ({came.command}) between {reported(saw)} and {what}"
     elif reads(came) or unknown(came) or refused(came) or came.command.split("+")[0] in _PAUSES:
-        cause = f"{told(came, name)} came between {told(saw)} and {what}"
+        cause = f"{reported(came, name)} came between {reported(saw)} and {what}"
     else:
-        cause = f"{deed(came)} changed {name} between {told(saw)} and {what}"
-    again = (then.actor,) if refused(then) and made(then) else ()
-    return Telling(named, found[:3], plain(cause), (saw.actor, came.actor), again)
+        cause = f"{deed(came)} changed {name} between {reported(saw)} and {what}"
+    repeat = (then.actor,) if refused(then) and made(then) else ()
+    return Telling(named, found[:3], plain(cause), (saw.actor, came.actor), repeat)
 
 
 def _created(trace: Trace, came: Event, saw: Event) -> bool:

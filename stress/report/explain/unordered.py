@@ -38,7 +38,7 @@ def unordered(race: Unordered, folder: str, program: str = "stress-gateway", wid
         f"one after another, in {counted(bursts.controls, 'run')}, they break nothing; in one of these:",
         *(f"  {line}" for line in _came_to(race.control)),
     ]
-    told = [
+    sentences = [
         part
         for line in lines
         for part in wrap(
@@ -49,7 +49,7 @@ def unordered(race: Unordered, folder: str, program: str = "stress-gateway", wid
         )
     ]
     command = replay_command(f"{folder}/{BURST_FILE}", program) if folder else ""
-    return [*told, *([f"replay: {clean(command)}"] if command else [])]
+    return [*sentences, *([f"replay: {clean(command)}"] if command else [])]
 
 
 def _came_to(trace: Trace) -> Iterator[str]:

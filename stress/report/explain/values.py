@@ -19,7 +19,7 @@ from stress.report.explain.steps import COLLECTION, of_kubernetes, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from stress.core.outcomes import Value as Told
+    from stress.core.outcomes import Value as Reported
     from stress.core.step import Touch
     from stress.core.trace import Event, Trace
 
@@ -32,7 +32,7 @@ _HARMLESS = ("clock", "client")
 """Actors of the environment that change nothing in a store."""
 _OPTIONS = re.compile(r"( (?:EX|PX|EXAT|PXAT) \d+| NX| XX| GET| KEEPTTL)*$", re.IGNORECASE)
 _FIELD = re.compile(r"[\w.:{}-]+")
-_UNTOLD = Outcome()
+_UNREPORTED = Outcome()
 """Of a command of several whose replies can't be told apart."""
 
 
@@ -51,8 +51,8 @@ class Value(NamedTuple):
         if not self.known:
             return UNKNOWN
         if self.fields or not self.whole:
-            told = [f"{name} {value}" for name, value in self.fields]
-            return ", ".join([*told, *(() if self.whole else ("…",))])
+            reported = [f"{name} {value}" for name, value in self.fields]
+            return ", ".join([*reported, *(() if self.whole else ("…",))])
         return self.text or NOTHING
 
 
@@ -125,11 +125,11 @@ def _after(event: Event, touch: Touch, before: Value) -> Value:
         name, *others = name.removeprefix("EXEC(").removesuffix(")").split("+")
         rest = "+".join(one for one in others if one not in _PAUSES)
         parts = came.parts or (came,)
-        came = parts[0] if len(parts) == len(others) + 1 else _UNTOLD
+        came = parts[0] if len(parts) == len(others) + 1 else _UNREPORTED
     words = event.text.split(" ")[2:]
     read = _COMMANDS.get(name)
-    alone = len(event.touches) == 1 or name in ("DEL", "UNLINK")
-    if read is None or rest or not alone or came is _UNTOLD or came.error:
+    isolated = len(event.touches) == 1 or name in ("DEL", "UNLINK")
+    if read is None or rest or not isolated or came is _UNREPORTED or came.error:
         unchanged = touch.access is Access.READ or name in _PAUSES or came.error
         return before if unchanged else _UNKNOWN
     return read(before, words, came.value)
@@ -137,30 +137,30 @@ def _after(event: Event, touch: Touch, before: Value) -> Value:
 
 def _after_request(event: Event, touch: Touch, before: Value) -> Value:
     came = event.outcome
-    done, told = not came.error, came.value
+    done, reported = not came.error, came.value
     if touch.object.endswith(COLLECTION):
         if event.command == "list" and done:
-            return Value(", ".join(_listed(told)))
+            return Value(", ".join(_listed(reported)))
         return _UNKNOWN if done and touch.access is not Access.READ else before
     if (came.error and came.how is How.ABSENT) or (done and event.command == "delete"):
         return _ABSENT
     if not done or event.command == "list":
         return before
-    return Value(_text(told)) if told else _THERE
+    return Value(_text(reported)) if reported else _THERE
 
 
 # --- Redis commands: the value before, the words after the key, the value told; gives the value after --------
 
 
-def _get(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _get(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del before, words
     return _ABSENT if reply is None else Value(_text(reply))
 
 
-def _set(before: Value, words: Sequence[str], reply: Told) -> Value:
-    told = " ".join(words)
-    value = _OPTIONS.sub("", told)
-    options = told[len(value) :].upper().split()
+def _set(before: Value, words: Sequence[str], reply: Reported) -> Value:
+    reported = " ".join(words)
+    value = _OPTIONS.sub("", reported)
+    options = reported[len(value) :].upper().split()
     if "GET" in options:
         return _UNKNOWN if "NX" in options or "XX" in options else Value(value)
     if reply is None:
@@ -168,34 +168,34 @@ def _set(before: Value, words: Sequence[str], reply: Told) -> Value:
     return Value(value)
 
 
-def _setnx(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _setnx(before: Value, words: Sequence[str], reply: Reported) -> Value:
     if reply == "1":
         return Value(" ".join(words))
     return before if before.known else _THERE
 
 
-def _exists(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _exists(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del words
     if reply == "0":
         return _ABSENT
     return before if before.known else _THERE
 
 
-def _count(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _count(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del before, words
     return Value(_text(reply))
 
 
-def _gone(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _gone(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del before, words, reply
     return _ABSENT
 
 
-def _hget(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hget(before: Value, words: Sequence[str], reply: Reported) -> Value:
     return _without(before, words[:1]) if reply is None else _with(before, [(words[0], _text(reply))])
 
 
-def _hmget(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hmget(before: Value, words: Sequence[str], reply: Reported) -> Value:
     values = reply if isinstance(reply, tuple) else (reply,)
     if len(values) != len(words):
         return before if before.known else _THERE
@@ -204,7 +204,7 @@ def _hmget(before: Value, words: Sequence[str], reply: Told) -> Value:
     return before
 
 
-def _hgetall(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hgetall(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del words
     if not reply:
         return _ABSENT
@@ -212,40 +212,40 @@ def _hgetall(before: Value, words: Sequence[str], reply: Told) -> Value:
     return (before if before.known else _THERE) if pairs is None else Value(fields=pairs)
 
 
-def _hset(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hset(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del reply
     pairs = _pairs(words)
     return _with(before, pairs) if pairs is not None else _THERE
 
 
-def _hsetnx(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hsetnx(before: Value, words: Sequence[str], reply: Reported) -> Value:
     if reply == "1":
         return _with(before, [(words[0], " ".join(words[1:]))])
     return before if before.known else _THERE
 
 
-def _hincrby(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hincrby(before: Value, words: Sequence[str], reply: Reported) -> Value:
     return _with(before, [(words[0], _text(reply))])
 
 
-def _hdel(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _hdel(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del reply
     return _without(before, words)
 
 
-def _smembers(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _smembers(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del before, words
     return Value(_text(reply)) if reply else _ABSENT
 
 
-def _sadd(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _sadd(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del reply
     if not before.known or before.fields or not before.whole:
         return _UNKNOWN
     return Value(" ".join(dict.fromkeys([*before.text.split(), *words])))
 
 
-def _srem(before: Value, words: Sequence[str], reply: Told) -> Value:
+def _srem(before: Value, words: Sequence[str], reply: Reported) -> Value:
     del reply
     if not before.known or before.fields or not before.whole:
         return _UNKNOWN
@@ -265,15 +265,15 @@ def _without(before: Value, names: Sequence[str]) -> Value:
     return Value(fields=left, whole=before.whole)
 
 
-def _listed(told: Told) -> list[str]:
+def _listed(reported: Reported) -> list[str]:
     """Give the texts of a value, in their order."""
-    if isinstance(told, tuple):
-        return [text for one in told for text in _listed(one)]
-    return [_text(told)]
+    if isinstance(reported, tuple):
+        return [text for one in reported for text in _listed(one)]
+    return [_text(reported)]
 
 
-def _text(told: Told) -> str:
-    return " ".join(_listed(told)) if isinstance(told, tuple) else "nil" if told is None else told
+def _text(reported: Reported) -> str:
+    return " ".join(_listed(reported)) if isinstance(reported, tuple) else "nil" if reported is None else reported
 
 
 def _pairs(words: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
@@ -283,7 +283,7 @@ def _pairs(words: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
     return tuple(zip(names, words[1::2], strict=True))
 
 
-_COMMANDS: Mapping[str, Callable[[Value, Sequence[str], Told], Value]] = {
+_COMMANDS: Mapping[str, Callable[[Value, Sequence[str], Reported], Value]] = {
     **dict.fromkeys(("GET", "GETEX"), _get),
     **dict.fromkeys(("INCR", "DECR", "INCRBY", "DECRBY", "INCRBYFLOAT"), _count),
     **dict.fromkeys(("DEL", "UNLINK", "GETDEL"), _gone),

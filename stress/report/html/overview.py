@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.core.verdict import counted
-from stress.report.explain.story import told
+from stress.report.explain.story import reported
 from stress.report.html.rendering import rendered
 from stress.report.html.trace import cutting
 from stress.report.json import summed
@@ -36,7 +36,7 @@ def overview_page(
             "link": link,
             "covered": summed(result),
             "races": ", ".join(dict.fromkeys(name for one in result.findings for name in one.races)),
-            "stories": [told(one.trace, one.violations) for one in result.findings],
+            "stories": [reported(one.trace, one.violations) for one in result.findings],
             "ran": counted(sum(one.schedules + one.sampled for one in result.verdict.evidence), "schedule"),
             "runs": (earlier or {}).get((cut(result.scenario.name), cut(result.target.name)), ()),
         }

@@ -91,7 +91,7 @@ class _Page:
         self._result, self._folder, self._limits, self._courses = result, folder, limits, known.courses
         self._cut = cutting(limits.letters, known.cleaned)
         self._texts = Texts(self._cut)
-        self._told: list[dict[str, Any]] = []
+        self._reported: list[dict[str, Any]] = []
 
     def text(self) -> str:
         """Give the page; nothing where what the script reads is already too large."""
@@ -100,7 +100,7 @@ class _Page:
         last = None
         if result.verdict.ruling == "inconclusive" and not found and result.last_trace is not None:
             last = self._trace("", result.last_trace, ())
-        data = embedded({"traces": self._told, "texts": self._texts.all})
+        data = embedded({"traces": self._reported, "texts": self._texts.all})
         if len(data) > LARGEST and self._limits != _LIMITS[-1]:
             return ""
         return rendered(
@@ -128,14 +128,14 @@ class _Page:
         broken = [(one, _where(finding, one)) for finding in self._result.findings for one in finding.violations]
         broken += [(one, "") for one in bare.violations] if bare is not None else []
         for one, where in broken:
-            told = {
+            shown = {
                 "invariant": one.invariant,
                 "means": in_words(one.invariant),
                 "expected": one.expected,
                 "observed": one.observed,
                 "where": where,
             }
-            rows.setdefault(tuple(told.values()), told)
+            rows.setdefault(tuple(shown.values()), shown)
         return list(rows.values())[: self._limits.rows]
 
     def _unordered(self) -> list[str]:
@@ -173,20 +173,20 @@ class _Page:
         rows = beside(finding.schedule.moves, finding.nearest)
         if len(rows) <= self._limits.rows // 4:
             return list(rows)
-        told: list[Both | str] = []
+        lines: list[Both | str] = []
         for alike, several in groupby(range(len(rows)), lambda at: is_far(rows, at)):
             places = list(several)
-            told += [f"{counted(len(places), 'step')} alike"] if alike else [rows[at] for at in places]
-        return told[: self._limits.rows]
+            lines += [f"{counted(len(places), 'step')} alike"] if alike else [rows[at] for at in places]
+        return lines[: self._limits.rows]
 
     def _trace(self, ident: str, trace: Trace, violations: Sequence[Violation]) -> dict[str, Any]:
         """Give a trace as rows, a cell for each actor, with its answers and states; note it for the script."""
         events = shown(trace)
-        told = telling(trace, violations).steps if violations else ()
+        marked = telling(trace, violations).steps if violations else ()
         if id(trace) not in self._courses:
             self._courses[id(trace)] = course(trace)
         followed = self._courses[id(trace)]
-        self._told.append({"id": ident, **as_json(trace, followed, told, self._texts, self._limits.events)})
+        self._reported.append({"id": ident, **as_json(trace, followed, marked, self._texts, self._limits.events)})
         rows = events[: self._limits.rows]
         actors = list(dict.fromkeys(event.actor for event in rows))
         lines = lines_by_event(trace)
@@ -196,7 +196,7 @@ class _Page:
             "id": ident,
             "actors": actors,
             "rows": [
-                {**self._row(event, actors, set(told), conflicts), "line": lines.get(event.index, "")} for event in rows
+                {**self._row(one, actors, set(marked), conflicts), "line": lines.get(one.index, "")} for one in rows
             ],
             "watched": keys,
             "more_keys": len(followed.watched) - len(keys),
@@ -205,12 +205,12 @@ class _Page:
             "answers": [(one, meaning(one)) for one in trace.answers[: self._limits.rows]],
             "fault": trace.fault,
             "conflicts": bool(conflicts),
-            "marked": bool(told),
+            "marked": bool(marked),
             "steps": len(events),
             "held": min(len(events), self._limits.events),
         }
 
-    def _row(self, event: Event, actors: Sequence[str], told: set[int], conflicts: frozenset[int]) -> dict[str, Any]:
+    def _row(self, event: Event, actors: Sequence[str], marked: set[int], conflicts: frozenset[int]) -> dict[str, Any]:
         return {
             "index": event.index,
             "actor": event.actor,
@@ -220,7 +220,7 @@ class _Page:
             "reply": event.reply,
             "lines": ", called at ".join(event.lines),
             "kind": str(event.kind),
-            "style": "told" if event.index in told else "conflict" if event.index in conflicts else "",
+            "style": "marked" if event.index in marked else "conflict" if event.index in conflicts else "",
         }
 
     def _map(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class _Page:
         total = sum(row.schedules for row in self._result.outcomes)
         rows = [
             {
-                "told": one.told,
+                "reported": one.reported,
                 "race": one.raced,
                 "schedules": one.schedules,
                 "share": percent(one.share),
@@ -274,5 +274,5 @@ def _moves(finding: Finding) -> list[Move]:
 
 
 def _rest(rest: Ending) -> str:
-    told = f"and {rest.told}: {counted(rest.schedules, 'schedule')}"
-    return told if rest.share is None else f"{told}, share {percent(rest.share)}"
+    text = f"and {rest.reported}: {counted(rest.schedules, 'schedule')}"
+    return text if rest.share is None else f"{text}, share {percent(rest.share)}"

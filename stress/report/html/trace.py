@@ -95,8 +95,8 @@ def meaning(answer: Answer) -> str:
         return answer.error
     kinds = (("created", answer.created), ("duplicate", answer.duplicate), ("to be sent again", answer.refused))
     word = next((word for word, so in kinds if so), "")
-    told = [word, *([f"count {answer.count}"] if answer.count is not None else []), answer.record or ""]
-    return ", ".join(part for part in told if part)
+    parts = [word, *([f"count {answer.count}"] if answer.count is not None else []), answer.record or ""]
+    return ", ".join(part for part in parts if part)
 
 
 def _time(event: Event) -> float | None:

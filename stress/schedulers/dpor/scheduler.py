@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from stress.core.registry import SCHEDULERS
 from stress.core.step import START
-from stress.schedulers.ahead import Plan
 from stress.schedulers.base import Diverged, is_environment, is_request
 from stress.schedulers.dependence import Table, effects
 from stress.schedulers.dpor.level import Level, waits
 from stress.schedulers.dpor.wakeup import Absorbed, Branch, all_absorbed, branch_of, firsts, graft, possible, without
+from stress.schedulers.lookahead import Plan
 from stress.schedulers.registered import Registered
 from stress.schedulers.symmetry import Symmetry, of_actor
 
@@ -131,7 +131,7 @@ class Dpor:
         path = firsts(self._levels[self._fixed].tree[0])
         return Plan((*begin, *(one.move for one in path)), self._then)
 
-    def ahead(self, most: int) -> list[Plan]:
+    def lookahead(self, most: int) -> list[Plan]:
         """Give schedules that begin with branches that are still to be taken, the deepest first."""
         return list(islice(self._pending(), most))
 
@@ -170,7 +170,7 @@ class Dpor:
             known = len(self.table.varying)
             self._take_in(done)
             if known < len(self.table.varying):
-                self._begin_again()
+                self._restart()
                 return
             self.redundant += self._sleepwalked()
             self._answer_races()
@@ -178,7 +178,7 @@ class Dpor:
             depth, sequence = self._absorbed.pop()
             self._insert(depth, sequence)
 
-    def _begin_again(self) -> None:
+    def _restart(self) -> None:
         """Explore from the empty schedule again: what was left out so far may matter, as a command is seen to vary."""
         self._levels.clear()
         self._absorbed.clear()

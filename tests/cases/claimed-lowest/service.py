@@ -14,14 +14,14 @@ from objects import Object, api, made, path, serve, watch
 
 WAITS, NAMED = os.environ["WAITS"] == "1", os.environ["NAMED"] == "1"
 cache: dict[str, Object] = {}
-lock, ready, told = threading.Lock(), threading.Event(), threading.Condition()
+lock, ready, reported = threading.Lock(), threading.Event(), threading.Condition()
 
 
 def seen(item: Object) -> None:
     """Take in what the watch tells."""
-    with told:
+    with reported:
         cache[item["metadata"]["name"]] = item
-        told.notify_all()
+        reported.notify_all()
 
 
 def claim(pod: str, _: str) -> tuple[int, str, int | None]:
@@ -32,8 +32,8 @@ def claim(pod: str, _: str) -> tuple[int, str, int | None]:
         name = {"name": f"address-{uuid.uuid4().hex[:10]}"} if NAMED else {"generateName": "address-"}
         _, address = api("POST", path("addresses"), made("Address", name, pool=pod, number=number))
         if WAITS:
-            with told:
-                told.wait_for(lambda: address["metadata"]["name"] in cache, 20)
+            with reported:
+                reported.wait_for(lambda: address["metadata"]["name"] in cache, 20)
     return (201 if number == 1 else 202), f"pool-{pod}", number
 
 

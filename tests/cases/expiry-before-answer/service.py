@@ -24,16 +24,16 @@ async def handle(store: Connection, pod: str) -> Answer:
     """Create a record under a lock."""
     print_of = hashlib.sha256(pod.encode()).hexdigest() if MODE == "hashed" else pod
     lock, record, mine = f"lock:{print_of}", f"rec:{print_of}", str(uuid.uuid4())
-    told: dict[str, object] = {"remediationRequestName": f"rr-{print_of}"}
+    reported: dict[str, object] = {"remediationRequestName": f"rr-{print_of}"}
     if MODE != "silent":
-        told["fingerprint"] = print_of
+        reported["fingerprint"] = print_of
     if await store("SET", lock, mine, "NX", "EX", "30") is None:
-        return Answer(202, told)
+        return Answer(202, reported)
     created = await store("GET", record) is None
     if created:
         await store("SET", record, f"rr-{print_of}")
     await store("EVAL", UNLOCK, "1", lock, mine)
-    return Answer(201 if created else 202, told)
+    return Answer(201 if created else 202, reported)
 
 
 serve(handle)

@@ -28,10 +28,10 @@ def alert(pod: str, _: str) -> tuple[int, str, int | None]:
     _, found = api("GET", path("alerts") + f"?labelSelector=pod%3D{pod}")
     if found["items"]:
         return 202, found["items"][0]["metadata"]["name"], None
-    status, told = api("POST", path("alerts"), made("Alert", {**_name(pod), "labels": {"pod": pod}}, pod=pod))
+    status, reported = api("POST", path("alerts"), made("Alert", {**_name(pod), "labels": {"pod": pod}}, pod=pod))
     if status != CREATED:
         return 202, f"alert-{pod}", None
-    return 201, told["metadata"]["name"], None
+    return 201, reported["metadata"]["name"], None
 
 
 serve(alert)

@@ -13,7 +13,7 @@ from alerts import Connection, Reply, serve
 CLAIM = sys.argv[1] == "claim"
 
 
-def again(state: Reply, record: str) -> tuple[int, str | None, Reply]:
+def repeat(state: Reply, record: str) -> tuple[int, str | None, Reply]:
     """Answer who is not the first."""
     return (409, None, None) if state == "working" else (200, record, None)
 
@@ -22,11 +22,11 @@ async def place(store: Connection, pod: str) -> tuple[int, str | None, Reply]:
     """Place the order, or repeat the answer."""
     key, record = f"idem:{pod}", f"order-{pod}"
     if state := await store("GET", key):
-        return again(state, record)
+        return repeat(state, record)
     mark = ("SET", key, "working", "EX", "60", *(("NX",) if CLAIM else ()))
     marked, _ = await store.together(mark, ("SET", f"print:{pod}", key, "EX", "60"))
     if marked is None:
-        return again(await store("GET", key), record)
+        return repeat(await store("GET", key), record)
     await store("RPUSH", f"orders:{pod}", record)
     await store("SET", key, "done", "EX", "60")
     return 201, record, None

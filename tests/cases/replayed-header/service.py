@@ -12,16 +12,16 @@ from alerts import Answer, Connection, serve
 
 async def book(store: Connection, pod: str) -> Answer:
     """Book, or repeat the answer."""
-    key, told = f"booking:{pod}", f"booking-{pod}"
+    key, reported = f"booking:{pod}", f"booking-{pod}"
     if sys.argv[1] == "claim":
-        first = await store("HSETNX", key, "answer", told) == 1
+        first = await store("HSETNX", key, "answer", reported) == 1
     else:
         first = await store("HGET", key, "answer") is None
         if first:
-            await store("HSET", key, "answer", told)
+            await store("HSET", key, "answer", reported)
     if first:
-        await store("RPUSH", f"work:{pod}", told)
-    return Answer(201, told, {} if first else {"Idempotent-Replayed": "true"})
+        await store("RPUSH", f"work:{pod}", reported)
+    return Answer(201, reported, {} if first else {"Idempotent-Replayed": "true"})
 
 
 serve(book)

@@ -74,7 +74,7 @@ def test_how_answers_are_read_is_found(
     assert answers_of(rounds(reply)).answers == answers
 
 
-def test_what_can_not_be_told_is_said() -> None:
+def test_what_can_not_be_reported_is_said() -> None:
     """Answers that are alike tell no creation, and one that has another id each time no result."""
     alike = answers_of(rounds(lambda fresh, _: (200, {"id": fresh}, {})))
     assert alike.open == ("no answer tells whether it made the record or found it there",)

@@ -25,7 +25,7 @@ def test_words_that_name_the_port_or_the_usual_redis_become_placeholders() -> No
     assert launch.env == {"AT": "0.0.0.0:{port}", "STORE": "{redis_url}"}
 
 
-def test_a_port_that_is_told_already_is_told_once() -> None:
+def test_a_port_that_is_reported_already_is_reported_once() -> None:
     """Where the call has the placeholder itself, numbers stay."""
     launch = Launch(["run", "--port", "{port}", "--workers", "8000"])
     with_placeholders(launch, 8000)

@@ -285,7 +285,7 @@ def test_foreign_writes_are_what_the_suite_writes_and_the_test_does_not() -> Non
     assert left_out == 1
 
 
-def test_what_can_not_be_told_is_skipped_by_a_bisection() -> None:
+def test_what_can_not_be_reported_is_skipped_by_a_bisection() -> None:
     """125 is what `git bisect run` takes for it."""
     assert [bisect_code(code) for code in (0, 1, 2)] == [0, 1, 125]
     assert Answer("test", reason="it differs").code == 2

@@ -23,7 +23,7 @@ SUITES = Path(__file__).parent / "suites"
 NIGHT = os.environ.get("STRESS_NIGHTLY") == "1"
 RUNS = 200 if NIGHT else 20
 JUNIT = "lib/junit-platform-console-standalone-1.10.2.jar"
-AGAIN = r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays"
+REPEAT = r"FAILS under a schedule: the schedule below failed again in (\d+) of \1 replays"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
 
 
@@ -105,10 +105,10 @@ def test_what_races_is_found_and_fails_again_in_twenty_of_twenty(place: Path) ->
     suite = FOLLOWED[place.name.partition("-")[0]]
     said = stress(place, "wrap", "--store", "redis", "--times", "12", "--seconds", "300", "--", *suite.racy)
     assert (said.code, said.err) == (1, "")
-    assert re.fullmatch(AGAIN, said.lines[4])
+    assert re.fullmatch(REPEAT, said.lines[4])
     file = ["--schedule", "reports/latest/schedule.txt", "--times", "20", "--seconds", "300"]
-    again = stress(place, "wrap", "--store", "redis", *file, "--", *suite.racy)
-    assert (again.code, again.lines[2]) == (1, "scheduled alone                20 of 20 failed")
+    repeat = stress(place, "wrap", "--store", "redis", *file, "--", *suite.racy)
+    assert (repeat.code, repeat.lines[2]) == (1, "scheduled alone                20 of 20 failed")
 
 
 def test_what_is_right_is_not_accused(place: Path) -> None:

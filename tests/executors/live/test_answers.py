@@ -113,7 +113,7 @@ NAMED, OTHER, NAMELESS = {"remediationRequestName": "r"}, {"remediationRequestNa
 
 
 @pytest.mark.parametrize(
-    ("answers", "untold", "nameless"),
+    ("answers", "unreported", "nameless"),
     [
         ([], [], []),
         ([(201, NAMED), (202, NAMED)], [], [200, 201, 202]),
@@ -127,11 +127,11 @@ NAMED, OTHER, NAMELESS = {"remediationRequestName": "r"}, {"remediationRequestNa
     ],
 )
 def test_what_answers_tell_is_learned_from_requests_one_after_another(
-    answers: list[tuple[int, object]], untold: list[str], nameless: list[int]
+    answers: list[tuple[int, object]], unreported: list[str], nameless: list[int]
 ) -> None:
     """Where each such answer says created none tells it; where one names no record that is no fault of its like."""
     by = learned(reader(), *answers)
-    assert sorted(by.untold([])) == untold
+    assert sorted(by.unreported([])) == unreported
     assert [status for status in (200, 201, 202, 409) if read(by, status, NAMELESS).nameless] == nameless
 
 
@@ -144,10 +144,10 @@ def test_an_empty_name_is_none() -> None:
 
 def test_answers_that_say_both_tell_neither() -> None:
     """Equal forms never tell created from duplicate, others only not in a run in which both fit an answer."""
-    assert reader(created=200, duplicate=[200]).untold([]) == {"created"}
+    assert reader(created=200, duplicate=[200]).unreported([]) == {"created"}
     both = reader(created=201, duplicate=[200, 201], record=None)
-    assert both.untold([read(both, 200)]) == {"names"}
-    assert both.untold([read(both, 200), read(both, 201)]) == {"names", "created"}
+    assert both.unreported([read(both, 200)]) == {"names"}
+    assert both.unreported([read(both, 200), read(both, 201)]) == {"names", "created"}
 
 
 def test_the_status_of_sequential_answers_may_be_made_normal() -> None:

@@ -51,7 +51,7 @@ def test_the_model_begins_with_the_same() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_command_that_the_store_refuses_is_told_at_its_place() -> None:
+async def test_a_command_that_the_store_refuses_is_reported_at_its_place() -> None:
     """No such command, no key, the wrong type: the file is at fault, and the line says what the store said."""
     for words, said in (
         (["SETT", "k", "1"], "Invalid command specified"),

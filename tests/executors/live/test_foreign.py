@@ -258,9 +258,11 @@ async def test_a_command_that_may_be_of_several_requests_is_never_guessed(
     async with executor_of("shared") as executor:
         result = await Pair(None, executor, Limits(20, 500)).result()
     assert str(result.verdict.ruling) == "inconclusive"
-    told = "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one: let each "
+    reported = (
+        "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one: let each "
+    )
     (fault,) = result.faults
-    assert (fault[:10], fault.partition(" as: ")[2].startswith(told)) == ("unstable: ", True)
+    assert (fault[:10], fault.partition(" as: ")[2].startswith(reported)) == ("unstable: ", True)
 
 
 @pytest.mark.asyncio

@@ -26,7 +26,7 @@ PATIENCE = 0.3
 
 async def ran(executor: LiveExecutor) -> Trace:
     """Run one schedule."""
-    replay = Replay(letters("A B"), loose=True)
+    replay = Replay(letters("A B"), guided=True)
     replay.more()
     return await executor.run(replay)
 

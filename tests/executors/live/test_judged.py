@@ -107,11 +107,11 @@ def test_what_no_file_changes_is_left_to_the_search(tmp_path: Path) -> None:
 def test_a_key_that_the_file_gives_must_be_in_an_answer(tmp_path: Path) -> None:
     """The fields that are there and the nearest are told; a default that is in none says nothing."""
     answers = [answer("A", body='{"job": {"idd": "7"}}'), answer("B", 202, body="{}")]
-    told = fault_of(seen(tmp_path, answers=answers, more="  record: job.id\n"))
-    assert told == "9:11: answers.record: no answer has 'job.id': there are job, job.idd (did you mean 'job.idd'?)"
+    reported = fault_of(seen(tmp_path, answers=answers, more="  record: job.id\n"))
+    assert reported == "9:11: answers.record: no answer has 'job.id': there are job, job.idd (did you mean 'job.idd'?)"
     assert stop(seen(tmp_path, answers=answers)) is None
-    told = fault_of(seen(tmp_path, answers=answers, more="  count: hits\n"))
-    assert told.startswith("9:10: answers.count: no answer has 'hits': its body has no fields [{}]")
+    reported = fault_of(seen(tmp_path, answers=answers, more="  count: hits\n"))
+    assert reported.startswith("9:10: answers.count: no answer has 'hits': its body has no fields [{}]")
 
 
 @pytest.mark.parametrize("status", [500, 0])
@@ -128,7 +128,7 @@ def test_a_target_that_always_fails_is_not_there(tmp_path: Path, status: int) ->
     )
 
 
-def test_what_the_store_refuses_is_told_where_the_service_goes_on(tmp_path: Path) -> None:
+def test_what_the_store_refuses_is_reported_where_the_service_goes_on(tmp_path: Path) -> None:
     """A service that answers created whatever its store refuses fails an invariant by itself: the refusal is why."""
     answers = [answer("A", record="rr"), answer("B", record="rr")]
     found = stop(seen(tmp_path, answers=answers, errors=[("SET", "NOPERM no permission")]))
@@ -154,7 +154,7 @@ def test_without_a_store_command_nothing_is_tested(tmp_path: Path) -> None:
     assert not bypassed(seen(tmp_path, events=[slots, WRITES]))
 
 
-def test_a_state_that_changes_without_a_command_is_told(tmp_path: Path) -> None:
+def test_a_state_that_changes_without_a_command_is_reported(tmp_path: Path) -> None:
     """Also where no request was accepted."""
     states = [Snapshot((), None), Snapshot(("rr",), None)]
     made = seen(tmp_path, events=[], answers=[answer("A", 429)], states=states)
@@ -162,7 +162,7 @@ def test_a_state_that_changes_without_a_command_is_told(tmp_path: Path) -> None:
     assert stop(seen(tmp_path, events=[], answers=[answer("A", 429)])) is None
 
 
-def test_a_target_that_is_reached_is_told_where_the_gate_listens(tmp_path: Path) -> None:
+def test_a_target_that_is_reached_is_reported_where_the_gate_listens(tmp_path: Path) -> None:
     """A service that was not started here must be pointed at the gate by its user."""
     text = "name: own\nurl: http://127.0.0.1:1\nstores: {redis: {listen: 6380}}\n"
     assert "let the service use the gate as its store: stores.redis.listen" in str(
@@ -182,10 +182,10 @@ def test_records_that_never_change_are_not_observed(tmp_path: Path) -> None:
         "rec:{fingerprint} (did you mean rec:{fingerprint}?)"
     )
     elsewhere = Event(0, Kind.STEP, "A", "SET", touches=(Touch("db1:rec:{fingerprint}", Access.WRITE),))
-    told = fault_of(seen(tmp_path, more=RECORDS, states=states, events=[elsewhere]))
+    reported = fault_of(seen(tmp_path, more=RECORDS, states=states, events=[elsewhere]))
     assert (
         "requests changed db1:rec:{fingerprint} (without db<number>: database 0), and state is read in database 0"
-        in told
+        in reported
     )
 
 
@@ -211,7 +211,7 @@ HITS = RECORDS + '  hits: {redis: [GET, "hits:{fingerprint}"]}\n'
 
 
 @pytest.mark.parametrize(
-    ("hits", "answers", "told"),
+    ("hits", "answers", "reported"),
     [
         ((None, None), TAKEN, "was never a number"),
         ((0, 0), TAKEN, "was always 0"),
@@ -225,12 +225,12 @@ def test_hits_that_never_change_are_not_observed(
     tmp_path: Path,
     hits: tuple[int | None, int | None],
     answers: Sequence[Answer],
-    told: str,
+    reported: str,
 ) -> None:
     """No number, or the same one; but 1 is normal, as of who is not counted again, and so is one request's."""
     states = [Snapshot((), {}), *(Snapshot(("rr",), {"rr": one}) for one in hits)]
     made = seen(tmp_path, more=HITS, states=states, answers=answers)
-    assert (told and told in fault_of(made)) or (not told and stop(made) is None)
+    assert (reported and reported in fault_of(made)) or (not reported and stop(made) is None)
 
 
 def test_hits_need_records(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_what_fails_alone_is_no_race(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signal", "told", "way"),
+    ("signal", "reported", "way"),
     [
         ({"labels": {"pod": "p"}}, "p", '`fingerprint: "{labels.pod}"`'),
         (
@@ -268,7 +268,7 @@ def test_what_fails_alone_is_no_race(tmp_path: Path) -> None:
 def test_expiry_needs_a_fingerprint_that_is_known_before(
     tmp_path: Path,
     signal: dict[str, Any],
-    told: str,
+    reported: str,
     way: str,
 ) -> None:
     """Both ways to say it are proposed, the first with the value that is sent where one is what was answered."""
@@ -276,7 +276,7 @@ def test_expiry_needs_a_fingerprint_that_is_known_before(
     text += 'environment: {expiry: {redis: ["lock:{fingerprint}"]}}\n'
     playing = {"actors": {"expiry": {}}, "signal": signal}
     states = [Snapshot((), None), Snapshot(("rr",), None)]
-    answers = [answer("A", record="rr", body=f'{{"id": "{told}"}}')]
+    answers = [answer("A", record="rr", body=f'{{"id": "{reported}"}}')]
     made = seen(tmp_path, text=text, scenario=playing, answers=answers, states=states)
     line = fault_of(made)
     assert line.startswith("3:14: fingerprint: `expiry` of the scenario acts before an answer tells the fingerprint")

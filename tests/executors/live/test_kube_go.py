@@ -79,15 +79,17 @@ async def test_a_second_between_two_requests_makes_two_records(deployment_of: Ca
 
 
 @pytest.mark.asyncio
-async def test_a_cache_that_was_not_told_yet_loses_a_hit_or_fails(deployment_of: Callable[[str], Deployment]) -> None:
+async def test_a_cache_that_was_not_reported_yet_loses_a_hit_or_fails(
+    deployment_of: Callable[[str], Deployment],
+) -> None:
     """R3 and R4: A's create is held back from its cache, so that its own status is not set, and B's name is taken."""
-    told = {}
+    reported = {}
     async with deployment_of("cached") as deployment:
         for name in ("r3-status-init-lost", "r4-loser-without-cache"):
             async with executor(deployment, scenario_of(name)) as wire:
                 result = await Pair(None, wire, Limits(20, 1)).result()
-            told[name] = [(one.invariants, one.schedule.actors, one.replays) for one in result.findings]
-    assert told == {
+            reported[name] = [(one.invariants, one.schedule.actors, one.replays) for one in result.findings]
+    assert reported == {
         "r3-status-init-lost": [(("hits_equal_answers",), "A A A watch:1 B B B", (3, 3))],
         "r4-loser-without-cache": [(("no_server_error",), "A A A B B", (3, 3))],
     }

@@ -167,8 +167,8 @@ async def test_what_was_there_is_never_deleted_but_in_a_namespace_of_ours(cluste
     await cluster.does(kept, "DELETE", MAPS)
     assert cluster.held() == {}
     await kept.give_back([SHARED])
-    again = cluster.held()["default/shared"]
-    assert (again["data"], again["metadata"]["labels"]) == ({"a": "1", "b": "2"}, {"team": "theirs"})
+    repeat = cluster.held()["default/shared"]
+    assert (repeat["data"], repeat["metadata"]["labels"]) == ({"a": "1", "b": "2"}, {"team": "theirs"})
 
 
 def executor(folder: Path, cluster: Cluster, mode: str) -> LiveExecutor:

@@ -118,11 +118,11 @@ async def test_a_client_that_hangs_up_leaves_a_lease() -> None:
 @pytest.mark.asyncio
 async def test_an_event_that_is_let_through_is_known_to_the_next_request() -> None:
     """Held back, A's record is unknown to B, who finds its name taken; let through, B counts a hit (R4)."""
-    told = {}
+    reported = {}
     for actors in ("A A A B B", "A A watch:1 B B"):
         trace = await ran("r4-loser-without-cache", "kube-status-cached", actors)
-        told[actors] = sorted((answer.actor, answer.status) for answer in trace.answers)
-    assert told == {"A A A B B": [("A", 201), ("B", 500)], "A A watch:1 B B": [("A", 201), ("B", 202)]}
+        reported[actors] = sorted((answer.actor, answer.status) for answer in trace.answers)
+    assert reported == {"A A A B B": [("A", 201), ("B", 500)], "A A watch:1 B B": [("A", 201), ("B", 202)]}
 
 
 @pytest.mark.unmeasured
@@ -135,8 +135,8 @@ async def test_replays_with_events_of_a_watch_give_the_same_trace() -> None:
         schedule = parse(schedule_of(trace, executor, 0, ()).text(), "schedule.txt")
         signatures = {(await run(schedule, executor)).signature for _ in range(10)}
     name = "rr-{fingerprint:12}-{time:1}"
-    told = [str(event) for event in trace.events if event.actor == "watch:1"]
-    assert told == [f"watch:1 ADDED remediationrequests/prod-payments/{name} -> ADDED {name}"]
+    reported = [str(event) for event in trace.events if event.actor == "watch:1"]
+    assert reported == [f"watch:1 ADDED remediationrequests/prod-payments/{name} -> ADDED {name}"]
     assert signatures == {trace.signature}
 
 
@@ -268,6 +268,6 @@ async def test_leases_replay_the_same_on_several_pods() -> None:
     async with LiveExecutor(scenario, target) as executor:
         trace = await executor.run(Follow("A A A A A A A A B B B B B B B C C C A C C C C"))
         broken = [one.invariant for one in run_checks(scenario.invariants, trace)]
-        again = {(await executor.run(Replay(trace.moves))).signature for _ in range(5)}
+        repeat = {(await executor.run(Replay(trace.moves))).signature for _ in range(5)}
     assert broken == ["lease_deleted_as_seen"]
-    assert again == {trace.signature}
+    assert repeat == {trace.signature}

@@ -70,9 +70,10 @@ class Lender:
             async with client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.dump(key).pexpiretime(key)
-                told = await pipe.execute()
+                reported = await pipe.execute()
             found |= {
-                (number, key): pair for key, pair in zip(keys, zip(told[::2], told[1::2], strict=True), strict=True)
+                (number, key): pair
+                for key, pair in zip(keys, zip(reported[::2], reported[1::2], strict=True), strict=True)
             }
         return found
 

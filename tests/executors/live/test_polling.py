@@ -44,12 +44,12 @@ def schedule(*words: str) -> Replay:
         actor, command, *rest = word.split()
         occurrence = int(rest.pop()[1:]) if rest and rest[-1].startswith("#") else 1
         moves.append(Move(actor, command, rest[0] if rest else "", occurrence))
-    replay = Replay(moves, loose=True)
+    replay = Replay(moves, guided=True)
     replay.more()
     return replay
 
 
-def told(trace: Trace) -> list[tuple[str, int]]:
+def reported(trace: Trace) -> list[tuple[str, int]]:
     """Give who was answered what."""
     return sorted((answer.actor, answer.status) for answer in trace.answers)
 
@@ -68,7 +68,7 @@ async def test_who_polls_waits_until_another_has_changed_what_it_asks_for() -> N
     """After one repetition a request is let go again only when the lock was given back; then it has it."""
     async with polling("set", tries=0) as executor:
         trace = await executor.run(schedule(*HELD, f"A GET {HITS}", f"A SET {HITS}", f"A DEL {LOCK}"))
-        assert (trace.fault, trace.polling, told(trace)) == ("", GIVES_UP, [("A", 201), ("B", 202)])
+        assert (trace.fault, trace.polling, reported(trace)) == ("", GIVES_UP, [("A", 201), ("B", 202)])
         assert [str(move) for move in trace.moves if move.actor == "B"][3:] == [
             f"B SET {LOCK} #3",
             f"B GET {HITS}",
@@ -91,7 +91,7 @@ async def test_of_a_lock_that_is_polled_for_every_schedule_is_run() -> None:
         while scheduler.more():
             trace = await executor.run(scheduler)
             scheduler.learn(trace)
-            assert (trace.fault, [status for _, status in told(trace)]) in (("", [201, 202]), ("", [202, 201]))
+            assert (trace.fault, [status for _, status in reported(trace)]) in (("", [201, 202]), ("", [202, 201]))
             polled += bool(trace.polling)
     assert (scheduler.schedules, polled) == (20, 12)
 
@@ -103,7 +103,7 @@ async def test_giving_up_soon_is_one_step_however_often_it_asks() -> None:
         traces = [await executor.run(schedule(*HELD, f"B SET {LOCK} #3")) for _ in range(2)]
         assert list(executor.loops.values()) == [Ending(Ends.SOON)]
     for trace in traces:
-        assert (trace.fault, told(trace)) == ("", [("A", 201), ("B", 503)])
+        assert (trace.fault, reported(trace)) == ("", [("A", 201), ("B", 503)])
         assert trace.polling == "another between the last two tries of B"
         assert steps(trace, "B") == [
             f"SET {LOCK} 1 EX 60 NX -> nil",
@@ -158,7 +158,7 @@ async def test_a_time_that_runs_out_is_no_change() -> None:
     script = "EVALSHA " + LOCK
     async with polling("ttl", tries=0) as executor:
         trace = await executor.run(schedule("A start", f"A {script}", "B start", f"B {script}", f"B {script} #2"))
-    assert (trace.fault, trace.polling, told(trace)) == ("", GIVES_UP, [("A", 201), ("B", 202)])
+    assert (trace.fault, trace.polling, reported(trace)) == ("", GIVES_UP, [("A", 201), ("B", 202)])
 
 
 @pytest.mark.asyncio

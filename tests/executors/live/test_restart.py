@@ -36,15 +36,15 @@ async def test_an_schedule_has_the_same_trace_in_new_processes(store: str) -> No
         ports = [
             one._listener.sockets[0].getsockname() for one in executor.deployment._proxies if one._listener is not None
         ]
-        again = await follow_restarted(schedule_of(before, executor, 0, ()), executor)
+        repeat = await follow_restarted(schedule_of(before, executor, 0, ()), executor)
         after = [replica.process.pid for replica in executor.replicas.values() if replica.process is not None]
         listening = [
             one._listener.sockets[0].getsockname() for one in executor.deployment._proxies if one._listener is not None
         ]
         assert executor.deployment.death == ""
         assert not executor.deployment.hurt_by_now
-    assert (again.fault, again.signature) == ("", before.signature)
-    assert again.fresh != before.fresh
+    assert (repeat.fault, repeat.signature) == ("", before.signature)
+    assert repeat.fresh != before.fresh
     assert len(after) == target.replicas
     assert set(after).isdisjoint(children)
     assert store != "redis" or listening == ports

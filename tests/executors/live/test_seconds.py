@@ -45,6 +45,6 @@ async def test_a_run_may_cross_a_second_until_a_name_shows_it() -> None:
         async with LiveExecutor(duplicate, target, deployment=deployment) as wire:
             slow = await wire.run(Dawdler("A A A", 3))
         async with LiveExecutor(scenario_of("r2-same-second-losers"), target, deployment=deployment) as wire:
-            again = await wire.run(Dawdler("A A B B", 3))
+            repeat = await wire.run(Dawdler("A A B B", 3))
     assert (slow.fault, slow.crossed_second, list((slow.final.hits or {}).values())) == ("", 2, [2])
-    assert (again.fault, again.crossed_second, len(again.final.records or ())) == ("", None, 1)
+    assert (repeat.fault, repeat.crossed_second, len(repeat.final.records or ())) == ("", None, 1)

@@ -86,8 +86,8 @@ async def test_a_store_that_speaks_tls_is_gated(store: Valkey, tmp_path: Path) -
             assert executor.deployment.store.url(1) == "redis://mine:opaque@127.0.0.1:1/3"
         assert (trace.fault, trace.answers[0].status, admin.dbsize()) == ("", 201, 0)
         assert [event.command for event in trace.events if event.kind is Kind.STEP] == ["EVAL", "EVAL"]
-        told = await asyncio.to_thread(probed, url, str(tmp_path / "ca.pem"))
-        assert told.startswith(f"127.0.0.1:{port} answers")
+        reported = await asyncio.to_thread(probed, url, str(tmp_path / "ca.pem"))
+        assert reported.startswith(f"127.0.0.1:{port} answers")
         with pytest.raises(Ill, match="certificate verify failed"):
             await asyncio.to_thread(probed, url)
         with pytest.raises(Unavailable, match="certificate verify failed"):
@@ -97,14 +97,14 @@ async def test_a_store_that_speaks_tls_is_gated(store: Valkey, tmp_path: Path) -
 
 
 @pytest.mark.asyncio
-async def test_a_service_that_speaks_tls_to_the_gate_is_told_so(tmp_path: Path) -> None:
+async def test_a_service_that_speaks_tls_to_the_gate_is_reported_so(tmp_path: Path) -> None:
     """It can't be followed: before any schedule one line says what to give it, also where it does not start without."""
     hello = (
         "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
         r" s.sendall(b'\\x16\\x03\\x01'); s.recv(1)"
     )
     (tmp_path / "own.yaml").write_text(f'name: own\nstart: {{command: [python3, -c, "{hello}", "{{redis_port}}"]}}\n')
-    told = "the service speaks TLS to the gate, which can't read that (give it {redis_url}"
-    with pytest.raises(Unavailable, match=re.escape(told)):
+    reported = "the service speaks TLS to the gate, which can't read that (give it {redis_url}"
+    with pytest.raises(Unavailable, match=re.escape(reported)):
         async with LiveExecutor(scenario_of("atomic-hit-count"), Target.load(tmp_path / "own.yaml")):
             pass

@@ -30,7 +30,7 @@ from stress.executors.environment import ends_epoch
 from stress.executors.fingerprint import Marks
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.model.executor import ModelExecutor
-from stress.executors.observe import with_told_hits
+from stress.executors.observe import with_answered_hits
 from stress.processes.child import accepts, free_port
 from stress.processes.forkserver import gateway
 from stress.processes.launch import is_loopback
@@ -107,7 +107,7 @@ async def recorder(
         repeats = len(bodies) > 1 and bodies[0] == bodies[1]
         if failures >= 0 or (repeats and not together):
             return web.json_response({}, status=500)
-        return web.json_response({"remediationRequestName": "rr", "id": {"of": "told"}}, status=201)
+        return web.json_response({"remediationRequestName": "rr", "id": {"of": "reported"}}, status=201)
 
     app = web.Application()
     app.router.add_post("/{path:.*}", answer)
@@ -389,14 +389,14 @@ async def test_a_gateway_that_hangs_up_is_named() -> None:
 
 
 @pytest.mark.asyncio
-async def test_hits_may_be_told_by_the_answers_in_both_executors() -> None:
+async def test_hits_may_be_reported_by_the_answers_in_both_executors() -> None:
     """With `hits: {answer: …}` a lost hit is the same count in the model and on the wire: the highest that was told."""
     racy = target_of("redis-read-modify-write").model_dump(exclude_unset=True)
-    told = target(**racy | {"observe": {**racy["observe"], "hits": {"answer": "metadata.count"}}})
+    reported = target(**racy | {"observe": {**racy["observe"], "hits": {"answer": "metadata.count"}}})
     playing = scenario_of("atomic-hit-count")
     seen = []
-    model, scheduler = ModelExecutor(playing, told), Exhaustive(fused=True)
-    async with LiveExecutor(playing, told) as wire:
+    model, scheduler = ModelExecutor(playing, reported), Exhaustive(fused=True)
+    async with LiveExecutor(playing, reported) as wire:
         while scheduler.more():
             virtual = model.run(scheduler)
             scheduler.learn(virtual)
@@ -421,29 +421,29 @@ class Followed:
         return next(self._moves, None)
 
 
-def test_hits_told_under_another_path_and_records_that_no_answer_names() -> None:
+def test_hits_reported_under_another_path_and_records_that_no_answer_names() -> None:
     """The path may be another than the answers' own; a count that is none and a record unknown to all stay unknown."""
-    told = target(
+    reported = target(
         protocol="redis-atomic", observe={"records": {"redis": ["KEYS", "*"]}, "hits": {"answer": "seen.times"}}
     )
     answers = [
-        told_answer("r", '{"seen": {"times": 2}}', created=False),
-        told_answer("r", "no JSON", created=True),
-        told_answer("s", '{"seen": {"times": "many"}}', created=False),
+        reported_answer("r", '{"seen": {"times": 2}}', created=False),
+        reported_answer("r", "no JSON", created=True),
+        reported_answer("s", '{"seen": {"times": "many"}}', created=False),
     ]
-    details = with_told_hits(told, Details(answers, (Snapshot(("r", "s", "t"), None),)))
+    details = with_answered_hits(reported, Details(answers, (Snapshot(("r", "s", "t"), None),)))
     assert details.epochs == (Snapshot(("r", "s", "t"), {"r": 2, "s": None, "t": None}),)
-    nameless = [told_answer(None, '{"seen": {"times": 2}}', created=False)]
-    only = with_told_hits(told, Details(nameless, (Snapshot(("r",), None),)))
+    nameless = [reported_answer(None, '{"seen": {"times": 2}}', created=False)]
+    only = with_answered_hits(reported, Details(nameless, (Snapshot(("r",), None),)))
     assert only.epochs == (Snapshot(("r",), {"r": 2}),)
-    several = with_told_hits(told, Details(nameless, (Snapshot(("r", "s"), None),)))
+    several = with_answered_hits(reported, Details(nameless, (Snapshot(("r", "s"), None),)))
     assert several.epochs == (Snapshot(("r", "s"), {"r": None, "s": None}),)
     unseen = Details(answers, (Snapshot(None, None),))
-    assert with_told_hits(told, unseen) == unseen
-    assert with_told_hits(target(protocol="redis-atomic"), details) is details
+    assert with_answered_hits(reported, unseen) == unseen
+    assert with_answered_hits(target(protocol="redis-atomic"), details) is details
 
 
-def told_answer(record: str | None, body: str, *, created: bool) -> Answer:
+def reported_answer(record: str | None, body: str, *, created: bool) -> Answer:
     """Make one answer."""
     return Answer("A", 201, record, 7, 0, 1, created=created, duplicate=not created, body=body)
 
@@ -479,7 +479,7 @@ def test_marks_tell_requests_apart() -> None:
     assert (plain.field, plain.fingerprint("f")) == ("fingerprint", signal.fingerprint("f"))
 
 
-def test_what_a_target_lacks_for_a_scenario_is_told_at_its_place(tmp_path: Path) -> None:
+def test_what_a_target_lacks_for_a_scenario_is_reported_at_its_place(tmp_path: Path) -> None:
     """A missing environment entry, too few replicas and an unknown label are faults of the target file."""
     path = tmp_path / "t.yaml"
     path.write_text(

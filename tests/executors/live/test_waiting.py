@@ -55,7 +55,7 @@ async def test_a_message_that_comes_late_is_an_schedule_of_its_own() -> None:
 
     Of the 70 interleavings of two times four steps 50 deliver the messages in the order in which they were published.
     """
-    assert await every_schedule("told") == (
+    assert await every_schedule("reported") == (
         50,
         {
             (1, 2): "A:start A:SET A:PUBLISH A:MESSAGE B:start B:INCR",

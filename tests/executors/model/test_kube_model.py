@@ -300,7 +300,7 @@ def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> No
 
 
 @pytest.mark.parametrize(("actors", "status"), [("cleanup A A A A A", 202), ("cleanup watch:1 A A", 201)])
-def test_a_deleted_record_is_known_until_the_watch_has_told_of_it(actors: str, status: int) -> None:
+def test_a_deleted_record_is_known_until_the_watch_has_notified_of_it(actors: str, status: int) -> None:
     """Whose cache still has it counts a hit of what is gone; afterwards a new one is made."""
     trace = modelled("r9-delete-under-foot", "kube-status-cached", actors)
     assert [(answer.actor, answer.status) for answer in trace.answers] == [("before1", 201), ("A", status)]
@@ -334,9 +334,9 @@ async def test_both_executors_begin_with_the_same_caches_after_earlier_requests(
     model = ModelExecutor(scenario, target)
     async with LiveExecutor(scenario, target) as wire:
         for actors in ("A A watch:1 B B", "A B A B"):
-            real, told = await wire.run(Follow(actors)), model.run(Follow(actors))
-            assert [str(event) for event in real.events] == [str(event) for event in told.events]
-            assert real.outcome == told.outcome
+            real, reported = await wire.run(Follow(actors)), model.run(Follow(actors))
+            assert [str(event) for event in real.events] == [str(event) for event in reported.events]
+            assert real.outcome == reported.outcome
             first = next(event for event in real.events if event.command == "update/status")
             assert str(first).endswith(f"occurrenceCount={before + 1}")
 

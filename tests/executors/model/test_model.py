@@ -232,8 +232,8 @@ def test_the_contracts_own_schedule_loses_a_counted_hit() -> None:
     """A1: C was told 2, and the loser of the creation stores 1 over it (contract section 3)."""
     executor = ModelExecutor(situation(concurrent=3), target_of("redis-store-overwrite"))
     trace = executor.run(Follow("A A B B A A C C C B B B C C C C"))
-    told = sorted((answer.actor, answer.status, answer.count) for answer in trace.answers)
-    assert told == [("A", 201, None), ("B", 201, None), ("C", 202, 2)]
+    reported = sorted((answer.actor, answer.status, answer.count) for answer in trace.answers)
+    assert reported == [("A", 201, None), ("B", 201, None), ("C", 202, 2)]
     assert trace.final.hits == {"rr-{fingerprint:16}": 1}
     assert [str(event) for event in trace.steps_of("B")] == [
         "B EXISTS gateway:dedup:fingerprint:{fingerprint} -> 0",
@@ -300,17 +300,17 @@ SURROUNDED = situation("clock", "cleanup", before=1)
 
 
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
-def test_what_each_move_did_is_told_without_words(protocol: str) -> None:
+def test_what_each_move_did_is_reported_without_words(protocol: str) -> None:
     """Moves, touched objects and answers are those of the events, and replies are equal only where events say so."""
     scenario = SURROUNDED if protocol in FIXED else situation("clock")
     executor, walk = ModelExecutor(scenario, target_of(protocol)), Walk(0, 50)
     while walk.more():
         trace = executor.run(walk)
         walk.learn(trace)
-        lean, told = effects_of(trace), effects(trace)
-        assert [one._replace(reply="") for one in lean] == [one._replace(reply="") for one in told]
+        lean, reported = effects_of(trace), effects(trace)
+        assert [one._replace(reply="") for one in lean] == [one._replace(reply="") for one in reported]
         assert len({one.reply for one in lean}) == len(
-            {(one.reply, other.reply) for one, other in zip(lean, told, strict=True)}
+            {(one.reply, other.reply) for one, other in zip(lean, reported, strict=True)}
         )
 
 

@@ -54,9 +54,9 @@ async def looked(folder: Path, *looks: dict[str, int]) -> Looks:
 async def test_the_only_stack_that_is_new_is_of_who_was_let_go(tmp_path: Path) -> None:
     """Threads that stand where they stood, at rest or at the last look, are not at work for this one."""
     looks = await looked(tmp_path, {"main": 50, "pool": IDLE}, {"main": 50, "pool": IDLE, "t1": 31})
-    assert looks.lines("A", alone=True) == ("app.py:31",)
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
     looks = await looked(tmp_path, {"pool": IDLE}, {"pool": 31, "t1": 40}, {"pool": IDLE, "t1": 41})
-    assert looks.lines("B", alone=True) == ("app.py:41",)
+    assert looks.lines("B", isolated=True) == ("app.py:41",)
 
 
 @pytest.mark.asyncio
@@ -66,12 +66,12 @@ async def test_of_two_stacks_that_are_new_none_is_shown_unless_one_is_known(tmp_
     looks = Looks(given, 7, ())
     await looks.look()
     await looks.look()
-    assert looks.lines("A", alone=True) == ("app.py:31",)
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
     await looks.look()
-    assert looks.lines("B", alone=False) == ()
-    assert looks.lines("A", alone=False) == ("app.py:33",)
+    assert looks.lines("B", isolated=False) == ()
+    assert looks.lines("A", isolated=False) == ("app.py:33",)
     await looks.look()
-    assert looks.lines("B", alone=True) == ()
+    assert looks.lines("B", isolated=True) == ()
 
 
 @pytest.mark.asyncio
@@ -80,10 +80,10 @@ async def test_where_others_have_gone_on_too_nothing_follows_from_one_stack(tmp_
     looks = Looks(Given(tmp_path, {}, {"t1": 31}, {"t1": 31}), 7, ())
     await looks.look()
     await looks.look()
-    assert looks.lines("A", alone=False) == ()
-    assert looks.lines("A", alone=True) == ("app.py:31",)
+    assert looks.lines("A", isolated=False) == ()
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
     await looks.look()
-    assert looks.lines("A", alone=False) == ()
+    assert looks.lines("A", isolated=False) == ()
 
 
 @pytest.mark.asyncio
@@ -93,14 +93,14 @@ async def test_a_thread_that_stands_where_it_stood_has_the_same_line(tmp_path: P
     looks = Looks(given, 7, ())
     await looks.look()
     await looks.look()
-    assert looks.lines("A", alone=True) == ("app.py:31",)
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
     await looks.look()
-    assert looks.lines("A", alone=True) == ("app.py:31",)
-    assert looks.lines("B", alone=True) == ()
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
+    assert looks.lines("B", isolated=True) == ()
     await looks.look()
-    assert looks.lines("A", alone=True) == ()
+    assert looks.lines("A", isolated=True) == ()
     await looks.look()
-    assert looks.lines("A", alone=True) == ()
+    assert looks.lines("A", isolated=True) == ()
 
 
 @pytest.mark.asyncio
@@ -110,20 +110,20 @@ async def test_a_request_that_goes_on_in_another_thread_is_followed(tmp_path: Pa
     looks = Looks(given, 7, ())
     await looks.look()
     await looks.look()
-    assert looks.lines("A", alone=True) == ("app.py:31",)
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
     await looks.look()
-    assert looks.lines("A", alone=True) == ("app.py:60",)
+    assert looks.lines("A", isolated=True) == ("app.py:60",)
 
 
 @pytest.mark.asyncio
 async def test_a_thread_goes_before_coroutines_that_may_wait_for_it(tmp_path: Path) -> None:
     """That is one which had nothing to do at rest; where another has changed beside a coroutine nothing is known."""
     looks = await looked(tmp_path, {"t1": 0, "coroutine 1": IDLE}, {"t1": 31, "coroutine 1": 60})
-    assert looks.lines("A", alone=True) == ("app.py:31",)
+    assert looks.lines("A", isolated=True) == ("app.py:31",)
     looks = await looked(tmp_path, {"t1": IDLE, "coroutine 1": IDLE}, {"t1": 31, "coroutine 1": 60})
-    assert looks.lines("A", alone=True) == ()
+    assert looks.lines("A", isolated=True) == ()
     looks = await looked(tmp_path, {"t1": IDLE, "coroutine 1": IDLE}, {"t1": IDLE, "coroutine 1": 60})
-    assert looks.lines("A", alone=True) == ("app.py:60",)
+    assert looks.lines("A", isolated=True) == ("app.py:60",)
 
 
 @pytest.mark.asyncio
@@ -137,7 +137,7 @@ async def test_who_sees_no_stack_of_the_service_change_is_blind(tmp_path: Path) 
     for _ in range(4):
         await looks.look()
         seen.append(looks.blind)
-        looks.lines("A", alone=True)
+        looks.lines("A", isolated=True)
     assert seen == [True, True, False, False]
 
 

@@ -88,7 +88,7 @@ def test_a_frame_of_the_jvm_is_called_by_package_and_file() -> None:
         ),
     ],
 )
-def test_what_gdb_can_not_see_is_told(printed: str, why: str) -> None:
+def test_what_gdb_can_not_see_is_reported(printed: str, why: str) -> None:
     """Where no stacks are printed the reason is that it is not permitted, or else the build."""
     with pytest.raises(ValueError, match=f"^{re.escape(why)}$"):
         of_gdb(printed)
@@ -100,7 +100,7 @@ def test_goroutines_are_read_after_a_prompt() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_tool_that_fails_is_told_by_its_last_complaint(sleeper: subprocess.Popen[bytes]) -> None:
+async def test_a_tool_that_fails_is_reported_by_its_last_complaint(sleeper: subprocess.Popen[bytes]) -> None:
     """Whether it is started for each look or goes on, what it says last is the reason."""
     fails = "echo out; echo first >&2; echo may not look >&2; exit 3"
     for session, why in (
@@ -108,9 +108,9 @@ async def test_a_tool_that_fails_is_told_by_its_last_complaint(sleeper: subproce
         (shell("exit 3"), "exit code 3"),
         (shell(fails, "look"), "may not look"),
     ):
-        with pytest.raises(Unseen) as told:
+        with pytest.raises(Unseen) as reported:
             await session.stacks(sleeper.pid, 10.0)
-        assert str(told.value) == f"sh showed no stacks: {why}"
+        assert str(reported.value) == f"sh showed no stacks: {why}"
 
 
 @pytest.mark.asyncio
@@ -121,9 +121,9 @@ async def test_a_tool_that_hangs_is_ended_and_the_process_goes_on(
     """After its time a tool is killed, whatever it ignores, and what it had stopped is not."""
     hangs = shell(f"trap '' TERM; kill -STOP {{pid}}; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done", asked)
     begun = time.monotonic()
-    with pytest.raises(Unseen) as told:
+    with pytest.raises(Unseen) as reported:
         await hangs.stacks(sleeper.pid, 0.3)
-    assert str(told.value) == "sh takes longer than 0.3 s"
+    assert str(reported.value) == "sh takes longer than 0.3 s"
     assert time.monotonic() - begun < 5.0
     assert not lives((tmp_path / "pid").read_text().strip())
     assert state(sleeper.pid) == "S"

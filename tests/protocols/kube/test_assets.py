@@ -72,13 +72,13 @@ async def test_both_are_started_and_ended(assets: Callable[..., Path]) -> None:
     async with KubeAssets({"known": User("sender", "2", ("a", "system:authenticated"))}, "RBAC") as started:
         processes = list(started.processes)
         async with Wire(0, server=started.server) as wire:
-            told = []
+            reported = []
             for headers in ({}, {"Authorization": "Bearer known"}):
                 async with wire.clients[0].get("/api", headers=headers) as answer:
-                    told.append(await answer.text())
+                    reported.append(await answer.text())
         (made,) = (folder / "temporary").iterdir()
         assert made.stat().st_mode & 0o777 == 0o700
-    assert told == ['gateway-stress,gateway-stress,"system:masters" RBAC', 'sender,2,"a" RBAC']
+    assert reported == ['gateway-stress,gateway-stress,"system:masters" RBAC', 'sender,2,"a" RBAC']
     assert len(processes) == 2
     assert [process.poll() is None for process in processes] == [False, False]
     assert list((folder / "temporary").iterdir()) == []
@@ -114,7 +114,7 @@ async def test_the_usual_folder_is_named_where_none_is(monkeypatch: pytest.Monke
         ({"kube-apiserver": "exit 1"}, "kube-apiserver of {} did not start (exit code 1) (it says: nothing)"),
     ],
 )
-async def test_a_program_that_ends_is_told_with_its_last_words(
+async def test_a_program_that_ends_is_reported_with_its_last_words(
     assets: Callable[..., Path], programs: dict[str, str], said: str
 ) -> None:
     """Its exit code and the last line that it printed are told, and nothing is left behind."""
@@ -128,7 +128,7 @@ async def test_a_program_that_ends_is_told_with_its_last_words(
 
 
 @pytest.mark.asyncio
-async def test_a_program_that_is_never_ready_is_told(
+async def test_a_program_that_is_never_ready_is_reported(
     assets: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the time to start it is given up."""

@@ -140,13 +140,13 @@ def test_replies_are_the_same_in_any_chunking(sent: list[tuple[bytes, str, int, 
     parts = replies(data, methods, cuts)
     assert parts == replies(data, methods, [])
     assert b"".join(part.raw for part in parts) == data
-    told: list[tuple[int, bytes]] = []
+    reported: list[tuple[int, bytes]] = []
     for part in parts:
         if isinstance(part, Head) and not part.interim:
-            told.append((part.status, b""))
+            reported.append((part.status, b""))
         elif isinstance(part, Data):
-            told[-1] = (told[-1][0], told[-1][1] + part.payload)
-    assert told == [(status, body) for _, _, status, body in sent] == seen_by_h11(data, methods)
+            reported[-1] = (reported[-1][0], reported[-1][1] + part.payload)
+    assert reported == [(status, body) for _, _, status, body in sent] == seen_by_h11(data, methods)
     assert sum(isinstance(part, End) for part in parts) == len(sent)
 
 

@@ -85,7 +85,7 @@ async def test_server_killed_while_a_write_waits_for_its_event(api: Api, wire: W
 
 
 @pytest.mark.asyncio
-async def test_watch_that_is_told_that_its_version_is_gone(api: Api, wire: Wire) -> None:
+async def test_watch_that_is_notified_that_its_version_is_gone(api: Api, wire: Wire) -> None:
     """The event that says so is a step like any other, passes as it came, and the end of the watch is no fault."""
     reader = await wire.watch()
     line = event("ERROR", GONE)
@@ -175,8 +175,8 @@ async def test_bodies_of_3_mb_pass_unchanged(packed: bool) -> None:  # noqa: FBT
         writer.write(request)
         (frame,) = await wire.shown()
         assert wire.heads() == ["create remediationrequests/prod/rr-1"]
-        told, read = await asyncio.gather(wire.gate.release(frame, 20), reader.readexactly(len(reply)))
-    assert told
+        reported, read = await asyncio.gather(wire.gate.release(frame, 20), reader.readexactly(len(reply)))
+    assert reported
     assert (read == reply, got == [request], frame.replies) == (True, True, ["201 rr-1"])
 
 

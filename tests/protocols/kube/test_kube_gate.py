@@ -93,12 +93,12 @@ async def test_replies_come_in_the_order_of_the_requests(api: Api, wire: Wire) -
     await api.until(4)
     assert api.seen == [f"GET {RRS}/a", "GET /healthz", f"GET {RRS}/b", "GET /healthz"]
     parser = ResponseParser()
-    told_of: list[bytes] = []
+    reported_of: list[bytes] = []
     for _ in range(4):
         parser.expect("GET")
-    while len(told_of) < 4:
-        told_of += [part.payload for part in parser.feed(await reader.read(4096)) if isinstance(part, Data)]
-    assert [json.loads(body).get("metadata", {}).get("name") for body in told_of] == ["a", None, "b", None]
+    while len(reported_of) < 4:
+        reported_of += [part.payload for part in parser.feed(await reader.read(4096)) if isinstance(part, Data)]
+    assert [json.loads(body).get("metadata", {}).get("name") for body in reported_of] == ["a", None, "b", None]
 
 
 @pytest.mark.asyncio
@@ -251,7 +251,7 @@ async def test_events_are_held_and_released_one_by_one(api: Api, wire: Wire) -> 
 @pytest.mark.parametrize("first", ["ADDED", "reply"])
 async def test_either_an_event_or_the_reply_to_its_write_may_come_first(api: Api, wire: Wire, first: str) -> None:
     """While an event of its own replica is held the reply to a request's write is a step; each has its own bytes."""
-    told = await wire.watch()
+    reported = await wire.watch()
     reader, writer = await wire.connect()
     body = json.dumps(record("rr-1", 0)).encode()
     writer.write(f"POST {RRS} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -265,19 +265,19 @@ async def test_either_an_event_or_the_reply_to_its_write_may_come_first(api: Api
         if command == "reply":
             assert await reader.readline() == b"HTTP/1.1 201 Created\r\n"
         else:
-            assert b'"rr-1"' in await told.readuntil(b"}}\n\r\n")
+            assert b'"rr-1"' in await reported.readuntil(b"}}\n\r\n")
     assert (wire.heads(), wire.gate.settle(1), len(api.seen)) == ([], [], 2)
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", ["refused", "untold", "elsewhere", "nobody's"])
+@pytest.mark.parametrize("case", ["refused", "unreported", "elsewhere", "nobody's"])
 async def test_a_reply_that_no_event_can_overtake_goes_on_at_once(api: Api, wire: Wire, case: str) -> None:
     """It is of a refused write, of one that no watch of its replica tells of, or of what is no request's step."""
     await wire.watch(replica=2 if case == "elsewhere" else 1)
     if case == "refused":
         api.objects[f"{RRS}/rr-1"] = record("rr-1", 1)
-    api.silent = case == "untold"
-    path = LEASES if case == "untold" else RRS
+    api.silent = case == "unreported"
+    path = LEASES if case == "unreported" else RRS
     answer = wire.ask("POST", path, record("rr-1", 0))
     (asked,) = await wire.shown()
     if case != "nobody's":
@@ -326,7 +326,7 @@ async def test_each_replica_watches_by_itself(api: Api, wire: Wire) -> None:
 
 
 @pytest.mark.asyncio
-async def test_write_is_over_when_the_watches_were_told(api: Api, wire: Wire) -> None:
+async def test_write_is_over_when_the_watches_were_reported(api: Api, wire: Wire) -> None:
     """When a write is let go, its event is held when the release returns, in the watches of all replicas."""
     await wire.watch(replica=1)
     await wire.watch("/apis/kubernaut.ai/v1alpha1/remediationrequests?watch=true&resourceVersion=1", replica=2)

@@ -31,9 +31,9 @@ def test_an_object_is_written_with_its_names_and_its_age() -> None:
 def test_of_a_list_it_is_said_which_object_is_older() -> None:
     """Its own version is left out, as it changes with every write; clients may take the oldest of the items."""
     items = [alert("a", 9), alert("b", 10), alert("c", 8)]
-    told = written({"apiVersion": "v1", "kind": "AlertList", "metadata": {"resourceVersion": "77"}, "items": items})
-    assert told.startswith("[{apiVersion: v1 metadata: {made 0 s ago name: a {version:9}}}")
-    assert told.endswith("] by age [2, 0, 1]")
+    reported = written({"apiVersion": "v1", "kind": "AlertList", "metadata": {"resourceVersion": "77"}, "items": items})
+    assert reported.startswith("[{apiVersion: v1 metadata: {made 0 s ago name: a {version:9}}}")
+    assert reported.endswith("] by age [2, 0, 1]")
 
 
 def test_what_is_not_read_in_full_is_said_to_be_so() -> None:

@@ -9,7 +9,7 @@ from kubewire import LEASES, RRS, WATCH, event, framed, record, recorded
 
 from stress.core.step import Move, Step
 from stress.protocols.kube.http import Data, Head, header
-from stress.protocols.kube.replies import document, told
+from stress.protocols.kube.replies import document, reported
 from stress.protocols.kube.requests import EVENT, KubeEffect, KubeRules, described, effect_of, reads_of, touches_of
 from stress.protocols.kube.watches import EventParser
 
@@ -125,9 +125,9 @@ def test_conflicts() -> None:
 
 def test_event_touches_nothing() -> None:
     """An event of a watch is called by its type, and changes a cache, not the store."""
-    told_of = KubeEffect(EVENT, "kubernaut.ai", "remediationrequests", "prod", "a", told="ADDED")
+    reported_of = KubeEffect(EVENT, "kubernaut.ai", "remediationrequests", "prod", "a", reported="ADDED")
     words = ("ADDED", "remediationrequests/prod/a")
-    assert described(told_of) == ((), ("remediationrequests/prod/a",), words)
+    assert described(reported_of) == ((), ("remediationrequests/prod/a",), words)
 
 
 def test_words_of_a_list_name_what_it_selects() -> None:
@@ -164,7 +164,7 @@ def test_last_rule_that_fits_decides(rules: list[str], passes: bool) -> None:  #
     assert KubeRules(rules).background(effect_of("GET", f"{RRS}?limit=500&resourceVersion=0")) is passes
 
 
-def test_replies_of_real_servers_are_told() -> None:
+def test_replies_of_real_servers_are_reported() -> None:
     """Replies in JSON, gzip and protobuf, refusals among them, are told by status, reason and name."""
     said = recorded("gateway-newest")[13][1]
     found, head, body = [], None, b""
@@ -175,7 +175,7 @@ def test_replies_of_real_servers_are_told() -> None:
             body += part.payload
         elif head is not None:
             read = document(header(head.headers, b"content-type"), header(head.headers, b"content-encoding"), body)
-            found.append(told(head.status, read))
+            found.append(reported(head.status, read))
     lease, name = "gw-lock-464993baa00759c9", "rr-464993baa007-649a5005"
     begin = found.index(f"404 NotFound {lease}")
     assert found[begin : begin + 3] == [f"404 NotFound {lease}", f"201 {lease}", "200 []"]
@@ -200,9 +200,9 @@ def test_several_events_in_one_chunk_are_cut_apart(cuts: list[int], protobuf: bo
     groups = [group for one in data for group in parser.feed(one)]
     assert b"".join(group.raw for group in groups) + parser.end() == b"".join(one.raw for one in data)
     assert [one.type for group in groups for one in group.events][: len(types)] == types
-    alone = b"".join(raw for group in groups for raw in (group.cut() if group.events else [group.raw]))
-    again = framed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + alone + b"0\r\n\r\n", 1)
-    assert b"".join(part.payload for part in again if isinstance(part, Data)) == body
+    isolated = b"".join(raw for group in groups for raw in (group.cut() if group.events else [group.raw]))
+    repeat = framed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + isolated + b"0\r\n\r\n", 1)
+    assert b"".join(part.payload for part in repeat if isinstance(part, Data)) == body
 
 
 MAPS, LISTED = "/api/v1/namespaces/prod/configmaps", "?resourceVersion=0"
@@ -210,7 +210,7 @@ MAPS, LISTED = "/api/v1/namespaces/prod/configmaps", "?resourceVersion=0"
 
 def test_reads_of_a_resource_that_a_target_names_are_steps_in_the_core_group_too() -> None:
     """A get, a list and an event of it are parked, a list that fills a cache is not, nor is any other resource's."""
-    event = KubeEffect(EVENT, "core", "configmaps", "prod", "a", told="ADDED")
+    event = KubeEffect(EVENT, "core", "configmaps", "prod", "a", reported="ADDED")
     asked = [effect_of("GET", f"{MAPS}/a"), effect_of("GET", MAPS), event, effect_of("GET", MAPS + LISTED)]
     others = [effect_of("GET", "/api/v1/namespaces/prod/pods/a"), effect_of("GET", "/api/v1/namespaces/prod/pods")]
     usual, rules = KubeRules(), KubeRules(reads_of(["configmaps"]))

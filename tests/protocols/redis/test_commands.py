@@ -220,7 +220,7 @@ def replies(data: bytes) -> list[Reply]:
         ([], b"+PONG\r\n", None, True),
     ],
 )
-def test_what_the_server_says_unasked_is_told_from_replies(
+def test_what_the_server_says_unasked_is_reported_from_replies(
     before: list[str], reply: bytes, owed: Awaited | None, *, unasked: bool
 ) -> None:
     """Messages, in RESP3 as pushes and in RESP2 on a subscribed connection only, and MONITOR's lines are no replies."""

@@ -267,7 +267,7 @@ async def test_what_waits_in_the_background_passes_with_its_replies(server: Valk
     wire.port = await wire.proxy.start()
     await wire.direct.xgroup_create("stream", "group", mkstream=True)
     wire.gate.close()
-    told = []
+    reported = []
     for command, make in (
         (b"BLPOP list 0", wire.direct.rpush("list", "x")),
         (b"XREADGROUP GROUP group me BLOCK 0 STREAMS stream >", wire.direct.xadd("stream", {"a": "x"})),
@@ -281,10 +281,10 @@ async def test_what_waits_in_the_background_passes_with_its_replies(server: Valk
             while b"blocked_clients:1\r\n" not in await wire.ask("INFO", "clients"):  # type: ignore[operator]
                 pass
         await make
-        told.append(await reader.readuntil(b"$1\r\nx\r\n"))
+        reported.append(await reader.readuntil(b"$1\r\nx\r\n"))
         writer.close()
-    assert told[0] == POPPED
-    assert told[2] == MESSAGE
+    assert reported[0] == POPPED
+    assert reported[2] == MESSAGE
     assert (wire.heads(), wire.gate.unsettled(1), wire.gate.fault) == ([], False, "")
     await wire.proxy.close()
     await wire.direct.aclose()

@@ -103,9 +103,9 @@ def modified(resource: Resource, name: str) -> Refused:
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> Refused:
     """Refuse an object for the reasons given, of which there is at least one."""
-    told = [f"{cause.field}: {cause.message}" for cause in causes]
+    reported = [f"{cause.field}: {cause.message}" for cause in causes]
     message = f"{kind}.{group}".rstrip(".") + f' "{name}" is invalid: '
-    message += told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    message += reported[0] if len(reported) == 1 else f"[{', '.join(reported)}]"
     details: Json = {"name": name} if name else {}
     details |= {"group": group} if group else {}
     details |= {"kind": kind, "causes": [cause._asdict() for cause in causes]}

@@ -47,7 +47,7 @@ class Stored:
             self._bare = encode({name: part for name, part in self.value.items() if name not in _TYPE})
         return self._bare
 
-    def again(self) -> Stored:
+    def repeat(self) -> Stored:
         """Serialise what was changed before anybody else saw it."""
         self.body = encode(self.value)
         return self

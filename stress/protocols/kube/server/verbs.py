@@ -209,7 +209,7 @@ def _unstored(key: Key, value: Json) -> Stored:
     """Give an object as the answer to a dry run has it: without a version."""
     stored = Stored(key, value, 0)
     del stored.value["metadata"]["resourceVersion"]
-    return stored.again()
+    return stored.repeat()
 
 
 def _other_namespace() -> status.Refused:

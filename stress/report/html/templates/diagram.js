@@ -103,14 +103,14 @@ function stepParts(row, lanes, number) {
   const { event, y, parked, replied } = row;
   const x = lanes.x[event.actor], slot = lanes.slot[event.actor];
   const hatch = `url(#hatch-${number}-${lanes.own.indexOf(event.actor)})`;
-  const told = event.actor.startsWith("watch") ? [lanes.store, x] : [x, lanes.store];
+  const marked = event.actor.startsWith("watch") ? [lanes.store, x] : [x, lanes.store];
   return [
-    draw("path", { class: "send", d: `M${told[0]} ${parked}H${slot}` }),
+    draw("path", { class: "send", d: `M${marked[0]} ${parked}H${slot}` }),
     draw("rect", { class: "parked", x: slot - 4, y: parked, width: 8, height: Math.max(3, y - parked), fill: hatch }),
-    draw("path", { class: "send", d: `M${slot} ${y}H${told[1]}` }),
-    ...(told[1] === x ? [] : [draw("path", { class: "back", d: `M${lanes.store} ${replied}H${x}` })]),
-    draw("circle", { class: "dot", cx: told[1], cy: y, r: 4 }),
-    draw("circle", { class: "dot", cx: told[0], cy: parked, r: 2.5 }),
+    draw("path", { class: "send", d: `M${slot} ${y}H${marked[1]}` }),
+    ...(marked[1] === x ? [] : [draw("path", { class: "back", d: `M${lanes.store} ${replied}H${x}` })]),
+    draw("circle", { class: "dot", cx: marked[1], cy: y, r: 4 }),
+    draw("circle", { class: "dot", cx: marked[0], cy: parked, r: 2.5 }),
   ];
 }
 
@@ -128,11 +128,11 @@ function partsOf(row, lanes, number) {
 
 function eventGroup(trace, row, lanes, number, width) {
   const { event, y, label } = row;
-  const told = trace.marked.has(event.index);
+  const marked = trace.marked.has(event.index);
   const said = event.reply ? `${event.said} → ${event.reply}` : event.said;
   const words = `${event.actor} ${said} ${event.line}`.trimEnd();
   const group = draw("g", {
-    id: anchor(trace, event), class: `event ${lanes.colour[event.actor]}${told ? " told" : ""}`,
+    id: anchor(trace, event), class: `event ${lanes.colour[event.actor]}${marked ? " marked" : ""}`,
     tabindex: "-1", role: "button", "aria-label": `${event.index}: ${words}`,
   });
   group.append(

@@ -13,7 +13,7 @@ function raw(part) {
 
   function rowOf(event) {
     const link = make("a", { href: `#${anchor(trace, event)}` }, String(event.index));
-    return make("tr", trace.marked.has(event.index) ? { class: "told" } : {},
+    return make("tr", trace.marked.has(event.index) ? { class: "marked" } : {},
       make("td", { class: "number" }, link), make("td", {}, event.actor),
       make("td", {}, event.kind === "step" ? event.text || event.command : event.said),
       make("td", {}, event.reply), make("td", { class: "number" }, milliseconds(event.at)));

@@ -119,7 +119,7 @@ class Likeness:
         self.address = address
         self.pairs: dict[str, str] = {}
         self.versions: dict[int, int] = {}
-        self.told: list[tuple[int, int]] = []
+        self.reported: list[tuple[int, int]] = []
         self._rules: dict[str, Callable[[Any, Any, str], None]] = {
             "uid": self._paired,
             "resourceVersion": self._version,
@@ -156,8 +156,8 @@ class Likeness:
         """
         found = [self.versions[version] for version in sorted(self.versions)]
         assert found == sorted(set(found))
-        told = [version for _, version in sorted([*self.versions.items(), *self.told])]
-        assert told == sorted(told)
+        reported = [version for _, version in sorted([*self.versions.items(), *self.reported])]
+        assert reported == sorted(reported)
 
     def _text(self, recorded: str, found: str, path: str) -> None:
         """Expect two texts to be equal but for the new values in them."""
@@ -168,7 +168,7 @@ class Likeness:
             if "-" in each:
                 self._paired(each, other, path)
             elif each != other:
-                self.told.append((int(each), int(other)))
+                self.reported.append((int(each), int(other)))
 
     def _version(self, recorded: Any, found: Any, path: str) -> None:  # noqa: ANN401 - any JSON
         assert self.versions.setdefault(int(recorded), int(found)) == int(found), path
@@ -418,7 +418,7 @@ async def test_what_is_not_served_cant_be_installed_or_read(server: KubeServer) 
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_is_taken_is_told(server: KubeServer) -> None:
+async def test_a_port_that_is_taken_is_reported(server: KubeServer) -> None:
     """A second server on the same port does not start, and the first goes on."""
     second = KubeServer()
     with pytest.raises(OSError, match="address already in use"):

@@ -402,7 +402,7 @@ def test_labels_select(api: Api, selector: str, names: list[str]) -> None:
         ("PUT", f"{PODS}/p", 404),
     ],
 )
-def test_what_is_not_there_or_not_allowed_is_told(api: Api, method: str, path: str, code: int) -> None:
+def test_what_is_not_there_or_not_allowed_is_reported(api: Api, method: str, path: str, code: int) -> None:
     """Each request that makes no sense has the status that the API gives it."""
     assert api.ask(method, path, {} if method == "PUT" else None)[0] == code
 

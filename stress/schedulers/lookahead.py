@@ -36,7 +36,7 @@ class Planning(Scheduler, Protocol):
     def plan(self) -> Plan | None:
         """The schedule that was begun by ``more``; None where it can't be told beforehand."""
 
-    def ahead(self, most: int) -> list[Plan]:
+    def lookahead(self, most: int) -> list[Plan]:
         """Give schedules that will be wanted later, whatever those before them lead to, as far as can be told."""
 
 
@@ -58,7 +58,7 @@ class Planned:
         self.plan = plan
         self.points: list[Point] = []
         self._taken: list[Move] = []
-        self._again = True
+        self._repeat = True
 
     def more(self) -> bool:
         """Begin the schedule."""
@@ -67,12 +67,12 @@ class Planned:
 
     def restart(self) -> None:
         """Begin again with the next choice: what was possible in this run may not be in that one."""
-        self._again = True
+        self._repeat = True
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Follow the plan."""
-        if self._again:
-            self.points, self._taken, self._again = [], [], False
+        if self._repeat:
+            self.points, self._taken, self._repeat = [], [], False
         at = len(self.points)
         if at < len(self.plan.begin):
             move = self.plan.begin[at]
@@ -85,7 +85,7 @@ class Planned:
             self._taken.append(move)
         return move
 
-    def told(self, trace: Trace) -> bool:
+    def reported(self, trace: Trace) -> bool:
         """Tell whether a trace is of the run whose points are kept."""
         return [point.chosen for point in self.points if point.chosen is not None] == list(trace.moves)
 

@@ -11,16 +11,16 @@ from conftest import scenario_of, target_of
 from stress.config.scenario import Scenario
 from stress.core.step import START, Move
 from stress.core.trace import Details, Snapshot, Trace
-from stress.engine.beforehand import Beforehand
 from stress.engine.limits import Limits
+from stress.engine.prefetch import Prefetch
 from stress.engine.running import Workers
 from stress.engine.search import Search
 from stress.engine.strategy import covering_of
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.model.executor import ModelExecutor
-from stress.schedulers.ahead import Plan, Planned, going_on
 from stress.schedulers.base import Diverged
 from stress.schedulers.exhaustive import Exhaustive
+from stress.schedulers.lookahead import Plan, Planned, going_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,12 +68,12 @@ async def test_a_search_with_several_workers_sees_what_it_sees_with_one(
     raw = scenario_of(name).model_dump(exclude_unset=True)
     scenario = Scenario.model_validate({**raw, "search": {"scheduler": scheduler}})
     async with LiveExecutor(scenario, target_of(target)) as executor:
-        alone, one = await searched(executor, 1)
+        isolated, one = await searched(executor, 1)
         monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
         beside, four = await searched(executor, 4)
         assert len(await executor.beside(4)) == 4
-    assert beside == alone
-    assert (len(alone), one.schedules, four.schedules) == (schedules, schedules, schedules)
+    assert beside == isolated
+    assert (len(isolated), one.schedules, four.schedules) == (schedules, schedules, schedules)
     assert (four.exhausted, four.classes, four.bound) == (one.exhausted, one.classes, one.bound)
 
 
@@ -100,19 +100,23 @@ def test_a_trace_that_is_not_of_the_run_that_was_kept_is_not_used() -> None:
     def trace(*moves: Move) -> Trace:
         return Trace("test", "", "", 1, moves, lambda: Details((), (Snapshot(None, None),)))
 
-    assert [planned.told(trace(A)), planned.told(trace(A, B)), planned.told(trace())] == [True, False, False]
+    assert [planned.reported(trace(A)), planned.reported(trace(A, B)), planned.reported(trace())] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_in_the_model_schedules_are_run_when_they_are_asked_for() -> None:
     """There is nothing to wait for: workers change nothing."""
     executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
     scheduler = Exhaustive(fused=True)
-    beforehand = Beforehand(executor, Workers.chosen(4))
+    prefetch = Prefetch(executor, Workers.chosen(4))
 
     async def run() -> list[str]:
         found = []
         while scheduler.more():
-            trace = await beforehand.run(scheduler, scheduler, 100)
+            trace = await prefetch.run(scheduler, scheduler, 100)
             scheduler.learn(trace)
             found.append(" ".join(move.actor for move in trace.moves))
         return found
@@ -138,9 +142,9 @@ async def test_an_scheduler_that_chooses_otherwise_gets_the_schedule_that_it_cho
     """What was run beforehand is dropped, and the choices that were made stand."""
     async with LiveExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic")) as executor:
         scheduler = Otherwise(fused=True)
-        beforehand = Beforehand(executor, Workers.chosen(4))
+        prefetch = Prefetch(executor, Workers.chosen(4))
         assert scheduler.more()
-        trace = await beforehand.run(scheduler, scheduler, 0)
+        trace = await prefetch.run(scheduler, scheduler, 0)
     assert (trace.fault, [move.actor for move in trace.moves]) == ("", ["B", "B", "A", "A"])
 
 
@@ -157,7 +161,7 @@ def test_every_scheduler_that_leaves_nothing_out_does_what_it_has_planned(schedu
             schedule.more()
             expected = executor.run(schedule)
             planned += 1
-        wanted |= {one.begin for one in covering.ahead(8)}
+        wanted |= {one.begin for one in covering.lookahead(8)}
         trace = executor.run(covering)
         covering.learn(trace)
         if plan is not None:

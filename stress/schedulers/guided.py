@@ -20,14 +20,14 @@ class Ran(NamedTuple):
     broken: frozenset[str]
 
 
-class Loose:
+class Guided:
     """Runs one schedule in which steps may differ from what is expected, as an actor may take another branch.
 
     A request that has its last move in the order goes on to its end there, and who is not named keeps going at the end.
     ``moves`` is the schedule.
     """
 
-    name = "loose"
+    name = "guided"
 
     def __init__(self, moves: Sequence[Move]) -> None:
         """Take the moves to follow."""

@@ -61,7 +61,7 @@ class Owed:
         return self.frame.command if self.frame is not None else self.awaited.name.decode("latin-1")
 
 
-class Debts:
+class PendingReplies:
     """All that is owed, the next reply first."""
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ def still_working(what: str, seconds: float) -> str:
     )
 
 
-class Alone(Kindest):
+class Isolated(Kindest):
     """A run beside which nothing else happens on its executor, which is at rest before and after."""
 
     def __init__(self, executor: LiveExecutor, asked: Asked) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from stress.core.trace import Odd
 from stress.engine.running import Workers, follow_each, run_with
 from stress.executors.live.executor import LiveExecutor
-from stress.schedulers.ahead import Following, Planned
 from stress.schedulers.base import Diverged
+from stress.schedulers.lookahead import Following, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.core.trace import Trace
     from stress.engine.running import Executor
-    from stress.schedulers.ahead import Plan, Planning
     from stress.schedulers.base import Scheduler
+    from stress.schedulers.lookahead import Plan, Planning
 
-_AHEAD = 4
+_LOOKAHEAD = 4
 """How many schedules for each deployment are run at a time."""
 
 
-class Beforehand:
+class Prefetch:
     """Runs the schedules of a scheduler in an executor, on the wire several at once, each on a deployment of its own.
 
     What was run is shown to the scheduler when it asks for that schedule, as if it were run only then: traces come in
@@ -49,20 +49,20 @@ class Beforehand:
             return await run_with(scheduler, executor)
         if plan.begin not in self._ran:
             workers = len(await executor.beside(self._workers.of(plan.begin)))
-            ahead = planning.ahead(min(most, _AHEAD * workers - 1)) if workers > 1 else []
-            new = [one for one in ahead if one.begin not in self._ran and one.begin != plan.begin]
+            lookahead = planning.lookahead(min(most, _LOOKAHEAD * workers - 1)) if workers > 1 else []
+            new = [one for one in lookahead if one.begin not in self._ran and one.begin != plan.begin]
             faulty = await self._run([plan, *new], workers)
             if faulty and (executor.broken or (workers == 1 and not faulty[0].odd)):
                 return faulty[0]  # it can't be run for the scheduler any more, or would end so again
         ran = self._ran.pop(plan.begin, None)
         if ran is None:  # once more, alone, and asked at each step
-            return await run_with(scheduler, executor, again=False)
+            return await run_with(scheduler, executor, repeat=False)
         made: list[Move | None] = []
         try:
             for point in ran[0].points:
                 made.append(scheduler.choose(point.moves, done=point.done))
                 if made[-1] != point.chosen:
-                    return await run_with(Following(scheduler, made), executor, again=False)
+                    return await run_with(Following(scheduler, made), executor, repeat=False)
         except Diverged as divergence:
             return replace(ran[1], fault=Odd(divergence))
         return ran[1]
@@ -73,10 +73,10 @@ class Beforehand:
         done = iter([first, *others])
         schedules = chain([first], takewhile(lambda _: not self._enough(), others))
         faulty: list[Trace] = []
-        async with aclosing(follow_each(schedules, self._executor, workers, again=False)) as traces:
+        async with aclosing(follow_each(schedules, self._executor, workers, repeat=False)) as traces:
             async for trace in traces:
                 schedule = next(done)
                 faulty += [trace] if trace.fault else []
-                if not trace.worth_another and not trace.fault and schedule.told(trace):
+                if not trace.worth_another and not trace.fault and schedule.reported(trace):
                     self._ran[schedule.plan.begin] = schedule, trace
         return faulty
