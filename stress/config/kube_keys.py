@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from stress.config.formats import Compared, Dotted, Part, wrong
 from stress.config.placeholders import placeholders, unknown
+from stress.config.stores import StatePart, StorePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+KUBERNETES = "kubernetes"
+"""The key of a part that is about the Kubernetes API."""
 FINISHED = ["Completed", "Failed", "TimedOut", "Skipped", "Cancelled"]
 """The phases of a RemediationRequest that is not active any more (contract section 1.5)."""
 PAST = "1970-01-01T00:00:00.000000Z"
@@ -41,8 +44,10 @@ Sets = dict[Dotted, Settable]
 """What is written: the new value of each dotted path."""
 
 
-class KubernetesStore(Part):
+class KubernetesStore(StorePart):
     """The Kubernetes API server of a Gateway; `{}` is a small one that is started for it."""
+
+    protocol: ClassVar[str] = KUBERNETES
 
     kubeconfig: str | None = Field(
         default=None, min_length=1, description="a kubeconfig of one that runs already, relative to this file"
@@ -62,6 +67,16 @@ class KubernetesStore(Part):
             raise wrong("`context` belongs to a kubeconfig", "name it by `kubeconfig`", ("context",))
         return self
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The kubeconfig, where one is named."""
+        return {} if self.kubeconfig is None else {"kubeconfig": self.kubeconfig}
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """The control plane, where `assets` are started."""
+        return ("etcd", "kube-apiserver") if self.assets else ()
+
 
 class Condition(Part):
     """A condition on one field, which may be absent."""
@@ -71,8 +86,10 @@ class Condition(Part):
     )
 
 
-class KubeRecords(Part):
+class KubeRecords(StatePart):
     """How the active records are read: objects of one resource."""
+
+    protocol: ClassVar[str] = KUBERNETES
 
     kubernetes: Plural = Field(description="plural.group of the resource that holds the records")
     where: Where = Field(default={}, description="which of them: what stands at each dotted path")
@@ -80,30 +97,48 @@ class KubeRecords(Part):
         default={"status.overallPhase": Condition(not_in=FINISHED)}, description="which of those are active"
     )
 
+    @property
+    def how(self) -> str:
+        """The resource, or the field."""
+        return self.kubernetes
 
-class KubeHits(Part):
+
+class KubeHits(StatePart):
     """How the hits of a record are read: a field of it."""
+
+    protocol: ClassVar[str] = KUBERNETES
 
     kubernetes: Dotted = Field(description="a dotted path in the record")
 
+    @property
+    def how(self) -> str:
+        """The resource, or the field."""
+        return self.kubernetes
 
-class KubeCleanup(Part):
+
+class KubeCleanup(StatePart):
     """Which objects are deleted."""
+
+    protocol: ClassVar[str] = KUBERNETES
 
     kubernetes: Plural = Field(description="plural.group of the resource that is cleaned up")
     where: Where | None = Field(default=None, description="which objects of it; default: the records of observe")
 
 
-class KubeExpiry(Part):
+class KubeExpiry(StatePart):
     """Which objects run out: their time is rewritten into the past."""
+
+    protocol: ClassVar[str] = KUBERNETES
 
     kubernetes: Plural = Field(description="plural.group of what runs out")
     where: Where = Field(description="which objects of it")
     sets: Sets = Field(default={"spec.renewTime": PAST}, description="what is written")
 
 
-class KubeWriter(Part):
+class KubeWriter(StatePart):
     """What another writer changes in the records: by default nothing but their resourceVersion."""
+
+    protocol: ClassVar[str] = KUBERNETES
 
     kubernetes: Plural = Field(description="plural.group of what is written")
     where: Where | None = Field(default=None, description="which objects of it; default: the records of observe")
@@ -120,7 +155,7 @@ OfResource = KubeRecords | KubeCleanup | KubeExpiry | KubeWriter
 def of_kubernetes(value: object) -> bool:
     """Tell whether a part of a file is about the Kubernetes API."""
     if isinstance(value, dict):
-        return "kubernetes" in value
+        return KUBERNETES in value
     return isinstance(value, OfResource | KubeHits)
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, wrong
 from stress.config.gateways import PROTOCOLS
-from stress.config.kube_keys import Manifest, OfResource, of_kubernetes
+from stress.config.kube_keys import KUBERNETES, Manifest, OfResource
 from stress.config.placeholders import not_set, unknown
 from stress.config.registered import known
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
@@ -148,8 +148,7 @@ class Target(File):
         if len(ways) != 1:
             given = " and ".join(ways) or "none of them"
             raise wrong(f"exactly one of `protocol`, `start` and `url` must be given, not {given}", "see `start`")
-        used = [name for name in ("redis", "kubernetes") if getattr(self.stores, name) is not None]
-        for name in used if self.url else ():
+        for name in self.stores.used if self.url else ():
             if name not in self.stores.listens:
                 message = f"stores.{name}.listen is missing"
                 raise wrong(message, f"with `url` the gate needs a port: {{{name}: {{listen: 6380}}}}")
@@ -165,22 +164,27 @@ class Target(File):
         observed = self.observe.records if self.observe is not None else None
         acting = ((("environment", name), getattr(self.environment, name)) for name in ("cleanup", "expiry", "writer"))
         for where, part in ((("observe", "records"), observed), *acting):
-            store = "kubernetes" if of_kubernetes(part) else "redis"
-            if part is not None and getattr(self.stores, store) is None:
-                raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", where)
+            self._needs(part.protocol if part is not None else "", where)
         for name, text in self.request.headers.items() if self.stores.kubernetes is None else ():
             if "{token}" in text:
                 hint = "add `stores: {kubernetes: {}}`, or write the token"
                 raise wrong("{token} is of an API server", hint, ("request", "headers", name))
         if self.stores.kubernetes is None and self.setup:
             raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", ("setup",))
-        for at, one in enumerate(self.each_run):
-            store = "redis" if isinstance(one, Put) else "kubernetes"
-            if getattr(self.stores, store) is None:
-                raise wrong(f"the target has no {store}", f"add `stores: {{{store}: {{}}}}`", ("each_run", at))
-        if isinstance(self.settle, EmptyKey) and self.stores.redis is None:
-            raise wrong("the target has no redis", "add `stores: {redis: {}}`, or give seconds", ("settle",))
+        for at, (protocol, _) in enumerate(self.puts):
+            self._needs(protocol, ("each_run", at))
+        if isinstance(self.settle, EmptyKey):
+            self._needs(self.settle.protocol, ("settle",), ", or give seconds")
         return self
+
+    def _needs(self, protocol: str, where: Location, otherwise: str = "") -> None:
+        if protocol and protocol not in self.stores.used:
+            raise wrong(f"the target has no {protocol}", f"add `stores: {{{protocol}: {{}}}}`{otherwise}", where)
+
+    @property
+    def puts(self) -> list[tuple[str, Put | dict[str, Any]]]:
+        """What is made before each run, each with the protocol of its store."""
+        return [(one.protocol if isinstance(one, Put) else KUBERNETES, one) for one in self.each_run]
 
     @property
     def watched_resources(self) -> tuple[str, ...]:
@@ -205,7 +209,7 @@ class Target(File):
     @property
     def ordered(self) -> bool:
         """Whether it sends the commands of all requests in the order in which it comes to them."""
-        return self.stores.redis is not None and self.stores.redis.ordered
+        return any(one.in_order for one in self.stores.used.values())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -216,8 +220,8 @@ class Target(File):
 
         """
         found = super().load(path)
-        redis = found.stores.redis
-        texts = [found.url, redis.url if redis is not None else None, found.body(path.parent)]
+        stores = [url for one in found.stores.used.values() for url in one.urls.values()]
+        texts = [found.url, *stores, found.body(path.parent)]
         objects = [*found.setup, *(one for one in found.each_run if isinstance(one, dict))]
         given = secrets_of(filter(None, texts), found.request, found.start, objects, path.parent)
         name_secrets(given, but=[found.name])
@@ -232,8 +236,8 @@ class Target(File):
             return True
         if self.start is not None and other.start is not None:
             return self.start.command == other.start.command
-        stores = [(one.redis is None, one.kubernetes is None) for one in (self.stores, other.stores)]
-        bundled = self.protocol is not None and other.protocol is not None and stores[0] == stores[1]
+        alike = self.stores.used.keys() == other.stores.used.keys()
+        bundled = self.protocol is not None and other.protocol is not None and alike
         return bundled or (self.url is not None and self.url == other.url)
 
     def misses(self, folder: Path) -> list[Fault]:
@@ -259,10 +263,8 @@ class Target(File):
 
     def _missing_files(self, folder: Path) -> list[Fault]:
         named: list[tuple[Location, object]] = [(("setup", at), one) for at, one in enumerate(self.setup)]
-        if self.stores.kubernetes is not None:
-            named.append((("stores", "kubernetes", "kubeconfig"), self.stores.kubernetes.kubeconfig))
-        if self.stores.redis is not None:
-            named.append((("stores", "redis", "ca"), self.stores.redis.ca))
+        for store, one in self.stores.used.items():
+            named += [(("stores", store, key), name) for key, name in one.files.items()]
         hint = "it is relative to this file"
         return [
             Fault(self.place(*where), f"{'.'.join(map(str, where))}: no such file: {name}", hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
@@ -18,10 +18,16 @@ from stress.config.kube_keys import (
     KubeWriter,
     of_kubernetes,
 )
-from stress.config.placeholders import placeholders
+from stress.config.placeholders import fill, placeholders
+from stress.config.stores import StatePart, StorePart
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from stress.config.yaml_file import Location
+
+REDIS = "redis"
+"""The key of a part that is about Redis."""
 
 BACKGROUND = ("HELLO", "PING", "CLIENT", "AUTH", "SELECT", "COMMAND", "INFO", "ECHO", "QUIT", "SCRIPT")
 """What is never gated where a target does not say: commands that set a connection up, or look."""
@@ -127,8 +133,10 @@ class Start(Part):
         return self
 
 
-class RedisStore(Part):
+class RedisStore(StorePart):
     """The Redis or Valkey of a Gateway; `{}` is one that is started for it."""
+
+    protocol: ClassVar[str] = REDIS
 
     url: Annotated[str, AfterValidator(_store_url)] | None = Field(
         default=None,
@@ -151,6 +159,21 @@ class RedisStore(Part):
         description="nothing in the store at `url` is worth keeping: it is not saved, keys that runs wrote are deleted",
     )
 
+    @property
+    def urls(self) -> dict[str, str]:
+        """The address, where one is named."""
+        return {} if self.url is None else {"url": self.url}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Whom to trust, where that is named."""
+        return {} if self.ca is None else {"ca": self.ca}
+
+    @property
+    def in_order(self) -> bool:
+        """Whether it is `ordered`."""
+        return self.ordered
+
 
 class Stores(Part):
     """The stores that a Gateway keeps its state in, all behind one gate; where none is named, a Redis."""
@@ -167,10 +190,18 @@ class Stores(Part):
         return {**value, "redis": {}} if isinstance(value, dict) and none else value
 
     @property
+    def used(self) -> dict[str, StorePart]:
+        """Those that are used, by the keys of their protocols."""
+        return {name: one for name, one in self if isinstance(one, StorePart)}
+
+    def part(self, protocol: str) -> StorePart:
+        """Give the one of a protocol; a KeyError where it is not used."""
+        return self.used[protocol]
+
+    @property
     def listens(self) -> dict[str, int]:
         """The ports where the gate must listen for replica 1, by the store."""
-        stores = (("redis", self.redis), ("kubernetes", self.kubernetes))
-        return {name: one.listen for name, one in stores if one is not None and one.listen is not None}
+        return {name: one.listen for name, one in self.used.items() if one.listen is not None}
 
     @property
     def places(self) -> str:
@@ -214,13 +245,20 @@ class RequestForm(Part):
     )
 
 
-class EmptyKey(Part):
+class EmptyKey(StatePart):
     """A key in Redis that is not there, or holds nothing, once all work is done."""
+
+    protocol: ClassVar[str] = REDIS
 
     key: Annotated[Word, placeholders("fingerprint", "fresh")] = Field(
         description="its name; may hold {fingerprint} {fresh}"
     )
     empty: Literal[True] = Field(description="it is absent, or an empty text or stream, once nothing is left to do")
+
+    @property
+    def how(self) -> str:
+        """What shows that work is left."""
+        return f"{self.key} is not empty"
 
 
 Settle = Annotated[
@@ -241,23 +279,55 @@ class Background(Part):
         description="rules `VERBS RESOURCES [PARAMETER=VALUE]`; `!` before it: a step; the last decides",
     )
 
+    def of(self, protocol: str) -> list[str]:
+        """Give what is never gated of a protocol."""
+        rules: list[str] = getattr(self, protocol)
+        return rules
 
-class Put(Part):
+    @property
+    def rules(self) -> Iterable[str]:
+        """All that is said of any protocol."""
+        return (rule for _, rules in self for rule in rules)
+
+
+class Put(StatePart):
     """What is put into a Redis before a run."""
+
+    protocol: ClassVar[str] = REDIS
 
     redis: Command = Field(description="a command whose keys are deleted after the run; may hold {fingerprint} {fresh}")
 
 
-class Records(Part):
+class Records(StatePart):
     """How the names of the active records are read."""
+
+    protocol: ClassVar[str] = REDIS
 
     redis: Command = Field(description="a command whose reply holds the names; may hold {fingerprint} {fresh}")
 
+    @property
+    def how(self) -> str:
+        """The command."""
+        return " ".join(self.redis)
 
-class Hits(Part):
+    def names(self, values: Mapping[str, str], *, found: bool) -> set[str]:
+        """Give the words of the command; a field of a hash in which nothing is found may be another than is written."""
+        if self.redis[0].upper() in ("HGET", "HMGET") and not found:
+            return set()
+        return set(fill(self.redis, **values))
+
+
+class Hits(StatePart):
     """How the hits of a record are read."""
 
+    protocol: ClassVar[str] = REDIS
+
     redis: OfRecord = Field(description="a command asked once for each record; may hold {record} {fingerprint} {fresh}")
+
+    @property
+    def how(self) -> str:
+        """The command."""
+        return " ".join(self.redis)
 
 
 def _how(value: object) -> str:
@@ -298,14 +368,18 @@ class Observe(Part):
         return self
 
 
-class Cleanup(Part):
+class Cleanup(StatePart):
     """How all records of a fingerprint are deleted, as a sibling test does."""
+
+    protocol: ClassVar[str] = REDIS
 
     redis: Command = Field(description="a command; may hold {fingerprint} {fresh}")
 
 
-class Expiry(Part):
+class Expiry(StatePart):
     """What runs out."""
+
+    protocol: ClassVar[str] = REDIS
 
     redis: Command = Field(description="the keys whose time to live runs out; may hold {fingerprint} {fresh}")
 

@@ -1,4 +1,4 @@
-"""What a scenario file may name: each check and each scheduler is registered in the file that defines it."""
+"""What files may name: each check, scheduler and wire protocol is registered in the file that defines it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ Item = TypeVar("Item")
 
 
 class Registry(Generic[Item]):
-    """Things of one kind by name; the modules of ``package``, each of which registers its own, load on first use."""
+    """Things of one kind by name; the modules of ``package``, each of which registers its own, load on first use.
 
-    def __init__(self, package: str) -> None:
+    With ``called`` only the modules of that name do, where the others are what it takes to use a thing.
+    """
+
+    def __init__(self, package: str, called: str = "") -> None:
         """Begin with nothing loaded."""
-        self._package, self._loaded = package, False
+        self._package, self._called, self._loaded = package, called, False
         self._items: dict[str, Item] = {}
 
     def register(self, name: str, item: Item) -> None:
@@ -41,7 +44,8 @@ class Registry(Generic[Item]):
         if not self._loaded:
             self._loaded = True  # modules of the package may ask while they load
             for module in walk_packages(import_module(self._package).__path__, f"{self._package}."):
-                import_module(module.name)
+                if not self._called or module.name.rpartition(".")[2] == self._called:
+                    import_module(module.name)
         return self._items
 
 
@@ -49,3 +53,5 @@ CHECKS: Registry[Any] = Registry("stress.checks")
 """The checks, which a scenario lists as its invariants: `stress.checks.Check`."""
 SCHEDULERS: Registry[Any] = Registry("stress.schedulers")
 """The schedulers: `stress.schedulers.registered.Registered`."""
+PROTOCOLS: Registry[Any] = Registry("stress.protocols", "protocol")
+"""The wire protocols, by their keys in `stores` of a target file: `stress.protocols.base.WireProtocol`."""

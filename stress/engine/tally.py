@@ -191,8 +191,7 @@ def shows_all(executor: Executor) -> bool:
     """
     if not isinstance(executor, LiveExecutor):
         return False
-    watches = executor.deployment.kube.watches if executor.deployment.kube is not None else None
-    if watches is not None and watches.passing:
+    if executor.deployment.state.hides:
         return False
     learned = executor.learned
     return not learned.settle and not learned.idle and (executor.target.correlation or "").lower() != "traceparent"

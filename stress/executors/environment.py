@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from stress.config.placeholders import fill
 from stress.core.errors import Fault
 from stress.core.registry import CHECKS
 from stress.executors.fingerprint import of_signal, unsaid
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
 
 _OF_OURS = ("clock", "client")
 """Actors that need nothing of the target."""
-
-
-def commands(target: Target, actor: str, fingerprint: str, fresh: str) -> list[tuple[str, ...]]:
-    """Give what ``cleanup`` or ``expiry`` runs past the gate; a key that runs out does so at the epoch's first ms."""
-    words = getattr(target.environment, actor).redis
-    filled = fill(words, fingerprint=fingerprint, fresh=fresh)
-    return [filled] if actor == "cleanup" else [("PEXPIREAT", key, "1") for key in filled]
 
 
 def ends_epoch(before: Snapshot, after: Snapshot, actor: str, replies: Sequence[object]) -> bool:

@@ -1,4 +1,4 @@
-"""Reading the state that is left, as the target says. Sans I/O: it yields commands and is sent replies."""
+"""Reading what answers tell, and writing what a store replied for people."""
 
 from __future__ import annotations
 
@@ -6,53 +6,18 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from stress.config.placeholders import fill
-from stress.config.target_parts import FromAnswer, Hits, Records
+from stress.config.target_parts import FromAnswer
 from stress.core.trace import Snapshot
+from stress.core.values import number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable
 
     from stress.config.target import Target
     from stress.core.trace import Details
 
-Command = tuple[str, ...]
 _SHOWN_DEPTH = 32
 """How deep a nested reply is written out."""
-
-
-def snapshot(
-    target: Target, fingerprint: str, fresh: str, naming: Callable[[str], str], ended_by: str = ""
-) -> Generator[Sequence[Command], list[object], Snapshot]:
-    """Read the active records and the hits of each; names are replaced by ``naming``, then sorted.
-
-    Records are a multiset: a queue that holds the same job twice has two.
-    """
-    observe = target.observe
-    if observe is None or not isinstance(observe.records, Records):
-        return Snapshot(None, None, ended_by)
-    words = observe.hits.redis if isinstance(observe.hits, Hits) else ()
-    alike = bool(words) and at_once(target)
-    # Hits that are asked for in the same way for each record are asked for at once.
-    first = [observe.records.redis, *([words] if alike else [])]
-    replies = yield [fill(command, fingerprint=fingerprint, fresh=fresh) for command in first]
-    names = texts(replies[0])
-    hits: dict[str, int | None] | None = None
-    if alike:
-        hits = dict.fromkeys(map(naming, names), stored(words, replies[1]))
-    elif words:
-        asked = [fill(words, fingerprint=fingerprint, fresh=fresh, record=name) for name in names]
-        hits = {
-            naming(name): stored(words, reply)
-            for name, reply in zip(names, (yield asked) if asked else (), strict=True)
-        }
-    return Snapshot(tuple(sorted(naming(name) for name in names)), hits, ended_by)
-
-
-def at_once(target: Target) -> bool:
-    """Tell whether the state is read in one go: no hits that are asked for record by record."""
-    hits = target.observe.hits if target.observe is not None else None
-    return not isinstance(hits, Hits) or not any("{record}" in word for word in hits.redis)
 
 
 def with_answered_hits(target: Target, details: Details) -> Details:
@@ -99,50 +64,6 @@ def _parsed(body: str | bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def texts(reply: object) -> list[str]:
-    """Flatten a reply, however deep it is nested, into the names it holds; nil holds none."""
-    found, left = [], [reply]
-    while left:
-        value = left.pop()
-        if isinstance(value, list | tuple | set | frozenset):
-            left += reversed(list(value))
-        elif value is not None:
-            found.append(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
-    return found
-
-
-def number(value: object) -> int | None:
-    """Read a count: a whole number, also one in a text; of what has members how many; of true 1, of false 0.
-
-    None when it is nothing of that.
-    """
-    if isinstance(value, list | tuple | set | frozenset | dict):
-        return len(value)
-    try:
-        if isinstance(value, float):
-            return int(value) if value == int(value) else None
-        return int(value) if isinstance(value, int | str | bytes) else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def stored(command: Sequence[str], reply: object) -> int | None:
-    """Read a count out of the reply to a command; the list that HMGET and MGET reply holds it, and is no set."""
-    holds = command[0].upper() in ("HMGET", "MGET") and isinstance(reply, list | tuple) and len(reply) == 1
-    return number(reply[0] if holds else reply)  # type: ignore[index] # it is a list then
-
-
-def word(value: object) -> str | None:
-    """Give a value as it is written in a file, so that 5 and "5", or true and "true", are one; None for none."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value) if isinstance(value, int | float) else json.dumps(value, sort_keys=True)
 
 
 def text_of(value: object) -> str | None:

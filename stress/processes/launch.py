@@ -31,10 +31,10 @@ _LOOK_SECONDS = 0.05
 
 def strangers(target: Target, allow: Collection[str]) -> list[Fault]:
     """Name the addresses of a target that are not of this machine and not allowed by name."""
-    redis = target.stores.redis
-    named = ((("url",), target.url), (("stores", "redis", "url"), redis.url if redis is not None else None))
+    stores = target.stores.used.items()
+    named = [(("stores", store, key), url) for store, one in stores for key, url in one.urls.items()]
     found = []
-    for where, url in named:
+    for where, url in ((("url",), target.url), *named):
         host = (urlsplit(url).hostname or "") if url else ""
         if host and not is_loopback(host) and host not in {name.lower() for name in allow}:
             hint = f"a stress test must not hit it by mistake: allow it by name with --allow-host {host}"

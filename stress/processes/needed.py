@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from stress.config.target import Target
 
 ASSETS = "KUBEBUILDER_ASSETS"
-_BINARIES = ("etcd", "kube-apiserver")
 
 
 async def check(target: Target, folder: Path) -> None:
@@ -44,8 +43,7 @@ def needed(target: Target, folder: Path) -> list[Probe]:
 
 def binaries(target: Target) -> tuple[str, ...]:
     """Name the binaries that a target has started from ``KUBEBUILDER_ASSETS``."""
-    kubernetes = target.stores.kubernetes
-    return _BINARIES if kubernetes is not None and kubernetes.assets else ()
+    return tuple(name for one in target.stores.used.values() for name in one.binaries)
 
 
 def _asset(name: str) -> str:

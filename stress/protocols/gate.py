@@ -94,8 +94,9 @@ class Effect(Protocol):
 
 
 class Channel(Protocol):
-    """One connection of a Gateway to a store, as the gate sees it."""
+    """One connection of a Gateway to a store, as the gate sees it; ``protocol`` is the key of that in the registry."""
 
+    protocol: str
     replica: int
 
     def settle(self) -> list[Frame]:

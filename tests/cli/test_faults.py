@@ -529,9 +529,9 @@ async def test_a_client_that_hangs_up_disturbs_no_later_schedule(
         scheduler = Exhaustive(fused=False)
         scheduler.more()
         trace = await executor.run(scheduler)
-        assert await executor.ask([("DBSIZE",)]) == [0]
+        assert await executor.deployment.stores["redis"].store.ask([("DBSIZE",)]) == [0]
         later = await executor.run(Walk(2))
-        assert await executor.ask([("DBSIZE",)]) == [0]
+        assert await executor.deployment.stores["redis"].store.ask([("DBSIZE",)]) == [0]
     answers = {answer.actor: (answer.status, answer.error) for answer in trace.answers}
     assert (trace.fault, answers) == ("", {"A": (201, ""), "B": (202, ""), who: (0, "Server disconnected")})
     # What the Gateway still does for a client that has left belongs to the run.

@@ -52,7 +52,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def walked(executor: LiveExecutor, workers: int, schedules: int) -> list[Trace]:
     """Run random schedules; give their traces."""
     found = [trace async for trace in follow_each([Walk(seed, 1) for seed in range(schedules)], executor, workers)]
-    assert await executor.ask([("DBSIZE",)]) == [0]
+    assert await executor.deployment.stores["redis"].store.ask([("DBSIZE",)]) == [0]
     return found
 
 
@@ -148,7 +148,7 @@ async def test_a_slow_or_large_target_has_one_deployment(
 async def test_every_schedule_from_then_on_says_who_died(dies: str) -> None:
     """The Gateway or store of one deployment is killed: its schedules have that as their fault, the others none."""
     async with LiveExecutor(TWO, PLAIN) as executor:
-        valkey = executor.deployment.store.valkey
+        valkey = executor.deployment.stores["redis"].store.valkey
         process = executor.replicas[1].process if dies == "Gateway" else valkey.process if valkey else None
         assert process is not None
         faults = []
@@ -180,7 +180,7 @@ async def test_who_interrupts_leaves_nothing_behind() -> None:
             await task
         assert asyncio.all_tasks() == {asyncio.current_task()}
         for one in await executor.beside(2):
-            assert await one.ask([("DBSIZE",)]) == [0]
+            assert await one.deployment.stores["redis"].store.ask([("DBSIZE",)]) == [0]
         trace = executor.abandoned("interrupted")
         assert trace is not None
         assert trace.fault == "interrupted"
@@ -199,7 +199,7 @@ async def test_who_stops_listening_ends_what_runs_ahead() -> None:
                     break
         assert asyncio.all_tasks() == {asyncio.current_task()}
         for one in await executor.beside(2):
-            assert await one.ask([("DBSIZE",)]) == [0]
+            assert await one.deployment.stores["redis"].store.ask([("DBSIZE",)]) == [0]
 
 
 def test_choices_are_made_again_and_a_divergence_too() -> None:

@@ -50,13 +50,16 @@ def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Prob
 
 
 def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
-    redis = target.stores.redis
-    if target.url is None and (redis is None or redis.url is None):
+    if target.url is None and not _store_urls(target):
         return
     from stress.processes.launch import strangers  # noqa: PLC0415 - a second of imports that most targets do not need
 
     if faults := strangers(target, allow):
         raise UsageFault(faults)
+
+
+def _store_urls(target: Target) -> list[str]:
+    return [url for one in target.stores.used.values() for url in one.urls.values()]
 
 
 def _runs(name: str) -> str:
@@ -107,7 +110,7 @@ def _starts(begin: Start, home: Path) -> str:
 
 def _hosts(target: Target, cluster: Cluster | None) -> Iterator[Probe]:
     begin = target.start
-    texts = [target.url or "", (target.stores.redis.url if target.stores.redis else None) or ""]
+    texts = [target.url or "", *_store_urls(target)]
     if cluster is not None:
         texts.append(cluster.host)
     if begin is not None:

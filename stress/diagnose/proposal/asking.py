@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
@@ -17,17 +17,15 @@ from stress.executors.asked import new_fresh
 from stress.executors.observe import field as field_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from stress.diagnose.proposal.curl import Sample
     from stress.executors.live.deployment import Deployment
-    from stress.executors.live.kube import Json
+    from stress.protocols.base import Content
 
 _SECONDS = 30.0
 _ALIKE, _LOOK_SECONDS, _LONGEST = 3, 0.02, 1.5
 """How often a state must be seen alike to have come to rest, how often it is looked at, and for how long at most."""
-_NOT_STATE = frozenset({"events", "events.events.k8s.io", "namespaces", "componentstatuses"})
-"""Resources that hold nothing that a service answers about."""
 
 
 class Reply(NamedTuple):
@@ -47,8 +45,6 @@ Name = tuple[str, ...]
 
 Such as ``("hash", "schedule:7", "status")``, or ``("object", "configmaps", path)`` over the Kubernetes API.
 """
-Content = dict[Name, object]
-"""What the stores hold."""
 
 
 @dataclass
@@ -71,7 +67,6 @@ class Asker:
     def __init__(self, deployment: Deployment) -> None:
         """Take the deployment, which must have been entered."""
         self._deployment = deployment
-        self._collections: list[tuple[str, str]] = []
 
     async def round(self, sample: Sample, times: int, fresh: str = "") -> Round:
         """Send a request several times; ``fresh`` is what ``{fresh}`` stands for in it."""
@@ -97,83 +92,9 @@ class Asker:
     async def content(self) -> Content:
         """Read all that the stores hold."""
         found: Content = {}
-        if self._deployment.target.stores.redis is not None:
-            found |= await self._of_redis()
-        if self._deployment.kube is not None:
-            found |= await self._of_kubernetes()
+        for store in self._deployment.stores.values():
+            found |= await store.content()
         return found
-
-    async def _of_redis(self) -> Content:
-        store = self._deployment.store
-        (keys,) = await store.ask([("KEYS", "*")])
-        names = sorted(map(_text, cast("list[bytes]", keys)))
-        types = await store.ask([("TYPE", name) for name in names]) if names else []
-        kinds = [_text(kind) for kind in cast("list[bytes]", types)]
-        known = [(kind, name) for name, kind in zip(names, kinds, strict=True) if kind in _READS]
-        replies = await store.ask([(_READS[kind][0], name, *_READS[kind][1:]) for kind, name in known]) if known else []
-        found: Content = {}
-        for (kind, name), reply in zip(known, replies, strict=True):
-            found |= {(kind, name, *inner): value for inner, value in _parts(kind, reply)}
-        return found
-
-    async def _of_kubernetes(self) -> Content:
-        kube = self._deployment.kube
-        assert kube is not None  # noqa: S101 - asked of such targets alone
-        self._collections = self._collections or await _served(kube.call)
-        found: Content = {}
-        for resource, path in self._collections:
-            _, answer = await kube.call("GET", path)
-            for one in (answer or {}).get("items", ()):
-                inside = f"/namespaces/{one['metadata']['namespace']}" if "namespace" in one["metadata"] else ""
-                at = path.rindex("/")
-                found["object", resource, f"{path[:at]}{inside}{path[at:]}/{one['metadata']['name']}"] = one
-        return found
-
-
-_READS = {
-    "string": ("GET",),
-    "hash": ("HGETALL",),
-    "list": ("LRANGE", "0", "-1"),
-    "set": ("SMEMBERS",),
-    "zset": ("ZRANGE", "0", "-1"),
-    "stream": ("XLEN",),
-}
-"""How a value of each type is read."""
-
-
-def _parts(kind: str, reply: object) -> list[tuple[tuple[str, ...], object]]:
-    """Give the parts of a value, each with what it is called there."""
-    if kind == "stream":
-        return [((str(at),), "") for at in range(cast("int", reply))]
-    if kind == "string":
-        return [((), _text(cast("bytes", reply)))]
-    if isinstance(reply, dict):
-        return [((_text(name),), _text(value)) for name, value in cast("dict[bytes, bytes]", reply).items()]
-    texts = [_text(one) for one in cast("list[bytes]", reply)]
-    if kind == "hash":
-        return [((name,), value) for name, value in zip(texts[::2], texts[1::2], strict=True)]
-    if kind == "list":
-        return [((str(at),), text) for at, text in enumerate(texts)]
-    return [((text,), text) for text in texts]
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "backslashreplace")
-
-
-async def _served(call: Callable[[str, str], Awaitable[tuple[int, Json | None]]]) -> list[tuple[str, str]]:
-    """Name the resources that an API server has, each with the path of all its objects."""
-    _, groups = await call("GET", "/apis")
-    others = (groups or {}).get("groups", ())
-    versions = [(one["name"], f"/apis/{one['preferredVersion']['groupVersion']}") for one in others]
-    found = []
-    for group, path in (("", "/api/v1"), *versions):
-        _, listed = await call("GET", path)
-        for one in (listed or {}).get("resources", ()):
-            name = f"{one['name']}.{group}" if group else one["name"]
-            if "list" in one["verbs"] and "/" not in one["name"] and name not in _NOT_STATE:
-                found.append((name, f"{path}/{one['name']}"))
-    return found
 
 
 async def send(url: str, sample: Sample, fresh: str, given: Mapping[str, str]) -> Reply:

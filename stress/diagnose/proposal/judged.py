@@ -6,8 +6,9 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.values import number
 from stress.executors.live.said import fields_of
-from stress.executors.observe import number, text_of
+from stress.executors.observe import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

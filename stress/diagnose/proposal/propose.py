@@ -28,9 +28,9 @@ from stress.diagnose.trial import background
 from stress.executors.asked import new_fresh
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
-from stress.executors.live.kube import KubeStore
 from stress.executors.live.said import fields_of
 from stress.protocols.kube.kubeconfig import written
+from stress.protocols.kube.store import KubeStore
 from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:

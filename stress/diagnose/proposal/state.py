@@ -7,13 +7,15 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from stress.core.values import number
 from stress.executors.live.said import fields_of
-from stress.executors.observe import number, text_of
+from stress.executors.observe import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from stress.diagnose.proposal.asking import Content, Name, Round
+    from stress.diagnose.proposal.asking import Name, Round
+    from stress.protocols.base import Content
 
 _COMMANDS = {
     "set": ("SMEMBERS", ()),

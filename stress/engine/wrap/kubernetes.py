@@ -20,7 +20,6 @@ from stress.core.masking import mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access, Touch
 from stress.engine.wrap.stores import Called, NoStore
-from stress.executors.live.kube import KubeStore
 from stress.protocols.gate import Gate
 from stress.protocols.kube.assets import ASSETS
 from stress.protocols.kube.envtest import Programs
@@ -28,6 +27,7 @@ from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.parked import KubeFrame
 from stress.protocols.kube.proxy import KubeProxy
 from stress.protocols.kube.requests import WRITES, KubeEffect, KubeRules, described
+from stress.protocols.kube.store import KubeStore
 from stress.protocols.kube.watches import Watches
 
 if TYPE_CHECKING:

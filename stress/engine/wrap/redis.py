@@ -17,11 +17,11 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access
 from stress.engine.wrap.stores import Called, NoStore
-from stress.executors.live.redis import Store
 from stress.protocols.gate import Gate
 from stress.protocols.redis.accesses import KeyFinder
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.scripts import ScriptWatch
+from stress.protocols.redis.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from stress.checks import Reads
 from stress.config.answers import form_of
 from stress.core.trace import Answer, succeeded
-from stress.executors.observe import number, text_of, word
+from stress.core.values import number, word
+from stress.executors.observe import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from dataclasses import replace
@@ -15,9 +14,6 @@ from stress.core.symbols import Names
 from stress.core.trace import Odd
 from stress.executors.live.own_names import processes
 from stress.executors.live.record import plain
-from stress.executors.live.state import made_by
-from stress.protocols.kube.requests import WRITES, KubeEffect, described
-from stress.protocols.redis.accesses import Found, changes_session
 from stress.schedulers.base import is_worker
 
 if TYPE_CHECKING:
@@ -25,8 +21,8 @@ if TYPE_CHECKING:
 
     from stress.core.step import Touch
     from stress.executors.live.executor import LiveExecutor
-    from stress.executors.live.redis import Written
     from stress.executors.live.request import Request, Signature
+    from stress.protocols.base import Found, Written
     from stress.protocols.gate import Channel, Effect, Frame
 
 END = ("", "answer")
@@ -34,7 +30,6 @@ _REMEDY = (
     "let each reach a replica of its own (`replicas: 2` in the target, `replicas: [1, 2]` in the scenario), or let the "
     "service write into its commands what it is sent as `correlation`"
 )
-_IN_DATABASE = re.compile(r"db(\d+):")
 
 
 def _key(effect: Effect, name: str) -> str:
@@ -134,13 +129,13 @@ class Attribution:
 
     async def signature(self, frame: Frame) -> Signature:
         """Give a command with what it touches, as it compares between runs."""
-        found = await self.found(frame.effects, frame.watched)
+        found = await self.found(frame)
         return frame.command, plain(mask_text(" ".join(found.objects)))
 
     async def own(self, frame: Frame, requests: Iterable[Request], running: Request | None) -> str:
         """Give a frame its actor and its step; give why that is not possible, or nothing."""
         self._meet(frame)
-        found = await self.note(frame.effects, frame.watched)
+        found = await self.note(frame)
         objects = mask_text(" ".join(found.objects))
         if frame.actor:  # an event of a watch: nobody's but the watch's, or what a worker does
             frame.step = self._step((frame.actor, frame.command, objects), found)
@@ -185,10 +180,11 @@ class Attribution:
 
         What either does there then depends on what the other did, whatever keys they name.
         """
-        if not changes_session(frame.command):
+        does = self._executor.deployment.of(frame).session(frame.command)
+        if not does:
             return False
         watching = self._watching.get(id(frame.channel))
-        if frame.command.upper() == "WATCH":
+        if does == "begins":
             self._watching.setdefault(id(frame.channel), frame.actor)
         else:
             self._watching.pop(id(frame.channel), None)
@@ -212,32 +208,17 @@ class Attribution:
                 self._shown[key] = occurrence = self._shown.get(key, 0) + 1
                 frame.step = replace(frame.step, move=Move(*key, occurrence))
 
-    async def note(
-        self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
-    ) -> Found:
-        """Give what commands touch, and remember what of it they write; ``seen`` is what their scripts did touch."""
-        found = await self.found(effects, watched, seen)
-        if effects and isinstance(effects[0], KubeEffect):
-            if effects[0].verb in WRITES and effects[0].name:
-                self.written.add(effects[0].path)
-            return found
-        for touch in found.touches:
-            database, name = 0, touch.object
-            if name not in self._raw and (where := _IN_DATABASE.match(name)):
-                database, name = int(where[1]), name[where.end() :]
-            if touch.access != "read" and name in self._raw:
-                self.written.add((database, self._raw[name]))
+    async def note(self, frame: Frame, seen: Sequence[Touch] | None = None) -> Found:
+        """Give what a frame accesses, and remember what of it is written; ``seen`` is what it was seen to access."""
+        found = await self.found(frame, seen)
+        self.written |= self._executor.deployment.of(frame).written(frame, found.touches, self._raw)
         return found
 
-    async def found(
-        self, effects: Sequence[Effect], watched: Sequence[Effect], seen: Sequence[Touch] | None = None
-    ) -> Found:
-        """Give what commands touch."""
-        for effect in (*effects, *watched):
+    async def found(self, frame: Frame, seen: Sequence[Touch] | None = None) -> Found:
+        """Give what a frame accesses."""
+        for effect in (*frame.effects, *frame.watched):
             self._names.meet([arg.decode("utf-8", "backslashreplace") for arg in effect.args])
-        if effects and isinstance(effects[0], KubeEffect):
-            return Found(*described(effects[0], self.named))
-        return await self._executor.deployment.keys.touches(effects, watched, self.named, seen)
+        return await self._executor.deployment.of(frame).found(frame, self.named, seen)
 
     async def done(self, frame: Frame) -> None:
         """Take in what a frame did, once its reply is here: what its scripts touch, an object that the server named."""
@@ -245,25 +226,13 @@ class Attribution:
         if self.shown is not None and id(frame) in self._showing:
             actor, at = self._showing.pop(id(frame))
             self.shown[actor][at] = self.shown[actor][at]._replace(reply=self._names.given(frame.said))
-        path = made_by(frame)
-        if path:
-            self.written.add(path)
-        self._note_left(frame, path)
+        store = self._executor.deployment.of(frame)
+        self.written |= store.replied(frame)
         if frame.seen is not None:
-            found = await self.note(frame.effects, frame.watched, frame.seen)
+            found = await self.note(frame, frame.seen)
             if frame.step is not None:
-                varies = found.varies or (frame.step.varies and changes_session(frame.command))
+                varies = found.varies or (frame.step.varies and bool(store.session(frame.command)))
                 frame.step = replace(frame.step, touches=found.touches, varies=varies)
-
-    def _note_left(self, frame: Frame, made: str) -> None:
-        """Note what an object is once a request has written it."""
-        kube, effect, found = (
-            self._executor.deployment.kube,
-            next(iter(frame.effects), None),
-            getattr(frame, "answer", None),
-        )
-        if kube is not None and isinstance(effect, KubeEffect) and effect.verb in WRITES and found is not None:
-            kube.kept.left(made or effect.path, found)
 
     def _owner(
         self, frame: Frame, signature: Signature, requests: Iterable[Request], running: Request | None

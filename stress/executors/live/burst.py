@@ -140,7 +140,7 @@ class _Open(Isolated):
     async def _note(self) -> None:
         """Take in the names and the keys of what has passed."""
         for frame in self._passing.frames[self._noted :]:
-            await self._attribution.note(frame.effects, frame.watched)
+            await self._attribution.note(frame)
             await self._attribution.done(frame)
         self._noted = len(self._passing.frames)
 

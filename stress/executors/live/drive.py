@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from stress.executors.asked import Asked
     from stress.executors.live.client import Client, Raw
     from stress.executors.live.executor import LiveExecutor
-    from stress.executors.live.redis import Written
     from stress.processes.replicas import Replica
+    from stress.protocols.base import Written
     from stress.protocols.gate import Frame, Signal
 
 STORE_SECONDS = 5.0
@@ -52,7 +52,7 @@ class Drive(ABC):
         scenario, also = executor.scenario, asked.also
         self._executor, self._scheduler, self._fresh, self._signal = executor, asked.scheduler, asked.fresh, signal
         self._fingerprint = executor.marks.fingerprint(asked.fresh)
-        self._gate, self._watched = executor.gate, executor.deployment.kube is not None
+        self._gate, self._watched = executor.gate, executor.deployment.state.watched
         self._attribution = Attribution(executor, self._fresh, self._fingerprint)
         self._requests = {
             actor: Request(actor, place, clients[actor])
@@ -352,7 +352,7 @@ class Drive(ABC):
         self._record.event(Kind.ENVIRONMENT, move.actor, move.actor)
         if ends_epoch(before, after, move.actor, replies):
             self._record.snapshots.append(before)
-        await state.at_rest()
+        await state.drained()
         for replica in self._executor.replicas.values():
             await self._take_in(replica)
 

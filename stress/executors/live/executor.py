@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from stress.executors.live.drive import Drive
     from stress.executors.live.judged import Stop
     from stress.executors.live.polling import Ending, Key
-    from stress.executors.live.redis import Written
     from stress.executors.live.request import Place, Signature
     from stress.processes.replicas import Replica
     from stress.processes.source_lines.looker import Looker
+    from stress.protocols.base import Written
     from stress.protocols.gate import Channel
     from stress.schedulers.base import Scheduler
 
@@ -127,7 +127,7 @@ class LiveExecutor:
             limit = asyncio.timeout(self.most_seconds if self.most_seconds < math.inf else None)
             try:
                 async with limit:
-                    await self.deployment.make_namespace(self.scenario.signal.namespace)
+                    await self.deployment.state.make_namespace(self.scenario.signal.namespace)
                     self.clients |= self.connected(self.scenario.places)
                     await self._warm()
                     await self._judge()
@@ -175,8 +175,8 @@ class LiveExecutor:
             self.gate.heard,
             f"{sent.method} {sent.path}",
             printed=[line for replica in self.replicas.values() for line in replica.tails(_MOST_PRINTED)],
-            watching=self.deployment.kube is not None and bool(self.deployment.kube.watches),
-            database=self.deployment.database,
+            watching=self.deployment.state.watching,
+            database=self.deployment.state.database,
         )
 
     async def _judge(self) -> None:
@@ -309,18 +309,14 @@ class LiveExecutor:
             replica.lost = f"Gateway {replica.number} hangs: {why} (longer `patience` if it only takes so long)"
             self.deployment.hung = True
 
-    async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[object]:
-        """Run commands in Redis, past the gate."""
-        return await self.deployment.store.ask(commands)
-
     async def forget(self, written: Collection[Written]) -> None:
         """Delete what a schedule wrote."""
         await self.deployment.state.forget(written)
 
     async def at_rest(self) -> None:
         """Wait until the watches have sent every write and the Gateways know it: each schedule begins alike."""
-        if self.deployment.kube is not None:
-            await self.deployment.state.at_rest()
+        if self.deployment.state.watched:
+            await self.deployment.state.drained()
             for replica in self.replicas.values():
                 await self.waits.calm(replica, self.gate.signal)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stress.config.placeholders import filled
-from stress.config.target_parts import EmptyKey
+from stress.config.stores import StatePart
 from stress.core.trace import Kind
 from stress.executors.live.attribution import END
 from stress.executors.live.blocked import GLANCE_SECONDS
@@ -186,16 +186,15 @@ class Isolated(Kindest):
         if await self._goes_on():
             return False
         wanted = self._executor.target.settle
-        if not isinstance(wanted, EmptyKey):
+        if not isinstance(wanted, StatePart):
             return True
-        key = filled(wanted.key, self._values)
         until = time.perf_counter() + MOST_SETTLES * self._executor.patience
-        while not self._faulty() and not await self._executor.deployment.store.is_empty(key):
+        while not self._faulty() and not await self._executor.deployment.state.is_done(wanted, self._values):
             seen = self._signal.count
             if await self._news():
                 return False
             if time.perf_counter() > until:
-                self._fault = still_working(f"{key} is not empty", MOST_SETTLES * self._executor.patience)
+                self._fault = still_working(filled(wanted.how, self._values), MOST_SETTLES * self._executor.patience)
             await self._signal.wait(seen, GLANCE_SECONDS)
         return True
 

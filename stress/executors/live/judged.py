@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stress.checks import run_checks
 from stress.core.errors import Fault, Unavailable, Untested, UsageFault
 from stress.core.masking import clean
+from stress.core.registry import PROTOCOLS
 from stress.core.trace import Kind
 from stress.executors.live.early import early
 from stress.executors.live.observed import hits_isolated, names_differ, unchanged
@@ -126,13 +127,11 @@ def _past_the_gate(seen: Seen) -> Stop | None:
     if asked := [*seen.heard.discoveries]:
         message += f"; it asked for {', '.join(asked[:_MOST_SHOWN])} and was told the addresses of the real nodes"
         return Untested(message, "let it use a client of a single node")
-    if passed := [name for name in seen.heard.passed if name in seen.target.background.redis]:
+    if passed := [name for name in seen.heard.passed if name in seen.target.background.rules]:
         message += f"; what passed as background: {', '.join(passed)}"
     if seen.target.url is not None:
         return Untested(message, f"let the service use the gate as its store: {seen.target.stores.places}")
-    stores = [name for name in ("redis", "kubernetes") if getattr(seen.target.stores, name) is not None]
-    values = {"redis": "{redis_url} or {redis_port}", "kubernetes": "{kubeconfig} or {kube_url}"}
-    used = " and ".join(values[name] for name in stores)
+    used = " and ".join(PROTOCOLS[name].leads for name in seen.target.stores.used)
     return Untested(message, f"does the service use {used}? See start.command and start.env")
 
 

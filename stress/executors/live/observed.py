@@ -6,8 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from stress.checks import Reads, check_named
-from stress.config.placeholders import fill
-from stress.config.target_parts import FromAnswer, Hits, Records
+from stress.config.target_parts import FromAnswer
 from stress.core.errors import Fault, UsageFault
 from stress.core.masking import clean
 from stress.core.step import WHOLE, Access
@@ -16,7 +15,7 @@ from stress.core.trace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stress.config.kube_keys import KubeRecords
+    from stress.config.stores import StatePart
     from stress.core.trace import Snapshot
     from stress.executors.live.preflight import Sample
     from stress.executors.live.seen import Seen
@@ -75,12 +74,12 @@ def unchanged(seen: Seen) -> UsageFault | None:
     if not any(map(_records_live, seen.samples)) and not any(_moves_on(observe.records, one) for one in seen.samples):
         some = next((state.records for sample in seen.samples for state in _states(sample) if state.records), ())
         reported = f"always named {some[0]}" if some else "named nothing"
-        how = " ".join(observe.records.redis) if isinstance(observe.records, Records) else observe.records.kubernetes
+        how = observe.records.how
         message = f"observe.records: {how} {reported}, whatever was answered"
         return _fault(seen, ("observe", "records"), message, "", how)
     if observe.hits is None or isinstance(observe.hits, FromAnswer) or any(map(_hits_live, seen.samples)):
         return None
-    how = " ".join(observe.hits.redis) if isinstance(observe.hits, Hits) else observe.hits.kubernetes
+    how = observe.hits.how
     values = {value for sample in seen.samples for state in _states(sample) for value in (state.hits or {}).values()}
     reported = f"was always {next(iter(values))}" if values - {None} else "was never a number"
     return _fault(seen, ("observe", "hits"), f"observe.hits: {how} {reported}, whatever was answered", "", how)
@@ -97,17 +96,10 @@ def _records_live(sample: Sample) -> bool:
     return len(set(names)) > 1 or any(said & set(one) for one in names)
 
 
-def _moves_on(records: Records | KubeRecords, sample: Sample) -> bool:
-    """Tell whether requests write the key that records are read from, and leave it as it was, as those who borrow do.
-
-    A field of a hash in which nothing is found may be another than they write.
-    """
-    if not isinstance(records, Records):
-        return False
-    if records.redis[0].upper() in ("HGET", "HMGET") and not any(state.records for state in _states(sample)):
-        return False
-    trace = sample.trace
-    read = fill(records.redis, fingerprint=trace.fingerprint, fresh=trace.fresh)
+def _moves_on(records: StatePart, sample: Sample) -> bool:
+    """Tell whether requests write the object that records are read from, and leave it as it was, as a loan does."""
+    trace, found = sample.trace, any(state.records for state in _states(sample))
+    read = records.names({"fingerprint": trace.fingerprint, "fresh": trace.fresh}, found=found)
     return not set(changed([sample])).isdisjoint(
         word.replace(trace.fresh, "{fresh}").replace(trace.fingerprint, "{fingerprint}") for word in read
     )

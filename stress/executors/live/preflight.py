@@ -195,7 +195,7 @@ class Idle(Isolated):
             so_far = self._signal.count
             for number in self._executor.replicas:
                 for frame in self._gate.settle(number):
-                    found = await self._attribution.found(frame.effects, frame.watched)
+                    found = await self._attribution.found(frame)
                     signature = frame.command, plain(mask_text(" ".join(found.objects)))
                     self.seen.setdefault(signature, set()).update(found.touches)
                     self.ways.setdefault(frame.channel, []).append((frame.parked_at, signature))

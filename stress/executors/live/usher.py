@@ -34,7 +34,7 @@ async def usher(
             seen = gate.signal.count
             for number in deployment.replicas:
                 for frame in gate.settle(number):
-                    await names.note(frame.effects, frame.watched)
+                    await names.note(frame)
             heads = list(gate.heads())
             for frame in heads:
                 await deployment.let(frame, names.named, _STORE_SECONDS)

@@ -106,7 +106,7 @@ class Workers:
                     gate.working.add(frame.channel)
                     there[frame.channel.replica] = frame
                 else:
-                    await self._names.note(frame.effects, frame.watched)
+                    await self._names.note(frame)
                     await self._let(frame)
             if there.keys() >= wanted:
                 break

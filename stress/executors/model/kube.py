@@ -12,11 +12,11 @@ from stress.core.step import REPLY, Move, letters
 from stress.executors.environment import ends_epoch
 from stress.executors.model.kube_memory import KubeMemory, News, Reply
 from stress.executors.model.tree import Unread, Words
-from stress.executors.observe_kube import change, chosen, name_of, snapshot_of
 from stress.gateways.kubeapi import RECORDS, ApiError
 from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
 from stress.protocols.kube.outcomes import outcome_of
+from stress.protocols.kube.records import change, chosen, name_of, snapshot_of
 from stress.protocols.kube.replies import reported
 from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect, described, effect_of
 

@@ -8,11 +8,12 @@ from stress.config.placeholders import fill
 from stress.config.target_parts import Put
 from stress.core.errors import Fault, UsageFault
 from stress.core.outcomes import together
-from stress.executors.environment import commands, ends_epoch
+from stress.executors.environment import ends_epoch
 from stress.executors.model.redis_memory import Memory
 from stress.executors.model.tree import ModelStore, Node
-from stress.executors.observe import shown, snapshot
+from stress.executors.observe import shown
 from stress.protocols.redis.outcomes import of_command, of_transaction
+from stress.protocols.redis.records import commands, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -40,6 +40,8 @@ It is what `kubectl proxy` answers. fabric8 falls back on 200 and 503 alone, and
 class KubeChannel(asyncio.Protocol):
     """One connection of a Gateway. A hang-up drops what is parked; a reply that is on its way is still waited for."""
 
+    protocol = "kubernetes"
+
     def __init__(self, proxy: KubeProxy) -> None:
         """Belong to a proxy; the connection comes later."""
         self.proxy = proxy

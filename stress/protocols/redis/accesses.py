@@ -7,9 +7,10 @@ them, that XREADGROUP writes, and channels, which are no keys.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from stress.core.step import WHOLE, Access, Touch
+from stress.protocols.base import Found
 from stress.protocols.redis.commands import changes_all, creates_if_absent, is_script, scans, verb
 
 if TYPE_CHECKING:
@@ -36,20 +37,6 @@ _Called = tuple[tuple[str, ...], int]
 
 _SESSION = frozenset({"WATCH", "UNWATCH", "EXEC", "DISCARD", "RESET"})
 """Commands that change what a connection watches."""
-
-
-class Found(NamedTuple):
-    """What commands touch, each object once with its strongest access.
-
-    ``objects`` are those that the commands name themselves: a step is called by them, so that what becomes known of a
-    script does not change what its step is called. ``words`` is the first command, named. ``varies`` says that a script
-    among them touches what it does not declare: in another state it may touch more.
-    """
-
-    touches: tuple[Touch, ...]
-    objects: tuple[str, ...]
-    words: tuple[str, ...]
-    varies: bool = False
 
 
 class KeyFinder:

@@ -37,6 +37,8 @@ class RedisChannel(asyncio.Protocol):
     A hang-up drops what is parked, as if its bytes had been lost with the connection.
     """
 
+    protocol = "redis"
+
     def __init__(self, proxy: RedisProxy) -> None:
         """Belong to a proxy; the connection comes later."""
         self.proxy = proxy

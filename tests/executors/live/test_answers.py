@@ -6,13 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stress.config.answers import Answers
 from stress.executors.live.answers import Flight, Reader
 from stress.executors.live.client import Raw
-from stress.executors.observe import number, stored, word
 
 if TYPE_CHECKING:
     from stress.core.trace import Answer
@@ -156,20 +153,3 @@ def test_the_status_of_sequential_answers_may_be_made_normal() -> None:
     assert [read(by, status).normal for status in (201, 503, 500)] == [True, True, False]
     by.normal.add(500)
     assert read(by, 500).normal
-
-
-def test_lists_count_their_members_but_those_that_hold_values() -> None:
-    """The reply to LRANGE is counted, the one to HMGET holds the count; nothing is no number."""
-    assert stored(["LRANGE", "k", "0", "-1"], [b"7"]) == 1
-    assert stored(["hmget", "k", "count"], [b"7"]) == 7
-    assert stored(["HMGET", "k", "count"], [None]) is None
-    assert [number(one) for one in (b"3", "4", 5, True, None, "x", 6.0, float("nan"), [])] == [
-        *(3, 4, 5, 1, None, None, 6, None, 0)
-    ]
-
-
-@given(st.integers())
-def test_a_number_is_written_alike_wherever_it_stands(value: int) -> None:
-    """A number, its text and a whole fraction are one word in a file."""
-    assert word(value) == word(str(value)) == str(value)
-    assert number(str(value)) == value

@@ -34,7 +34,7 @@ async def test_a_key_is_there_before_a_run_and_gone_after_it() -> None:
     async with executor:
         first = await executor.run(Follow("A A"))
         second = await executor.run(Follow("A A"))
-        left = await executor.ask([("KEYS", "*")])
+        left = await executor.deployment.stores["redis"].store.ask([("KEYS", "*")])
     assert [[(one.status, one.record, one.count) for one in trace.answers] for trace in (first, second)] == [
         [(202, "rr-{fingerprint:16}", 8), (202, "rr-{fingerprint:16}", 9)]
     ] * 2

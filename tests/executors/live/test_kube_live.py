@@ -20,10 +20,10 @@ from stress.engine.case import Pair
 from stress.engine.limits import Limits
 from stress.engine.running import run, schedule_of
 from stress.executors.live.executor import LiveExecutor
-from stress.executors.live.kube import KubeStore
 from stress.executors.model.executor import ModelExecutor
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.server.server import KubeServer
+from stress.protocols.kube.store import KubeStore
 from stress.schedulers.replay import Replay
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ async def test_an_schedule_leaves_no_object_behind() -> None:
     """Records and leases of a schedule are deleted, those of others stay."""
     scenario, target = scenario_of("l1-reentrant-lock"), target_of("kube-lease")
     async with LiveExecutor(scenario, target) as executor:
-        kube = executor.deployment.kube
+        kube = executor.deployment.stores["kubernetes"].store
         assert kube is not None
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "other"}}
         assert (await kube.call("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", lease))[0] == 201
@@ -209,7 +209,7 @@ async def test_a_namespace_that_is_being_deleted_is_waited_for(
             await waiting
             assert "prod" in [one["metadata"]["name"] for one in server.objects("namespaces")]
         else:
-            monkeypatch.setattr("stress.executors.live.kube._ENDING_SECONDS", 0.1)
+            monkeypatch.setattr("stress.protocols.kube.store._ENDING_SECONDS", 0.1)
             with pytest.raises(Unavailable, match=r"prod is being deleted, and that did not end within 0.1 s"):
                 await store.make_namespace("prod")
             waiting.cancel()
@@ -240,7 +240,7 @@ async def test_objects_of_an_schedule_are_there_before_it_and_gone_after(tmp_pat
             return super().choose(moves, done=done)
 
     async with LiveExecutor(scenario_of("r2-same-second-losers"), Target.load(tmp_path / "target.yaml")) as executor:
-        kube = executor.deployment.kube
+        kube = executor.deployment.stores["kubernetes"].store
         trace = await executor.run(Looking("A"))
         assert kube is not None
         assert await kube.objects("pods") == []

@@ -117,8 +117,8 @@ async def test_the_store_receives_commands_in_the_order_given() -> None:
     """MONITOR of the real store shows the Gateway's commands exactly as the schedule releases them."""
     scenario, target = scenario_of("atomic-hit-count"), target_of("redis-read-modify-write")
     async with LiveExecutor(scenario, target) as executor:
-        assert executor.deployment.store.valkey is not None
-        client = Redis.from_url(executor.deployment.store.valkey.url)
+        assert executor.deployment.stores["redis"].store.valkey is not None
+        client = Redis.from_url(executor.deployment.stores["redis"].store.valkey.url)
         async with client.monitor() as monitor:
             trace = await executor.run(Walk(3))
             steps = [event.command.split("+")[0] for event in trace.events if event.kind == "step"]
@@ -178,9 +178,9 @@ async def test_a_store_killed_between_schedules_makes_the_run_inconclusive() -> 
     """A store killed by SIGKILL is named as lost, whatever the Gateway answers."""
     scenario, target = own_scenario(), own_target("racy")
     async with LiveExecutor(scenario, target) as executor:
-        assert executor.deployment.store.valkey is not None
-        os.kill(executor.deployment.store.valkey.process.pid, signal.SIGKILL)
-        executor.deployment.store.valkey.process.wait()
+        assert executor.deployment.stores["redis"].store.valkey is not None
+        os.kill(executor.deployment.stores["redis"].store.valkey.process.pid, signal.SIGKILL)
+        executor.deployment.stores["redis"].store.valkey.process.wait()
         result = await Pair(None, executor, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults[0].startswith("store lost: ")
@@ -232,8 +232,8 @@ async def test_nothing_is_left_behind() -> None:
     """After a search no process of ours lives and the store's keys of each schedule are gone."""
     async with LiveExecutor(own_scenario(), own_target("racy")) as executor:
         await executor.run(Walk(1))
-        assert await executor.ask([("DBSIZE",)]) == [0]
-        pids = [executor.replicas[1].process.pid, executor.deployment.store.valkey.process.pid]  # type: ignore[union-attr]
+        assert await executor.deployment.stores["redis"].store.ask([("DBSIZE",)]) == [0]
+        pids = [executor.replicas[1].process.pid, executor.deployment.stores["redis"].store.valkey.process.pid]  # type: ignore[union-attr]
     await asyncio.sleep(0)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []  # noqa: ASYNC240 - the kernel's own table
 

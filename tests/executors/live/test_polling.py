@@ -166,7 +166,7 @@ async def test_who_polls_for_what_nobody_will_change_is_named() -> None:
     """Where a lock is never given back, the run ends with who asks for what, once nobody else is left."""
     async with polling("set", tries=0, patience=1.0) as executor:
         await executor.run(schedule(*HELD))
-        await executor.ask([("SET", "lock:leaked", "1")])
+        await executor.deployment.stores["redis"].store.ask([("SET", "lock:leaked", "1")])
         trace = await executor.run(schedule("A start"), fresh="leaked")
     asks = f"asks SET {LOCK} again and again"
     assert trace.fault == (

@@ -34,12 +34,16 @@ async def test_an_schedule_has_the_same_trace_in_new_processes(store: str) -> No
         before = await executor.run(Interleaving(()))
         children = [replica.process.pid for replica in executor.replicas.values() if replica.process is not None]
         ports = [
-            one._listener.sockets[0].getsockname() for one in executor.deployment._proxies if one._listener is not None
+            one._listener.sockets[0].getsockname()
+            for one in executor.deployment.stores[store]._proxies
+            if one._listener is not None
         ]
         repeat = await follow_restarted(schedule_of(before, executor, 0, ()), executor)
         after = [replica.process.pid for replica in executor.replicas.values() if replica.process is not None]
         listening = [
-            one._listener.sockets[0].getsockname() for one in executor.deployment._proxies if one._listener is not None
+            one._listener.sockets[0].getsockname()
+            for one in executor.deployment.stores[store]._proxies
+            if one._listener is not None
         ]
         assert executor.deployment.death == ""
         assert not executor.deployment.hurt_by_now

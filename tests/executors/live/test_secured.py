@@ -83,7 +83,7 @@ async def test_a_store_that_speaks_tls_is_gated(store: Valkey, tmp_path: Path) -
         url = f"rediss://mine:opaque@127.0.0.1:{port}/3"
         async with LiveExecutor(scenario_of("atomic-hit-count"), written(tmp_path, url)) as executor:
             trace = await executor.run(Interleaving(()))
-            assert executor.deployment.store.url(1) == "redis://mine:opaque@127.0.0.1:1/3"
+            assert executor.deployment.stores["redis"].store.url(1) == "redis://mine:opaque@127.0.0.1:1/3"
         assert (trace.fault, trace.answers[0].status, admin.dbsize()) == ("", 201, 0)
         assert [event.command for event in trace.events if event.kind is Kind.STEP] == ["EVAL", "EVAL"]
         reported = await asyncio.to_thread(probed, url, str(tmp_path / "ca.pem"))

@@ -558,8 +558,8 @@ async def test_keys_written_before_and_in_other_databases_are_deleted() -> None:
             assert await admin.keys() == [b"theirs"]
             trace = await executor.run(Walk(1))
             assert await admin.keys() == [b"theirs"]
-            assert executor.deployment._proxies[0].background[:4] == ("HELLO", "AUTH", "SELECT", "QUIT")
-            assert executor.deployment.store.valkey is None
+            assert executor.deployment.stores["redis"]._proxies[0].background[:4] == ("HELLO", "AUTH", "SELECT", "QUIT")
+            assert executor.deployment.stores["redis"].store.valkey is None
     assert trace.fault == ""
     steps = [event for event in trace.events if event.kind == "step"]
     assert {event.object.partition(":")[0] for event in steps} == {"db3"}

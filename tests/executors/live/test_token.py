@@ -80,13 +80,13 @@ async def test_a_server_that_gives_no_token_is_named(tmp_path: Path) -> None:
 async def test_a_real_server_knows_its_token() -> None:
     """A review of the token, asked of the kube-apiserver that gave it, names the service account."""
     async with Deployment(target(assets=True)) as deployment:
-        assert deployment.kube is not None
+        kube = deployment.stores["kubernetes"].store
         spec = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
             "spec": {"token": deployment.given["token"]},
         }
-        status, found = await deployment.kube.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", spec)
+        status, found = await kube.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", spec)
         assert found is not None
         user = found["status"]["user"]["username"]
-        assert (status, user) == (201, f"system:serviceaccount:{deployment.kube.namespace}:gateway-stress")
+        assert (status, user) == (201, f"system:serviceaccount:{kube.namespace}:gateway-stress")

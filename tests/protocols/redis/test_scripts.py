@@ -80,7 +80,7 @@ async def test_a_key_shows_in_the_run_whose_branch_touches_it() -> None:
     """The same call touches its declared key in one branch, and one more in the other; both are deleted after it."""
     async with LiveExecutor(scenario(), target()) as executor:
         traces = [await executor.run(Follow(actors)) for actors in (OTHER_BRANCH, "A A A A B B", OTHER_BRANCH)]
-        left = await executor.deployment.store.ask([("KEYS", "*")])
+        left = await executor.deployment.stores["redis"].store.ask([("KEYS", "*")])
     assert [trace.fault for trace in traces] == ["", "", ""]
     assert [touched(trace) for trace in traces] == [[{RECORD}, {RECORD, HITS}], [{RECORD}], [{RECORD}, {RECORD, HITS}]]
     assert left == [[]]
@@ -104,7 +104,7 @@ async def test_in_a_scratch_store_an_undeclared_key_counts_as_in_one_that_was_st
     """The branch is seen, nothing is left behind, and no connection stays open for MONITOR."""
     async with LiveExecutor(scenario(), target(url=valkey.url, scratch=True)) as executor:
         trace = await executor.run(Follow(OTHER_BRANCH))
-        [clients] = await executor.deployment.store.ask([("CLIENT", "LIST")])
+        [clients] = await executor.deployment.stores["redis"].store.ask([("CLIENT", "LIST")])
     assert (trace.fault, touched(trace)) == ("", [{RECORD}, {RECORD, HITS}])
     assert b"cmd=monitor" not in clients
     async with Redis.from_url(valkey.url) as redis:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stress.config.kube_keys import KubeHits, KubeRecords, at_path, nested
 from stress.config.placeholders import filled
 from stress.core.trace import Snapshot
-from stress.executors.observe import number, word
+from stress.core.values import number, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

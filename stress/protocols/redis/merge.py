@@ -11,12 +11,12 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from stress.executors.live.ledger import LASTS
+from stress.protocols.redis.ledger import LASTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.executors.live.ledger import Held, Stretch
+    from stress.protocols.redis.ledger import Held, Stretch
 
 Command = tuple[str | bytes, ...]
 Items = dict[bytes, object]

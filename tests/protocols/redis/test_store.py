@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stress.config.target_parts import RedisStore
-from stress.executors.live.redis import Store
 from stress.protocols.redis.server import Valkey
+from stress.protocols.redis.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,10 +18,10 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoReply
 
 from stress.core.errors import StoreLost, Unavailable
-from stress.executors.live.lent import Lent
 from stress.processes.child import ending
 from stress.processes.turn import Turn
 from stress.protocols.redis.commands import Effect
+from stress.protocols.redis.lent import Lent
 from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:

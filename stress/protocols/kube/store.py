@@ -19,8 +19,8 @@ import yaml
 
 from stress.config.placeholders import filled
 from stress.core.errors import Fault, StoreLost, Unavailable, UsageFault
-from stress.executors.live.kube_kept import Kept
 from stress.protocols.kube.assets import KubeAssets
+from stress.protocols.kube.kept import Kept
 from stress.protocols.kube.kubeconfig import upstream
 from stress.protocols.kube.proxy import ApiServer
 from stress.protocols.kube.replies import meta

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stress.config.target import Target
-from stress.executors.observe_kube import change, chosen, snapshot_of
+from stress.protocols.kube.records import change, chosen, snapshot_of
 
 ALERT: dict[str, Any] = {
     "metadata": {"name": "a", "annotations": {"hits": "2"}},

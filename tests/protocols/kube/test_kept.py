@@ -14,7 +14,7 @@ from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Place, UsageFault
 from stress.executors.live.executor import LiveExecutor
-from stress.executors.live.kube_kept import Kept
+from stress.protocols.kube.kept import Kept
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.requests import effect_of
 from stress.protocols.kube.server.requests import Answer, Request

@@ -16,18 +16,18 @@ from redis.exceptions import ResponseError
 
 from stress.core.errors import Fault, StoreLost, Unavailable, Untested, UsageFault
 from stress.core.masking import clean
-from stress.executors.live.ledger import LASTS, Held, Ledger, Stretch, now_ms, restoring
-from stress.executors.live.merge import Value, merging, read, reading
 from stress.protocols.redis.changes import Changes, Unknown
 from stress.protocols.redis.commands import Effect, is_script, verb
+from stress.protocols.redis.ledger import LASTS, Held, Ledger, Stretch, now_ms, restoring
+from stress.protocols.redis.merge import Value, merging, read, reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from stress.core.errors import Place
-    from stress.executors.live.merge import Command
     from stress.protocols.redis.changes import Key
     from stress.protocols.redis.commands import Command as Sent
+    from stress.protocols.redis.merge import Command
     from stress.protocols.redis.scripts import Run, ScriptWatch, Window
 
     Running = Callable[[Sequence[Command], int], Awaitable[list[object]]]

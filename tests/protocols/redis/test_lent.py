@@ -17,12 +17,12 @@ from redis.exceptions import ConnectionError as HungUp
 
 from stress.config.target_parts import RedisStore
 from stress.core.errors import Place, Unavailable, Untested, UsageFault
-from stress.executors.live.redis import Store
 from stress.protocols.gate import Gate
 from stress.protocols.redis.commands import Effect
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.scripts import ScriptWatch
 from stress.protocols.redis.server import Valkey
+from stress.protocols.redis.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
