@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure
-from stress.config.target_parts import BACKGROUND
 from stress.protocols.gate import Gate
+from stress.protocols.redis.parts import BACKGROUND
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.server import Valkey
 

@@ -44,10 +44,12 @@ def command(
     One line each, with the remedy. Exit code 0 when all is well, 69 when something is not. It only looks; whether a
     target file fits its service is seen by what requests do: stress-gateway try TARGET.
     """
-    from stress.diagnose.doctor.machine import machine, valkey
-    from stress.processes.probe import Probe
+    from stress.config.stores import protocols
+    from stress.core.registry import PROTOCOLS
+    from stress.diagnose.doctor.machine import machine
 
-    probes = [*machine({"reports": reports}), Probe("embedded Valkey", "", valkey), *probes_of(targets, hosts)]
+    started = [probe for name in protocols() for probe in PROTOCOLS[name].embedded()]
+    probes = [*machine({"reports": reports}), *started, *probes_of(targets, hosts)]
     return await_it(_report(probes, as_json=as_json))
 
 

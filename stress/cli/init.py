@@ -16,6 +16,8 @@ from stress.core.exits import USAGE
 from stress.core.masking import clean, is_secret_name, name_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stress.diagnose.proposal.curl import Sample
     from stress.diagnose.proposal.propose import Proposal
     from stress.diagnose.proposal.variables import Launch
@@ -92,7 +94,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     launch = Launch(own, dict(map(_variable, variables)))
     exports += _kept_apart(launch)
     _name_secrets_in_files(sample)
-    proposal = _proposed(service, launch, sample, list(setup) if kubernetes else None)
+    proposal = _proposed(service, launch, sample, ["kubernetes"] if kubernetes else [], setup if kubernetes else ())
     if not _write(proposal, force=force):
         return USAGE
     for one in exports:
@@ -207,14 +209,14 @@ def _name_secrets_in_files(sample: Sample) -> None:
             click.echo(f"a credential will stand in a file as it is: {clean(place.shown)}")
 
 
-def _proposed(service: str, launch: Launch, sample: Sample, setup: list[str] | None) -> Proposal:
+def _proposed(service: str, launch: Launch, sample: Sample, stores: Sequence[str], setup: Sequence[str]) -> Proposal:
     """Find everything out; ask on a terminal for variables that could not be guessed."""
     from stress.diagnose.proposal.curl import Unread
     from stress.diagnose.proposal.propose import Proposer
     from stress.diagnose.proposal.variables import Unguessed
 
     async def work() -> int:
-        proposer = Proposer(service, launch, sample, setup=setup, say=_say)
+        proposer = Proposer(service, launch, sample, stores=stores, setup=setup, say=_say)
         found.append(await proposer.propose())
         return 0
 

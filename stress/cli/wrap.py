@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stress.engine.wrap.pool import Pool
     from stress.engine.wrap.schedule import Schedule
     from stress.engine.wrap.search import Asked
-    from stress.engine.wrap.stores import Wanted
+    from stress.protocols.wrapped import Wanted
 
 _SEARCHED, _REPLAYED = 40, 3
 _MOST_WORKERS = 4
@@ -106,20 +106,23 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     came to the gate, never two at once, it fails alone as well, a replay differs, its time ran out. 64: a bad call. 69:
     a store or a command that is not there.
     """
+    from stress.config.stores import protocols
+    from stress.core.registry import PROTOCOLS
     from stress.engine.wrap.answer import Answer, bisect_code
     from stress.engine.wrap.command import Command
-    from stress.engine.wrap.kinds import KINDS, named_by
     from stress.engine.wrap.pool import Pool
     from stress.engine.wrap.schedule import parse
     from stress.engine.wrap.search import Asked
-    from stress.engine.wrap.stores import Wanted
+    from stress.protocols.wrapped import Wanted
 
     environment = dict(os.environ)
     schedule = parse(_read(file), str(file)) if file is not None else None
-    if store is not None and store not in KINDS:
-        raise click.BadParameter(f"{store!r} is none of {', '.join(KINDS)}", param_hint="--store")
-    embedded = store is not None or (schedule is not None and not named_by(environment))
-    kind = store or (schedule.store if schedule is not None else "") or named_by(environment) or next(iter(KINDS))
+    known = list(protocols())
+    if store is not None and store not in known:
+        raise click.BadParameter(f"{store!r} is none of {', '.join(known)}", param_hint="--store")
+    named = next((name for name in known if PROTOCOLS[name].named_by(environment)), "")
+    embedded = store is not None or (schedule is not None and not named)
+    kind = store or (schedule.store if schedule is not None else "") or named or known[0]
     wanted = Wanted(embedded, environment, hosts, sinks)
     test = Command(words, Path.cwd(), environment)
     asked = Asked(

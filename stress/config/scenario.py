@@ -8,16 +8,20 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from stress.config.formats import EventName, File, Name, Part, find, wrong
 from stress.config.goals import Goal  # noqa: TC001 - pydantic reads it
-from stress.config.kube_keys import Sets  # noqa: TC001 - pydantic reads it
 from stress.config.placeholders import unknown
 from stress.config.registered import Invariant, known
 from stress.config.signal import Signal
+from stress.config.stores import of
 from stress.core.letters import UnknownLetter, letters
 from stress.core.registry import CHECKS, SCHEDULERS
 from stress.core.step import letters as names_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    Sets = dict[str, Any]
+else:
+    Sets = of("sets")
 
 
 def _judging() -> list[str]:

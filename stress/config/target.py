@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stress.config.answers import Answers
 from stress.config.formats import File, Header, Name, wrong
 from stress.config.gateways import PROTOCOLS
-from stress.config.kube_keys import KUBERNETES, Manifest, OfResource
 from stress.config.placeholders import not_set, unknown
 from stress.config.registered import known
 from stress.config.requires import Requirement  # noqa: TC001 - pydantic reads it
 from stress.config.secrets_of import secrets_of
+from stress.config.stores import StatePart, of, protocol_of, protocols
 from stress.config.target_parts import (
     SENT,
     Background,
-    EmptyKey,
     Environment,
     Fingerprint,
     FromAnswer,
     Observe,
-    Put,
     RequestForm,
     Settle,
     Start,
@@ -58,8 +56,11 @@ Protocol = Annotated[
 ]
 
 
-def _how_put(value: object) -> str:
-    return "<redis>" if isinstance(value, Put) or (isinstance(value, dict) and "redis" in value) else "<kubernetes>"
+if TYPE_CHECKING:
+    Put: TypeAlias = StatePart | dict[str, Any]
+    Manifest: TypeAlias = dict[str, Any]
+else:
+    Put, Manifest = of("put"), of("setup")
 
 
 def _schema_of_target(schema: dict[str, Any]) -> None:
@@ -110,9 +111,7 @@ class Target(File):
         default=[],
         description="what the API server must have before the first schedule: files of manifests, or objects",
     )
-    each_run: list[
-        Annotated[Annotated[Put, Tag("<redis>")] | Annotated[Manifest, Tag("<kubernetes>")], Discriminator(_how_put)]
-    ] = Field(
+    each_run: list[Put] = Field(
         default=[],
         description="what is made before each run and deleted after it: objects of the Kubernetes API, "
         "{redis: [command]}; may hold {fresh} {fingerprint}, an object {namespace} too",
@@ -165,33 +164,32 @@ class Target(File):
         acting = ((("environment", name), getattr(self.environment, name)) for name in ("cleanup", "expiry", "writer"))
         for where, part in ((("observe", "records"), observed), *acting):
             self._needs(part.protocol if part is not None else "", where)
-        for name, text in self.request.headers.items() if self.stores.kubernetes is None else ():
-            if "{token}" in text:
-                hint = "add `stores: {kubernetes: {}}`, or write the token"
-                raise wrong("{token} is of an API server", hint, ("request", "headers", name))
-        if self.stores.kubernetes is None and self.setup:
-            raise wrong("the target has no kubernetes", "add `stores: {kubernetes: {}}`", ("setup",))
+        self._needs_for_headers()
+        if self.setup:
+            self._needs(protocol_of("setup", None), ("setup",))
         for at, (protocol, _) in enumerate(self.puts):
             self._needs(protocol, ("each_run", at))
-        if isinstance(self.settle, EmptyKey):
+        if isinstance(self.settle, StatePart):
             self._needs(self.settle.protocol, ("settle",), ", or give seconds")
         return self
+
+    def _needs_for_headers(self) -> None:
+        lacking = {name: parts for name, parts in protocols().items() if name not in self.stores.used}
+        for name, text in self.request.headers.items():
+            for protocol, parts in lacking.items():
+                for word in parts.sent:
+                    if f"{{{word}}}" in text:
+                        hint = f"add `stores: {{{protocol}: {{}}}}`, or write the {word}"
+                        raise wrong(f"{{{word}}} is of {parts.server}", hint, ("request", "headers", name))
 
     def _needs(self, protocol: str, where: Location, otherwise: str = "") -> None:
         if protocol and protocol not in self.stores.used:
             raise wrong(f"the target has no {protocol}", f"add `stores: {{{protocol}: {{}}}}`{otherwise}", where)
 
     @property
-    def puts(self) -> list[tuple[str, Put | dict[str, Any]]]:
+    def puts(self) -> list[tuple[str, Put]]:
         """What is made before each run, each with the protocol of its store."""
-        return [(one.protocol if isinstance(one, Put) else KUBERNETES, one) for one in self.each_run]
-
-    @property
-    def watched_resources(self) -> tuple[str, ...]:
-        """The resources of the Kubernetes API whose objects are read or changed past the gate, by plural and group."""
-        acting = (getattr(self.environment, name) for name in ("cleanup", "expiry", "writer"))
-        parts = (self.observe.records if self.observe is not None else None, *acting)
-        return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
+        return [(protocol_of("put", one), one) for one in self.each_run]
 
     def scenario_paths(self) -> list[str]:
         """Give what its scenarios are found by: names of bundled ones, or paths."""

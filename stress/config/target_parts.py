@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, create_model, model_validator
 
 from stress.config.formats import METHOD, BodyPath, Part, UrlPath, Word, wrong
-from stress.config.kube_keys import (
-    KubeCleanup,
-    KubeExpiry,
-    KubeHits,
-    KubeRecords,
-    KubernetesStore,
-    KubeWriter,
-    of_kubernetes,
-)
-from stress.config.placeholders import fill, placeholders
-from stress.config.stores import StatePart, StorePart
+from stress.config.placeholders import placeholders
+from stress.config.stores import StatePart, StorePart, of, protocols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from stress.config.yaml_file import Location
 
-REDIS = "redis"
-"""The key of a part that is about Redis."""
-
-BACKGROUND = ("HELLO", "PING", "CLIENT", "AUTH", "SELECT", "COMMAND", "INFO", "ECHO", "QUIT", "SCRIPT")
-"""What is never gated where a target does not say: commands that set a connection up, or look."""
-OWN_CONNECTION = ("HELLO", "AUTH", "SELECT", "QUIT")
-"""What is never gated in any case, because it changes the connection alone."""
-
+_SENT = tuple(name for parts in protocols().values() for name in parts.sent)
 STARTED = (
-    *("port", "redis_host", "redis_port", "redis_url", "kubeconfig", "kube_url", "namespace", "sink_url"),
-    *("replica", "folder", "files", "token"),
+    *("port", *(name for parts in protocols().values() for name in parts.started), "sink_url"),
+    *("replica", "folder", "files", *_SENT),
 )
-SENT = ("fingerprint", "fresh", "now", "unix", "token")
+SENT = ("fingerprint", "fresh", "now", "unix", *_SENT)
 
 Filled = Annotated[Word, placeholders(*STARTED, "env.NAME")]
-Command = Annotated[list[Annotated[Word, placeholders("fingerprint", "fresh")]], Field(min_length=1)]
-OfRecord = Annotated[list[Annotated[Word, placeholders("fingerprint", "fresh", "record")]], Field(min_length=1)]
 OverSignal = Annotated[
     str,
     StringConstraints(min_length=1),
@@ -62,30 +43,6 @@ def _pattern(text: str) -> str:
     if not parts or parts[0] == "/" or any("**" in part and part != "**" for part in parts):
         raise wrong(f"{text!r} is no glob relative to this file", "write such as src/**/*.py")
     return text
-
-
-def _store_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        database = parts.path.strip("/") or "0"
-        port_fits = parts.port is None or parts.port > 0
-        good = (
-            parts.scheme in ("redis", "rediss")
-            and parts.hostname
-            and port_fits
-            and database.isdecimal()
-            and not parts.query
-        )
-    except ValueError:
-        good = False
-    scheme = url.partition(":")[0].lower()
-    if "unix" in scheme or "socket" in scheme or url.startswith("/"):
-        raise wrong("a socket of the file system can't be gated", "let the store listen on a port of 127.0.0.1 too")
-    if "sentinel" in scheme or "cluster" in scheme:
-        raise wrong("what leads to other nodes leads past the gate", "name one node: redis://127.0.0.1:6379/0")
-    if not good:
-        raise wrong("is no address of a Redis", "write redis://127.0.0.1:6379/0, with user:password@ where needed")
-    return url
 
 
 class Ready(Part):
@@ -133,61 +90,15 @@ class Start(Part):
         return self
 
 
-class RedisStore(StorePart):
-    """The Redis or Valkey of a Gateway; `{}` is one that is started for it."""
-
-    protocol: ClassVar[str] = REDIS
-
-    url: Annotated[str, AfterValidator(_store_url)] | None = Field(
-        default=None,
-        description="one that runs already, which holds after each run what it held before: "
-        "redis://[user:password@]host[:port][/database], rediss:// with TLS",
-    )
-    ca: str | None = Field(
-        default=None, min_length=1, description="whom to trust with rediss://, a PEM file relative to this one"
-    )
-    listen: int | None = Field(
-        default=None, ge=1, le=65535, description="the port where the gate listens for replica 1 (2: the next port)"
-    )
-    ordered: bool = Field(
-        default=False,
-        description="whether requests that share a connection write to it in program order, as in one thread; then no "
-        "command could have overtaken another on it",
-    )
-    scratch: bool = Field(
-        default=False,
-        description="nothing in the store at `url` is worth keeping: it is not saved, keys that runs wrote are deleted",
-    )
-
-    @property
-    def urls(self) -> dict[str, str]:
-        """The address, where one is named."""
-        return {} if self.url is None else {"url": self.url}
-
-    @property
-    def files(self) -> dict[str, str]:
-        """Whom to trust, where that is named."""
-        return {} if self.ca is None else {"ca": self.ca}
-
-    @property
-    def in_order(self) -> bool:
-        """Whether it is `ordered`."""
-        return self.ordered
-
-
-class Stores(Part):
+class StoresBase(Part):
     """The stores that a Gateway keeps its state in, all behind one gate; where none is named, a Redis."""
-
-    redis: RedisStore | None = Field(default=None, description="a Redis or Valkey; {} is one that is started for it")
-    kubernetes: KubernetesStore | None = Field(
-        default=None, description="a Kubernetes API server; {} is a small one that is started for it"
-    )
 
     @model_validator(mode="before")
     @classmethod
-    def _redis_unless_said(cls, value: object) -> object:
-        none = isinstance(value, dict) and not any(value.get(name) is not None for name in ("redis", "kubernetes"))
-        return {**value, "redis": {}} if isinstance(value, dict) and none else value
+    def _usual_unless_said(cls, value: object) -> object:
+        first = next(iter(protocols()))
+        none = isinstance(value, dict) and not any(value.get(name) is not None for name in protocols())
+        return {**value, first: {}} if isinstance(value, dict) and none else value
 
     @property
     def used(self) -> dict[str, StorePart]:
@@ -207,6 +118,21 @@ class Stores(Part):
     def places(self) -> str:
         """The keys that say where the gate must listen, for people."""
         return " and ".join(f"stores.{store}.listen" for store in self.listens)
+
+
+if TYPE_CHECKING:
+    Stores = StoresBase
+else:
+    Stores = create_model(
+        "Stores",
+        __base__=StoresBase,
+        __doc__=StoresBase.__doc__,
+        __module__=__name__,
+        **{
+            name: (parts.store | None, Field(default=None, description=parts.about))
+            for name, parts in protocols().items()
+        },
+    )
 
 
 class FromAnswer(Part):
@@ -245,39 +171,18 @@ class RequestForm(Part):
     )
 
 
-class EmptyKey(StatePart):
-    """A key in Redis that is not there, or holds nothing, once all work is done."""
-
-    protocol: ClassVar[str] = REDIS
-
-    key: Annotated[Word, placeholders("fingerprint", "fresh")] = Field(
-        description="its name; may hold {fingerprint} {fresh}"
-    )
-    empty: Literal[True] = Field(description="it is absent, or an empty text or stream, once nothing is left to do")
-
-    @property
-    def how(self) -> str:
-        """What shows that work is left."""
-        return f"{self.key} is not empty"
-
-
-Settle = Annotated[
-    Annotated[float, Field(ge=0, le=60), Tag("<seconds>")] | Annotated[EmptyKey, Tag("<key>")],
-    Discriminator(lambda value: "<key>" if isinstance(value, dict | EmptyKey) else "<seconds>"),
-]
+if TYPE_CHECKING:
+    Settle = float | StatePart
+else:
+    Settle = Annotated[
+        Annotated[float, Field(ge=0, le=60), Tag("<seconds>")] | Annotated[of("settle"), Tag("<key>")],
+        Discriminator(lambda value: "<key>" if isinstance(value, dict | StatePart) else "<seconds>"),
+    ]
 """How long a service works on after its answers, or what shows that it has ended."""
 
 
-class Background(Part):
+class BackgroundBase(Part):
     """What is never gated: commands of Redis (PING, SCRIPT LOAD), requests to Kubernetes (`get pods`)."""
-
-    redis: list[Annotated[str, StringConstraints(min_length=1, to_upper=True)]] = Field(
-        default=list(BACKGROUND), description="commands of Redis; HELLO AUTH SELECT QUIT pass in any case"
-    )
-    kubernetes: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
-        default=[],
-        description="rules `VERBS RESOURCES [PARAMETER=VALUE]`; `!` before it: a step; the last decides",
-    )
 
     def of(self, protocol: str) -> list[str]:
         """Give what is never gated of a protocol."""
@@ -290,116 +195,51 @@ class Background(Part):
         return (rule for _, rules in self for rule in rules)
 
 
-class Put(StatePart):
-    """What is put into a Redis before a run."""
-
-    protocol: ClassVar[str] = REDIS
-
-    redis: Command = Field(description="a command whose keys are deleted after the run; may hold {fingerprint} {fresh}")
-
-
-class Records(StatePart):
-    """How the names of the active records are read."""
-
-    protocol: ClassVar[str] = REDIS
-
-    redis: Command = Field(description="a command whose reply holds the names; may hold {fingerprint} {fresh}")
-
-    @property
-    def how(self) -> str:
-        """The command."""
-        return " ".join(self.redis)
-
-    def names(self, values: Mapping[str, str], *, found: bool) -> set[str]:
-        """Give the words of the command; a field of a hash in which nothing is found may be another than is written."""
-        if self.redis[0].upper() in ("HGET", "HMGET") and not found:
-            return set()
-        return set(fill(self.redis, **values))
-
-
-class Hits(StatePart):
-    """How the hits of a record are read."""
-
-    protocol: ClassVar[str] = REDIS
-
-    redis: OfRecord = Field(description="a command asked once for each record; may hold {record} {fingerprint} {fresh}")
-
-    @property
-    def how(self) -> str:
-        """The command."""
-        return " ".join(self.redis)
-
-
-def _how(value: object) -> str:
-    answered = isinstance(value, FromAnswer) or (isinstance(value, dict) and "answer" in value)
-    return "<kubernetes>" if of_kubernetes(value) else "<answer>" if answered else "<redis>"
-
-
-def _how_state(value: object) -> str:
-    return "<kubernetes>" if of_kubernetes(value) else "<redis>"
+if TYPE_CHECKING:
+    Background = BackgroundBase
+    Records: TypeAlias = StatePart
+    Hits: TypeAlias = StatePart | FromAnswer
+    Cleanup: TypeAlias = StatePart
+    Expiry: TypeAlias = StatePart
+    Writer: TypeAlias = StatePart
+else:
+    Background = create_model(
+        "Background",
+        __base__=BackgroundBase,
+        __doc__=BackgroundBase.__doc__,
+        __module__=__name__,
+        **{name: (parts.background, list(parts.usual)) for name, parts in protocols().items()},
+    )
+    Records, Cleanup, Expiry, Writer = of("records"), of("cleanup"), of("expiry"), of("writer")
+    Hits = of("hits", answer=FromAnswer)
 
 
 class Observe(Part):
     """How the final state is read, past the gate. Without it the answers alone are judged."""
 
-    records: (
-        Annotated[
-            Annotated[Records, Tag("<redis>")] | Annotated[KubeRecords, Tag("<kubernetes>")], Discriminator(_how_state)
-        ]
-        | None
-    ) = Field(default=None, description="how the active records are read")
-    hits: (
-        Annotated[
-            Annotated[Hits, Tag("<redis>")]
-            | Annotated[KubeHits, Tag("<kubernetes>")]
-            | Annotated[FromAnswer, Tag("<answer>")],
-            Discriminator(_how),
-        ]
-        | None
-    ) = Field(
+    records: Records | None = Field(default=None, description="how the active records are read")
+    hits: Hits | None = Field(
         default=None,
         description="the hits of each record: a command, a field of it, or {answer: path}, the highest count told",
     )
 
     @model_validator(mode="after")
     def _hits_of_its_records(self) -> Self:
-        if isinstance(self.hits, KubeHits) and not isinstance(self.records, KubeRecords):
-            raise wrong("a field of records that are in no Kubernetes", "say where in `records`", ("hits",))
+        if (
+            isinstance(self.hits, StatePart)
+            and self.hits.of_records
+            and not (isinstance(self.records, StatePart) and self.records.protocol == self.hits.protocol)
+        ):
+            raise wrong(self.hits.of_records, "say where in `records`", ("hits",))
         return self
-
-
-class Cleanup(StatePart):
-    """How all records of a fingerprint are deleted, as a sibling test does."""
-
-    protocol: ClassVar[str] = REDIS
-
-    redis: Command = Field(description="a command; may hold {fingerprint} {fresh}")
-
-
-class Expiry(StatePart):
-    """What runs out."""
-
-    protocol: ClassVar[str] = REDIS
-
-    redis: Command = Field(description="the keys whose time to live runs out; may hold {fingerprint} {fresh}")
 
 
 class Environment(Part):
     """How environment actors act on this target."""
 
-    cleanup: (
-        Annotated[
-            Annotated[Cleanup, Tag("<redis>")] | Annotated[KubeCleanup, Tag("<kubernetes>")], Discriminator(_how_state)
-        ]
-        | None
-    ) = Field(default=None, description="what the actor `cleanup` does")
-    expiry: (
-        Annotated[
-            Annotated[Expiry, Tag("<redis>")] | Annotated[KubeExpiry, Tag("<kubernetes>")], Discriminator(_how_state)
-        ]
-        | None
-    ) = Field(default=None, description="what the actor `expiry` does")
-    writer: KubeWriter | None = Field(default=None, description="what the actor `writer` does, another status writer")
+    cleanup: Cleanup | None = Field(default=None, description="what the actor `cleanup` does")
+    expiry: Expiry | None = Field(default=None, description="what the actor `expiry` does")
+    writer: Writer | None = Field(default=None, description="what the actor `writer` does, another status writer")
 
 
 def _how_fingerprint(value: object) -> str | None:

@@ -6,8 +6,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from stress.config.target_parts import BACKGROUND
+from stress.config.stores import protocols
 from stress.core.masking import clean, mask_text
+from stress.core.registry import PROTOCOLS
 from stress.core.scopes import SOMETIMES, Made, made
 from stress.core.step import WHOLE
 from stress.core.trace import Kind
@@ -162,17 +163,13 @@ def background(executor: LiveExecutor) -> Iterator[str]:
     """Give the rule by which what is no request's passes, where no request has a command of that kind."""
     passing = executor.learned.passing
     steps = [one for sample in executor.learned.samples for one in sample.trace.events if one.kind is Kind.STEP]
-    used = {_rule(one.command, one.object) for one in steps if not executor.learned.passes(one.command, one.object)}
-    rules = sorted({_rule(*one) for one in passing} - used)
-    if redis := [rule for rule in rules if rule.isupper()]:
-        yield f"background: {{redis: [{', '.join((*BACKGROUND, *redis))}]}}"
-    if kube := [f'"{rule}"' for rule in rules if not rule.isupper()]:
-        yield f"background: {{kubernetes: [{', '.join(kube)}]}}"
-
-
-def _rule(command: str, objects: str) -> str:
-    """Give the rule for a command of Redis, or a request to Kubernetes."""
-    return command if command.isupper() else f"{command} {objects.partition('/')[0]}"
+    for name, parts in protocols().items():
+        rule_of = PROTOCOLS[name].rule
+        used = {
+            rule_of(one.command, one.object) for one in steps if not executor.learned.passes(one.command, one.object)
+        }
+        if rules := sorted({rule_of(*one) for one in passing} - used - {""}):
+            yield f"background: {{{name}: [{', '.join((*parts.usual, *rules))}]}}"
 
 
 def _naming(seen: Seen) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stress.config.placeholders import filled, from_environment
+from stress.config.stores import protocols
 from stress.core.errors import Fault, Unavailable
 from stress.core.hosts import is_loopback
 from stress.processes.child import accepts, free_port
@@ -54,11 +55,10 @@ async def launch(target: Target, folder: Path, number: int, addresses: Mapping[s
     port = free_port()
     begin = target.start
     if begin is None:
-        places = {"--redis": "redis_url", "--kubeconfig": "kubeconfig", "--namespace": "namespace"}
-        flags = [word for flag, name in places.items() if name in addresses for word in (flag, addresses[name])]
-        words = ["--protocol", str(target.protocol), *flags, "--port", str(port)]
-        if "kubeconfig" in addresses:
-            words += ["--replica", str(number)]
+        used, values = target.stores.used, {**addresses, "replica": str(number)}
+        flags = [pair for name, parts in protocols().items() if name in used for pair in parts.flags.items()]
+        words = ["--protocol", str(target.protocol), "--port", str(port)]
+        words += [word for flag, name in flags for word in (flag, values[name])]
         return await start(number, partial(gateway, words), port=port, ready=("/ready", 10.0))
     home = (folder / begin.folder).resolve()
     values = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 LONGEST = 15.0
 """How long a probe may take, in seconds: longer than a resolver asks around, or a command of `requires` may run."""
+
+
+_RUNS_WITHIN = 10.0
+"""How long a program may take to say its version, in seconds."""
 
 
 class Ill(Exception):
@@ -101,3 +106,20 @@ def _finding(probe: Probe) -> Finding:
 def _hangs(probe: Probe, within: float) -> Finding:
     reported = f"nothing is known of it after {within:g} s"
     return Finding(probe.name, probe.target, False, reported, "see by hand what it waits for")  # noqa: FBT003 - a fault
+
+
+def version(binary: str, fix: str) -> str:
+    """Give the first line that a program says to `--version`.
+
+    Raises:
+        Ill: when it can't be run.
+
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - a binary that a run would start
+            [binary, "--version"], capture_output=True, text=True, check=True, timeout=_RUNS_WITHIN
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Ill(f"{binary} can't be run: {getattr(error, 'strerror', None) or error}", fix) from None
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0] if lines else f"{binary} runs"

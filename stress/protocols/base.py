@@ -7,20 +7,23 @@ target file. It makes a `TargetStore`: one store of one deployment, behind the g
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from stress.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from contextlib import AsyncExitStack
     from pathlib import Path
 
-    from stress.config.stores import StatePart, StorePart
+    from stress.config.stores import Parts, StatePart, StorePart
     from stress.config.target import Target
     from stress.core.step import Touch
     from stress.core.trace import Snapshot
     from stress.processes.child import Child
+    from stress.processes.probe import Probe
     from stress.protocols.gate import Frame, Gate
+    from stress.protocols.wrapped import GatedStore, Wanted
 
 Written = tuple[str, object]
 """What a Gateway wrote: the protocol of its store, and what only that understands."""
@@ -259,16 +262,30 @@ class TargetStore(ABC):
             raise Unavailable(message, f"end it, or change stores.{self.protocol}.listen") from None
 
 
+class Attached(NamedTuple):
+    """What `doctor` asks of a store that runs already: probes, and the names of its hosts."""
+
+    probes: Sequence[Probe] = ()
+    hosts: Sequence[str] = ()
+
+
 class WireProtocol(ABC):
     """A kind of store.
 
     ``name`` is its key in ``stores`` of a target file, ``title`` what people call it, ``leads`` the placeholders by
-    which a service is led to it, for people.
+    which a service is led to it, for people, ``parts`` what it contributes to the format of a target file. ``default``
+    is the one whose store a target has that names none.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     leads: ClassVar[str]
+    parts: ClassVar[Parts]
+    variables: ClassVar[Mapping[str, str]] = {}
+    """Variables of a service that lead it there, with placeholders."""
+    unread: ClassVar[str] = ""
+    """What to do where a client speaks TLS to a gate that does not."""
+    default: ClassVar[bool] = False
 
     @abstractmethod
     def of_target(self, target: Target, folder: Path, gate: Gate, allow: Collection[str]) -> TargetStore:
@@ -280,3 +297,40 @@ class WireProtocol(ABC):
             UsageFault: when a file that says where it is can't be used.
 
         """
+
+    def embedded(self) -> Sequence[Probe]:
+        """Give the probes of what it starts where a target names no server."""
+        return ()
+
+    def attached(self, target: Target, folder: Path, allow: Collection[str]) -> Attached:  # noqa: ARG002 - of who may attach
+        """Give the probes of the store of a target, where it runs already; nobody is asked yet.
+
+        Raises:
+            UsageFault: when a file that says where it is can't be used, as for a run.
+
+        """
+        return Attached()
+
+    async def isolated(self, keys: Mapping[str, Any], folder: Path, stack: AsyncExitStack) -> dict[str, str]:
+        """Start a server that a service is led to without a gate, until the ``stack`` ends; give its placeholders.
+
+        ``keys`` are what the target file of the service says so far, relative to ``folder``.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def wrapped(self, wanted: Wanted) -> GatedStore:
+        """Make the store of a command that `wrap` starts.
+
+        Raises:
+            NoStore: when its environment names none, or one on a host that is not allowed.
+
+        """
+
+    def rule(self, command: str, objects: str) -> str:  # noqa: ARG002 - of a protocol that has rules
+        """Give the rule under ``background`` that lets a command pass; empty for a command that is not its own."""
+        return ""
+
+    @abstractmethod
+    def named_by(self, environment: Mapping[str, str]) -> bool:
+        """Tell whether the environment of a command leads its clients to such a store."""

@@ -589,23 +589,6 @@ def test_numbers_are_words_of_a_command() -> None:
     assert target.observe.records.redis == ["LRANGE", "k", "0", "-1"]
 
 
-def test_a_target_names_the_resources_that_are_read_or_changed_past_the_gate() -> None:
-    """Those of observe and environment, each once; a target without Kubernetes has none."""
-    where = {"kubernetes": "configmaps", "where": {"data.over": True, "data.hits": 1}}
-    target = Target.model_validate(
-        {
-            "name": "t",
-            "protocol": "kube-status",
-            "stores": {"kubernetes": {}},
-            "observe": {"records": where},
-            "environment": {"expiry": {"kubernetes": "leases.coordination.k8s.io", "where": {}}, "cleanup": where},
-        }
-    )
-    assert target.watched_resources == ("configmaps", "leases.coordination.k8s.io")
-    assert target.environment.cleanup.where == {"data.over": "true", "data.hits": "1"}  # type: ignore[union-attr]
-    assert Target.model_validate({"name": "t", "protocol": "redis-atomic"}).watched_resources == ()
-
-
 KINDS = (("scenario", Scenario, ""), ("target", Target, "targets"))
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from stress.config.target import Target
-from stress.config.target_parts import EmptyKey
+from stress.protocols.redis.parts import EmptyKey
 
 KEY = {"key": "queue:{fresh}", "empty": True}
 

@@ -507,15 +507,6 @@ def test_a_clock_that_is_set_meanwhile_is_a_fault(monkeypatch: pytest.MonkeyPatc
     assert fix == "stop what sets it, or let it settle"
 
 
-def test_a_server_that_can_not_be_run_is_a_fault(tmp_path: Path) -> None:
-    """A binary that is not there, and one that fails."""
-    (tmp_path / "server").write_text("#!/bin/sh\nexit 3\n")
-    (tmp_path / "server").chmod(0o755)
-    gone = f"{tmp_path}/gone"
-    assert reported("version", gone, "m") == (f"{gone} can't be run: No such file or directory", "m")
-    assert reported("version", f"{tmp_path}/server", "m")[0].endswith("returned non-zero exit status 3.")
-
-
 def test_wrong_targets_are_all_reported(tmp_path: Path) -> None:
     """Two names that are no targets: a line for each, and exit 64."""
     said = stress(tmp_path, "doctor", "--target", "redis-atomics", "--target", "gone.yaml")

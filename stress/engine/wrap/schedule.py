@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
+from stress.config.stores import default
 from stress.core.errors import Fault, Place, UsageFault
 from stress.core.secrets import hide
 
@@ -70,7 +71,7 @@ class Schedule:
     """Turns in their sequence, and what a replay needs besides: the kind of store and the objects that are gated."""
 
     turns: tuple[Turn, ...]
-    store: str = "redis"
+    store: str = field(default_factory=default)
     objects: tuple[str, ...] = ()
     command: str = ""
     outcome: str = ""
@@ -149,7 +150,7 @@ def parse(text: str, path: str) -> Schedule:
         raise UsageFault(faults)
     first = {key: (given or [""])[0] for key, given in values.items()}
     objects = tuple(map(unquote, values["objects"]))
-    return Schedule(tuple(turns), first["store"] or "redis", objects, first["command"], first["outcome"], path)
+    return Schedule(tuple(turns), first["store"] or default(), objects, first["command"], first["outcome"], path)
 
 
 def _turn(line: str) -> Turn | None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from stress.core.step import Touch
     from stress.engine.wrap.choosers import Chooser
     from stress.engine.wrap.command import Command
-    from stress.engine.wrap.stores import Called, GatedStore
     from stress.protocols.gate import Frame
+    from stress.protocols.wrapped import Called, GatedStore
 
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS, _IDLE_SECONDS = 0.0005, 0.05

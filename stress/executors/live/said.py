@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from stress.config.formats import nearest
+from stress.config.stores import protocols
 from stress.config.target_parts import FromAnswer
 from stress.core.errors import Fault, Unavailable, UsageFault
 from stress.core.masking import clean
+from stress.core.registry import PROTOCOLS
 from stress.executors.observe import field
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ def encrypted(heard: Heard) -> Unavailable | None:
     """Say that a service speaks TLS to a gate that does not, where one did."""
     if not heard.speaks_tls:
         return None
-    remedy = "give it {redis_url}, which is redis://, or say stores.kubernetes.tls: true; stores may speak TLS"
-    return Unavailable("the service speaks TLS to the gate, which can't read that", remedy)
+    remedy = ", or ".join(PROTOCOLS[name].unread for name in protocols() if PROTOCOLS[name].unread)
+    return Unavailable("the service speaks TLS to the gate, which can't read that", f"{remedy}; stores may speak TLS")
 
 
 def unsaid(seen: Seen) -> UsageFault | None:

@@ -6,7 +6,6 @@ import copy
 import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stress.config.kube_keys import KubeCleanup, KubeHits, KubeRecords
 from stress.core.outcomes import Outcome
 from stress.core.step import REPLY, Move, letters
 from stress.executors.environment import ends_epoch
@@ -16,6 +15,7 @@ from stress.gateways.kubeapi import RECORDS, ApiError
 from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
 from stress.protocols.kube.outcomes import outcome_of
+from stress.protocols.kube.parts import KubeCleanup, KubeHits, KubeRecords
 from stress.protocols.kube.records import change, chosen, name_of, snapshot_of
 from stress.protocols.kube.replies import reported
 from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect, described, effect_of
@@ -23,13 +23,13 @@ from stress.protocols.kube.requests import EVENT, WRITES, KubeEffect, described,
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 
-    from stress.config.kube_keys import KubeExpiry, KubeWriter
     from stress.config.scenario import Scenario
     from stress.config.target import Target
     from stress.core.symbols import Names
     from stress.core.trace import Snapshot
     from stress.executors.model.tree import Known, Node
     from stress.gateways.kubeapi import Json, Resource
+    from stress.protocols.kube.parts import KubeExpiry, KubeWriter
 
 NAMESPACE = "gateway-stress"
 """The namespace of leases, as on the embedded server."""

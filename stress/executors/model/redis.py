@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stress.config.placeholders import fill
-from stress.config.target_parts import Put
 from stress.core.errors import Fault, UsageFault
 from stress.core.outcomes import together
 from stress.executors.environment import ends_epoch
@@ -13,6 +12,7 @@ from stress.executors.model.redis_memory import Memory
 from stress.executors.model.tree import ModelStore, Node
 from stress.executors.observe import shown
 from stress.protocols.redis.outcomes import of_command, of_transaction
+from stress.protocols.redis.parts import Put
 from stress.protocols.redis.records import commands, snapshot
 
 if TYPE_CHECKING:

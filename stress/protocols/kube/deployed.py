@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from stress.config.kube_keys import KubeCleanup, KubeExpiry, KubeHits, KubeRecords, KubeWriter
 from stress.core.errors import StoreLost
 from stress.core.masking import name_secrets
 from stress.protocols.base import Found, TargetStore
 from stress.protocols.kube.content import content, served
 from stress.protocols.kube.kubeconfig import written
+from stress.protocols.kube.parts import KubeCleanup, KubeExpiry, KubeHits, KubeRecords, KubeWriter, resources
 from stress.protocols.kube.proxy import KubeProxy
 from stress.protocols.kube.records import change, chosen, name_of, snapshot_of
 from stress.protocols.kube.requests import WRITES, KubeEffect, KubeRules, described, reads_of, touches_of
@@ -25,13 +25,13 @@ from stress.protocols.kube.watches import Watches
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from stress.config.kube_keys import KubernetesStore
     from stress.config.stores import StatePart
     from stress.config.target import Target
     from stress.core.step import Touch
     from stress.core.trace import Snapshot
     from stress.protocols.base import Content, Written
     from stress.protocols.gate import Frame, Gate
+    from stress.protocols.kube.parts import KubernetesStore
     from stress.protocols.kube.store import Json
 
 _CREATED = 201
@@ -78,7 +78,7 @@ class DeployedKube(TargetStore):
         """Listen for a replica; give the address of the gate, and a kubeconfig that leads to it."""
         hits = self._target.observe.hits if self._target.observe is not None else None
         show = [hits.kubernetes] if isinstance(hits, KubeHits) else []
-        rules = (*reads_of(self._target.watched_resources), *self._target.background.of(self.protocol))
+        rules = (*reads_of(resources(self._target)), *self._target.background.of(self.protocol))
         proxy = KubeProxy(self._gate, number, self.store.server, KubeRules(rules, show=show), self._watches)
         proxy.keeper = self.store.kept
         start = partial(proxy.start, tls=authority().context()) if self._part.tls else proxy.start

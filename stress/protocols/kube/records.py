@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stress.config.kube_keys import KubeHits, KubeRecords, at_path, nested
 from stress.config.placeholders import filled
 from stress.core.trace import Snapshot
 from stress.core.values import number, word
+from stress.protocols.kube.parts import KubeHits, KubeRecords, at_path, nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

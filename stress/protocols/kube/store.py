@@ -22,6 +22,7 @@ from stress.core.errors import Fault, StoreLost, Unavailable, UsageFault
 from stress.protocols.kube.assets import KubeAssets
 from stress.protocols.kube.kept import Kept
 from stress.protocols.kube.kubeconfig import upstream
+from stress.protocols.kube.parts import KubernetesStore
 from stress.protocols.kube.proxy import ApiServer
 from stress.protocols.kube.replies import meta
 from stress.protocols.kube.requests import effect_of
@@ -75,8 +76,8 @@ class KubeStore:
             UsageFault: when the kubeconfig can't be used.
 
         """
-        wanted = target.stores.kubernetes
-        assert wanted is not None  # noqa: S101 - made for such targets alone
+        wanted = target.stores.part("kubernetes")
+        assert isinstance(wanted, KubernetesStore)  # noqa: S101 - what this protocol contributes
         self._target, self._folder = target, folder
         self._assets = KubeAssets() if wanted.assets else None
         self._named: ApiServer | Unavailable | None = None

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 from redis.exceptions import ResponseError
 
 from stress.config.placeholders import fill, filled
-from stress.config.target_parts import OWN_CONNECTION, EmptyKey, Hits, Put
 from stress.core.errors import Fault, UsageFault
 from stress.core.step import Access
 from stress.protocols.base import TargetStore
 from stress.protocols.redis.accesses import KeyFinder, changes_session
 from stress.protocols.redis.content import content
+from stress.protocols.redis.parts import OWN_CONNECTION, EmptyKey, Hits, Put
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.records import at_once, commands, snapshot, stored, texts
 from stress.protocols.redis.scripts import ScriptWatch
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from stress.config.stores import StatePart
     from stress.config.target import Target
-    from stress.config.target_parts import RedisStore
     from stress.core.step import Touch
     from stress.core.trace import Snapshot
     from stress.processes.child import Child
     from stress.protocols.base import Content, Found, Written
     from stress.protocols.gate import Frame, Gate
+    from stress.protocols.redis.parts import RedisStore
     from stress.protocols.redis.store import Key
 
 _IN_DATABASE = re.compile(r"db(\d+):")
@@ -58,8 +58,8 @@ class DeployedRedis(TargetStore):
         store = self.store
         await store.open()
         started = store.valkey is not None
-        self._scripts = ScriptWatch(store.address, self._ask, store.login, stays=started, tls=store.tls)
-        self._keys = KeyFinder(self._ask, ResponseError, self._scripts)
+        self._scripts = ScriptWatch(store.address, store.reply, store.login, stays=started, tls=store.tls)
+        self._keys = KeyFinder(store.reply, ResponseError, self._scripts)
         self.database = store.database
         await store.lend(self._gate.refuse, self._target.place("stores", self.protocol, "url"), self._scripts)
 
@@ -72,7 +72,7 @@ class DeployedRedis(TargetStore):
     async def serve(self, number: int) -> dict[str, str]:
         """Listen for a replica; give the address of the gate in each form."""
         rules = (*OWN_CONNECTION, *self._target.background.of(self.protocol))
-        proxy = RedisProxy(self._gate, number, self.store.address, rules, self._ask)
+        proxy = RedisProxy(self._gate, number, self.store.address, rules, self.store.reply)
         proxy.tls, proxy.keeper = self.store.tls, self.store.lent
         port = await self._listen(proxy, self._part, proxy.start)
         return {"redis_host": "127.0.0.1", "redis_port": str(port), "redis_url": self.store.url(port)}
@@ -226,12 +226,3 @@ class DeployedRedis(TargetStore):
 
     def _keys_of(self, written: Collection[Written]) -> set[Key]:
         return {cast("Key", one) for name, one in written if name == self.protocol}
-
-    async def _ask(self, *command: str) -> object:
-        return _text((await self.store.ask([command]))[0])
-
-
-def _text(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return [_text(item) for item in value] if isinstance(value, list | tuple | set) else value

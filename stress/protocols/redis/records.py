@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stress.config.placeholders import fill
-from stress.config.target_parts import Hits, Records
 from stress.core.trace import Snapshot
 from stress.core.values import number
+from stress.protocols.redis.parts import Hits, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

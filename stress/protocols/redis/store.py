@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
-    from stress.config.target_parts import RedisStore
     from stress.core.errors import Place
+    from stress.protocols.redis.parts import RedisStore
     from stress.protocols.redis.scripts import ScriptWatch
 
 _USUAL_PORT = 6379
@@ -132,6 +132,16 @@ class Store:
 
         """
         return _checked(await self._run(commands, self.database if database is None else database))
+
+    async def reply(self, *command: str) -> object:
+        """Run one command; give its reply with texts in place of bytes.
+
+        Raises:
+            StoreLost: when it does not answer.
+            ResponseError: when it is refused.
+
+        """
+        return _text((await self.ask([command]))[0])
 
     async def change(self, commands: Sequence[Command]) -> list[object]:
         """Do the same in the target's database with commands that may change what a user has lent.
@@ -339,6 +349,12 @@ class _Link:
     async def close(self) -> None:
         """Disconnect."""
         await self._connection.disconnect()
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return [_text(item) for item in value] if isinstance(value, list | tuple | set) else value
 
 
 def _bytes(word: str | bytes) -> bytes:

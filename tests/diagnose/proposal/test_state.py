@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stress.diagnose.proposal.asking import Content, Reply, Round
+from stress.diagnose.proposal.asking import Reply, Round
 from stress.diagnose.proposal.state import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stress.protocols.base import Content
 
 NOW = 1_790_000_000.0
 

@@ -14,7 +14,6 @@ from stress.engine.wrap.answer import Answer, bisect_code, difference
 from stress.engine.wrap.choosers import WAIT, Drawn, InStep, Letters, Replay, Serial, WithClock
 from stress.engine.wrap.minimal import nearest, size, small
 from stress.engine.wrap.objects import foreign_writes, shared_objects
-from stress.engine.wrap.redis import variables_of
 from stress.engine.wrap.schedule import CLOCK, FOREIGN, Schedule, Turn, parse
 from stress.engine.wrap.start import Ended, Taken, gated
 
@@ -289,21 +288,3 @@ def test_what_can_not_be_reported_is_skipped_by_a_bisection() -> None:
     """125 is what `git bisect run` takes for it."""
     assert [bisect_code(code) for code in (0, 1, 2)] == [0, 1, 125]
     assert Answer("test", reason="it differs").code == 2
-
-
-def test_variables_that_lead_to_a_store_are_found() -> None:
-    """URLs of any name by what they hold; hosts, ports and addresses by their usual names."""
-    environment = {
-        "CACHE": "rediss://:secret@localhost:7000/2",
-        "REDIS_HOST": "localhost",
-        "REDIS_PORT": "7001",
-        "VALKEY_ADDR": "127.0.0.1:7002",
-        "DATABASE_URL": "postgres://localhost/x",
-    }
-    found = {one.name: (one.address, one.kind) for one in variables_of(environment)}
-    assert found == {
-        "CACHE": (("localhost", 7000), "url"),
-        "REDIS_HOST": (("localhost", 7001), "host"),
-        "REDIS_PORT": (("localhost", 7001), "port"),
-        "VALKEY_ADDR": (("127.0.0.1", 7002), "place"),
-    }

@@ -17,9 +17,9 @@ from stress.config.formats import bundled
 from stress.config.target import Target
 from stress.core.errors import Unavailable
 from stress.core.trace import Kind
-from stress.diagnose.doctor.store import redis as probed
 from stress.executors.live.executor import LiveExecutor
 from stress.processes.probe import Ill
+from stress.protocols.redis.probed import probed
 from stress.protocols.redis.server import Valkey
 from stress.schedulers.interleaving import Interleaving
 

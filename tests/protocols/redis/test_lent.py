@@ -15,10 +15,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as HungUp
 
-from stress.config.target_parts import RedisStore
 from stress.core.errors import Place, Unavailable, Untested, UsageFault
 from stress.protocols.gate import Gate
 from stress.protocols.redis.commands import Effect
+from stress.protocols.redis.parts import RedisStore
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.scripts import ScriptWatch
 from stress.protocols.redis.server import Valkey

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stress.config.target_parts import RedisStore
+from stress.protocols.redis.parts import RedisStore
 from stress.protocols.redis.server import Valkey
 from stress.protocols.redis.store import Store
 

@@ -10,25 +10,25 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError, ResponseError
 
-from stress.config.target_parts import OWN_CONNECTION, RedisStore
 from stress.core.errors import Place
 from stress.core.hosts import is_loopback
 from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access
-from stress.engine.wrap.stores import Called, NoStore
 from stress.protocols.gate import Gate
 from stress.protocols.redis.accesses import KeyFinder
+from stress.protocols.redis.parts import OWN_CONNECTION, RedisStore
 from stress.protocols.redis.proxy import RedisProxy
 from stress.protocols.redis.scripts import ScriptWatch
 from stress.protocols.redis.store import Store
+from stress.protocols.wrapped import Called, NoStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from stress.core.symbols import Names
-    from stress.engine.wrap.stores import Wanted
     from stress.protocols.gate import Effect, Frame
+    from stress.protocols.wrapped import Wanted
 
 _SCHEMES = ("redis", "rediss", "valkey", "valkeys")
 _PREFIXES = ("REDIS", "VALKEY")
@@ -150,10 +150,10 @@ class RedisGated:
         """
         await self._store.open()
         store = self._store
-        self._scripts = ScriptWatch(store.address, self._ask, store.login, stays=self._embedded, tls=store.tls)
-        self._keys = KeyFinder(self._ask, ResponseError, self._scripts)
+        self._scripts = ScriptWatch(store.address, store.reply, store.login, stays=self._embedded, tls=store.tls)
+        self._keys = KeyFinder(store.reply, ResponseError, self._scripts)
         await store.lend(self.gate.refuse, Place("environment", 1, 1), self._scripts)
-        self._proxy = RedisProxy(self.gate, 0, store.address, _BACKGROUND, self._ask)
+        self._proxy = RedisProxy(self.gate, 0, store.address, _BACKGROUND, store.reply)
         self._proxy.tls, self._proxy.keeper = store.tls, store.lent
         await self._proxy.start()
 
@@ -244,15 +244,6 @@ class RedisGated:
         if hasattr(self, "_scripts"):
             await self._scripts.close()
 
-    async def _ask(self, *command: str) -> object:
-        return _text((await self._store.ask([command]))[0])
-
 
 def _words(effect: Effect) -> list[str]:
     return [arg.decode("utf-8", "backslashreplace") for arg in effect.args]
-
-
-def _text(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return [_text(item) for item in value] if isinstance(value, list | tuple | set) else value

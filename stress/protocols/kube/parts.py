@@ -1,4 +1,4 @@
-"""The keys of a target file that are about the Kubernetes API: the server, the records, what the environment does."""
+"""What the Kubernetes API contributes to the format of a target file: server, records, what the environment does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 
 from stress.config.formats import Compared, Dotted, Part, wrong
 from stress.config.placeholders import placeholders, unknown
-from stress.config.stores import StatePart, StorePart
+from stress.config.stores import Parts, StatePart, StorePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from stress.config.target import Target
 
 KUBERNETES = "kubernetes"
 """The key of a part that is about the Kubernetes API."""
@@ -115,6 +117,11 @@ class KubeHits(StatePart):
         """The resource, or the field."""
         return self.kubernetes
 
+    @property
+    def of_records(self) -> str:
+        """It is a field of them."""
+        return "a field of records that are in no Kubernetes"
+
 
 class KubeCleanup(StatePart):
     """Which objects are deleted."""
@@ -152,11 +159,11 @@ OfResource = KubeRecords | KubeCleanup | KubeExpiry | KubeWriter
 """A part that names a resource of the Kubernetes API."""
 
 
-def of_kubernetes(value: object) -> bool:
-    """Tell whether a part of a file is about the Kubernetes API."""
-    if isinstance(value, dict):
-        return KUBERNETES in value
-    return isinstance(value, OfResource | KubeHits)
+def resources(target: Target) -> tuple[str, ...]:
+    """Name the resources whose objects are read or changed past the gate, by plural and group."""
+    acting = (getattr(target.environment, name) for name in ("cleanup", "expiry", "writer"))
+    parts = (target.observe.records if target.observe is not None else None, *acting)
+    return tuple(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, OfResource)))
 
 
 def at_path(found: object, path: str) -> object:
@@ -187,3 +194,24 @@ def _manifest(value: dict[str, Any]) -> dict[str, Any]:
 
 Manifest = Annotated[dict[str, Any], AfterValidator(_manifest)]
 """An object of the Kubernetes API."""
+
+PARTS = Parts(
+    server="an API server",
+    flags={"--kubeconfig": "kubeconfig", "--namespace": "namespace", "--replica": "replica"},
+    store=KubernetesStore,
+    about="a Kubernetes API server; {} is a small one that is started for it",
+    background=Annotated[
+        list[Annotated[str, StringConstraints(min_length=1)]],
+        Field(description="rules `VERBS RESOURCES [PARAMETER=VALUE]`; `!` before it: a step; the last decides"),
+    ],
+    started=("kubeconfig", "kube_url", "namespace"),
+    sent=("token",),
+    put=Manifest,
+    setup=Manifest,
+    records=KubeRecords,
+    hits=KubeHits,
+    cleanup=KubeCleanup,
+    expiry=KubeExpiry,
+    writer=KubeWriter,
+    sets=Sets,
+)

@@ -19,7 +19,6 @@ from stress.core.errors import StoreLost, UsageFault
 from stress.core.masking import mask_text
 from stress.core.patterns import Shown
 from stress.core.step import Access, Touch
-from stress.engine.wrap.stores import Called, NoStore
 from stress.protocols.gate import Gate
 from stress.protocols.kube.assets import ASSETS
 from stress.protocols.kube.envtest import Programs
@@ -29,14 +28,15 @@ from stress.protocols.kube.proxy import KubeProxy
 from stress.protocols.kube.requests import WRITES, KubeEffect, KubeRules, described
 from stress.protocols.kube.store import KubeStore
 from stress.protocols.kube.watches import Watches
+from stress.protocols.wrapped import Called, NoStore
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
     from stress.core.symbols import Names
-    from stress.engine.wrap.stores import Wanted
     from stress.protocols.gate import Frame
+    from stress.protocols.wrapped import Wanted
 
 KUBECONFIG, EXISTING = "KUBECONFIG", "USE_EXISTING_CLUSTER"
 _NAMESPACE = "default"

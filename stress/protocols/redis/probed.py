@@ -17,7 +17,7 @@ _WITHIN = 5.0
 _LEAST_VERSION = 7
 
 
-def redis(url: str, ca: str | None = None) -> str:
+def probed(url: str, ca: str | None = None) -> str:
     """Ask, write and delete a key of our own, and ask which keys a command touches; ``ca`` is whom to trust.
 
     Raises:
@@ -50,8 +50,8 @@ def redis(url: str, ca: str | None = None) -> str:
 def _version(client: Redis) -> str:
     """Give the server's version; empty where we may not ask."""
     with suppress(RedisError):
-        info = client.info("server")
-        return str(info.get("valkey_version") or info.get("redis_version") or "")
+        reported = client.info("server")
+        return str(reported.get("valkey_version") or reported.get("redis_version") or "")
     return ""
 
 
@@ -70,7 +70,7 @@ def _knows_keys(client: Redis, where: str, known: str) -> None:
         client.command_getkeysandflags("SET", "k", "v")
     except RedisError as error:
         if "unknown" in str(error).lower():
-            info = f"{where} is too old: version {known or 'unknown'}"
-            raise Ill(info, f"use Valkey, or Redis {_LEAST_VERSION} or newer") from None
+            reported = f"{where} is too old: version {known or 'unknown'}"
+            raise Ill(reported, f"use Valkey, or Redis {_LEAST_VERSION} or newer") from None
         fix = "allow COMMAND GETKEYSANDFLAGS to its user"
         raise Ill(f"{where} does not tell which keys a command touches: {error}", fix) from None

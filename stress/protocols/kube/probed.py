@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import yaml
 
-from stress.config.kube_keys import KubeCleanup, KubeExpiry, KubeRecords, KubeWriter
 from stress.core.errors import Unavailable
 from stress.processes.probe import Ill, Probe
 from stress.protocols.kube.kubeconfig import upstream
+from stress.protocols.kube.parts import KubernetesStore, resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -49,8 +49,8 @@ class Cluster:
 
     def __init__(self, target: Target, folder: Path, allow: Collection[str]) -> None:
         """Read the kubeconfig; nobody is asked yet. Paths of the target are relative to ``folder``."""
-        wanted = target.stores.kubernetes
-        assert wanted is not None  # noqa: S101 - made for targets with a kubeconfig alone
+        wanted = target.stores.part("kubernetes")
+        assert isinstance(wanted, KubernetesStore)  # noqa: S101 - made for targets with a kubeconfig alone
         assert wanted.kubeconfig is not None  # noqa: S101 - the same
         self._target, self._folder, self._file = target, folder, wanted.kubeconfig
         self._found = _led_to(folder, self._file, wanted.context, allow)
@@ -71,7 +71,7 @@ class Cluster:
         if self._found.tls is not None:
             yield Probe("certificate", whose, partial(_unless_reported, asked.trusted))
         yield Probe("version", whose, partial(_unless_reported, asked.version))
-        for resource in _resources(self._target):
+        for resource in resources(self._target):
             yield Probe("definition", whose, partial(_unless_reported, partial(self._defined, asked, resource)))
             yield Probe("rights", whose, partial(_unless_reported, partial(asked.lists, resource)))
 
@@ -125,9 +125,9 @@ class _Asked:
         except ssl.SSLCertVerificationError as error:
             raise self._untrusted(error) from None
         except OSError as error:
-            text = getattr(error, "reason", None) or error.strerror or error
+            reported = getattr(error, "reason", None) or error.strerror or error
             fix = f"correct `server` in {self._file}: it may be http://"
-            raise Ill(f"{self._where} speaks no TLS that fits: {text}", fix) from None
+            raise Ill(f"{self._where} speaks no TLS that fits: {reported}", fix) from None
         if not shown:
             return f"that of {self._where} is not checked, as insecure-skip-tls-verify says"
         until = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
@@ -161,9 +161,9 @@ class _Asked:
         status, found = self._get(f"{path}?limit=1")
         if status == _OK:
             return f"we may list {resource}"
-        text = f": {found['message']}" if found.get("message") else ""
+        reported = f": {found['message']}" if found.get("message") else ""
         fix = f"let the user in {self._file} get, list, create, patch and delete {resource}"
-        raise Ill(f"{resource} can't be listed: {status}{text}", fix)
+        raise Ill(f"{resource} can't be listed: {status}{reported}", fix)
 
     def path(self, resource: str) -> str | None:
         """Find the path of all objects of a resource (``remediationrequests.kubernaut.ai``); None: it is not served."""
@@ -208,9 +208,9 @@ class _Asked:
                 answer = connection.getresponse()
                 body = answer.read(_MOST_BYTES)
             except (OSError, HTTPException) as error:
-                text = getattr(error, "reason", None) or str(error) or type(error).__name__
+                reported = getattr(error, "reason", None) or str(error) or type(error).__name__
                 raise Ill(
-                    f"{self._where} does not answer: {text}", f"see its log, and the user in {self._file}"
+                    f"{self._where} does not answer: {reported}", f"see its log, and the user in {self._file}"
                 ) from None
         if answer.status == _UNKNOWN and path != "/version":
             raise _ReportedAbove
@@ -237,14 +237,6 @@ def _led_to(folder: Path, file: str, context: str | None, allow: Collection[str]
         return upstream(folder / file, context, allow)
     except Unavailable as error:  # such as a client certificate that has expired
         return Ill(str(error).removesuffix(f" ({error.remedy})"), error.remedy)
-
-
-def _resources(target: Target) -> list[str]:
-    """Name the resources that a run reads or writes, those of the records first."""
-    environment = target.environment
-    parts = (target.observe and target.observe.records, environment.cleanup, environment.expiry, environment.writer)
-    kinds = (KubeRecords, KubeCleanup, KubeExpiry, KubeWriter)
-    return list(dict.fromkeys(part.kubernetes for part in parts if isinstance(part, kinds)))
 
 
 def _fail(ill: Ill) -> str:

@@ -1,4 +1,4 @@
-"""What `wrap` needs of a kind of store. One module implements it for each kind; `kinds` lists them."""
+"""What `wrap` needs of a protocol: a store behind a gate, to which the variables of a command lead its clients."""
 
 from __future__ import annotations
 

@@ -13,15 +13,15 @@ import pytest
 import trustme
 
 from stress.core.patterns import Patterns
+from stress.core.registry import PROTOCOLS
 from stress.core.symbols import Names
-from stress.engine.wrap.kinds import named_by
-from stress.engine.wrap.kubernetes import KubernetesGated
-from stress.engine.wrap.stores import Wanted
 from stress.processes.child import free_port
 from stress.protocols.kube.kubeconfig import written
 from stress.protocols.kube.parked import KubeFrame
 from stress.protocols.kube.requests import effect_of
 from stress.protocols.kube.server.server import KubeServer
+from stress.protocols.kube.wrapped import KubernetesGated
+from stress.protocols.wrapped import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,7 +80,7 @@ async def test_what_was_there_before_comes_back(tmp_path: Path) -> None:
         own.install({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"hits": "1"}})
         (tmp_path / "config").write_text(written(own.url, "default"))
         environment = {"KUBECONFIG": str(tmp_path / "config")}
-        assert named_by(environment) == "kubernetes"
+        assert PROTOCOLS["kubernetes"].named_by(environment)
         async with gated(environment, embedded=False) as store:
             assert store.shared
             assert store.variables()["USE_EXISTING_CLUSTER"] == "true"
