@@ -188,10 +188,7 @@ def _hits(seen: Seen) -> Iterator[str]:
     if seen.target.observe is not None and seen.target.observe.hits is not None:
         return
     for event in seen.samples[0].trace.events:
-        words = event.text.split()
-        if event.kind is Kind.STEP and event.command in ("INCR", "INCRBY") and len(words) > 1:
-            yield f'observe: {{hits: {{redis: [GET, "{words[1]}"]}}}}'
-            return
-        if event.kind is Kind.STEP and event.command == "HINCRBY" and len(words) > 2:  # noqa: PLR2004 - key and field
-            yield f'observe: {{hits: {{redis: [HGET, "{words[1]}", {words[2]}]}}}}'
-            return
+        for name in protocols() if event.kind is Kind.STEP else ():
+            if how := PROTOCOLS[name].counter(event.command, event.text.split()):
+                yield f"observe: {{hits: {{{name}: {how}}}}}"
+                return

@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from stress.processes.child import Child
     from stress.processes.probe import Probe
     from stress.protocols.gate import Frame, Gate
+    from stress.protocols.looked import Content, Looked, Observing
     from stress.protocols.wrapped import GatedStore, Wanted
 
 Written = tuple[str, object]
 """What a Gateway wrote: the protocol of its store, and what only that understands."""
-Content = dict[tuple[str, ...], object]
-"""What a store holds, each value by its place: ``("hash", "schedule:7", "status")``."""
 
 
 class Found(NamedTuple):
@@ -317,6 +316,14 @@ class WireProtocol(ABC):
         ``keys`` are what the target file of the service says so far, relative to ``folder``.
         """
         raise NotImplementedError
+
+    def counter(self, command: str, words: Sequence[str]) -> str:  # noqa: ARG002 - as above
+        """Give what reads the counter that a command counts up, as a target file has it; empty where it counts none."""
+        return ""
+
+    def observing(self, looked: Looked) -> Observing | None:  # noqa: ARG002 - of a protocol that finds records
+        """Find where such a store holds what answers name, by what it held after requests one after another."""
+        return None
 
     @abstractmethod
     def wrapped(self, wanted: Wanted) -> GatedStore:

@@ -31,12 +31,9 @@ LINES = {
     "core/masking.py": 3,
     "core/verdict.py": 1,
     "engine/behaviour.py": 1,
-    # What `init` knows of the variables that services read, and of how they keep records.
-    "diagnose/proposal/asking.py": 1,
+    # What `init` knows of the variables that services read.
     "diagnose/proposal/propose.py": 1,
-    "diagnose/proposal/state.py": 5,
     "diagnose/proposal/variables.py": 9,
-    "diagnose/trial.py": 2,
     # Reports read the words of commands, as an event does not say of which protocol it is.
     "report/explain/deeds.py": 3,
     "report/explain/retries.py": 1,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stress.diagnose.proposal.curl import Sample
     from stress.executors.live.deployment import Deployment
-    from stress.protocols.base import Content
+    from stress.protocols.looked import Content
 
 _SECONDS = 30.0
 _ALIKE, _LOOK_SECONDS, _LONGEST = 3, 0.02, 1.5
@@ -38,13 +38,6 @@ class Reply(NamedTuple):
     def field(self, path: str) -> object:
         """Read a dotted path in the body."""
         return field_of(self.body, path)
-
-
-Name = tuple[str, ...]
-"""What a value is called: its kind and key, and a part of it what it is called there.
-
-Such as ``("hash", "schedule:7", "status")``, or ``("object", "configmaps", path)`` over the Kubernetes API.
-"""
 
 
 @dataclass

@@ -22,7 +22,7 @@ from stress.diagnose.proposal.asking import Asker, send
 from stress.diagnose.proposal.curl import Unread
 from stress.diagnose.proposal.judged import answers_of
 from stress.diagnose.proposal.places import places, put
-from stress.diagnose.proposal.state import BY_KEY, kept
+from stress.diagnose.proposal.state import kept
 from stress.diagnose.proposal.variables import Listeners, Trial, with_placeholders
 from stress.diagnose.proposal.written import document
 from stress.diagnose.trial import background
@@ -147,7 +147,7 @@ class Proposer:
         keys["answers"] = judged.answers
         if state.observe:
             keys["observe"] = state.observe
-        if BY_KEY in str(state.observe.get("records")):
+        if state.by_key:
             keys["answers"] = {**judged.answers, "record": None}
         scenario = self._scenario(second=state.second)
         await self._judged(keys, scenario, temporary)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from stress.protocols.base import Content
     from stress.protocols.kube.store import Json
+    from stress.protocols.looked import Content
 
     Call = Callable[[str, str], Awaitable[tuple[int, Json | None]]]
 

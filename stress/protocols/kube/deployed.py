@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.core.step import Touch
     from stress.core.trace import Snapshot
-    from stress.protocols.base import Content, Written
+    from stress.protocols.base import Written
     from stress.protocols.gate import Frame, Gate
     from stress.protocols.kube.parts import KubernetesStore
     from stress.protocols.kube.store import Json
+    from stress.protocols.looked import Content
 
 _CREATED = 201
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.protocols.base import TargetStore
     from stress.protocols.gate import Gate
+    from stress.protocols.looked import Looked, Observing
     from stress.protocols.wrapped import GatedStore, Wanted
 
 
@@ -56,6 +57,12 @@ class KubeProtocol(WireProtocol):
         file = Path(stack.enter_context(TemporaryDirectory(prefix="gateway-stress-"))) / "kubeconfig.yaml"
         file.write_text(written(url, store.namespace, None))
         return {"kubeconfig": str(file), "kube_url": url, "namespace": store.namespace, "token": await store.token()}
+
+    def observing(self, looked: Looked) -> Observing | None:
+        """Find records, and their hits."""
+        from stress.protocols.kube.observing import observing
+
+        return observing(looked)
 
     def wrapped(self, wanted: Wanted) -> GatedStore:
         """Make the store of a command."""

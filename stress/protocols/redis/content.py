@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from stress.protocols.base import Content
+    from stress.protocols.looked import Content
     from stress.protocols.redis.store import Store
 
 _READS = {

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from stress.core.step import Touch
     from stress.core.trace import Snapshot
     from stress.processes.child import Child
-    from stress.protocols.base import Content, Found, Written
+    from stress.protocols.base import Found, Written
     from stress.protocols.gate import Frame, Gate
+    from stress.protocols.looked import Content
     from stress.protocols.redis.parts import RedisStore
     from stress.protocols.redis.store import Key
 

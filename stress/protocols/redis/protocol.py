@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stress.config.target import Target
     from stress.protocols.base import TargetStore
     from stress.protocols.gate import Gate
+    from stress.protocols.looked import Looked, Observing
     from stress.protocols.wrapped import GatedStore, Wanted
 
 
@@ -69,6 +70,21 @@ class RedisProtocol(WireProtocol):
         valkey = await Valkey.beside_others()
         stack.callback(valkey.close)
         return {"redis_host": "127.0.0.1", "redis_port": str(valkey.port), "redis_url": valkey.url}
+
+    def counter(self, command: str, words: Sequence[str]) -> str:
+        """Give the command that reads what INCR and its like have written."""
+        match [command, *words[1:]]:
+            case ["INCR" | "INCRBY", key, *_]:
+                return f'[GET, "{key}"]'
+            case ["HINCRBY", key, field, *_]:
+                return f'[HGET, "{key}", {field}]'
+        return ""
+
+    def observing(self, looked: Looked) -> Observing | None:
+        """Find records, and their hits."""
+        from stress.protocols.redis.observing import observing
+
+        return observing(looked)
 
     def wrapped(self, wanted: Wanted) -> GatedStore:
         """Make the store of a command."""

@@ -14,7 +14,7 @@ from stress.diagnose.proposal.state import kept
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stress.protocols.base import Content
+    from stress.protocols.looked import Content
 
 NOW = 1_790_000_000.0
 
@@ -65,7 +65,7 @@ def test_records_and_hits_are_found_where_they_are_alone(
 ) -> None:
     """Members that are the record alone, a text that is its name, and numbers that go up by one; else nothing."""
     found = kept(rounds(state), "id", "{fresh}")
-    assert (found.observe, found.fingerprint, found.second) == (observe, None, False)
+    assert (found.observe, found.fingerprint, found.second, found.by_key) == (observe, None, False, False)
 
 
 def test_what_other_requests_left_is_no_record_of_this_one() -> None:
@@ -95,6 +95,7 @@ def test_a_key_with_hits_is_the_record_where_answers_name_what_was_sent() -> Non
 
     echoed = kept(rounds(state, lambda fresh: {"id": f"rr-{fresh}"}), "id", "{fresh}")
     assert echoed.observe == {"records": {"redis": ["KEYS", "n:{fresh}"]}, "hits": {"redis": ["GET", "n:{fresh}"]}}
+    assert echoed.by_key
     assert kept(rounds(state, lambda _: {}), None, "{fresh}").observe == echoed.observe
     assert kept(rounds(state, lambda fresh: {"id": f"made-{fresh[0]}"}), "id", "{fresh}").observe == {}
     shared = kept(rounds(lambda _, done: {("string", "n*"): str(done)}, lambda _: {}), None, "{fresh}")
