@@ -54,6 +54,8 @@ class DeployedKube(TargetStore):
         super().__init__(target, gate)
         self._part = cast("KubernetesStore", target.stores.part(self.protocol))
         self.store = KubeStore(target, folder, allow)
+        self._watches = self.store.watches = Watches(gate)
+        self.store.kept.refuse = gate.refuse
         self.embedded = self.store.embedded
         self._configs: Path | None = None
         self._collections: list[tuple[str, str]] = []
@@ -62,8 +64,6 @@ class DeployedKube(TargetStore):
 
     async def open(self) -> None:
         """Start or reach the server, make what the target wants to be there, and a token where one is asked for."""
-        self._watches = self.store.watches = Watches(self._gate)
-        self.store.kept.refuse = self._gate.refuse
         await self.store.open()
         if self._target.with_token:
             self.given["token"] = await self.store.token()
