@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Content = dict[tuple[str, ...], object]
 """What a store holds, each value by its kind, its key, and what a part of it is called there.
 
-Such as ``("hash", "schedule:7", "status")``, or ``("object", "configmaps", path)``. What is of a ``list`` may have moved.
+Such as ``("hash", "order:7", "status")``, or ``("object", "configmaps", path)``. What is of a ``list`` may have moved.
 """
 Name = tuple[str, ...]
 """What a value is called: its kind and key, and a part of it what it is called there."""
