@@ -72,7 +72,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Run two commands in pairs and judge the ratio of their times, never a time.
 
     Exit code 0: the ratio is within --most, and no worse than the baseline. 1: it is not. 2: the interval holds the
-    limit, so more pairs are needed, or a run failed. 130: interrupted; what was measured is told.
+    limit, so more pairs are needed, or a run failed. 130: interrupted; what was measured is reported.
     """
     from stress.diagnose.overhead import Compared, load, ratio_of
     from stress.diagnose.overhead import save as write
@@ -119,7 +119,7 @@ def _measured(measured: list[Pair], run_a: Callable[[], float], run_b: Callable[
     try:
         with ended_by_signals():
             for pair in pairs(run_a, run_b, many):
-                measured.append(pair)  # noqa: PERF402 - one after another, for whoever interrupts it
+                measured.append(pair)  # noqa: PERF402 - one after another, for a user who interrupts it
     except KeyboardInterrupt:
         return INTERRUPTED
     except _RunFailed as failed:

@@ -85,7 +85,8 @@ def _job_of(schedule: Schedule, target: str | None, file: str, lines: Sequence[s
     """Find the files of a schedule: by their path or bundled name, else as they are attached to it.
 
     Raises:
-        UsageFault: when one is not there or wrong; one that is named or attached in the order's ``file`` is told by its
+        UsageFault: when one is not there or wrong; one that is named or attached in the order's ``file`` is reported by
+        its
             line there.
 
     """
@@ -183,7 +184,7 @@ def _line(lines: Sequence[str], begin: str) -> int:
 
 
 def _moved(fault: Fault, file: str, begins: Mapping[str, int]) -> Fault:
-    """Tell a fault of what stands in a schedule's file by its line there."""
+    """Report a fault in a schedule's file by its line there."""
     path, line, column = fault.place
     if path not in begins:
         return fault

@@ -55,8 +55,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> int:
     """Run a test command many times, plain and with all cores busy, and say why it fails.
 
-    Exit code 0: it always passes. 1: it fails, in the way that is told. 69: the doctor found a fault, or the command
-    is not there. 130: interrupted; what was measured is told.
+    Exit code 0: it always passes. 1: it fails, in the way that is reported. 69: the doctor found a fault, or the
+    command is not there. 130: interrupted; what was measured is reported.
     """
     from stress.diagnose.triage.measure import Measure
 

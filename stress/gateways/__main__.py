@@ -23,7 +23,7 @@ _USAGE, _UNAVAILABLE = 64, 69
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to end; give the exit code."""
+    """Serve until asked to end; give the exit code."""
     parser = argparse.ArgumentParser(prog="stress-gateway gateway", allow_abbrev=False)
     parser.add_argument("--protocol", choices=PROTOCOLS, required=True)
     store = parser.add_mutually_exclusive_group(required=True)

@@ -45,7 +45,7 @@ async def entered(api: KubeApi, name: str) -> bool:
 
 
 async def left(api: KubeApi, name: str) -> None:
-    """GET and, if the Gateway holds it, DELETE whatever stands there then. Failures are not told."""
+    """GET and, if the Gateway holds it, DELETE whatever is there then. Failures are not reported."""
     try:
         lease = await api.get(LEASES, api.namespace, name)
         if lease["spec"].get("holderIdentity") == api.identity:
@@ -69,7 +69,7 @@ async def acquired(api: KubeApi, name: str, holder: str) -> Json | None:
 
 
 async def released(api: KubeApi, lease: Json) -> None:
-    """DELETE the very lease that was acquired. Failures are not told: it runs out."""
+    """DELETE the very lease that was acquired. Failures are not reported: it expires."""
     metadata = lease["metadata"]
     try:
         await api.delete(

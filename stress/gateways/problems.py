@@ -46,7 +46,7 @@ async def guard(
 ) -> web.StreamResponse:
     """Check the time before anything else, then answer under an identity of our own (contract section 1.2).
 
-    A wrong time is told before a request has an identity, and hides an unknown path, method or media type.
+    A wrong time is reported before a request has an identity, and hides an unknown path, method or media type.
     """
     try:
         if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS):

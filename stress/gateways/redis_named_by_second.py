@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def deduplicate(store: Store, signal: Incoming) -> Outcome:
-    """SMEMBERS; none: create ``rr-<fp12>-<unix s>``, and whoever finds that name taken counts and answers 201 too."""
+    """SMEMBERS; none: create ``rr-<fp12>-<unix s>``, one that finds that name taken counts and answers 201 too."""
     active, hits = f"gw:active:{signal.fingerprint}", f"gw:hits:{signal.fingerprint}"
     names = active_records(await store.call("SMEMBERS", active))
     seen = stamp(store.now())

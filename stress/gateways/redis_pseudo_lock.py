@@ -1,4 +1,4 @@
-"""Racy: era (b) of the contract; whoever does not get the lock waits 100 ms and goes on anyway (B1)."""
+"""Racy: era (b) of the contract; a request that does not get the lock waits 100 ms and goes on anyway (B1)."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def new_record(signal: Incoming, name: str, now: float) -> Json:
 
 
 def outcome(record: Json, now: float, *, created: bool) -> Outcome:
-    """Give what a client is told of a record; the count is what was computed last, stored or not."""
+    """Give what a client is answered about a record; the count is what was computed last, stored or not."""
     known = hits(record) or {}
     return Outcome(
         created=created,
@@ -91,7 +91,7 @@ def outcome(record: Json, now: float, *, created: bool) -> Outcome:
 async def write_hit(api: KubeApi, record: Json, get: Get) -> Json:
     """Count a hit as era (c) does: read and write, at most four times; give the record as it was computed last.
 
-    That it failed is not told: the client has its 2xx all the same.
+    That it failed is not reported: the client has its 2xx all the same.
     """
     for pause in (*_PAUSES, None):
         try:
@@ -118,7 +118,7 @@ async def by_status(
     ``known`` lists the records of the signal, ``get`` reads one by namespace and name.
 
     Raises:
-        ApiError: when the server refuses, or whoever lost the creation can't read the record.
+        ApiError: when the server refuses, or the loser of the creation can't read the record.
 
     """
     found = active(await known())

@@ -1,4 +1,4 @@
-"""Run a bundled Gateway in this process until it is told to end."""
+"""Run a bundled Gateway in this process until it is asked to end."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _fits(protocol: str, fitting: Sequence[str], option: str) -> None:
 
 
 async def _serve(app: web.Application, port: int, *, cancelling: bool) -> None:
-    """Serve until told to end; ``cancelling``: a request whose client hangs up is cancelled."""
+    """Serve until asked to end; ``cancelling``: a request whose client hangs up is cancelled."""
     async with AsyncExitStack() as stack:
         runner = web.AppRunner(
             app,
@@ -88,7 +88,7 @@ async def _serve(app: web.Application, port: int, *, cancelling: bool) -> None:
         )
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        stop = asyncio.Event()  # whoever sees it listen may end it at once
+        stop = asyncio.Event()  # a client that sees it listen may end it at once
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:

@@ -32,7 +32,7 @@ _ESTABLISHED, _LISTENING = "01", "0A"
 
 
 class Child(Protocol):
-    """What is asked of a child process and done to it: a part of `subprocess.Popen`, and told as it tells it."""
+    """What is asked of a child process and done to it: a part of `subprocess.Popen`, and reported as it reports it."""
 
     returncode: int | None
 
@@ -132,7 +132,7 @@ def ending(process: Child) -> str:
 
 
 class Ends:
-    """Tells at no price whether any of several children has ended: the event loop is told (pidfd_open(2)).
+    """Tells at no price whether any of several children has ended: the event loop is notified (pidfd_open(2)).
 
     ``any`` is what the loop knows so far; `by_now` asks the kernel, of all of them at once.
     """

@@ -22,7 +22,7 @@ ASSETS = "KUBEBUILDER_ASSETS"
 async def check(target: Target, folder: Path) -> None:
     """Make the quick probes of a target before a run: what it names itself, and binaries that it needs.
 
-    What is not probed here (its program, ports and stores) is told when it starts.
+    What is not probed here (its program, ports and stores) is reported when it starts.
 
     Raises:
         Unavailable: with the first fault, its fix, and how many more there are.

@@ -36,7 +36,7 @@ def named(target: Target, folder: Path) -> Iterator[Probe]:
 
 
 def look(one: Requirement, folder: Path) -> str:
-    """Say what was found; a fault is told with the fix of the target.
+    """Say what was found; a fault is reported with the fix of the target.
 
     Raises:
         Ill: when it is not there.

@@ -82,7 +82,7 @@ class Frame:
 
 
 class Effect(Protocol):
-    """A command as the store is told it, and the number of the database that it works in."""
+    """A command as the store receives it, and the number of the database that it works in."""
 
     @property
     def args(self) -> tuple[bytes, ...]:
@@ -131,7 +131,7 @@ class Channel(Protocol):
 
 
 class Signal:
-    """Something happened: whoever waits looks again. Any number of notices between two looks are one.
+    """Something happened: what waits looks again. Any number of notices between two looks are one.
 
     Who waits stays awake at first.
     """

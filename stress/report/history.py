@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_RUNS = 10
-"""How many runs of a pair are told."""
+"""How many runs of a case are shown."""
 _MOST_READ = 400
 """How many folders are read, the newest of them."""
 _LARGEST = 4_000_000

@@ -68,7 +68,7 @@ def _outcomes(result: Result) -> list[str]:
 
 
 def literal(text: str) -> str:
-    """Write a text so that Markdown shows it as it is, whatever stands in it."""
+    """Write a text so that Markdown shows it as it is, whatever is in it."""
     return _MARKS.sub(r"\\\g<0>", clean(text))
 
 

@@ -50,7 +50,7 @@ class Terminal:
     """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        """Write to standard output unless told otherwise."""
+        """Write to standard output by default."""
         self._quiet = quiet
         piped = False if not sys.stdout.isatty() else None
         if console is None and isinstance(sys.stdout, TextIOWrapper):
@@ -85,7 +85,7 @@ class Terminal:
                 self._console.print(Text(clean(f"{left}: {where}")))
             for note in result.notes:
                 self._console.print(Text(clean(f"note: {where}: {note}")))
-            # Who can't even begin has been told why on standard error.
+            # Who can't even begin was reported why on standard error.
             for reason in () if result.stopped else reasons(result):
                 self._console.print(Text(clean(f"inconclusive: {where}: {reason}"), style="yellow"))
 

@@ -63,21 +63,21 @@ LOST_HIT = "B's HSET changed gw:dedup:{fingerprint} between A's HGET, which saw 
 TWICE = "B created the record (EVAL) between A's SMEMBERS, which found nothing, and A's EVAL, which gave"
 HASH = "gateway:dedup:fingerprint:{fingerprint}"
 OVERWRITE = f"B's HSET+EXPIRE changed {HASH} between A's EXISTS, which found nothing, and A's HSET+EXPIRE"
-BOTH = "both were answered 201, and A and B were told that each created the record."
+BOTH = "both were answered 201, and A and B were each answered that they created the record."
 SECOND = "while the clock moved on to the next second; both were answered 201, and 2 active records are left."
 STORIES = [
     (*RACE, 0, f"{LOST_HIT}; both were answered 202, 2 hits are stored of the 3 that were answered, and the counts"),
     ("t2-one-then-three", RACE[1], 0, f"{LOST_HIT}; both were answered 202, 3 hits are stored of the 4 that were"),
     (*TWO_RACES, 0, f"{TWICE} 0; {BOTH}"),
     (*TWO_RACES, 1, f"{TWICE} 1, {SECOND}"),
-    ("t1-five-at-once", TWO_RACES[1], 0, f"{TWICE} 0; both were answered 201, A and B were told that each created the"),
+    ("t1-five-at-once", TWO_RACES[1], 0, f"{TWICE} 0; both were answered 201, A and B were each answered that they"),
     ("concurrent-duplicates", "redis-pseudo-lock", 0, f"{TWICE} 0; {BOTH}"),
     ("concurrent-duplicates", "redis-pseudo-lock", 1, f"{TWICE} 1, {SECOND}"),
     (
         "concurrent-duplicates",
         "redis-store-overwrite",
         0,
-        f"{OVERWRITE}; both were answered 201, A and B were told that",
+        f"{OVERWRITE}; both were answered 201, A and B were each",
     ),
     (
         *CLEANUP,
@@ -173,12 +173,12 @@ def test_what_came_of_it_is_reported_for_every_check() -> None:
         Violation("no_server_error", "x", "reset", ("B",)): "B was answered nothing (reset).",
         Violation("one_active_record", "1", "0"): "No active record is there before cleanup.",
         Violation("one_active_record", "1", "2: r, s", epoch=1): "Expected 1, observed 2: r, s.",
-        Violation("one_created_answer", "1", "0", ("C",)): "Nobody was told of having created the record.",
+        Violation("one_created_answer", "1", "0", ("C",)): "No client was answered that it created the record.",
         Violation("hits_equal_answers", "2 hits", "1", ("A", "C")): "1 hit is stored of the 2 that were answered.",
         Violation("hits_equal_answers", "1 hit", "no number", ("A",)): "No number is stored for the 1 hit that was"
         " answered.",
         Violation("test_t1_one_record", "1 record", "0"): "The test expects 1 record and sees 0.",
-        Violation("linearizable_hits", "x", "y"): "No schedule of the hits explains the counts told.",
+        Violation("linearizable_hits", "x", "y"): "No schedule of the hits explains the counts answered.",
         Violation("one_of_your_own", "a schedule", "none"): "Expected a schedule, observed none.",
     }
     assert {violation: story(trace, [violation]) for violation in reported} == reported

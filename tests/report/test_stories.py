@@ -47,12 +47,12 @@ TABLE = {
     "concurrent-duplicates": ACROSS,
     "t1-five-at-once": (
         f"Name collision: B's create of {RECORD.replace('prod-payments', 'gw-dedup-test')} came between A's list,"
-        f" which found nothing, and {REFUSED}, A and B were told that each created the record, and"
+        f" which found nothing, and {REFUSED}, A and B were each answered that they created the record, and"
     ),
     "r1-across-a-second": ACROSS,
     "r2-same-second-losers": (
         f"Name collision: B's create of {RECORD} came between A's list, which found nothing, and {REFUSED}, and A and B"
-        " were told that each created the record."
+        " were each answered that they created the record."
     ),
     "r3-status-init-lost": (
         f"Stale read: A wrote nothing to {RECORD} after its create of it, and was answered 201 {UNHEARD}; no number is"

@@ -50,7 +50,7 @@ def machine(rooms: Mapping[str, Path]) -> list[Probe]:
 
 def platforms() -> str:
     """Name Python and the platform, and what can't be seen there."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs it with another Python must be told
+    if sys.version_info < (3, 11):  # noqa: UP036 - a user who runs it with another Python must know
         raise Ill(f"Python {platform.python_version()}", "use Python 3.11 or newer")
     text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     seen = Path("/proc/self/schedstat").exists()

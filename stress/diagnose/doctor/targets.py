@@ -63,7 +63,7 @@ def _store_urls(target: Target) -> list[str]:
 
 def _runs(name: str) -> str:
     found = which(name, path=os.environ.get(ASSETS, ""))
-    return version(found, "let setup-envtest fetch it again") if found else f"{name} is told above"
+    return version(found, "let setup-envtest fetch it again") if found else f"{name} is reported above"
 
 
 def _ports(target: Target) -> Iterator[Probe]:

@@ -25,7 +25,7 @@ FRESH = "{fresh}"
 
 
 class Place(NamedTuple):
-    """A value in a request: which part it stands in, the names and numbers that lead to it, and the value."""
+    """A value in a request: which part it is in, the names and numbers that lead to it, and the value."""
 
     part: str
     path: tuple[str | int, ...]

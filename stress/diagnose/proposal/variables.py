@@ -73,7 +73,7 @@ class Launch:
     ready: str | None = None
 
     def holds(self, *names: str) -> bool:
-        """Tell whether one of these placeholders stands in it."""
+        """Tell whether it holds one of these placeholders."""
         return any(f"{{{name}}}" in text for text in (*self.command, *self.env.values()) for name in names)
 
 

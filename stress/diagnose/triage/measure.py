@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Tally:
     """What the runs came to under one condition.
 
-    ``endings`` counts how those that failed ended, ``tests`` has failures and runs of each test that a JUnit file told.
+    ``endings`` counts how those that failed ended, ``tests`` has failures and runs of each test that a JUnit file
+    reported.
     """
 
     rate: Rate = NONE
@@ -50,8 +51,8 @@ class Measure:
     """Runs a command so many times under each condition.
 
     ``other`` are the commands that it runs after or beside; ``within`` is how many seconds each run may take;
-    ``junit`` the pattern of the files that a run writes (empty: none). ``tallies`` grows while it runs, so that whoever
-    interrupts it has what was measured until then.
+    ``junit`` the pattern of the files that a run writes (empty: none). ``tallies`` grows while it runs, so that a user
+    who interrupts it has what was measured until then.
     """
 
     command: Sequence[str]

@@ -64,7 +64,7 @@ def _of_tests(tallies: Tallies) -> Iterator[str]:
 
 
 def by_test(tallies: Tallies) -> dict[str, dict[Condition, Rate]]:
-    """Give the rates of each test that a JUnit file told, under each condition."""
+    """Give the rates of each test that a JUnit file reported, under each condition."""
     found: dict[str, dict[Condition, Rate]] = {}
     for condition, tally in tallies.items():
         for name, rate in tally.tests.items():

@@ -323,5 +323,5 @@ class Attribution:
         return next((one for one in able if one.actor == last), None)
 
     def alike(self, one: Request, other: Request) -> bool:
-        """Tell whether two requests were given each their frame when nothing told them apart."""
+        """Tell whether two requests were given each their frame when nothing distinguished them."""
         return any({one.actor, other.actor} <= group for group in self._alike)

@@ -17,7 +17,7 @@ GLANCE_SECONDS = 0.002
 
 Prefix = tuple["Move", ...]
 Done = tuple[str, ...]
-"""What a request did and was told: where in its code it is."""
+"""What a request did and observed: where in its code it is."""
 
 
 class Waits:

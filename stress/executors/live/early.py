@@ -1,4 +1,4 @@
-"""Environment actors that need the fingerprint before an answer has told it."""
+"""Environment actors that need the fingerprint before an answer names it."""
 
 from __future__ import annotations
 

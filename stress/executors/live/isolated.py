@@ -247,7 +247,7 @@ class Isolated(Kindest):
             await self._answers()
 
     def _recognise(self) -> None:
-        """See by an answer which of two requests was let go when nothing told them apart; that one has the name."""
+        """See by an answer which of two requests was let go when nothing distinguished them; that one has the name."""
         one = self._running
         if one is None or one.answered or one in self._finished:
             return

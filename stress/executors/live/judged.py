@@ -125,7 +125,7 @@ def _past_the_gate(seen: Seen) -> Stop | None:
     if seen.connected:
         message += f"; the service is connected to {', '.join(seen.connected)}"
     if asked := [*seen.heard.discoveries]:
-        message += f"; it asked for {', '.join(asked[:_MOST_SHOWN])} and was told the addresses of the real nodes"
+        message += f"; it asked for {', '.join(asked[:_MOST_SHOWN])} and was given the addresses of the real nodes"
         return Untested(message, "let it use a client of a single node")
     if passed := [name for name in seen.heard.passed if name in seen.target.background.rules]:
         message += f"; what passed as background: {', '.join(passed)}"

@@ -46,7 +46,7 @@ class Looking:
     ) -> None:
         """Look at the replica of a request that was let go, and give what it has shown since the lines of its caller.
 
-        A caller of several commands that are parked stands in one line, which tells nothing of the others: it has none.
+        A caller of several commands that are parked waits in one line, which shows nothing of the others: it has none.
         """
         looks = self._looks.get(request.replica)
         own = [frame for frame in frames if frame.actor in requests and frame.channel.replica == request.replica]

@@ -291,7 +291,7 @@ async def preflight(executor: LiveExecutor) -> Learned:
 
 
 async def _turned(executor: LiveExecutor, learned: Learned) -> Sample | None:
-    """Send the requests to other replicas than their own, so that what is a replica's is told from what is a request's.
+    """Send the requests to other replicas than their own, to distinguish what is a replica's from what is a request's.
 
     A bundled Gateway is known, and where requests failed nothing more is learned.
     """

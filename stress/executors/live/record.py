@@ -43,7 +43,7 @@ class Record:
     """The moves, events, answers and states of one run; times are counted from its making."""
 
     def __init__(self, naming: Callable[[str], str], in_full: Callable[[str], str]) -> None:
-        """Begin empty; ``naming`` replaces the names that the Gateway made up, ``in_full`` does in what it was told."""
+        """Begin empty; ``naming`` replaces the names that the Gateway made up, ``in_full`` does in what it received."""
         self.moves: list[Move] = []
         self.held: list[Move] = []
         self.events: list[Event] = []

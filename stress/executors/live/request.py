@@ -24,9 +24,9 @@ class Request:
 
     ``history`` are its own steps so far, ``done`` the same in words with what each was replied, ``showing`` counts what
     it has shown since the last of them, ``reported`` is what it was answered: status, record and count. ``sent_as`` is
-    the actor that it was sent as: two that nothing told apart may exchange their names later. ``owes`` marks one that
-    was answered and may have work left that waits for another's, ``late`` is for how long its steps after the answer
-    were waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
+    the actor that it was sent as: two that nothing distinguished may exchange their names later. ``owes`` marks one
+    that was answered and may have work left that waits for another's, ``late`` is for how long its steps after the
+    answer were waited for, in seconds. ``sleeps`` is when the last timer ends that it set, as far as is known
     (`time.perf_counter`). ``tries`` are its steps with what each was replied; of those asked again and again the last.
     """
 

@@ -122,7 +122,7 @@ class State:
         return await self._stores[part.protocol].act(actor, sets, occurrence, values)
 
     async def forget(self, written: Collection[Written]) -> None:
-        """Delete what was written. A store that is lost keeps it: that it is lost is told elsewhere."""
+        """Delete what was written. A store that is lost keeps it: that it is lost is reported elsewhere."""
         for store in self._stores.values():
             await store.forget(written)
 

@@ -42,7 +42,7 @@ def own(value: object, size: int = _HEAD) -> bytes:
 
 
 def place(raw: bytes, value: int, size: int = WORD) -> int:
-    """Find where a value stands in an object first."""
+    """Find where a value is in an object first."""
     for at in range(0, len(raw) - size, size):
         if int.from_bytes(raw[at : at + size], "little") == value:
             return at
@@ -142,7 +142,7 @@ class Other:
             return b""
 
     def of_ours(self, value: object) -> int:
-        """Give where an object of the interpreter itself, which is ours too, stands in the other process."""
+        """Give where an object of the interpreter itself, which is ours too, is in the other process."""
         here = next(one for one in maps(os.getpid()) if one.begin <= id(value) < one.end)
         for one in maps(self._pid):
             at = id(value) - here.begin + here.offset - one.offset
@@ -151,7 +151,7 @@ class Other:
         raise Unknown
 
     def having(self, value: int) -> Iterator[int]:
-        """Give where a word stands in what the process has allocated."""
+        """Give where a word is in what the process has allocated."""
         wanted, left = value.to_bytes(WORD, "little"), _MOST_BYTES
         for one in maps(self._pid):
             if not one.written or one.path not in ("", "[heap]"):

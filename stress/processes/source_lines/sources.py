@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OF_LIBRARIES = re.compile(
     r"(^|/)(\.[^/]+|site-packages|dist-packages|node_modules|lib(64)?/python[\d.]+|pkg/mod|go[\d.]*/src|vendor(?=/.*\.go$))/"
 )
-"""What stands in a folder of the service and is not its own: installed packages, standard libraries, hidden folders."""
+"""What is in a folder of the service and is not its own: installed packages, standard libraries, hidden folders."""
 _MOST_FILES = 20_000
 
 

@@ -2,8 +2,8 @@
 
 Source: ``pkg/internal/testing/controlplane`` and ``process`` of controller-runtime 0.22. Each program is asked for its
 ``--help``, is started with the flags of the real one, must answer 200 to a look at its health, and is ended by SIGTERM.
-The program itself only says what it was given, and then sleeps: we listen where it was told to, the API server with the
-certificate that it was handed. So no byte passes through it, and the gate sees each connection of the suite itself.
+The program itself only says what it was given, and then sleeps: we listen where it was asked to, the API server with
+the certificate that it was handed. So no byte passes through it, and the gate sees each connection of the suite itself.
 """
 
 from __future__ import annotations

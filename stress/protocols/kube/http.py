@@ -104,7 +104,7 @@ class RequestParser:
 
     @property
     def asks_to_go_on(self) -> bool:
-        """Whether a client waits to be told to send the body (``Expect: 100-continue``)."""
+        """Whether a client waits to be asked for the body (``Expect: 100-continue``)."""
         return self._head is not None and header(self._head[2], b"expect").lower() == b"100-continue"
 
     def feed(self, data: bytes) -> list[Request]:
@@ -178,7 +178,7 @@ class RequestParser:
 
     def _foreign(self, first: bytes | bytearray) -> None:
         if first and first[0] == TLS_HELLO:
-            message = f"{SPEAKS_TLS} (write http:// where the Gateway is told the server)"
+            message = f"{SPEAKS_TLS} (write http:// where the Gateway is given the server)"
             raise _wrong(self._begun, message, first)
 
     def _cut_chunks(self) -> bool:
@@ -198,7 +198,7 @@ class RequestParser:
 
 
 class ResponseParser:
-    """What a server replies. It must be told each request before its reply comes: the length depends on the method."""
+    """What a server replies. It must be given each request before its reply comes: the length depends on the method."""
 
     def __init__(self) -> None:
         """Begin at byte 0, with nothing asked."""

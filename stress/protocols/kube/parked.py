@@ -28,7 +28,7 @@ class KubeFrame(Frame):
 
     ``effect`` is what it does; ``answer`` what the server answered, or the object that an event tells of, as far as it
     could be read; ``status`` the status of the reply, 0 for what is no request. ``show`` are the fields of objects that
-    are told besides the name. ``continue_sent``: the gate itself told the Gateway to send the body.
+    are shown besides the name. ``continue_sent``: the gate itself asked the Gateway to send the body.
     """
 
     effect: KubeEffect = _NOTHING

@@ -101,7 +101,7 @@ class Cluster:
 
 
 class _Asked:
-    """Asks an API server as a run would; ``file`` is the kubeconfig that fixes are told of."""
+    """Asks an API server as a run would; ``file`` is the kubeconfig that fixes name."""
 
     def __init__(self, server: ApiServer, file: str) -> None:
         self._server, self._file = server, file
@@ -247,4 +247,4 @@ def _unless_reported(look: Callable[[], str]) -> str:
     try:
         return look()
     except _ReportedAbove:
-        return "nothing is known of it, as is told above"
+        return "nothing is known of it, as is reported above"

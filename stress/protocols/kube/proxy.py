@@ -61,9 +61,9 @@ class ApiServer:
 class KubeProxy:
     """Listens on loopback for one replica and connects each of its connections to the API server.
 
-    ``outdated`` are the collections, with selectors, whose watch was told that its version is gone: what it lists again
-    passes, as its first list did, until it watches again. ``keeper`` saves what requests may change before they reach
-    the server.
+    ``outdated`` are the collections, with selectors, whose watch was notified that its version is gone: what it lists
+    again passes, as its first list did, until it watches again. ``keeper`` saves what requests may change before they
+    reach the server.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Reading what an API server says, as far as a step is told of it: JSON whole, protobuf only names and reasons.
+"""Reading what an API server says, as far as a step shows it: JSON whole, protobuf only names and reasons.
 
 Source: the Kubernetes protobuf envelope (``k8s`` and a zero byte, then ``runtime.Unknown``), the ``generated.proto``
 files of meta/v1 for the numbers of the fields, and the protobuf encoding guide for the wire.

@@ -7,11 +7,11 @@ Source: Kubernetes API concepts (resource URIs, API verbs). How objects are name
     remediationrequests/*            the collection of all namespaces; of what has no namespace, the only one
     nodes/n1                         an object that has no namespace
 
-A LIST reads its collection. Whoever creates, changes or deletes an object writes the object and both collections, as a
-list shows all that. So two changes in one collection conflict even when their objects differ: more than need be, never
-less. A delete of a whole collection touches everything (``*``). The group is left out: two resources of one name only
-conflict more often. An event of a watch touches nothing in the store: what it changes is its replica's cache. Nor does
-a reply.
+A LIST reads its collection. A request that creates, changes or deletes an object writes the object and both
+collections, as a list shows all that. So two changes in one collection conflict even when their objects differ: more
+than need be, never less. A delete of a whole collection touches everything (``*``). The group is left out: two
+resources of one name only conflict more often. An event of a watch touches nothing in the store: what it changes is its
+replica's cache. Nor does a reply.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class KubeRules:
     ) -> None:
         """Take the rules of a target, which come after the ``usual`` ones.
 
-        ``show`` are the fields of objects that are told of a reply besides the name: ``status.overallPhase``.
+        ``show`` are the fields of objects that are shown of a reply besides the name: ``status.overallPhase``.
 
         Raises:
             ValueError: when a rule can't be read; says which.

@@ -1,7 +1,7 @@
 """The way back of one connection: replies pass as they came, the events of a watch are held.
 
-So is the reply to a write of which its own replica will be told by an event: either may reach the Gateway first. What
-comes after what is held on the same connection stays behind it. What passes, and what is let go, keeps its bytes.
+So is the reply to a write of which its own replica will be notified by an event: either may reach the Gateway first.
+What comes after what is held on the same connection stays behind it. What passes, and what is let go, keeps its bytes.
 """
 
 from __future__ import annotations

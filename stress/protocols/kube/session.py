@@ -123,7 +123,7 @@ class KubeChannel(asyncio.Protocol):
                 self._send(frame, waited=True)
 
     async def catch_up(self) -> None:
-        """Wait until the watches have told of every write that was answered by now."""
+        """Wait until the watches have reported every write that was answered by now."""
         await self.proxy.watches.caught_up()
 
     # --- from the Gateway to the server ---------------------------------------------------------------
@@ -199,7 +199,7 @@ class KubeChannel(asyncio.Protocol):
         return frame
 
     def _send(self, frame: KubeFrame, *, waited: bool = False) -> None:
-        """Send a request to the server; ``waited``: what it is replied is told."""
+        """Send a request to the server; ``waited``: its reply is reported."""
         self._return.sent(frame, waited=waited)
         self._outbox.send(frame.raw, (frame,))
         if self._server is None and self._task is None:

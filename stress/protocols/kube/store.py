@@ -66,7 +66,8 @@ class _Served(NamedTuple):
 class KubeStore:
     """The API server of one target. ``server`` is how the gate reaches it, ``namespace`` one made for this run.
 
-    ``watches`` are told of what is written past the gate. ``embedded`` tells that the server is one of this process.
+    ``watches`` are notified of what is written past the gate. ``embedded`` tells that the server is one of this
+    process.
     """
 
     def __init__(self, target: Target, folder: Path, allow: Collection[str] = frozenset()) -> None:
@@ -84,7 +85,7 @@ class KubeStore:
         if wanted.kubeconfig is not None:
             try:
                 self._named = upstream(folder / wanted.kubeconfig, wanted.context, allow)
-            except Unavailable as error:  # such as a certificate that has expired: told when the target is started
+            except Unavailable as error:  # such as a certificate that has expired: reported when the target is started
                 self._named = error
         self._embedded: KubeServer | None = None
         self.embedded = self._assets is None and self._named is None

@@ -22,7 +22,7 @@ class Authority:
 
         made = trustme.CA(organization_name="gateway-stress")
         self.pem: bytes = made.cert_pem.bytes()
-        """The CA's certificate: what whoever connects must trust."""
+        """The CA's certificate: what a client must trust."""
         self._chain: bytes = made.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.bytes()
 
     def context(self) -> ssl.SSLContext:

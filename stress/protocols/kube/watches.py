@@ -36,7 +36,7 @@ class Event(NamedTuple):
 
     @property
     def ends_initial(self) -> bool:
-        """Whether it says that all objects that were there at the beginning of a streaming list were told."""
+        """Whether it says that all objects that were there at the beginning of a streaming list were sent."""
         return self.type == BOOKMARK and meta(self.object).get("annotations", {}).get(_INITIAL_END) == "true"
 
 
@@ -147,7 +147,7 @@ class EventParser:
 
 
 class Watch:
-    """One open watch: how far it has told, and whether its initial events are over.
+    """One open watch: how far it has reported, and whether its initial events are over.
 
     ``replica`` is whose it is; the events that it tells are no steps if they are ``background``.
     """
@@ -196,9 +196,9 @@ class Written(NamedTuple):
 
 
 class Watches:
-    """All open watches of one target, of all replicas: after a write they are waited for, until they have told of it.
+    """All open watches of one target, of all replicas: after a write they are waited for, until they have reported it.
 
-    Whoever writes past the gate (the environment) tells so by `wrote`.
+    What writes past the gate (the environment) says so by `wrote`.
     """
 
     def __init__(self, gate: Gate, seconds: float = EVENT_SECONDS) -> None:
@@ -228,7 +228,7 @@ class Watches:
         self.reported()
 
     def reported(self) -> None:
-        """Note that a watch told something, or is no longer read."""
+        """Note that a watch reported something, or is no longer read."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
@@ -250,13 +250,13 @@ class Watches:
                 self._awaited += [(watch, write) for watch in self._open if watch.tells_of(write)]
 
     def holds_news(self, effect: KubeEffect, replica: int) -> bool:
-        """Tell whether a replica will be told of a write by an event that is a step."""
+        """Tell whether a replica will be notified of a write by an event that is a step."""
         write = Written(effect, "", 0)
         mine = (watch for watch in self._open if watch.replica == replica and not watch.background)
         return any(not watch.paused and watch.tells_of(write) for watch in mine)
 
     async def caught_up(self) -> None:
-        """Wait until every open watch has told of every write that was answered."""
+        """Wait until every open watch has reported every write that was answered."""
         deadline = asyncio.get_running_loop().time() + self._seconds
         while self._prune():
             if self._news is None or self._news.done():
@@ -265,7 +265,7 @@ class Watches:
             if not done:
                 lost = self._awaited[0][1].effect
                 self._awaited.clear()
-                self._gate.fail(f"a watch was not told of {lost.command} {lost.object} within {self._seconds:g} s")
+                self._gate.fail(f"a watch did not report {lost.command} {lost.object} within {self._seconds:g} s")
 
     def _prune(self) -> bool:
         self._awaited = [(watch, write) for watch, write in self._awaited if watch in self._open and watch.lacks(write)]

@@ -204,7 +204,7 @@ class KubernetesGated:
 
         found = described(effect, naming)
         touches = found.touches
-        if effect.verb == "deletecollection":  # not of everything there is: what is gated is told by its objects
+        if effect.verb == "deletecollection":  # not of everything there is: what is gated is reported by its objects
             touches = (Touch(naming(effect.object), Access.DELETE), Touch(f"{inside}*", Access.WRITE))
         text = mask_text(" ".join(found.words))
         shown = Shown((words[0], *map(names.given, words[1:])), frozenset((_NAME_AT,)))

@@ -227,7 +227,7 @@ class RedisChannel(asyncio.Protocol):
         self._end()
 
     def eof_received(self) -> bool:
-        """The Gateway will send no more. It may still read: with nothing parked the server is told so in its turn."""
+        """The Gateway will send no more. It may still read: with nothing parked the server is notified in its turn."""
         self._ended = True
         if self._fresh or any(frame.released_at is None for frame in self.parked):
             return False

@@ -124,7 +124,7 @@ class Store:
         return tuple(unquote(word) for word in words if word)
 
     async def ask(self, commands: Sequence[Command], database: int | None = None) -> list[object]:
-        """Run commands in one go, in the target's database unless told otherwise.
+        """Run commands in one go, in the target's database by default.
 
         Raises:
             StoreLost: when it does not answer.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _NARROWEST = 20
-"""Where a column would be narrower than this, actors are told apart by how far their rows stand to the right."""
+"""Where a column would be narrower than this, actors are distinguished by how far their rows stand to the right."""
 
 
 def columns(trace: Trace, violations: Sequence[Violation] = (), width: int = WIDTH) -> list[str]:

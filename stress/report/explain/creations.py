@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def makers(trace: Trace, claimed: Collection[str]) -> Iterator[tuple[Event, Event]]:
-    """Give pairs of steps of two of these actors, which were told of a creation, in their order."""
+    """Give pairs of steps of two of these actors, which were answered that they created, in their order."""
     steps = [one for one in trace.events if one.kind is Kind.STEP and one.actor in claimed]
     both = [one for one in steps if _made_record(trace, one)]
     for second in both:
@@ -29,7 +29,7 @@ def makers(trace: Trace, claimed: Collection[str]) -> Iterator[tuple[Event, Even
 
 
 def _made_record(trace: Trace, one: Event) -> bool:
-    """Tell whether a step made, or would have made, the record that its client was told of."""
+    """Tell whether a step made, or would have made, the record that its client was answered with."""
     answer = next(answer for answer in trace.answers if answer.actor == one.actor)
     return bool(made(one)) and not unknown(one) and answer.record is not None and answer.record in made(one)
 
@@ -59,7 +59,7 @@ def both_made(trace: Trace, first: Event, second: Event) -> Telling | None:
 
 
 def _not_heard(trace: Trace, first: Event, second: Event) -> Telling | None:
-    """Tell of who made it although another had, when no watch had told of that, or when it began none had."""
+    """Tell of who made it although another had, when no watch had reported that, or when it began none had."""
     actors, repeat = (first.actor, second.actor), (second.actor,) if refused(second) else ()
     begins = begun(trace, second.actor)
     if (later := unheard(trace, first, second)) is not None:

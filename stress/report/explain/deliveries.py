@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from stress.core.trace import Event, Trace
 
 UNHEARD = "before any watch event of it was delivered"
-"""What is said of who went on after a write that no watch had told of."""
+"""What is said of who went on after a write that no watch had reported."""
 
 
 def unheard(trace: Trace, write: Event, until: Event) -> tuple[int, ...] | None:
-    """Tell whether, when something happened, no watch had told of a write and its actor had not looked at it live.
+    """Tell whether, when something happened, no watch had reported a write and its actor had not looked at it live.
 
     That is known where a watch delivers an event of the same object later, or still has one when all is over. Gives the
     index of that later event, none where it never came in this run; None where it is not known, or not so.

@@ -228,7 +228,7 @@ def _count(hits: int | None) -> str:
 
 
 def _reported(reported: Reported, records: list[str] | None) -> str:
-    """Say what one client was told: ``A 201``, ``B 202 count 2``; with ``records`` which of these, else its name."""
+    """Say what one client was answered: ``A 201``, ``B 202 count 2``; with ``records`` which of these, else by name."""
     words = [reported.actor, str(reported.status or "nothing")]
     if reported.count is not None:
         words.append(f"count {reported.count}")

@@ -43,7 +43,7 @@ def acted(trace: Trace, found: Between | None) -> Act | None:
 def clock_between(trace: Trace, steps: Sequence[int], actors: Sequence[str]) -> str:
     """Say that the clock moved on between the steps that a story names; nothing where that made no difference.
 
-    It did where these actors were told of different records. Of those who share one it is not known.
+    It did where these actors were answered with different records. Of those who share one it is not known.
     """
     between = [
         one

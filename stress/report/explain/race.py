@@ -1,4 +1,4 @@
-"""What is told of one race, in lines: story, schedule as columns, what breaks it, what was observed, cause, replay."""
+"""The report of one race, in lines: story, schedule as columns, what breaks it, what was observed, cause, replay."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def details(finding: Finding, schedule_file: str, program: str = "stress-gateway
 
 
 def refusals(trace: Trace) -> list[str]:
-    """Give what clients were told with a status of 4xx or 5xx, word by word; once where several were told the same."""
+    """Give what clients were answered with a status of 4xx or 5xx, word by word; once where several got the same."""
     reported: dict[tuple[int, str], list[str]] = {}
     for answer in trace.answers:
         if answer.status >= _REFUSED and (body := cut(answer.body, _LONGEST)):

@@ -79,7 +79,7 @@ def refused(event: Event) -> bool:
 
 
 def saw_nothing(event: Event) -> bool:
-    """Tell whether a step was told that nothing is there, or that nothing was done."""
+    """Tell whether a step found that nothing is there, or that nothing was done."""
     return event.outcome.how in (How.ABSENT, How.REFUSED)
 
 

@@ -83,8 +83,8 @@ def _records(trace: Trace, violation: Violation) -> list[str]:
 def _created(trace: Trace, violation: Violation) -> list[str]:
     reported = sorted(answer.actor for answer in trace.answers if answer.created and answer.actor in violation.answers)
     if len(reported) > 1:
-        return [f"{listed(reported)} were told that each created the record"]
-    return ["nobody was told of having created the record"]
+        return [f"{listed(reported)} were each answered that they created the record"]
+    return ["no client was answered that it created the record"]
 
 
 def _hits(trace: Trace, violation: Violation) -> list[str]:
@@ -99,12 +99,12 @@ def _hits(trace: Trace, violation: Violation) -> list[str]:
 
 def _counts(trace: Trace, violation: Violation) -> list[str]:
     del trace
-    return [f"the counts told are {violation.observed.strip('[]')}"]
+    return [f"the counts answered are {violation.observed.strip('[]')}"]
 
 
 def _schedule(trace: Trace, violation: Violation) -> list[str]:
     del trace, violation
-    return ["no schedule of the hits explains the counts told"]
+    return ["no schedule of the hits explains the counts answered"]
 
 
 def _errors(trace: Trace, violation: Violation) -> list[str]:
@@ -114,7 +114,7 @@ def _errors(trace: Trace, violation: Violation) -> list[str]:
 
 def _results(trace: Trace, violation: Violation) -> list[str]:
     reported = [answer for answer in trace.answers if answer.actor in violation.answers and answer.record]
-    return [listed([f"{answer.actor} was told {answer.record}" for answer in reported])]
+    return [listed([f"{answer.actor} was answered {answer.record}" for answer in reported])]
 
 
 _WORDS: Mapping[str, Callable[[Trace, Violation], list[str]]] = {

@@ -1,6 +1,6 @@
 """What the story of a failing schedule is about: its pattern, the steps that show it, and the sentence about them.
 
-What is told depends on what is broken, and is made from typed outcomes: who was refused, who found nothing, what was
+The story depends on what is broken, and is made from typed outcomes: who was refused, who found nothing, what was
 seen and what was left. Each of these tells nothing where the steps do not show it, and the next one is asked.
 """
 
@@ -97,7 +97,7 @@ def _of_leases(lead: Violation) -> bool:
 
 
 def _gave_up(trace: Trace, lead: Violation) -> Telling | None:
-    """Tell of a write that was refused each time, of one whose client was told that its hit is taken care of."""
+    """Tell of a write that was refused each time, of one whose client was answered that its hit is taken care of."""
     asked = [one for one in _answers(trace, lead) if one.counts] if _about(lead, _HITS) else []
     for answer in asked:
         tries = attempts(trace, answer.actor)
@@ -109,7 +109,7 @@ def _gave_up(trace: Trace, lead: Violation) -> Telling | None:
 
 
 def _unwritten(trace: Trace, lead: Violation) -> Telling | None:
-    """Tell of who made a record, wrote nothing more to it, and was answered before any watch told of it."""
+    """Tell of who made a record, wrote nothing more to it, and was answered before any watch reported it."""
     if not _about(lead, _HITS):
         return None
     for answer in _answers(trace, lead):
@@ -213,7 +213,7 @@ def _of_steps(trace: Trace, found: Between, broken: Sequence[Violation]) -> Tell
 
 
 def _created(trace: Trace, came: Event, saw: Event) -> bool:
-    """Tell whether a step created the record: the first whose text names that of which its client was told so."""
+    """Tell whether a step created the record: the first whose text names that of which its client was answered so."""
     answer = next((one for one in trace.answers if one.actor == came.actor), None)
     if answer is None or not answer.created or not answer.record or answer.record not in came.text or refused(came):
         return False
@@ -241,7 +241,7 @@ def _overwrites(event: Event) -> bool:
 
 
 def _same_name(trace: Trace) -> bool:
-    """Tell whether several clients were told that each made the record of one name."""
+    """Tell whether several clients were answered that each made the record of one name."""
     names = [answer.record for answer in trace.answers if answer.created and answer.record is not None]
     return len(set(names)) < len(names)
 

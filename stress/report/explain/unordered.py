@@ -53,7 +53,7 @@ def unordered(race: Unordered, folder: str, program: str = "stress-gateway", wid
 
 
 def _came_to(trace: Trace) -> Iterator[str]:
-    """Give what each client was told and what was left."""
+    """Give what each client was answered and what was left."""
     for one in sorted(trace.answers, key=lambda answer: answer.actor):
         words = [f"{one.actor} was answered {one.status}"]
         words += [one.record] if one.record is not None else []

@@ -1,6 +1,6 @@
 """What the watched keys held after each step, as far as the steps of a trace and their replies show it.
 
-A trace has no dump of the store. What a reply told or a write put there is known until somebody else may have changed
+A trace has no dump of the store. What a reply showed or a write put there is known until somebody else may have changed
 it; all else is `UNKNOWN`. A read shows what stood there before it too. Commands are read as the Redis command reference
 and the Kubernetes API concepts (verbs) define them. A trace joins the words of a command by spaces, so a hash whose
 words are no pairs is not known either.
@@ -33,7 +33,7 @@ _HARMLESS = ("clock", "client")
 _OPTIONS = re.compile(r"( (?:EX|PX|EXAT|PXAT) \d+| NX| XX| GET| KEEPTTL)*$", re.IGNORECASE)
 _FIELD = re.compile(r"[\w.:{}-]+")
 _UNREPORTED = Outcome()
-"""Of a command of several whose replies can't be told apart."""
+"""Of a command of several whose replies can't be distinguished."""
 
 
 class Value(NamedTuple):
@@ -149,7 +149,7 @@ def _after_request(event: Event, touch: Touch, before: Value) -> Value:
     return Value(_text(reported)) if reported else _THERE
 
 
-# --- Redis commands: the value before, the words after the key, the value told; gives the value after --------
+# --- Redis commands: the value before, the words after the key, the value replied; gives the value after --------
 
 
 def _get(before: Value, words: Sequence[str], reply: Reported) -> Value:

@@ -27,7 +27,7 @@ def overview_page(
 ) -> str:
     """Give the page; ``links`` are the folders of the pairs, ``earlier`` the runs of each, the newest last.
 
-    Links lead to neighbours of the folder that the page stands in.
+    Links lead to neighbours of the folder that the page is in.
     """
     cut = cutting(_LETTERS)
     rows = [

@@ -1,4 +1,4 @@
-"""Templates, styles and scripts of the pages. A page is one file: what it needs stands in it, and it loads nothing."""
+"""Templates, styles and scripts of the pages. A page is one file: it holds what it needs, and it loads nothing."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _reply(event: Event, answer: Answer | None) -> str:
 
 
 def meaning(answer: Answer) -> str:
-    """Say what a client was told besides the status: ``duplicate, count 2``."""
+    """Say what a client was answered besides the status: ``duplicate, count 2``."""
     if answer.error:
         return answer.error
     kinds = (("created", answer.created), ("duplicate", answer.duplicate), ("to be sent again", answer.refused))

@@ -148,7 +148,7 @@ def test_without_a_store_command_nothing_is_tested(tmp_path: Path) -> None:
         "start.env)"
     )
     made.heard.discoveries["CLUSTER SLOTS"] = None
-    assert "it asked for CLUSTER SLOTS and was told the addresses of the real nodes" in str(stop(made))
+    assert "it asked for CLUSTER SLOTS and was given the addresses of the real nodes" in str(stop(made))
     slots = Event(0, Kind.STEP, "A", "CLUSTER")
     assert bypassed(seen(tmp_path, events=[slots]))
     assert not bypassed(seen(tmp_path, events=[slots, WRITES]))

@@ -357,7 +357,7 @@ async def test_event_that_never_comes(api: Api, wire: Wire) -> None:
     await wire.shown()
     await wire.release()
     await asked
-    expected = "a watch was not told of create remediationrequests/prod/rr-1 within 0.01 s"
+    expected = "a watch did not report create remediationrequests/prod/rr-1 within 0.01 s"
     assert wire.gate.fault == expected
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stress.protocols.kube.server.resources import Resource
 
 _SHOWN = 256
-"""How much of a body that can't be read is told, in characters."""
+"""How much of a body that can't be read is shown, in characters."""
 
 
 def media_type(header: str) -> str:

@@ -223,7 +223,7 @@ def managed(resource: Resource, value: Json, before: list[Json], sub: str, by: W
     return [*kept, entry] if sub else [entry, *kept]
 
 
-def _tree(value: Any, *, nested: bool) -> Json:  # noqa: ANN401 - whatever stands in an object
+def _tree(value: Any, *, nested: bool) -> Json:  # noqa: ANN401 - whatever is in an object
     if not isinstance(value, dict):
         return {}
     found: Json = {".": {}} if nested else {}

@@ -21,7 +21,7 @@ _SYSTEM = frozenset(("apiVersion", "kind", "metadata"))
 _NOTHING: Json = {}
 
 
-def fill(value: Any, schema: Json, *, top: bool = True) -> None:  # noqa: ANN401 - whatever stands in an object
+def fill(value: Any, schema: Json, *, top: bool = True) -> None:  # noqa: ANN401 - whatever is in an object
     """Put in defaults, take out fields that the schema does not know and nulls where it allows none, in place.
 
     As Kubernetes does it: a null where a field is not nullable is its default, or nothing; items of lists stay.

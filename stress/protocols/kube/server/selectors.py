@@ -52,7 +52,7 @@ def _comparison(term: str) -> tuple[str, bool, str]:
 
 
 def _field(path: list[str], wanted: str, *, equal: bool) -> Callable[[Json], bool]:
-    def fits(value: Any) -> bool:  # noqa: ANN401 - whatever stands in an object
+    def fits(value: Any) -> bool:  # noqa: ANN401 - whatever is in an object
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
         found = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

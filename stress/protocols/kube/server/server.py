@@ -1,4 +1,4 @@
-"""The server on a loopback port of its own: HTTP/1.1, plain, in the loop of whoever starts it."""
+"""The server on a loopback port of its own: HTTP/1.1, plain, in the loop of its caller."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class KubeServer:
 
         """
         # A watch whose client leaves is cancelled, or it would listen for ever. Connections stay open, as a client that
-        # sends just when one is closed is told of a fault that no real server would have shown it.
+        # sends just when one is closed is shown a fault that no real server would have shown it.
         handler = web.Server(
             self._handle, access_log=None, handler_cancellation=True, keepalive_timeout=_KEEP_OPEN_SECONDS
         )
@@ -168,7 +168,7 @@ class KubeServer:
         return self._router.answer(request)
 
     def compact(self) -> None:
-        """Forget the history: who watches from an older version is told that it is gone."""
+        """Forget the history: who watches from an older version is notified that it is gone."""
         self.verbs.storage.compact()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stress.protocols.kube.server.resources import Resource
 
 HISTORY = 4000
-"""How many changes of a resource are remembered; who asks for older ones is told that they are gone."""
+"""How many changes of a resource are remembered; who asks for older ones is notified that they are gone."""
 
 Key = tuple[str, str]
 """Namespace (empty for what has none) and name."""

@@ -87,7 +87,7 @@ class Watch:
             for change in self._collection.since(version):
                 self._hear(change)
         except Refused as refused:
-            # The answer has begun by then: what is wrong is told as an event.
+            # The answer has begun by then: what is wrong is sent as an event.
             self._add("ERROR", encode(refused.status))
             self.ended = True
 
