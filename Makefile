@@ -4,7 +4,7 @@
 #   make stress-gateway TARGET=my-gateway.yaml             a Gateway of your own
 #   make stress-gateway SCENARIO="one-scenario another"    these scenarios only
 #   make stress-gateway PROFILE=nightly                    the long search
-#   make stress-gateway SHARD=1/4                          a part of the pairs
+#   make stress-gateway SHARD=1/4                          a part of the cases
 
 PYTHON ?= python3
 VENV := .venv

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.figure import Figure, median, pair
+from bench.figure import Figure, case, median
 from stress.config.target import Target
 from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.random_walk import Walk
@@ -27,7 +27,7 @@ _BUILD = {
 
 
 async def _blocked(target: Target, folder: Path) -> Figure:
-    scenario, _ = pair("atomic-hit-count", "redis-atomic")
+    scenario, _ = case("atomic-hit-count", "redis-atomic")
     async with LiveExecutor(scenario, target, folder) as executor:
         walk = Walk(0, SCHEDULES)
         while walk.more():

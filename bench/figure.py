@@ -1,4 +1,4 @@
-"""What every benchmark has in common: a figure with what was asked of it, pairs of scenario and target, ratios."""
+"""What every benchmark has in common: a figure with what was asked of it, cases, ratios."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Figure(NamedTuple):
 Bench = "Callable[[], Iterator[Figure]]"
 
 
-def pair(scenario: str, target: str) -> tuple[Scenario, Target]:
+def case(scenario: str, target: str) -> tuple[Scenario, Target]:
     """Load a bundled scenario and target."""
     return Scenario.load(find(scenario, "")), Target.load(find(target, "targets"))
 

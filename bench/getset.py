@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.figure import pair
+from bench.figure import case
 from bench.getset_gateway import get_set
 from stress.config.target import Target
 from stress.executors.live.executor import LiveExecutor
@@ -21,7 +21,7 @@ _GATEWAY = Path(__file__).with_name("getset_gateway.py")
 
 
 def _scenario(concurrent: int) -> tuple[Scenario, Target]:
-    scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+    scenario, target = case("atomic-hit-count", "redis-read-modify-write")
     return scenario.model_copy(update={"before": 0, "concurrent": concurrent}), target
 
 

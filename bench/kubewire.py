@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from bench.figure import Figure, median, pair
+from bench.figure import Figure, case, median
 from stress.engine.running import follow_each
 from stress.executors.asked import new_fresh
 from stress.executors.live.executor import LiveExecutor
@@ -40,7 +40,7 @@ async def _ungated(executor: LiveExecutor) -> float:
 
 
 async def _cost() -> list[Figure]:
-    scenario, target = pair("r2-same-second-losers", "kube-status")
+    scenario, target = case("r2-same-second-losers", "kube-status")
     gated, bare = [], []
     async with LiveExecutor(scenario, target) as executor:
         for number in range(ROUNDS * SCHEDULES):
@@ -61,7 +61,7 @@ async def _cost() -> list[Figure]:
 
 async def _workers() -> list[Figure]:
     """Compare deployments side by side where requests sleep 0.1 to 1 s for a lease."""
-    scenario, target = pair("l1-reentrant-lock", "kube-lease")
+    scenario, target = case("l1-reentrant-lock", "kube-lease")
     spent: dict[int, float] = {}
     async with LiveExecutor(scenario, target) as executor:
         for workers in (8, 1, 8):  # in the first deployments are started

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.figure import Figure, in_turns, pair
+from bench.figure import Figure, case, in_turns
 from stress.executors.model.executor import ModelExecutor
 from stress.gateways.protocols import protocol_named
 from stress.gateways.store import Incoming
@@ -70,7 +70,7 @@ async def _gather(executor: ModelExecutor) -> None:
 def figures() -> Iterator[Figure]:
     """Measure both in turns in one run, for two, three and five requests; each is the best of its rounds."""
     for concurrent in (2, 3, 5):
-        scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+        scenario, target = case("atomic-hit-count", "redis-read-modify-write")
         executor = ModelExecutor(scenario.model_copy(update={"concurrent": concurrent}), target)
         moves = executor.run(Walk(0)).moves
         with asyncio.Runner() as runner:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, get_args
 
-from bench.figure import Figure, pair
+from bench.figure import Figure, case
 from bench.getset import CLASSES, in_model, on_wire
 from stress.checks import run_checks
 from stress.config.formats import bundled
@@ -17,7 +17,7 @@ from stress.config.scenario import Race, Scenario
 from stress.config.scenario import Search as Settings
 from stress.core.step import letters
 from stress.core.trace import Trace
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.model.executor import ModelExecutor, effects_of
@@ -122,19 +122,19 @@ async def _until_found(scenario: Scenario, target: Target, names: Sequence[str])
     in_model = _Count(model)
     async with LiveExecutor(scenario, target) as wire:
         count = _Count(wire)
-        results = [await Pair(None, wire, _FIND).result()]
+        results = [await Case(None, wire, _FIND).result()]
         isolated = count.until(names)
-        results.append(await Pair(model, wire, _FIND).result())
+        results.append(await Case(model, wire, _FIND).result())
     wrong = "" if all(result.as_expected for result in results) else ", NOT AS EXPECTED"
     return f"{in_model.until(names)} in the model, {isolated} on the wire alone{wrong}"
 
 
 def races() -> Iterator[Figure]:
-    """Search each pair that must show a race as `run` does; count schedules until all that is expected was broken."""
+    """Search each case that must show a race as `run` does; count schedules until all that is expected was broken."""
     for path in sorted(bundled("").glob("*.yaml")):
         for name, expected in Scenario.load(path).expect.items():
             if isinstance(expected, Race):
-                value = asyncio.run(_until_found(*pair(path.stem, name), expected.race))
+                value = asyncio.run(_until_found(*case(path.stem, name), expected.race))
                 asked = "<= 50" if name.startswith("kube-") else "<= 10"
                 yield Figure(f"schedules until found: {path.stem} on {name}", value, asked)
 
@@ -147,7 +147,7 @@ def _alarm(result: Result) -> str:
 
 
 def _true(scheduler: str, concurrent: int) -> tuple[Scenario, Target]:
-    scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+    scenario, target = case("atomic-hit-count", "redis-read-modify-write")
     changes = {"before": 0, "concurrent": concurrent, "invariants": ["no_server_error"], "expect": {}}
     return scenario.model_copy(update={**changes, "search": Settings.model_validate({"scheduler": scheduler})}), target
 
@@ -161,7 +161,7 @@ async def _alarms(concurrent: int, *, wire: LiveExecutor | None, limits: Limits)
         count = _Count(model or wire)  # type: ignore[arg-type]
         if wire is not None:
             wire.scenario = scenario
-        alarm = _alarm(await Pair(model, wire, limits).result())
+        alarm = _alarm(await Case(model, wire, limits).result())
         count.end()
         ran += count.ran
         found += [f"{scheduler} n = {concurrent}: {alarm}"] if alarm else []

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.figure import Figure, pair
+from bench.figure import Figure, case
 from stress.executors.live.executor import LiveExecutor
 from stress.processes.quiescence import descendants
 from stress.schedulers.random_walk import Walk
@@ -47,7 +47,7 @@ def _whole_run() -> Iterator[Figure]:
 
 
 async def _many_schedules() -> list[Figure]:
-    scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+    scenario, target = case("atomic-hit-count", "redis-read-modify-write")
     sizes, files = [], []
     async with LiveExecutor(scenario, target) as executor:
         walk = Walk(0, SCHEDULES)

@@ -7,11 +7,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from bench.figure import Figure, median, one_after_another, pair
+from bench.figure import Figure, case, median, one_after_another
 from stress.checks import run_checks
 from stress.config.scenario import Race
 from stress.core.trace import Answer, Details, Trace
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.running import Workers, follow_each
 from stress.executors.live.executor import LiveExecutor
@@ -26,7 +26,7 @@ ROUNDS, SCHEDULES, PLAIN = 5, 100, 200
 
 async def _cost() -> list[Figure]:
     """Compare each gated schedule with the same requests before it, and rows of schedules with rows of requests."""
-    scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+    scenario, target = case("atomic-hit-count", "redis-read-modify-write")
     async with LiveExecutor(scenario, target) as executor:
         beside = [
             await _gated(executor, 1, number) + await one_after_another(executor, 1)
@@ -58,7 +58,7 @@ async def _gated(executor: LiveExecutor, schedules: int, seed: int) -> list[floa
 
 async def _workers() -> list[Figure]:
     """Compare the schedules a second of several deployments side by side with those of one, in turns."""
-    scenario, target = pair("atomic-hit-count", "redis-read-modify-write")
+    scenario, target = case("atomic-hit-count", "redis-read-modify-write")
     spent: dict[int, list[float]] = {1: [], 2: [], 4: []}
     async with LiveExecutor(scenario, target) as executor:
         for turn in range(ROUNDS + 1):  # in the first deployments are started
@@ -78,9 +78,9 @@ async def _workers() -> list[Figure]:
 
 
 async def _replays(scenario_name: str, target_name: str, times: int, label: str) -> list[Figure]:
-    scenario, target = pair(scenario_name, target_name)
+    scenario, target = case(scenario_name, target_name)
     async with LiveExecutor(scenario, target) as executor:
-        result = await Pair(ModelExecutor(scenario, target), executor, Limits(30.0, 5000)).result()
+        result = await Case(ModelExecutor(scenario, target), executor, Limits(30.0, 5000)).result()
         found = []
         for finding in result.findings:
             begun, failed, stories = time.perf_counter(), 0, set()
@@ -97,7 +97,7 @@ async def _replays(scenario_name: str, target_name: str, times: int, label: str)
 
 async def _plain(scenario_name: str, target_name: str) -> list[Figure]:
     """Send the requests as the failing test does, without the gate, and judge what is left."""
-    scenario, target = pair(scenario_name, target_name)
+    scenario, target = case(scenario_name, target_name)
     expected = scenario.expect[target_name]
     seen = dict.fromkeys(expected.race if isinstance(expected, Race) else (), 0)
     async with LiveExecutor(scenario, target) as executor:

@@ -138,7 +138,7 @@ def own_files(  # noqa: PLR0913 - what the tests vary
 
 
 def report(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read the report of the last pair: its result, and its events in short."""
+    """Read the report of the last case: its result, and its events in short."""
     latest = folder / "reports" / "latest"
     result: dict[str, Any] = json.loads((latest / "result.json").read_text())
     trace = latest / "trace.ndjson"

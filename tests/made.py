@@ -64,13 +64,13 @@ def trace_of(scenario: str, target: str) -> Trace:
     return executor.run(scheduler)
 
 
-def result(pair: tuple[str, str], *, fault: str = "", as_expected: bool = True, **changes: Any) -> Result:  # noqa: ANN401 - any field
-    """Make a result of a pair; with a ``fault`` it is inconclusive and has the trace so far."""
-    findings = () if fault else found(*pair)
+def result(case: tuple[str, str], *, fault: str = "", as_expected: bool = True, **changes: Any) -> Result:  # noqa: ANN401 - any field
+    """Make a result of a case; with a ``fault`` it is inconclusive and has the trace so far."""
+    findings = () if fault else found(*case)
     evidence = Evidence("model", "exhaustive", 20, 1.25, exhausted=not fault, total=None if fault else 20, bound=1)
     made = Result(
-        scenario=Scenario.load(find(pair[0], "")),
-        target=Target.load(find(pair[1], "targets")),
+        scenario=Scenario.load(find(case[0], "")),
+        target=Target.load(find(case[1], "targets")),
         executor="model",
         verdict=judge(
             [one for finding in findings for one in finding.violations], [evidence], [fault] if fault else []
@@ -79,7 +79,7 @@ def result(pair: tuple[str, str], *, fault: str = "", as_expected: bool = True, 
         as_expected=as_expected and not fault,
         findings=findings,
         faults=(fault,) if fault else (),
-        last_trace=trace_of(*pair) if fault else None,
+        last_trace=trace_of(*case) if fault else None,
         seconds=1.25,
     )
     return dataclasses.replace(made, **changes)

@@ -25,7 +25,7 @@ _LONGEST = 80
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
-class _Pair(NamedTuple):
+class _Case(NamedTuple):
     scenario: Scenario
     target: Target
 
@@ -89,7 +89,7 @@ def _home(schedule: Schedule, file: Path) -> Path:
         raise UsageFault([Fault(Place(str(file), line, 1), f"would never be tried: {why}", hint)])
     if scenario.folder is not None and not is_bundled(scenario.folder):
         return scenario.folder / FOLDER
-    return home(_Pair(scenario, Target.load(_file(schedule, file, "target", "targets"))))
+    return home(_Case(scenario, Target.load(_file(schedule, file, "target", "targets"))))
 
 
 def _file(schedule: Schedule, file: Path, kind: str, folder: str) -> Path:

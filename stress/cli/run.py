@@ -54,14 +54,14 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
     type=click.Choice(["quick", "nightly"]),
     default="quick",
     show_default=True,
-    help=f"quick: {QUICK_SECONDS:g} seconds for all pairs together, or what their target says; nightly: for each pair "
+    help=f"quick: {QUICK_SECONDS:g} seconds for all cases together, or what their target says; nightly: for each case "
     "what its scenario says.",
 )
-@click.option("--schedules", type=click.IntRange(1), help="At most so many schedules a pair.")
+@click.option("--schedules", type=click.IntRange(1), help="At most so many schedules a case.")
 @click.option(
     "--seconds",
     type=Seconds(),
-    help="At most so many seconds a pair, from its first request to its verdict.",
+    help="At most so many seconds a case, from its first request to its verdict.",
 )
 @click.option(
     "--schedule",
@@ -86,7 +86,7 @@ def _shard_named(_: click.Context, __: click.Parameter, text: str | None) -> Sha
 @WORKERS
 @REPORTS
 @click.option("--require", type=click.Choice(["exhausted"]), help="Exit with 2 where a search was not exhausted.")
-@click.option("--quiet", is_flag=True, help="A line for each pair instead of stories and a table.")
+@click.option("--quiet", is_flag=True, help="A line for each case instead of stories and a table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     scenarios: tuple[str, ...],
@@ -141,14 +141,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _sharded(jobs: list[Job], shard: Shard | None, reports: Path) -> list[Job]:
-    """Give the pairs of a shard; say so where it has none."""
+    """Give the cases of a shard; say so where it has none."""
     from stress.engine.campaign import part_of
 
     if shard is None:
         return jobs
     own = part_of(jobs, shard, took(reports))
     if not own:
-        click.echo(f"nothing to do: shard {shard} has none of the pairs, of which there are {len(jobs)}", err=True)
+        click.echo(f"nothing to do: shard {shard} has none of the cases, of which there are {len(jobs)}", err=True)
     return own
 
 

@@ -1,4 +1,4 @@
-"""All pairs of a run, one after another, within one budget; their reports, and the exit code that they come to."""
+"""All cases of a run, one after another, within one budget; their reports, and the exit code that they come to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stress.core.exits import INCONCLUSIVE, INTERRUPT, NOT_FOUND, OWN_BUG, RACE,
 from stress.core.letters import letters
 from stress.core.masking import clean_lines, mask_text, name_secrets, printed
 from stress.core.verdict import judge
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.codes import code_of, missed
 from stress.engine.deployments import Shared
 from stress.engine.example_database import NOTHING, Earlier, Nothing
@@ -54,7 +54,7 @@ _STOPS: dict[type[Exception], tuple[str, int]] = {
     Unavailable: ("unavailable: ", UNAVAILABLE),
     Untested: ("inconclusive: ", INCONCLUSIVE),
 }
-"""What ends one pair before its search, while others go on: how it is told, and its exit code."""
+"""What ends one case before its search, while others go on: how it is told, and its exit code."""
 _CLOCK_WEIGHT = 16
 _PROOF_SECONDS = 5.0
 """What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
@@ -106,7 +106,7 @@ class Job(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a run may spend: seconds for all pairs together, or seconds and schedules for each pair, and the seed.
+    """What a run may spend: seconds for all cases together, or seconds and schedules for each case, and the seed.
 
     Where a ``schedule`` is given in letters, it is run and nothing else.
     """
@@ -134,13 +134,13 @@ class Budget(NamedTuple):
 
 
 def _weight(job: Job) -> int:
-    """Weigh what a pair costs: more requests have more schedules, and a move of the clock takes up to a real second."""
+    """Weigh what a case costs: more requests have more schedules, and a move of the clock takes up to a real second."""
     timed = "clock" in job.scenario.actors and job.target.second == "matters"
     return job.scenario.concurrent * (_CLOCK_WEIGHT if timed else 1)
 
 
 class Where(NamedTuple):
-    """Where pairs are searched: ``executor`` is wire, model, both, or empty (both where the target has both).
+    """Where cases are searched: ``executor`` is wire, model, both, or empty (both where the target has both).
 
     ``allow`` are hosts other than this machine that traffic may go to. ``workers`` is how many deployments of a target
     run side by side (None: as many as the machine is good for).
@@ -151,13 +151,13 @@ class Where(NamedTuple):
     workers: int | None = None
 
     def wanted(self, job: Job) -> str:
-        """Name the executor or executors that a pair is searched in."""
+        """Name the executor or executors that a case is searched in."""
         return self.executor or ("both" if job.target.protocol is not None else "live")
 
     def executors(
         self, job: Job, deployment: Deployment | None = None
     ) -> tuple[ModelExecutor | None, LiveExecutor | None]:
-        """Make the executors of one pair; a ``deployment`` of its target that is ready is used.
+        """Make the executors of one case; a ``deployment`` of its target that is ready is used.
 
         Raises:
             UsageFault: when the target can't play the scenario.
@@ -170,11 +170,11 @@ class Where(NamedTuple):
 
 
 EVERYWHERE = Where()
-"""Each pair in the executors that its target has."""
+"""Each case in the executors that its target has."""
 
 
 class Kept(NamedTuple):
-    """What became of one pair, and the folder of its files (None where they could not be written)."""
+    """What became of one case, and the folder of its files (None where they could not be written)."""
 
     job: Job
     result: Result
@@ -183,10 +183,10 @@ class Kept(NamedTuple):
 
 @dataclass
 class Campaign:
-    """Searches pairs and reports them, one target after another, so that its pairs share its processes.
+    """Searches cases and reports them, one target after another, so that its cases share its processes.
 
-    ``examples`` is where failing schedules are kept; with ``require`` a pair that holds must have been exhausted. Only
-    a run that is no ``shard`` keeps what each pair took, as all shards must be dealt out by the same.
+    ``examples`` is where failing schedules are kept; with ``require`` a case that holds must have been exhausted. Only
+    a run that is no ``shard`` keeps what each case took, as all shards must be dealt out by the same.
     """
 
     jobs: Sequence[Job]
@@ -203,10 +203,10 @@ class Campaign:
     _examined: dict[tuple[Path, str], Unavailable | None] = field(default_factory=dict, init=False)
 
     async def run(self) -> int:
-        """Run all pairs; give the exit code. Whoever interrupts it gets the reports of what was done.
+        """Run all cases; give the exit code. Whoever interrupts it gets the reports of what was done.
 
         Raises:
-            UsageFault: when a target can't play a scenario; one that only requests show ends its own pair alone.
+            UsageFault: when a target can't play a scenario; one that only requests show ends its own case alone.
 
         """
         self._check()
@@ -235,7 +235,7 @@ class Campaign:
         return self._end()
 
     def _check(self) -> None:
-        """Find what is wrong with any pair before the first one is searched."""
+        """Find what is wrong with any case before the first one is searched."""
         faults: dict[Fault, None] = {}
         for job in self.jobs:
             try:
@@ -250,9 +250,9 @@ class Campaign:
         return Deployment(job.target, job.folder, self.where.allow)
 
     async def _aim(self, group: Sequence[Job], shared: Shared) -> Sequence[Job]:
-        """Run the schedules of the goals of all pairs before any is searched; give those pairs that are left.
+        """Run the schedules of the goals of all cases before any is searched; give those cases that are left.
 
-        With one pair, or where each has seconds of its own, its search begins with them anyway.
+        With one case, or where each has seconds of its own, its search begins with them anyway.
         """
         if self.budget.total is None or len(group) == 1:
             return group
@@ -269,7 +269,7 @@ class Campaign:
         return left
 
     async def _search(self, job: Job, shared: Shared, *, aim: bool = False) -> Result:
-        """Search one pair, or ``aim`` at its goals alone."""
+        """Search one case, or ``aim`` at its goals alone."""
         done = {id(one.job) for one in self.kept}
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
         limits = self.budget.share(left, time.monotonic() - self._begun, aim=aim)
@@ -285,12 +285,12 @@ class Campaign:
             async with wire or nullcontext() as executor:
                 schedule = self.budget.schedule
                 earlier = NOTHING if schedule else Earlier(self.examples.schedules(job), regressions(job))
-                pair = Pair(model, executor, limits, self._tell, earlier)
+                case = Case(model, executor, limits, self._tell, earlier)
                 if schedule:
-                    pair.given = [Replay(letters(schedule, job.scenario.concurrent), guided=True)]
-                result = job.attached_to(await pair.result())
-                self._begun += pair.looked
-            self._remember(job, result, pair.stale)
+                    case.given = [Replay(letters(schedule, job.scenario.concurrent), guided=True)]
+                result = job.attached_to(await case.result())
+                self._begun += case.looked
+            self._remember(job, result, case.stale)
         except (UsageFault, Unavailable, Untested) as error:
             kind, code = next(texts_of for family, texts_of in _STOPS.items() if isinstance(error, family))
             self._say(f"{kind}{error}")
@@ -342,7 +342,7 @@ class Campaign:
             raise asyncio.CancelledError
 
     def _end(self) -> int:
-        """Sum up, in the order in which the pairs were named."""
+        """Sum up, in the order in which the cases were named."""
         places = {id(job): place for place, job in enumerate(self.jobs)}
         kept = sorted(self.kept, key=lambda one: places[id(one.job)])
         results = [one.result for one in kept]
@@ -377,7 +377,7 @@ class Campaign:
 
 
 def part_of(jobs: Sequence[Job], shard: Shard, took: Mapping[str, int]) -> list[Job]:
-    """Give the pairs of one shard: all shards of the same pairs together have each of them once.
+    """Give the cases of one shard: all shards of the same cases together have each of them once.
 
     They are dealt out by what they ``took`` where that is known of each, else by weight.
     """
@@ -393,7 +393,7 @@ def _name(job: Job) -> str:
 
 
 def _group(job: Job) -> tuple[Path, str]:
-    """Name what pairs must have in common to share processes."""
+    """Name what cases must have in common to share processes."""
     return job.folder, job.target.digest
 
 

@@ -45,7 +45,7 @@ _NEAREST_RUNS, _NEAREST_SECONDS = 60, 3.0
 """What may be spent on finding out what a failing schedule turns on."""
 
 
-class Pair:
+class Case:
     """Searches one scenario on one target: in the model if ``model`` is there, on the wire if ``live`` is.
 
     Where its user has ``given`` a schedule, it is run first; one that can't be followed ends the search. Nothing is

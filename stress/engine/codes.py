@@ -1,4 +1,4 @@
-"""The exit code that a pair comes to."""
+"""The exit code that a case comes to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def code_of(result: Result, require: str = "") -> int:
-    """Give the exit code that one pair comes to (0: as expected); with ``require`` it must be exhausted to hold."""
+    """Give the exit code that one case comes to (0: as expected); with ``require`` it must be exhausted to hold."""
     if INTERRUPTED in result.faults:
         return INTERRUPT
     if missed(result):

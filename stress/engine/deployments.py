@@ -1,4 +1,4 @@
-"""Targets made ready for a run: the pairs of one target share its processes, and the next target starts meanwhile."""
+"""Targets made ready for a run: the cases of one target share its processes, and the next target starts meanwhile."""
 
 from __future__ import annotations
 

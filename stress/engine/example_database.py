@@ -1,6 +1,6 @@
 """The example database: schedules that failed are kept, and tried first the next time, as hypothesis does it.
 
-A pair of scenario and target has a folder of schedule files, which `stress-gateway replay` follows too. A schedule is
+A case has a folder of schedule files, which `stress-gateway replay` follows too. A schedule is
 kept as long as it fails. Its target may change, as that is what somebody fixes; its scenario may not, as a schedule of
 another one may have moves that this one does not allow.
 """
@@ -49,27 +49,27 @@ class Examples(Protocol):
     Whatever writes raises OSError when the disk refuses.
     """
 
-    def schedules(self, pair: Searched) -> list[Schedule]:
+    def schedules(self, case: Searched) -> list[Schedule]:
         """Give the schedules to try first, those with the fewest preemptions before others."""
 
-    def keep(self, pair: Searched, schedules: Sequence[Schedule]) -> None:
+    def keep(self, case: Searched, schedules: Sequence[Schedule]) -> None:
         """Keep schedules that failed."""
 
-    def drop(self, pair: Searched, schedules: Sequence[Schedule]) -> None:
+    def drop(self, case: Searched, schedules: Sequence[Schedule]) -> None:
         """Remove schedules that can't be followed any more, or pass."""
 
 
 class Nothing:
     """Keeps nothing."""
 
-    def schedules(self, pair: Searched) -> list[Schedule]:  # noqa: ARG002 - the interface
+    def schedules(self, case: Searched) -> list[Schedule]:  # noqa: ARG002 - the interface
         """Give no schedule."""
         return []
 
-    def keep(self, pair: Searched, schedules: Sequence[Schedule]) -> None:
+    def keep(self, case: Searched, schedules: Sequence[Schedule]) -> None:
         """Keep none."""
 
-    def drop(self, pair: Searched, schedules: Sequence[Schedule]) -> None:
+    def drop(self, case: Searched, schedules: Sequence[Schedule]) -> None:
         """Remove none."""
 
 
@@ -83,24 +83,24 @@ class Folder:
         """Take the folder; it is made when there is something to keep."""
         self._root = root
 
-    def schedules(self, pair: Searched) -> list[Schedule]:
+    def schedules(self, case: Searched) -> list[Schedule]:
         """Give the schedules to try first, and remove those that another version of the scenario left."""
         found = []
-        for path, schedule in self._files(pair):
-            if schedule.head.scenario_digest == pair.scenario.digest:
+        for path, schedule in self._files(case):
+            if schedule.head.scenario_digest == case.scenario.digest:
                 found.append(schedule)
             else:
                 with suppress(OSError):  # a folder that may only be read
                     path.unlink()
         return sorted(found, key=lambda schedule: (schedule.preemptions(), len(schedule.moves), schedule.moves))
 
-    def keep(self, pair: Searched, schedules: Sequence[Schedule]) -> None:
+    def keep(self, case: Searched, schedules: Sequence[Schedule]) -> None:
         """Write each schedule that is not there yet under another name first, so that it is whole or not there."""
-        known = {schedule.moves for _, schedule in self._files(pair)} if schedules else set()
+        known = {schedule.moves for _, schedule in self._files(case)} if schedules else set()
         for schedule in schedules:
             if schedule.moves in known:
                 continue
-            folder = self._of(pair)
+            folder = self._of(case)
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{name_of(schedule)}.txt"
             beside = folder / f".{name_of(schedule)}.{os.getpid()}"
@@ -111,20 +111,20 @@ class Folder:
                 beside.unlink(missing_ok=True)
                 raise
 
-    def drop(self, pair: Searched, schedules: Sequence[Schedule]) -> None:
+    def drop(self, case: Searched, schedules: Sequence[Schedule]) -> None:
         """Remove the files of schedules."""
         gone = {schedule.moves for schedule in schedules}
-        for path, schedule in self._files(pair) if gone else ():
+        for path, schedule in self._files(case) if gone else ():
             if schedule.moves in gone:
                 path.unlink(missing_ok=True)
 
-    def _of(self, pair: Searched) -> Path:
-        names = (mask_text(pair.scenario.name), mask_text(pair.target.name))
+    def _of(self, case: Searched) -> Path:
+        names = (mask_text(case.scenario.name), mask_text(case.target.name))
         return self._root / "-".join(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names)
 
-    def _files(self, pair: Searched) -> list[tuple[Path, Schedule]]:
+    def _files(self, case: Searched) -> list[tuple[Path, Schedule]]:
         found = []
-        for path in sorted(self._of(pair).glob("*.txt")):
+        for path in sorted(self._of(case).glob("*.txt")):
             with suppress(OSError, UnicodeDecodeError, UsageFault):
                 found.append((path, parse(path.read_text(), str(path))))
         return found
@@ -139,7 +139,7 @@ class Regression(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """What earlier runs left of a pair: schedules that failed, and those that must never fail again."""
+    """What earlier runs left of a case: schedules that failed, and those that must never fail again."""
 
     examples: Sequence[Schedule] = ()
     regressions: Sequence[Regression] = ()

@@ -28,8 +28,8 @@ FOLDER = "regressions"
 """The name of the folder beside a scenario's file."""
 
 
-def regressions(pair: Searched) -> list[Regression]:
-    """Give the regressions of a pair, those with the fewest preemptions before others.
+def regressions(case: Searched) -> list[Regression]:
+    """Give the regressions of a case, those with the fewest preemptions before others.
 
     Raises:
         UsageFault: when a file that ends in ``.txt`` is no schedule file, with its place.
@@ -37,22 +37,22 @@ def regressions(pair: Searched) -> list[Regression]:
     """
     found: list[Regression] = []
     faults: list[Fault] = []
-    for path in files(home(pair)):
+    for path in files(home(case)):
         try:
             schedule = read(path)
         except UsageFault as fault:
             faults += fault.faults
             continue
-        if (schedule.head.scenario, schedule.head.target) == (pair.scenario.name, pair.target.name):
-            found.append(Regression(f"{FOLDER}/{path.name}", schedule, unfit(schedule, pair.scenario)))
+        if (schedule.head.scenario, schedule.head.target) == (case.scenario.name, case.target.name):
+            found.append(Regression(f"{FOLDER}/{path.name}", schedule, unfit(schedule, case.scenario)))
     if faults:
         raise UsageFault(faults)
     return sorted(found, key=lambda one: (one.schedule.preemptions(), len(one.schedule.moves), one.file))
 
 
-def home(pair: Searched) -> Path:
-    """Give the folder of a pair's regressions, which need not be there."""
-    scenario, target = pair.scenario.folder, pair.target.folder
+def home(case: Searched) -> Path:
+    """Give the folder of a case's regressions, which need not be there."""
+    scenario, target = case.scenario.folder, case.target.folder
     if scenario is None:  # it was never read
         return Path(os.devnull) / FOLDER
     own = next((folder for folder in (scenario, target) if folder is not None and not is_bundled(folder)), None)

@@ -16,7 +16,7 @@ from stress.core.trace import CutOff
 from stress.core.verdict import judge
 from stress.engine.bursts import burst_repeat
 from stress.engine.campaign import PREFLIGHT_SECONDS, Where
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.repeated import Repeated
 from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
@@ -243,7 +243,7 @@ async def _search_instead(job: Job, where: Where, reports: Path, seconds: float,
     given = search.seconds if seconds == math.inf else seconds
     limits = Limits(given, search.schedules, workers=Workers.chosen(where.workers))
     async with _within(wire, seconds) as executor:
-        result = job.attached_to(await Pair(model, executor, limits).result())
+        result = job.attached_to(await Case(model, executor, limits).result())
     if INTERRUPTED in result.faults:
         return _kept(INTERRUPTED, INTERRUPT, result, reports)
     if result.findings:

@@ -1,4 +1,4 @@
-"""Splitting a run for several CI jobs: its pairs are dealt out, so that all shards are about as heavy."""
+"""Splitting a run for several CI jobs: its cases are dealt out, so that all shards are about as heavy."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def remember(seconds: Mapping[str, float], reports: Path) -> None:
 
 
 def places(weights: Sequence[int], groups: Sequence[Hashable], shards: int) -> list[int]:
-    """Say for each pair in which shard it is, counted from 1, by its weight and its group (its target).
+    """Say for each case in which shard it is, counted from 1, by its weight and its group (its target).
 
-    The heaviest pair that is left goes to the shard that is the lightest so far, so that no shard is heavier than
-    another by more than one pair (Graham, Bounds on multiprocessing timing anomalies, 1969). That alone says how many
-    pairs of each weight a shard has; which ones they are is chosen so that those of a group stay together, as they
+    The heaviest case that is left goes to the shard that is the lightest so far, so that no shard is heavier than
+    another by more than one case (Graham, Bounds on multiprocessing timing anomalies, 1969). That alone says how many
+    cases of each weight a shard has; which ones they are is chosen so that those of a group stay together, as they
     share its processes.
     """
     loads = [0] * shards
@@ -87,9 +87,9 @@ def places(weights: Sequence[int], groups: Sequence[Hashable], shards: int) -> l
         for at, group in enumerate(groups):
             if weights[at] == weight:
                 members.setdefault(group, []).append(at)
-        for group, pairs in sorted(members.items(), key=lambda one: -len(one[1])):
+        for group, cases in sorted(members.items(), key=lambda one: -len(one[1])):
             home = homes.setdefault(group, set())
-            for at in pairs:
+            for at in cases:
                 shard = min((shard for shard in slots if slots[shard]), key=lambda s: (s not in home, -slots[s], s))
                 slots[shard] -= 1
                 home.add(shard)

@@ -55,7 +55,7 @@ class ScenarioItem(pytest.Item):
     """One scenario on one target: it passes when the search ends as the scenario expects."""
 
     def __init__(self, *, job: Job, **more: Any) -> None:  # noqa: ANN401 - what pytest hands to a node
-        """Take the pair."""
+        """Take the case."""
         super().__init__(**more)
         self._job = job
         self._executor: LiveExecutor | None = None

@@ -11,7 +11,7 @@ import pytest
 
 from stress.config.formats import bundled
 from stress.engine.campaign import Budget, Job, Where
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.deployments import Shared
 from stress.engine.example_database import Earlier, Folder
 from stress.engine.regressions import regressions
@@ -76,7 +76,7 @@ class Session:
         return path.relative_to(here) if path.is_relative_to(here) and not path.is_relative_to(bundled("")) else path
 
     def check(self, job: Job) -> None:
-        """Find what is wrong with a pair before anything is started.
+        """Find what is wrong with a case before anything is started.
 
         Raises:
             UsageFault: when the target can't play the scenario, or a regression is no schedule file.
@@ -86,7 +86,7 @@ class Session:
         regressions(job)
 
     def enter(self, job: Job) -> LiveExecutor:
-        """Make a pair ready.
+        """Make a case ready.
 
         Raises:
             Unavailable: when the store or a Gateway does not start.
@@ -104,11 +104,11 @@ class Session:
         return await LiveExecutor(job.scenario, job.target, job.folder, deployment=deployment).__aenter__()
 
     def leave(self, executor: LiveExecutor) -> None:
-        """End what a pair had of its own."""
+        """End what a case had of its own."""
         self._run(executor.__aexit__())
 
     def search(self, job: Job, executor: LiveExecutor) -> Result:
-        """Search a pair; write its report where it is asked for or something is wrong.
+        """Search a case; write its report where it is asked for or something is wrong.
 
         Raises:
             Unexpected: when it does not end as expected, with the story.
@@ -127,10 +127,10 @@ class Session:
         limits = Budget(None, self._config.getoption("stress_seconds"), None, 0).share([job], 0.0)
         model, _ = self._where.executors(job, executor.deployment)
         earlier = Earlier(self._examples.schedules(job), regressions(job))
-        pair = Pair(model, executor, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
-        result = job.attached_to(await pair.result())
+        case = Case(model, executor, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
+        result = job.attached_to(await case.result())
         try:
-            self._examples.drop(job, pair.stale)
+            self._examples.drop(job, case.stale)
             self._examples.keep(job, [one.schedule for one in result.findings])
         except OSError as error:
             warnings.warn(pytest.PytestWarning(f"failing schedules can't be kept: {error}"), stacklevel=1)

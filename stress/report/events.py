@@ -146,7 +146,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One pair is done; ``folder`` is where its files were written (empty until they are)."""
+    """One case is done; ``folder`` is where its files were written (empty until they are)."""
 
     result: Result
     folder: str = ""

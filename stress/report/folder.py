@@ -1,6 +1,6 @@
-"""The report folder of one pair, and ``latest``, the one of the whole run.
+"""The report folder of one case, and ``latest``, the one of the whole run.
 
-A pair has ``reports/<time>-<scenario>-<target>/`` with result.json, trace.ndjson, schedule.txt (and schedule-2.txt, …
+A case has ``reports/<time>-<scenario>-<target>/`` with result.json, trace.ndjson, schedule.txt (and schedule-2.txt, …
 when several schedules fail; burst.txt when bursts alone do), junit.xml and index.html.
 """
 
@@ -18,7 +18,7 @@ from stress.report.disk import ReportUnwritable, new_folder, put, refusals_named
 from stress.report.explain.unordered import BURST_FILE
 from stress.report.history import history
 from stress.report.html.overview import overview_page
-from stress.report.html.page import pair_page
+from stress.report.html.page import case_page
 from stress.report.json import document, lines, schedule_name
 from stress.report.junit import junit
 from stress.report.markdown import summary
@@ -35,13 +35,13 @@ _LONGEST = 80
 
 
 def write(result: Result, root: Path) -> Path:
-    """Write the folder of a pair; give its path. An inconclusive result leaves the trace of its last run.
+    """Write the folder of a case; give its path. An inconclusive result leaves the trace of its last run.
 
     Raises:
         ReportUnwritable: when the disk refuses; what was written before is whole and stays.
 
     """
-    folder = new_folder(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{_pair(result)}")
+    folder = new_folder(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{_case(result)}")
     for number, finding in enumerate(result.findings, start=1):
         put(folder / schedule_name(number), masked_lines(finding.schedule.text()))
     if result.unordered is not None:
@@ -52,15 +52,15 @@ def write(result: Result, root: Path) -> Path:
         put(folder / "trace.ndjson", lines(trace))
     put(folder / "result.json", _json(document(result)))
     put(folder / "junit.xml", junit([result], [str(folder)]))
-    put(folder / "index.html", pair_page(result, str(folder)))
+    put(folder / "index.html", case_page(result, str(folder)))
     return folder
 
 
 def write_summary(results: Sequence[Result], folders: Sequence[Path | None], root: Path) -> None:
     """Make ``latest`` again beside the old one, then swap them.
 
-    It holds index.html, summary.md, junit.xml and results.json of the whole run and a link to the folder of each pair;
-    with a single pair that pair's own files too. A folder is None where it could not be written.
+    It holds index.html, summary.md, junit.xml and results.json of the whole run and a link to the folder of each case;
+    with a single case that case's own files too. A folder is None where it could not be written.
 
     Raises:
         ReportUnwritable: when the disk refuses; the old ``latest`` is still there then.
@@ -70,7 +70,7 @@ def write_summary(results: Sequence[Result], folders: Sequence[Path | None], roo
         links: list[str] = []
         for result, folder in zip(results, folders, strict=True):
             with refusals_named(latest):
-                links.append(_link(latest, folder, _pair(result)) if folder is not None else "")
+                links.append(_link(latest, folder, _case(result)) if folder is not None else "")
         places = [str(folder or "") for folder in folders]
         put(latest / "results.json", _json([document(result) for result in results]))
         put(latest / "junit.xml", junit(results, places))
@@ -83,7 +83,7 @@ def write_summary(results: Sequence[Result], folders: Sequence[Path | None], roo
 
 
 def _link(latest: Path, folder: Path, name: str) -> str:
-    """Link to the folder of a pair; a pair that was run twice has two links."""
+    """Link to the folder of a case; a case that was run twice has two links."""
     number = 1
     while (latest / (link := name if number == 1 else f"{name}-{number}")).is_symlink():
         number += 1
@@ -97,7 +97,7 @@ def _copy(folder: Path, latest: Path) -> None:
             shutil.copyfile(path, latest / path.name)
 
 
-def _pair(result: Result) -> str:
+def _case(result: Result) -> str:
     names = (mask_text(result.scenario.name), mask_text(result.target.name))
     return "-".join(re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_LONGEST] for name in names)
 

@@ -1,4 +1,4 @@
-"""What earlier runs of each pair came to, read from the report folders that are still there."""
+"""What earlier runs of each case came to, read from the report folders that are still there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"(?P<day>\d{8})-(?P<time>\d{6})-.+")
 
 
 class Run(NamedTuple):
-    """One earlier run of a pair. ``folder`` is the name of its folder, ``when`` the local time at which it was written.
+    """One earlier run of a case. ``folder`` is the name of its folder, ``when`` the local time at which it was written.
 
     ``schedules`` is how many it ran, in ``seconds``.
     """
@@ -41,7 +41,7 @@ class Run(NamedTuple):
 
 
 def history(root: Path, without: Collection[str] = ()) -> dict[tuple[str, str], list[Run]]:
-    """Give the last runs of each pair of scenario and target, the newest last; folders named in ``without`` are not.
+    """Give the last runs of each case, the newest last; folders named in ``without`` are not.
 
     What can't be read, or is no result of this program, is left out.
     """

@@ -1,4 +1,4 @@
-"""JUnit XML: a pair of scenario and target is a test case; what was expected passes.
+"""JUnit XML: a case is a test case; what was expected passes.
 
 What XML 1.0 can't hold, not even escaped (section 2.2), is not printable: `clean` has written it out before.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def junit(results: Sequence[Result], folders: Sequence[str] = ()) -> bytes:
-    """Give the file. ``folders`` are where each pair's files are, for the replay commands (none: left out).
+    """Give the file. ``folders`` are where each case's files are, for the replay commands (none: left out).
 
     An inconclusive result is an error, any other that was not expected a failure; both tell what the terminal tells.
     """

@@ -21,10 +21,10 @@ _MARKS = re.compile(r"[\\`*_\[\]<>|&~#$]")
 
 
 def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
-    """Give the Markdown text; ``folders`` are where each pair's files are."""
+    """Give the Markdown text; ``folders`` are where each case's files are."""
     good = sum(result.as_expected for result in results)
     rows = [
-        f"**{good} of {len(results)} pairs of scenario and target as expected**",
+        f"**{good} of {len(results)} cases as expected**",
         "",
         "| scenario | target | verdict | as expected | covered |",
         "| --- | --- | --- | --- | --- |",
@@ -56,7 +56,7 @@ def summary(results: Sequence[Result], folders: Sequence[str]) -> str:
 
 
 def _outcomes(result: Result) -> list[str]:
-    """Give the outcome map as a table; how a race ends is in bold letters. Nothing for a pair without a race."""
+    """Give the outcome map as a table; how a race ends is in bold letters. Nothing for a case without a race."""
     if not result.findings or not result.outcomes:
         return []
     found = endings(result)

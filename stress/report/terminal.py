@@ -46,7 +46,7 @@ class Unread(Console):
 class Terminal:
     """Writes to a console; without a terminal there is no progress line and no colour.
 
-    When it is ``quiet`` it writes a line for each pair, its verdict, and below a race the command that replays it.
+    When it is ``quiet`` it writes a line for each case, its verdict, and below a race the command that replays it.
     """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
@@ -90,7 +90,7 @@ class Terminal:
                 self._console.print(Text(clean(f"inconclusive: {where}: {reason}"), style="yellow"))
 
     def table(self, results: Sequence[Result]) -> None:
-        """Show one row for each pair; long cells fold so that it fits the width. A quiet one has said all before."""
+        """Show one row for each case; long cells fold so that it fits the width. A quiet one has said all before."""
         if self._quiet:
             return
         table = Table(box=SIMPLE_HEAD, expand=True)
@@ -120,7 +120,7 @@ class Terminal:
             self._line = False
 
     def _verdict(self, result: Result, folder: str) -> None:
-        """Write the line of a pair: the ruling, whose, what is broken or why there is none, and if it was expected."""
+        """Write the line of a case: the ruling, whose, what is broken or why there is none, and if it was expected."""
         ruling = str(result.verdict.ruling)
         broken = dict.fromkeys(name for finding in result.findings for name in finding.invariants)
         broken |= dict.fromkeys(result.unordered.bursts.broken if result.unordered else ())

@@ -91,15 +91,15 @@ def test_targets_that_stand_beside_a_scenario_are_found_by_name(where: str, tmp_
     assert said.code == 0
 
 
-def test_run_alone_runs_every_bundled_pair(tmp_path: Path) -> None:
+def test_run_alone_runs_every_bundled_case(tmp_path: Path) -> None:
     """Without arguments each scenario of the quick profile is searched on every target that it expects something of."""
     stress(tmp_path, "run", "--executor", "model", "--schedules", "1")
-    pairs = [(one["scenario"], one["target"]) for one in results(tmp_path)]
+    cases = [(one["scenario"], one["target"]) for one in results(tmp_path)]
     listed = re.findall(r"(?m)^([a-z0-9-]+): .* \[(.*)\]$", stress(tmp_path, "list").out)
     quick = {one.stem for one in bundled("").glob("*.yaml") if Scenario.load(one).quick}
     wanted = [(name, target) for name, targets in listed if name in quick for target in targets.split(", ")]
     assert len(quick) == 9
-    assert sorted(pairs) == sorted(wanted)
+    assert sorted(cases) == sorted(wanted)
     assert len(listed) == len(list(bundled("").glob("*.yaml")))
 
 
@@ -110,8 +110,8 @@ def results(folder: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.unmeasured
-def test_shards_run_each_pair_once_between_them(tmp_path: Path) -> None:
-    """Six pairs in two shards: each has one of the two that take real seconds, and two of the others."""
+def test_shards_run_each_case_once_between_them(tmp_path: Path) -> None:
+    """Six cases in two shards: each has one of the two that take real seconds, and two of the others."""
     words = ("run", "concurrent-duplicates", "atomic-hit-count", "--executor", "model", "--schedules", "1")
     parts = []
     for shard in ("1/2", "2/2"):
@@ -153,11 +153,11 @@ def test_shards_are_dealt_out_by_the_seconds_of_the_last_whole_run(tmp_path: Pat
         assert len(results(tmp_path)) == 3
 
 
-def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
-    """Two pairs in three shards: the third says so, exits 0, and leaves the reports of no pair."""
+def test_a_shard_without_a_case_is_done(tmp_path: Path) -> None:
+    """Two cases in three shards: the third says so, exits 0, and leaves the reports of no case."""
     said = stress(tmp_path, "run", "atomic-hit-count", "--shard", "3/3", "--json")
     assert (said.code, json.loads(said.out)) == (0, [])
-    assert said.err == "nothing to do: shard 3/3 has none of the pairs, of which there are 2\n"
+    assert said.err == "nothing to do: shard 3/3 has none of the cases, of which there are 2\n"
     assert results(tmp_path) == []
 
 
@@ -170,7 +170,7 @@ def test_a_shard_without_a_pair_is_done(tmp_path: Path) -> None:
         (("--executor", "model"), "model", ["model"]),
     ],
 )
-def test_a_pair_is_searched_in_the_executors_asked_for(
+def test_a_case_is_searched_in_the_executors_asked_for(
     tmp_path: Path, words: tuple[str, ...], executor: str, evidence: list[str]
 ) -> None:
     """A bundled target in both unless told otherwise; the evidence says which."""
@@ -247,7 +247,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (74, "")
 
 
-def test_a_quiet_run_is_a_line_for_each_pair(tmp_path: Path) -> None:
+def test_a_quiet_run_is_a_line_for_each_case(tmp_path: Path) -> None:
     """Without stories and table: the race with the command that replays it, and the fixed counterpart that holds."""
     said = stress(tmp_path, "run", "atomic-hit-count", "--executor", "model", "--quiet")
     assert said.code == 0
@@ -312,7 +312,7 @@ def test_bad_use_is_one_clear_line(tmp_path: Path, words: str, message: str) -> 
 
 
 def test_every_wrong_file_is_reported_once(tmp_path: Path) -> None:
-    """Two scenarios and two targets that are not there: a line for each, however many pairs they make."""
+    """Two scenarios and two targets that are not there: a line for each, however many cases they make."""
     said = stress(tmp_path, "run", "a.yaml", "b.yaml", "--target", "c.yaml", "--target", "d.yaml")
     assert said.code == 64
     assert [line.partition(":")[0] for line in said.err.splitlines()] == ["a.yaml", "b.yaml"]

@@ -101,14 +101,14 @@ class There(Where):
     def executors(
         self, job: Job, deployment: Deployment | None = None
     ) -> tuple[ModelExecutor | None, LiveExecutor | None]:
-        """Make the sabotaged executor of a pair."""
+        """Make the sabotaged executor of a case."""
         executor = Sabotaged(job.scenario, job.target, job.folder, self.allow, deployment)
         executor.at, executor.deed = self.at, self.deed
         return None, executor
 
 
 def sabotaged(folder: Path, job: Job, at: int, deed: Callable[[], None]) -> int:
-    """Search a pair as the command does, one schedule at a time, with a deed before move ``at``; give the exit code."""
+    """Search a case as the command does, one schedule at a time, with a deed before move ``at``; give the exit code."""
     where = There("live", workers=1)
     where.at, where.deed = at, deed
     with nothing_left(folder):
@@ -130,7 +130,7 @@ def began(pid: int) -> int:
 
 
 def own_job(folder: Path, mode: str, **keys: object) -> Job:
-    """Make a pair of the Gateway that goes wrong."""
+    """Make a case of the Gateway that goes wrong."""
     words = own_files(folder, mode, **keys)  # type: ignore[arg-type]
     return Job.load(str(folder / words[1]), str(folder / words[3]))
 
@@ -324,7 +324,7 @@ def test_a_gateway_that_asks_a_lost_store_nothing_is_not_to_blame(tmp_path: Path
 
 
 class Killer(Terminal):
-    """A terminal that kills the store when the first pair is done."""
+    """A terminal that kills the store when the first case is done."""
 
     killed = False
 
@@ -337,8 +337,8 @@ class Killer(Terminal):
 
 
 @pytest.mark.unmeasured
-def test_a_store_that_dies_between_two_pairs_is_started_again(tmp_path: Path) -> None:
-    """The pairs of a target share its processes: what has died is started again, and both pairs hold."""
+def test_a_store_that_dies_between_two_cases_is_started_again(tmp_path: Path) -> None:
+    """The cases of a target share its processes: what has died is started again, and both cases hold."""
     job = own_job(tmp_path, "well")
     harmless = job.scenario.model_copy(update={"invariants": ["no_server_error"]})
     jobs = [job._replace(scenario=harmless), job._replace(scenario=harmless)]
@@ -348,8 +348,8 @@ def test_a_store_that_dies_between_two_pairs_is_started_again(tmp_path: Path) ->
     assert [str(one.result.verdict.ruling) for one in batch.kept] == ["holds", "holds"]
 
 
-def test_a_store_of_ones_own_that_dies_between_two_pairs_exits_69(tmp_path: Path) -> None:
-    """The store is not ours to start again: the second pair says that it is not there, the first keeps its verdict."""
+def test_a_store_of_ones_own_that_dies_between_two_cases_exits_69(tmp_path: Path) -> None:
+    """The store is not ours to start again: the second case says that it is not there, the first keeps its verdict."""
     server = Valkey()
     try:
         more = f"stores: {{redis: {{url: '{server.url}'}}}}\n"

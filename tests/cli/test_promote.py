@@ -79,7 +79,7 @@ def test_another_regression_of_that_name_is_replaced_only_by_force(tmp_path: Pat
     assert parse((tmp_path / "regressions" / "may.txt").read_text()).head.scenario == "mine"
 
 
-def test_an_schedule_of_a_bundled_pair_goes_to_the_bundled_scenarios(
+def test_an_schedule_of_a_bundled_case_goes_to_the_bundled_scenarios(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a checkout that is `scenarios/regressions/`."""

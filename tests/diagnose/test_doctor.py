@@ -103,7 +103,7 @@ def test_the_five_faults_that_hid_two_races_are_named(tmp_path: Path, monkeypatc
 
 
 def test_a_run_ends_with_the_fault_before_the_first_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pair is inconclusive with the first fault and its fix; no schedule was run, and the exit code is 69."""
+    """Each case is inconclusive with the first fault and its fix; no schedule was run, and the exit code is 69."""
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     said = stress(tmp_path, "run", "--target", FIVE, "--json")
     results = json.loads(said.out)

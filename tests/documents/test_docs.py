@@ -3,7 +3,7 @@
 A command is a line of a block without a language, or what stands between backticks and begins with a program. Whoever
 adds one adds it to what is run: most one by one, those of a page that is a story in its order (`test_pages`), those of
 the pages of doctor and triage in the tests of those commands. A command that such a page has too is not run here again.
-What searches many pairs is run on one of them (`LESS`); CI runs it whole, as `make stress-gateway`.
+What searches many cases is run on one of them (`LESS`); CI runs it whole, as `make stress-gateway`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ LESS = {
     'make stress-gateway SCENARIO="t1-five-at-once t2-one-then-three"': ("--shard", "5/7"),
     "make stress-gateway TARGET=my-gateway.yaml": ("atomic-hit-count",),
 }
-"""What is added to a search of many pairs, so that one of them is left."""
+"""What is added to a search of many cases, so that one of them is left."""
 FIGURES = ("scenario x target", "client A B C --HTTP", "RACE lost-hit hits_equal_answers", "my-gateway.yaml:5:16: ")
 """How blocks begin that are neither commands nor files."""
 APART = "pytest |make help|make stress-gateway TARGET=|stress-gateway gateway "

@@ -68,7 +68,7 @@ def test_all_that_the_nightly_job_leaves_is_kept_for_14_days() -> None:
 
 
 def test_the_nightly_job_hands_out_the_schedules_that_nobody_expected(tmp_path: Path) -> None:
-    """One of two pairs is as expected; the summary shows both, and how to replay the other from its file alone."""
+    """One of two cases is as expected; the summary shows both, and how to replay the other from its file alone."""
     words = ("atomic-hit-count", "my-scenario.yaml", "--target", "redis-read-modify-write", "--executor", "model")
     (tmp_path / "my-scenario.yaml").write_text(
         RACY.replace("one_created_answer", "distinct_counts").replace("story", "before: 1\nstory")
@@ -80,7 +80,7 @@ def test_the_nightly_job_hands_out_the_schedules_that_nobody_expected(tmp_path: 
     in_shell(step("Pick")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary), ARTIFACT="failing-schedules-2")
     assert [path.name for path in (tmp_path / "failing-schedules").iterdir()] == [name]
     text = summary.read_text()
-    assert text.startswith("**1 of 2 pairs of scenario and target as expected**\n")
+    assert text.startswith("**1 of 2 cases as expected**\n")
     replay = f"stress-gateway replay {name} --times 20"
     assert text.endswith(
         f"\n### Replay\n\nDownload `failing-schedules-2` from this page, unpack it, and run\n\n    {replay}\n"

@@ -1,4 +1,4 @@
-"""A run of several pairs: what it exits with, what it spends on each, and what it tells when it can't go on."""
+"""A run of several cases: what it exits with, what it spends on each, and what it tells when it can't go on."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def unsure(**changes: Any) -> Result:  # noqa: ANN401 - any field
     ],
     ids=str,
 )
-def test_each_pair_comes_to_a_code(one: Result, code: int) -> None:
+def test_each_case_comes_to_a_code(one: Result, code: int) -> None:
     """As expected 0, an unexpected race 1, a fault 2, an expected race not found 3, not there 69, interrupted 130."""
     assert code_of(one) == code
 
 
-def test_the_severest_pair_of_a_run_decides(tmp_path: Path) -> None:
-    """One pair is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is told."""
+def test_the_severest_case_of_a_run_decides(tmp_path: Path) -> None:
+    """One case is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is told."""
     run = own_files(tmp_path, "silent")
     (tmp_path / "none.yaml").write_text("name: none\nstart: {command: [no-program]}\n")
     scenario = tmp_path / "two.yaml"
@@ -118,11 +118,11 @@ def test_the_severest_pair_of_a_run_decides(tmp_path: Path) -> None:
 
 
 def job(scenario: str, target: str) -> Job:
-    """Make a pair of bundled files."""
+    """Make a case of bundled files."""
     return Job(scenario_of(scenario), target_of(target), Path())
 
 
-def test_pairs_share_the_seconds_by_weight_and_leave_what_they_did_not_need() -> None:
+def test_cases_share_the_seconds_by_weight_and_leave_what_they_did_not_need() -> None:
     """Two requests weigh 2, with a clock that matters 16 times as much; what is left goes to those who come.
 
     The model may have five seconds in any case, so that no proof ends for want of a moment.
@@ -134,8 +134,8 @@ def test_pairs_share_the_seconds_by_weight_and_leave_what_they_did_not_need() ->
     assert budget.share([plain, plain], 33.0) == Limits(1.0, plain.scenario.search.schedules, 7, proof=5.0)
 
 
-def test_seconds_and_schedules_may_be_given_for_each_pair() -> None:
-    """Without a total each pair has what is asked for, else what its scenario says."""
+def test_seconds_and_schedules_may_be_given_for_each_case() -> None:
+    """Without a total each case has what is asked for, else what its scenario says."""
     plain = job("atomic-hit-count", "redis-atomic")
     assert Budget(None, 3.0, 9, 0).share([plain, plain], 100.0) == Limits(3.0, 9, 0)
     search = plain.scenario.search
@@ -157,8 +157,8 @@ def test_what_holds_may_be_required_to_be_exhausted(*, exhausted: bool, require:
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 4, 7, 40])
-def test_the_shards_of_all_bundled_pairs_have_each_of_them_once(of: int) -> None:
-    """Together they are the run, each in its order; of forty, a pair that takes real seconds has one for itself."""
+def test_the_shards_of_all_bundled_cases_have_each_of_them_once(of: int) -> None:
+    """Together they are the run, each in its order; of forty, a case that takes real seconds has one for itself."""
     scenarios = [scenario_of(path.stem) for path in sorted(bundled("").glob("*.yaml"))]
     jobs = [Job(one, target_of(name), Path()) for one in scenarios for name in one.expect]
     names = [(one.scenario.name, one.target.name) for one in jobs]
@@ -228,8 +228,8 @@ def test_an_unforeseen_error_is_our_own_bug(tmp_path: Path, monkeypatch: pytest.
 # --- what a target shows before its search -----------------------------------------------------------
 
 
-def test_a_pair_that_ends_before_its_search_does_not_end_others(tmp_path: Path) -> None:
-    """A fault that only requests show ends its own pair with 64; the other is searched, and its report written."""
+def test_a_case_that_ends_before_its_search_does_not_end_others(tmp_path: Path) -> None:
+    """A fault that only requests show ends its own case with 64; the other is searched, and its report written."""
     run = own_files(tmp_path, "well")
     (tmp_path / "wrong.yaml").write_text(
         (tmp_path / "own.yaml").read_text().replace("name: own", "name: wrong") + "answers: {created: 299}\n"

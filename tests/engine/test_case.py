@@ -13,7 +13,7 @@ from conftest import scenario_of, target_of
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.codes import code_of
 from stress.engine.limits import Limits
 from stress.engine.search import INTERRUPTED, Search
@@ -45,9 +45,9 @@ def with_scheduler(name: str, scheduler: str) -> Scenario:
 
 
 async def in_both(scenario: Scenario, target: Target) -> Result:
-    """Search one pair in both executors."""
+    """Search one case in both executors."""
     async with LiveExecutor(scenario, target) as wire:
-        return await Pair(ModelExecutor(scenario, target), wire, LIMITS).result()
+        return await Case(ModelExecutor(scenario, target), wire, LIMITS).result()
 
 
 @pytest.mark.asyncio
@@ -132,7 +132,7 @@ async def test_an_odd_random_schedule_is_skipped_and_counted(
     """Up to one in twenty decides nothing beside a search that ran every schedule; with more nothing is concluded."""
     executor = Odd(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
     executor.every = every
-    result = await Pair(executor, None, LIMITS).result()
+    result = await Case(executor, None, LIMITS).result()
     assert str(result.verdict.ruling) == ruling
     assert sum(one.schedules for one in result.verdict.evidence[0].draws) == drawn
     assert result.notes == notes
@@ -148,7 +148,7 @@ def test_every_scheduler_finds_the_lost_hit_and_makes_its_schedule_small(schedul
 
     async def search() -> tuple[int, tuple[str, ...]]:
         executor = ModelExecutor(scenario, target_of("redis-read-modify-write"))
-        result = await Pair(executor, None, LIMITS).result()
+        result = await Case(executor, None, LIMITS).result()
         assert result.notes == ("found in the model alone: nothing was run on the wire",)
         assert [str(finding.nearest) for finding in result.findings] == [BREAKS]
         assert [finding.confirmed for finding in result.findings] == [False]
@@ -180,7 +180,7 @@ async def test_a_race_beside_a_finished_search_makes_its_coverage_bounded(monkey
         "stress.engine.search.covering_of", lambda *_: Starts(lambda fused: OneSchedule(fused=fused), {}, fused=True)
     )
     executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
-    result = await Pair(executor, None, LIMITS).result()
+    result = await Case(executor, None, LIMITS).result()
     evidence = result.verdict.evidence[0]
     assert (str(result.verdict.ruling), evidence.exhausted, evidence.total) == ("race", False, None)
     assert (
@@ -207,7 +207,7 @@ def test_a_cut_off_search_by_classes_is_no_proof() -> None:
     """Three of six classes are inconclusive, and the report says how many were run."""
     scenario = with_scheduler("atomic-hit-count", "dpor").model_copy(update={"races": {}})
     executor = ModelExecutor(scenario, target_of("redis-optimistic"))
-    result = asyncio.run(Pair(executor, None, Limits(20.0, 3)).result())
+    result = asyncio.run(Case(executor, None, Limits(20.0, 3)).result())
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.verdict.evidence[0].covered == "3 classes of schedules, not all"
 
@@ -217,7 +217,7 @@ def test_hypothesis_finds_nothing_in_a_fixed() -> None:
     """A hundred drawn schedules of the fixed counterpart break nothing; the verdict stays open."""
     scenario = with_scheduler("atomic-hit-count", "hypothesis")
     executor = ModelExecutor(scenario, target_of("redis-atomic"))
-    result = asyncio.run(Pair(executor, None, Limits(20.0, 100)).result())
+    result = asyncio.run(Case(executor, None, Limits(20.0, 100)).result())
     assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 100)
 
 
@@ -314,7 +314,7 @@ async def test_a_race_of_a_new_process_alone_is_confirmed_in_new_processes() -> 
     scenario, target = Scenario.load(MEMORY / "scenario.yaml"), Target.load(MEMORY / "cold.yaml")
     async with LiveExecutor(scenario, target) as wire:
         first = wire.replicas[1].process
-        result = await Pair(None, wire, Limits(5.0, 12)).result()
+        result = await Case(None, wire, Limits(5.0, 12)).result()
         last = wire.replicas[1].process
     assert str(result.verdict.ruling) == "race"
     (finding,) = result.findings
@@ -341,7 +341,7 @@ async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) ->
     (tmp_path / "cold.yaml").write_text(text.replace("PYTHONPATH: ..", f"PYTHONPATH: {MEMORY.parent}"))
     scenario, target = Scenario.load(tmp_path / "scenario.yaml"), Target.load(tmp_path / "cold.yaml")
     async with LiveExecutor(scenario, target) as wire:
-        result = await Pair(None, wire, Limits(5.0, 12)).result()
+        result = await Case(None, wire, Limits(5.0, 12)).result()
     assert (str(result.verdict.ruling), result.verdict.reason) == (
         "inconclusive",
         "a failing schedule failed in 0 of 3 replays with new values, in 0 of 3 with its own in a new process",
@@ -356,7 +356,7 @@ async def test_an_interrupted_search_keeps_the_run_under_way() -> None:
     scenario, target = scenario_of("concurrent-duplicates"), target_of("redis-named-by-second")
     async with LiveExecutor(scenario, target) as wire:
         warm = wire._drive
-        task = asyncio.create_task(Pair(None, wire, LIMITS).result())
+        task = asyncio.create_task(Case(None, wire, LIMITS).result())
         while wire._drive is warm:  # noqa: ASYNC110 - it begins a run within a few turns of the loop
             await asyncio.sleep(0)
         task.cancel()
@@ -380,6 +380,6 @@ def test_answers_that_can_not_be_counted_decide_nothing() -> None:
         }
     )
     executor = ModelExecutor(scenario, target_of("redis-optimistic"))
-    result = asyncio.run(Pair(executor, None, Limits(20.0, 500)).result())
+    result = asyncio.run(Case(executor, None, Limits(20.0, 500)).result())
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults == ("too many requests span a cleanup or an expiry to be counted: use fewer at once",)

@@ -9,7 +9,7 @@ from conftest import scenario_of, target_of
 
 from stress.core.schedule import Head, Schedule
 from stress.core.step import Move
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.example_database import Earlier
 from stress.engine.limits import Limits
 from stress.executors.model.executor import ModelExecutor
@@ -23,10 +23,10 @@ RACY, TWIN = "redis-read-modify-write", "redis-optimistic"
 
 async def result_of(target: str, *examples: Schedule) -> tuple[Result, tuple[Schedule, ...]]:
     """Search in the model, with schedules that failed before."""
-    pair = Pair(
+    case = Case(
         ModelExecutor(scenario_of("atomic-hit-count"), target_of(target)), None, LIMITS, earlier=Earlier(examples)
     )
-    return await pair.result(), pair.stale
+    return await case.result(), case.stale
 
 
 @pytest.mark.asyncio

@@ -34,12 +34,12 @@ def schedule(actors: str, *, digest: str = PAIR.scenario.digest, **head: str) ->
 
 
 def files(folder: Path) -> list[Path]:
-    """List the files of the pair."""
+    """List the files of the case."""
     return sorted((folder / HOME).glob("*"))
 
 
 def test_what_is_kept_is_given_again_with_the_fewest_preemptions_first(tmp_path: Path) -> None:
-    """Another process finds each schedule as it was, with its fresh value and attachments; other pairs have none."""
+    """Another process finds each schedule as it was, with its fresh value and attachments; other cases have none."""
     one = replace(schedule("AABB", fresh="f1", fingerprint="p1"), attachments=(("target own.yaml", "name: own\n"),))
     Folder(tmp_path).keep(PAIR, [schedule("ABAB"), one, schedule("ABBA")])
     assert Folder(tmp_path).schedules(PAIR) == [one, schedule("ABBA"), schedule("ABAB")]
@@ -187,7 +187,7 @@ def regression(folder: Path, name: str, change: tuple[str, str] = ("", "")) -> P
 
 
 def ran(folder: Path, *more: str) -> dict[str, Any]:
-    """Run the scenario; give the result of its only pair."""
+    """Run the scenario; give the result of its only case."""
     said = stress(folder, *FAILS, "--no-examples", *more)
     (result,) = json.loads(said.out)
     return {**result, "code": said.code}

@@ -16,7 +16,7 @@ from stress.config.formats import bundled
 from stress.config.scenario import Scenario
 from stress.core.letters import letters
 from stress.engine.campaign import Budget, Campaign, Job, Where
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.codes import code_of
 from stress.engine.goals import conflict, met, shown
 from stress.engine.limits import Limits
@@ -25,7 +25,7 @@ from stress.report.events import Finished, Started
 from stress.report.explain.race import title
 from stress.report.folder import document
 from stress.report.html.overview import overview_page
-from stress.report.html.page import pair_page
+from stress.report.html.page import case_page
 from stress.report.junit import junit
 from stress.report.markdown import summary
 from stress.report.terminal import Terminal
@@ -59,8 +59,8 @@ def followed(name: str, target: str, schedule: str) -> Trace:
 
 
 async def searched(scenario: Scenario, target: str) -> Result:
-    """Search a pair in the model."""
-    return await Pair(ModelExecutor(scenario, target_of(target)), None, LIMITS).result()
+    """Search a case in the model."""
+    return await Case(ModelExecutor(scenario, target_of(target)), None, LIMITS).result()
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ class Noted(Terminal):
         self.begun += [happening.scenario] if isinstance(happening, Started) else []
 
 
-def test_goals_of_all_pairs_come_before_the_search_of_any(tmp_path: Path) -> None:
-    """A pair whose goals are met is done; the one whose goal is not is searched after the schedules of the others."""
+def test_goals_of_all_cases_come_before_the_search_of_any(tmp_path: Path) -> None:
+    """A case whose goals are met is done; the one whose goal is not is searched after the schedules of the others."""
     noted, target = Noted(), target_of("redis-read-modify-write")
     scenarios = [unexpected("concurrent-duplicates"), unexpected("atomic-hit-count")]
     jobs = [Job(one, target, tmp_path) for one in scenarios]
@@ -220,7 +220,7 @@ async def test_reports_name_races_and_goals_that_were_not_met(capsys: pytest.Cap
     written = document(result)
     assert written["goals"] == {"met": ["R2"], "not_met": ["X9"]}
     assert [one["races"] for one in written["findings"]] == [["R2"], []]
-    page = pair_page(result, "")
+    page = case_page(result, "")
     assert "<h2>Race 1 R2: one_created_answer</h2>" in page
     assert "<b>Goals not met:</b> X9" in page
     assert "goals not met: X9" in overview_page([result], [""])

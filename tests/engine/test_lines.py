@@ -14,7 +14,7 @@ import pytest
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.lines import with_lines
 from stress.engine.running import run
@@ -74,7 +74,7 @@ def build(*words: str, folder: Path) -> None:
 async def race_of(folder: Path) -> tuple[Finding, list[str]]:
     """Search a service; give its race and what is noted of source lines."""
     async with executor_of(folder) as executor:
-        result = await Pair(None, executor, Limits(20, 500)).result()
+        result = await Case(None, executor, Limits(20, 500)).result()
     (finding,) = result.findings
     return finding, notes(result)
 
@@ -85,7 +85,7 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
     need("py-spy")
     folder = HERE / "threads"
     async with executor_of(folder) as executor:
-        result = await Pair(None, executor, Limits(20, 500)).result()
+        result = await Case(None, executor, Limits(20, 500)).result()
         (finding,) = result.findings
         bare = dataclasses.replace(finding, trace=finding.trace.with_lines({}))
         slow = dataclasses.replace(stacks.PYTHON, program="sleep", arguments=("60",))

@@ -14,7 +14,7 @@ from stress.core.step import START, Move
 from stress.core.trace import CutOff, Odd
 from stress.core.verdict import judge
 from stress.engine import running
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.odd import OddRuns
 from stress.engine.prefetch import Prefetch
@@ -146,7 +146,7 @@ async def test_an_odd_run_is_tried_once_more_with_new_values() -> None:
         assert (await running.follow(Interleaving([1]), executor)).odd
         assert len(set(executor.freshes)) == 2
         executor.left = 1000
-        result = await Pair(None, executor, Limits(20.0, 100)).result()
+        result = await Case(None, executor, Limits(20.0, 100)).result()
     assert (str(result.verdict.ruling), result.findings) == ("inconclusive", ())
     assert result.verdict.reason.startswith(f"unstable: 21 of 21 schedules skipped, most often (21) as: {AMBIGUOUS} (")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stress.core.trace import Trace
-    from stress.engine.case import Pair
+    from stress.engine.case import Case
     from stress.engine.limits import Limits
     from stress.engine.running import Executor
     from stress.executors.live.drive import Drive
@@ -291,13 +291,13 @@ def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
 def test_the_search_instead_has_the_seconds_that_are_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A schedule that can't be followed is searched instead: for what --seconds leaves, else for as long as it says."""
     given: list[float] = []
-    search = repeat.Pair
+    search = repeat.Case
 
-    def noted(model: ModelExecutor | None, wire: LiveExecutor | None, limits: Limits) -> Pair:
+    def noted(model: ModelExecutor | None, wire: LiveExecutor | None, limits: Limits) -> Case:
         given.append(limits.seconds)
         return search(model, wire, limits)
 
-    monkeypatch.setattr(repeat, "Pair", noted)
+    monkeypatch.setattr(repeat, "Case", noted)
     follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
     (here / "two.yaml").write_text((here / "two.yaml").read_text() + "search: {seconds: 7}\n")
     for words in ((), ("--seconds", "50")):

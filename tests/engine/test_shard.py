@@ -1,4 +1,4 @@
-"""Shards of a run: each pair in exactly one, all about as heavy, and targets together where that costs nothing."""
+"""Shards of a run: each case in exactly one, all about as heavy, and targets together where that costs nothing."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from hypothesis import strategies as st
 
 from stress.engine.shard import Shard, places
 
-PAIRS = st.lists(st.tuples(st.integers(1, 80), st.sampled_from("abcd")), max_size=40)
+CASES = st.lists(st.tuples(st.integers(1, 80), st.sampled_from("abcd")), max_size=40)
 
 
-@given(PAIRS, st.integers(1, 12))
-def test_the_shards_are_a_partition_of_the_pairs(pairs: list[tuple[int, str]], shards: int) -> None:
-    """Each pair has one shard, and the heaviest shard outweighs the lightest by no more than one pair."""
-    weights = [weight for weight, _ in pairs]
-    found = places(weights, [group for _, group in pairs], shards)
+@given(CASES, st.integers(1, 12))
+def test_the_shards_are_a_partition_of_the_cases(cases: list[tuple[int, str]], shards: int) -> None:
+    """Each case has one shard, and the heaviest shard outweighs the lightest by no more than one case."""
+    weights = [weight for weight, _ in cases]
+    found = places(weights, [group for _, group in cases], shards)
     members = [[at for at, place in enumerate(found) if place == number] for number in range(1, shards + 1)]
-    assert sorted(at for shard in members for at in shard) == list(range(len(pairs)))
+    assert sorted(at for shard in members for at in shard) == list(range(len(cases)))
     loads = [sum(weights[at] for at in shard) for shard in members]
     assert max(loads) - min(loads) <= max(weights, default=0)
 
 
-@given(PAIRS, st.integers(1, 12))
-def test_the_same_pairs_are_split_alike_everywhere(pairs: list[tuple[int, str]], shards: int) -> None:
+@given(CASES, st.integers(1, 12))
+def test_the_same_cases_are_split_alike_everywhere(cases: list[tuple[int, str]], shards: int) -> None:
     """What the groups are called makes no difference, so that every job splits the run in the same way."""
-    weights = [weight for weight, _ in pairs]
-    found = places(weights, [group for _, group in pairs], shards)
-    assert found == places(weights, [ord(group) for _, group in pairs], shards)
+    weights = [weight for weight, _ in cases]
+    found = places(weights, [group for _, group in cases], shards)
+    assert found == places(weights, [ord(group) for _, group in cases], shards)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_the_same_pairs_are_split_alike_everywhere(pairs: list[tuple[int, str]],
         ([], "", 2, []),
     ],
 )
-def test_pairs_of_a_target_stay_together_where_that_costs_no_balance(
+def test_cases_of_a_target_stay_together_where_that_costs_no_balance(
     weights: list[int], groups: str, shards: int, found: list[int]
 ) -> None:
-    """Equal pairs change places for it, and a shard is never made heavier for it."""
+    """Equal cases change places for it, and a shard is never made heavier for it."""
     assert places(weights, groups, shards) == found
 
 

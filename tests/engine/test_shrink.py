@@ -45,7 +45,7 @@ ERA = "gateway:dedup:fingerprint:{fingerprint}"
 
 @cache
 def executor_of(scenario: str, target: str) -> ModelExecutor:
-    """Make the executor of a bundled pair."""
+    """Make the executor of a bundled case."""
     return ModelExecutor(scenario_of(scenario), target_of(target))
 
 

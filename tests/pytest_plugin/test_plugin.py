@@ -183,7 +183,7 @@ def test_a_race_fails_with_its_story(name: str, ran: Ran) -> None:
     assert text.endswith(f"report: {Path(path).parent}/index.html")
 
 
-def test_an_schedule_file_brings_the_files_of_its_pair(ran: Ran) -> None:
+def test_an_schedule_file_brings_the_files_of_its_case(ran: Ran) -> None:
     """They are named from where pytest was started, so that a replay there finds them."""
     _, text = ran.reported["scenarios.hits.yaml::racy"]
     (path,) = re.findall(r"(reports/\S+/schedule.txt)", text)
@@ -279,8 +279,8 @@ def session(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         session.close()
 
 
-def pair(project: Path, scenario: str, target: str) -> Job:
-    """Load a pair of the project."""
+def case(project: Path, scenario: str, target: str) -> Job:
+    """Load a case of the project."""
     folder = project / "scenarios"
     return Job.load(str(folder / f"{scenario}.yaml"), str(folder / "targets" / f"{target}.yaml"))
 
@@ -288,13 +288,13 @@ def pair(project: Path, scenario: str, target: str) -> Job:
 def test_the_scenarios_of_a_target_share_it(project: Path, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its processes go on for the next scenario, and end when too many other targets are open."""
     monkeypatch.setattr(sessions, "_OPEN", 1)
-    first = session.enter(pair(project, "hits", "locked"))
+    first = session.enter(case(project, "hits", "locked"))
     session.leave(first)
-    second = session.enter(pair(project, "cut", "locked"))
+    second = session.enter(case(project, "cut", "locked"))
     session.leave(second)
     assert second.deployment is first.deployment
     assert not first.deployment.broken
-    session.leave(session.enter(pair(project, "hits", "racy")))
+    session.leave(session.enter(case(project, "hits", "racy")))
     assert first.deployment.broken
 
 
@@ -302,7 +302,7 @@ def test_a_disk_that_refuses_changes_no_verdict(project: Path, session: Session,
     """Files stand where folders must be: two warnings say so, and the race is told."""
     (tmp_path / "reports").write_text("")
     (tmp_path / "examples").write_text("")
-    job = pair(project, "hits", "racy")
+    job = case(project, "hits", "racy")
     executor = session.enter(job)
     with pytest.warns(pytest.PytestWarning) as warned, pytest.raises(Unexpected) as failed:
         session.search(job, executor)
@@ -314,7 +314,7 @@ def test_a_disk_that_refuses_changes_no_verdict(project: Path, session: Session,
 
 def test_who_interrupts_a_search_interrupts_the_session(project: Path, session: Session, tmp_path: Path) -> None:
     """Ctrl-C ends the search as it ends all tests, and the run that was under way is in the report."""
-    job = pair(project, "hits", "locked")
+    job = case(project, "hits", "locked")
     executor = session.enter(job)
     run = executor.run
 

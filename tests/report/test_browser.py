@@ -18,7 +18,7 @@ from made import CLEANUP, HOLDS, RACE, TWO_RACES, answer, hand_made, result, wit
 
 from stress.core.trace import Event, Kind
 from stress.report.folder import write, write_summary
-from stress.report.html.page import pair_page
+from stress.report.html.page import case_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -200,7 +200,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Result], Path]:
 
     def written(one: Result) -> Path:
         path = folder / f"{len(list(folder.iterdir()))}.html"
-        path.write_text(pair_page(one, "reports/r"), encoding="utf-8")
+        path.write_text(case_page(one, "reports/r"), encoding="utf-8")
         return path
 
     return written
@@ -415,16 +415,16 @@ def test_hostile_texts_stay_text(tab: Tab, tmp_path: Path) -> None:
     assert tab.texts(".raw tbody td:nth-child(4)")[-1].startswith("<script>document.title='owned'</script>\"'</script>")
 
 
-def test_the_overview_filters_its_pairs(tab: Tab, tmp_path: Path) -> None:
+def test_the_overview_filters_its_cases(tab: Tab, tmp_path: Path) -> None:
     """A word leaves the rows that have it; the marks of earlier runs open to a list of links."""
     results = [result(RACE), result(HOLDS)]
     write_summary(results, [write(one, tmp_path) for one in results], tmp_path)
     write_summary(results, [write(one, tmp_path) for one in results], tmp_path)
     tab.open(tmp_path / "latest" / "index.html")
-    assert tab.text(".count") == "2 of 2 pairs"
+    assert tab.text(".count") == "2 of 2 cases"
     tab.run("document.querySelector('.tools input').focus()")
     tab.type("lost update")
-    assert tab.text(".count") == "1 of 2 pairs"
-    assert tab.run("document.querySelectorAll('.pairs > tbody > tr:not([hidden])').length") == 1
+    assert tab.text(".count") == "1 of 2 cases"
+    assert tab.run("document.querySelectorAll('.cases > tbody > tr:not([hidden])').length") == 1
     tab.point(".history summary", click=True)
     assert tab.run("document.querySelector('.history a').getAttribute('href')").startswith("../2")

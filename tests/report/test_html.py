@@ -1,4 +1,4 @@
-"""The pages of a pair and of a run: readable offline, in a browser without a script, whatever the Gateway answered."""
+"""The pages of a case and of a run: readable offline, in a browser without a script, whatever the Gateway answered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stress.report.events import Nearest
 from stress.report.folder import write, write_summary
 from stress.report.history import Run, history
 from stress.report.html.overview import overview_page
-from stress.report.html.page import LARGEST, pair_page
+from stress.report.html.page import LARGEST, case_page
 from stress.report.html.rendering import embedded
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def data_of(page: Page) -> dict[str, Any]:
 @pytest.mark.parametrize("one", [pytest.param(one, id=kind) for kind, one in pages()])
 def test_a_page_stands_alone(one: Result) -> None:
     """No other file and no request; elements nest; its own policy allows its own script and nothing else."""
-    text = pair_page(one, "reports/r")
+    text = case_page(one, "reports/r")
     page = Page(text)
     assert page.loads == []
     assert page.tags.isdisjoint({"img", "link", "iframe", "object", "form"})
@@ -117,7 +117,7 @@ def test_an_embedded_value_can_not_leave_its_element() -> None:
 
 def test_the_page_of_a_race_tells_it_all() -> None:
     """Verdict with invariants in words and replay command, story, schedule, answers, state, cause and evidence."""
-    page = Page(pair_page(result(RACE), "reports/my r"))
+    page = Page(case_page(result(RACE), "reports/my r"))
     verdict = page.classes["verdict good"][0]
     assert verdict.startswith("race , as expected; expected: race: hits_equal_answers, distinct_counts broken: ")
     means = "The stored count of a record equals the number of hits that clients were told are accepted."
@@ -147,14 +147,14 @@ def test_the_page_shows_what_clients_were_refused_with() -> None:
     """The body of an answer of 4xx or 5xx stands beside its status; that of a success does not."""
     one = result(RACE)
     trace = hand_made([], [answer("A", body="all is well"), answer("B", 409, body='{"title":"Conflict"}')])
-    page = Page(pair_page(dataclasses.replace(one, findings=(dataclasses.replace(one.findings[0], trace=trace),)), "r"))
+    page = Page(case_page(dataclasses.replace(one, findings=(dataclasses.replace(one.findings[0], trace=trace),)), "r"))
     assert page.classes["body"] == ['{"title":"Conflict"}']
     assert not any("all is well" in text for text in page.texts)
 
 
 def test_the_parts_of_a_page_stand_in_this_schedule() -> None:
     """From the verdict to the raw trace, as somebody in a hurry reads."""
-    text = pair_page(searched(), "r")
+    text = case_page(searched(), "r")
     headings = [" ".join(one.split()) for one in re.findall(r"<h[123][^>]*>(.*?)</h", text, re.DOTALL)]
     assert headings == [
         'atomic-hit-count <span class="on">on</span> redis-read-modify-write',
@@ -174,7 +174,7 @@ def test_the_parts_of_a_page_stand_in_this_schedule() -> None:
 
 def test_the_watched_keys_are_followed_step_by_step() -> None:
     """A row for each step with the value of every key after it; what is new is marked."""
-    page = Page(pair_page(result(TWO_RACES), "r"))
+    page = Page(case_page(result(TWO_RACES), "r"))
     assert page.classes["new"] == ["nothing", "rr-{fingerprint:12}-{time:1} 2, …", "nothing"]
     assert page.classes["same"][:4] == ["?", "nothing", "?", "?"]
 
@@ -185,7 +185,7 @@ def test_what_was_not_controlled_is_said() -> None:
     finding = dataclasses.replace(one.findings[0], trace=dataclasses.replace(one.findings[0].trace, crossed_second=2))
     evidence = Evidence("live", "random_walk", 5, 1.0, shared_only=True, not_checked=("x",))
     verdict = dataclasses.replace(one.verdict, evidence=(evidence,))
-    page = Page(pair_page(dataclasses.replace(one, findings=(finding,), verdict=verdict), "r"))
+    page = Page(case_page(dataclasses.replace(one, findings=(finding,), verdict=verdict), "r"))
     at = page.texts.index("What was not controlled")
     assert page.texts[at + 1 : at + 7] == [
         "What a Gateway does between two store commands is not ordered: its threads, its timers, its memory.",
@@ -195,7 +195,7 @@ def test_what_was_not_controlled_is_said() -> None:
         "Another second began unasked at move 3 of a failing schedule.",
         "Not checked: x.",
     ]
-    assert "Nothing was run on the wire." in Page(pair_page(result(HOLDS), "r")).texts
+    assert "Nothing was run on the wire." in Page(case_page(result(HOLDS), "r")).texts
 
 
 def test_the_script_has_every_event_with_what_it_saw() -> None:
@@ -204,7 +204,7 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
     events = [dataclasses.replace(event, released=0.0012344, replied=0.5) for event in one.findings[0].trace.events]
     trace = hand_made(events, one.findings[0].trace.answers, one.findings[0].trace.epochs)
     one = dataclasses.replace(one, findings=(dataclasses.replace(one.findings[0], trace=trace),))
-    value = data_of(Page(pair_page(one, "r")))
+    value = data_of(Page(case_page(one, "r")))
     (trace_reported,), texts = value["traces"], value["texts"]
     assert len(set(texts)) == len(texts)
     assert [texts[at] for at in trace_reported["actors"]] == ["A", "B"]
@@ -226,13 +226,13 @@ def test_the_script_has_every_event_with_what_it_saw() -> None:
         ["gw:dedup:{fingerprint}", "write", "count 1, …", "count 2, lastSeen {time}, …"]
     ]
     assert (parked, released, replied, epoch) == (None, 1.234, 500.0, 0)
-    assert data_of(Page(pair_page(result(TWO_RACES), "r")))["traces"][1]["id"] == "schedule-2-"
-    assert data_of(Page(pair_page(result(RACE), "r")))["traces"][0]["timed"] is False
+    assert data_of(Page(case_page(result(TWO_RACES), "r")))["traces"][1]["id"] == "schedule-2-"
+    assert data_of(Page(case_page(result(RACE), "r")))["traces"][0]["timed"] is False
 
 
 def test_the_page_has_the_lines_of_code() -> None:
     """The table shows one of each step as far as they are known; the script has that, and all of them."""
-    page = Page(pair_page(with_lines(result(RACE), {4: ("store.py:9", "shop/app.py:31"), 8: ("app.py:33",)}), "r"))
+    page = Page(case_page(with_lines(result(RACE), {4: ("store.py:9", "shop/app.py:31"), 8: ("app.py:33",)}), "r"))
     assert page.classes["line"] == ["store.py:9", "app.py:33"]
     (trace,), texts = data_of(page)["traces"], data_of(page)["texts"]
     assert [(row[0], [texts[at] for at in row[13:]]) for row in trace["events"] if len(row) > 13] == [
@@ -251,7 +251,7 @@ def test_the_page_of_ten_thousand_steps_is_small_enough_and_says_what_it_leaves_
         for number in range(10_500)
     ]
     one = result(HOLDS, fault="Gateway 1 died")
-    page_text = pair_page(dataclasses.replace(one, last_trace=hand_made(events, [answer("A", ended=5)])), "r")
+    page_text = case_page(dataclasses.replace(one, last_trace=hand_made(events, [answer("A", ended=5)])), "r")
     assert len(page_text.encode()) <= LARGEST
     page = Page(page_text)
     notice = "This run has 10500 events, and this page holds the first 10000. All are in trace.ndjson beside it."
@@ -261,7 +261,7 @@ def test_the_page_of_ten_thousand_steps_is_small_enough_and_says_what_it_leaves_
     long = [Move("A", "SET", f"{number}{text}") for number in range(3_000)]
     finding = dataclasses.replace(found(*RACE)[0], nearest=Nearest((*long, long[0]), 1, long[0], long[1]))
     finding = dataclasses.replace(finding, schedule=dataclasses.replace(finding.schedule, moves=tuple(long)))
-    assert len(pair_page(dataclasses.replace(searched(), findings=(finding,)), "r").encode()) <= LARGEST
+    assert len(case_page(dataclasses.replace(searched(), findings=(finding,)), "r").encode()) <= LARGEST
 
 
 def test_a_long_comparison_counts_what_is_alike() -> None:
@@ -269,21 +269,21 @@ def test_a_long_comparison_counts_what_is_alike() -> None:
     moves = tuple(Move("A", "GET", f"k{number}") for number in range(100))
     finding = dataclasses.replace(found(*RACE)[0], nearest=Nearest((*moves[1:], moves[0]), 1, moves[0], moves[-1]))
     finding = dataclasses.replace(finding, schedule=dataclasses.replace(finding.schedule, moves=moves))
-    page = Page(pair_page(dataclasses.replace(result(RACE), findings=(finding,)), "r"))
+    page = Page(case_page(dataclasses.replace(result(RACE), findings=(finding,)), "r"))
     assert page.classes["half quiet"] == ["… 96 steps alike"]
 
 
 def test_no_credential_is_in_the_embedded_value() -> None:
     """Passwords, tokens and cookies in names, commands and replies are masked where the script reads them too."""
     for secret in ("redis://me:hunter2@h:1/0", "Authorization: Bearer hunter2", '{"password": "hunter2"}'):
-        text = pair_page(hostile(secret), "r")
+        text = case_page(hostile(secret), "r")
         assert "hunter2" not in text
         assert "***" in " ".join(data_of(Page(text))["texts"])
 
 
 def test_the_page_shows_the_nearest_passing_schedule_beside() -> None:
     """Each of the two steps is highlighted in both schedules, further right for B; what was moved stands alone."""
-    text = pair_page(searched(), "r")
+    text = case_page(searched(), "r")
     page = Page(text)
     breaks = (
         "B HGET gw:dedup:{fingerprint} before A HSET gw:dedup:{fingerprint} (nearest passing schedule: 1 step moved)"
@@ -301,12 +301,12 @@ def test_the_page_shows_the_nearest_passing_schedule_beside() -> None:
         [[1, 1, 0], [0, 0, 0]],
     ]
     assert [at for at, row in enumerate(rows) if 'class="moved"' in row] == [5, 8]
-    assert "What breaks it" not in Page(pair_page(result(RACE), "r")).texts
+    assert "What breaks it" not in Page(case_page(result(RACE), "r")).texts
 
 
 def test_the_page_shows_how_it_ends_as_bars() -> None:
     """Schedules and share of each outcome as figures and bars; the race's own is marked; an example can be opened."""
-    text = pair_page(searched(), "r")
+    text = case_page(searched(), "r")
     page = Page(text)
     assert page.classes["figure"] == ["14", "50 %", "6", "50 %"]
     assert re.findall(r'class="(schedules|share)"[^>]* width="([\d.]+%)"', text) == [
@@ -326,18 +326,18 @@ def test_the_page_shows_how_it_ends_as_bars() -> None:
 def test_where_nothing_was_drawn_there_are_no_shares() -> None:
     """Schedules alone are shown, and what is left out is counted."""
     one = searched(drawn=False)
-    page = Page(pair_page(one, "r"))
+    page = Page(case_page(one, "r"))
     assert (page.classes["figure"], "of the random ones" in page.texts) == (["14", "6"], False)
     many = tuple(counted_row(2, 2, hits) for hits in range(3, 48))
-    page = Page(pair_page(dataclasses.replace(one, outcomes=many), "r"))
+    page = Page(case_page(dataclasses.replace(one, outcomes=many), "r"))
     assert len(page.classes["figure"]) == 40
     assert "and 5 other outcomes: 5 schedules" in page.texts
-    assert "How it ends" not in Page(pair_page(result(RACE), "r")).texts
+    assert "How it ends" not in Page(case_page(result(RACE), "r")).texts
 
 
 def test_a_column_belongs_to_one_actor() -> None:
     """In each row only the cell of the actor that moved is filled."""
-    text = pair_page(result(RACE), "r")
+    text = case_page(result(RACE), "r")
     rows = [row.split("</tr>")[0] for row in text.split("<tr>") if 'class="lane"' in row]
     filled = ["".join("x" if "event" in cell else "." for cell in row.split('class="lane"')[1:]) for row in rows]
     assert filled == ["x."] * 3 + [".x"] * 5 + ["x."] * 2
@@ -345,43 +345,43 @@ def test_a_column_belongs_to_one_actor() -> None:
 
 def test_the_page_of_the_environments_fault_says_so() -> None:
     """Each epoch has its row with what ended it, and the cause says that the test must be isolated."""
-    page = Page(pair_page(result(CLEANUP), "r"))
+    page = Page(case_page(result(CLEANUP), "r"))
     assert "environment. No change in the Gateway can help: isolate the test." in page.texts
     assert "1, ended by cleanup" in page.texts
     assert "at the end" in page.texts
 
 
-def test_the_page_of_a_holding_pair_shows_its_evidence() -> None:
+def test_the_page_of_a_holding_case_shows_its_evidence() -> None:
     """How much was covered and what was not checked stand beside the verdict; there is no schedule to show."""
     evidence = Evidence("live", "exhaustive", 2, 0.5, exhausted=True, total=2, not_checked=("hits_equal_answers",))
     one = result(HOLDS)
     page = Page(
-        pair_page(dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, evidence=(evidence,))), "r")
+        case_page(dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, evidence=(evidence,))), "r")
     )
     assert page.classes["verdict good"][0].endswith("not checked: hits_equal_answers")
     assert "lane" not in page.classes
 
 
-def test_the_page_of_an_inconclusive_pair_shows_the_last_run() -> None:
+def test_the_page_of_an_inconclusive_case_shows_the_last_run() -> None:
     """Why nothing can be concluded, and the trace as far as it came, also where no state could be read."""
     one = result(HOLDS, fault="Gateway 1 died")
-    page = Page(pair_page(one, "r"))
+    page = Page(case_page(one, "r"))
     assert page.classes["verdict unsure"] == ["inconclusive ; expected: holds Gateway 1 died"]
     assert page.texts.count("Gateway 1 died") == 1
     assert "The last run, as far as it came" in page.texts
     assert one.last_trace is not None
     cut = dataclasses.replace(one.last_trace, details=lambda: Details((), (Snapshot(None, None),), ()))
-    page = Page(pair_page(dataclasses.replace(one, last_trace=cut, faults=("Gateway 1 died", "and more")), "r"))
+    page = Page(case_page(dataclasses.replace(one, last_trace=cut, faults=("Gateway 1 died", "and more")), "r"))
     assert page.texts.count("not observed") == 2
     assert "No client has been answered." in page.texts
     assert "and more" in page.texts
 
 
-def test_the_overview_links_to_every_pair() -> None:
-    """One row for each pair: verdict, whether expected, coverage, and the story of each race."""
+def test_the_overview_links_to_every_case() -> None:
+    """One row for each case: verdict, whether expected, coverage, and the story of each race."""
     page = Page(overview_page([result(RACE), result(HOLDS, fault="Gateway 1 died")], ["a", "b"]))
     assert page.loads == ["a/index.html", "b/index.html"]
-    assert page.classes["verdict bad"] == ["1 of 2 pairs of scenario and target as expected"]
+    assert page.classes["verdict bad"] == ["1 of 2 cases as expected"]
     assert (page.classes["good"], page.classes["unsure"]) == (["yes"], ["no"])
     assert page.classes["quiet"][0].startswith("Lost update: B's HSET changed")
     assert (
@@ -394,22 +394,22 @@ def test_only_a_page_of_a_race_says_race() -> None:
     one = searched()
     unsure = judge([], one.verdict.evidence, ["a failing schedule failed in 2 of 3 replays"])
     doubtful = dataclasses.replace(one, verdict=unsure, as_expected=False)
-    assert re.findall("<h2>(Race|Not confirmed)", pair_page(one, "r")) == ["Race"]
-    assert Page(pair_page(one, "r")).classes["tag"] == ["race", "race"]
-    page = pair_page(doubtful, "r")
+    assert re.findall("<h2>(Race|Not confirmed)", case_page(one, "r")) == ["Race"]
+    assert Page(case_page(one, "r")).classes["tag"] == ["race", "race"]
+    page = case_page(doubtful, "r")
     assert re.findall("<h2>(Race|Not confirmed)", page) == ["Not confirmed"]
     assert "tag" not in Page(page).classes
     assert "failed in 2 of 3 replays" in Page(page).classes["ruling"][0]
 
 
-def test_an_overview_of_expected_pairs_is_good() -> None:
-    """Where every pair is as expected the page says so at its top."""
+def test_an_overview_of_expected_cases_is_good() -> None:
+    """Where every case is as expected the page says so at its top."""
     page = Page(overview_page([result(HOLDS)], ["a"]))
-    assert page.classes["verdict good"] == ["1 of 1 pairs of scenario and target as expected"]
+    assert page.classes["verdict good"] == ["1 of 1 cases as expected"]
 
 
 def test_the_overview_tells_what_earlier_runs_came_to(tmp_path: Path) -> None:
-    """Below each pair the verdict, the schedules and the time of its last runs, newest last, without this run."""
+    """Below each case the verdict, the schedules and the time of its last runs, newest last, without this run."""
     runs = {"20260101-000000": result(RACE), "20260102-000000": result(RACE, as_expected=False)}
     for name, one in runs.items():
         write(one, tmp_path).rename(tmp_path / f"{name}-x")

@@ -366,7 +366,7 @@ def test_an_encoding_without_a_letter_ends_nothing() -> None:
     assert done.stdout == b"\\u2026\\xe9\n"
 
 
-def test_a_finished_pair_is_reported_with_its_races_notes_and_faults() -> None:
+def test_a_finished_case_is_reported_with_its_races_notes_and_faults() -> None:
     """Each race with its own order file, then what was not checked, then why nothing can be concluded."""
     shown, output = console()
     two = dataclasses.replace(result(TWO_RACES), notes=("not checked: x",))
@@ -387,10 +387,10 @@ def test_a_finished_pair_is_reported_with_its_races_notes_and_faults() -> None:
     assert output.getvalue() == text
 
 
-def test_a_quiet_terminal_writes_a_line_for_each_pair_and_how_to_replay_its_races(
+def test_a_quiet_terminal_writes_a_line_for_each_case_and_how_to_replay_its_races(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Verdict, pair, what is broken or why nothing is known, and whether it was expected; nothing else, no table."""
+    """Verdict, case, what is broken or why nothing is known, and whether it was expected; nothing else, no table."""
     monkeypatch.setattr(terminal, "program", lambda: "stress-gateway")
     output = io.StringIO()
     shown = Terminal(Console(file=output, color_system=None, width=80, soft_wrap=True), quiet=True)
@@ -417,8 +417,8 @@ def test_a_quiet_terminal_writes_a_line_for_each_pair_and_how_to_replay_its_race
 
 def test_a_race_is_readable_at_80_columns() -> None:
     """The named story and what each check expected are folded; the replay command stays one line to copy."""
-    for pair in (RACE, TWO_RACES, CLEANUP, ("t1-five-at-once", TWO_RACES[1])):
-        for finding in found(*pair):
+    for case in (RACE, TWO_RACES, CLEANUP, ("t1-five-at-once", TWO_RACES[1])):
+        for finding in found(*case):
             lines = race(finding, "r/schedule.txt")
             assert max(cell_len(line) for line in lines) <= 80
     lines = race(found("t1-five-at-once", TWO_RACES[1])[0], "r/schedule.txt")
@@ -430,7 +430,7 @@ def test_a_race_is_readable_at_80_columns() -> None:
     ]
 
 
-def test_how_it_ends_stands_below_the_races_of_a_pair() -> None:
+def test_how_it_ends_stands_below_the_races_of_a_case() -> None:
     """The outcome map, then what each sampler drew, the plain random walk last, in 80 columns of plain text."""
     shown, output = console()
     shown.handle(Finished(searched(), "reports/r"))
@@ -540,7 +540,7 @@ def test_an_event_reads_as_one_line() -> None:
     assert str(Event(0, Kind.STEP, "A", "HGET", "k", "HGET k count", "1")) == "A HGET k count -> 1"
 
 
-def test_the_folder_of_a_pair_has_every_file(tmp_path: Path) -> None:
+def test_the_folder_of_a_case_has_every_file(tmp_path: Path) -> None:
     """Two failing schedules, the trace of the first, the result, JUnit and a page; each schedule can be read again."""
     folder = write(result(TWO_RACES), tmp_path / "reports")
     assert re.fullmatch(r"\d{8}-\d{6}-concurrent-duplicates-redis-named-by-second", folder.name)
@@ -651,7 +651,7 @@ def test_a_search_in_two_executors_is_summed_up() -> None:
     assert [one["executor"] for one in search["evidence"]] == ["model", "live"]
 
 
-def test_an_inconclusive_pair_leaves_the_trace_so_far(tmp_path: Path) -> None:
+def test_an_inconclusive_case_leaves_the_trace_so_far(tmp_path: Path) -> None:
     """What was seen before the Gateway died is on disk; there is no schedule to replay."""
     folder = write(result(HOLDS, fault="Gateway 1 died"), tmp_path)
     assert len((folder / "trace.ndjson").read_text().splitlines()) == len(trace_of(*HOLDS).events) + 3 + 1
@@ -663,7 +663,7 @@ def test_an_inconclusive_pair_leaves_the_trace_so_far(tmp_path: Path) -> None:
     )
 
 
-def test_two_pairs_of_one_second_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_cases_of_one_second_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second gets a number."""
     monkeypatch.setattr("stress.report.folder.time.strftime", lambda _: "20260101-000000")
     names = [write(result(HOLDS), tmp_path).name for _ in range(3)]
@@ -672,7 +672,7 @@ def test_two_pairs_of_one_second_do_not_share_a_folder(tmp_path: Path, monkeypat
 
 
 def test_latest_is_made_again_for_every_run(tmp_path: Path) -> None:
-    """It has the whole run's files and a link to each pair, and nothing of the run before."""
+    """It has the whole run's files and a link to each case, and nothing of the run before."""
     results = [result(TWO_RACES), result(HOLDS), result(HOLDS)]
     folders = [write(one, tmp_path) for one in results]
     write_summary(results, folders, tmp_path)
@@ -708,7 +708,7 @@ def test_latest_is_made_again_for_every_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*{one.name for one in folders}, "latest"])
 
 
-def test_a_pair_whose_folder_could_not_be_written_is_summed_up_all_the_same(tmp_path: Path) -> None:
+def test_a_case_whose_folder_could_not_be_written_is_summed_up_all_the_same(tmp_path: Path) -> None:
     """Its race is told without a link and without a replay command; the files of the others are linked."""
     folder = write(result(HOLDS), tmp_path)
     write_summary([result(RACE), result(HOLDS)], [None, folder], tmp_path)
@@ -721,7 +721,7 @@ def test_a_pair_whose_folder_could_not_be_written_is_summed_up_all_the_same(tmp_
     assert [one["target"] for one in json.loads((latest / "results.json").read_text())] == ["redis-read-modify-write"]
 
 
-def test_a_pair_that_could_not_begin_has_its_files(tmp_path: Path) -> None:
+def test_a_case_that_could_not_begin_has_its_files(tmp_path: Path) -> None:
     """Where the Gateway was not there before the first schedule there is no evidence, and everything says so."""
     one = result(HOLDS, expected="", as_expected=False, faults=("no Gateway",), verdict=judge([], [], ["no Gateway"]))
     folder = write(one, tmp_path)
@@ -936,11 +936,11 @@ def test_junit_holds_any_text(tmp_path: Path) -> None:
 
 
 def test_the_summary_has_a_table_then_each_race() -> None:
-    """A CI system shows how many pairs are as expected, each pair's row, of each race story, schedule and replay."""
+    """A CI system shows how many cases are as expected, each case's row, of each race story, schedule and replay."""
     died = result(HOLDS, fault="Gateway 1 died")
     text = summary([result(RACE), died], ["reports/r", "reports/h"])
     lines = text.splitlines()
-    assert lines[0] == "**1 of 2 pairs of scenario and target as expected**"
+    assert lines[0] == "**1 of 2 cases as expected**"
     assert lines[4:6] == [
         "| atomic-hit-count | redis-read-modify-write | race | yes | exhausted 20 of 20 |",
         f"| atomic-hit-count | redis-atomic | inconclusive | NO | Gateway 1 died; {died.verdict.evidence[0].covered} |",

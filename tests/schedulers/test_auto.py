@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # scenario, target, schedules, classes up to names, and for each expected race after how many schedules it was found,
 # and by which.
-PAIRS: list[tuple[str, str, int, int, dict[str, tuple[int, str]]]] = [
+CASES: list[tuple[str, str, int, int, dict[str, tuple[int, str]]]] = [
     (
         "atomic-hit-count",
         "redis-read-modify-write",
@@ -191,11 +191,11 @@ def outcomes(executor: ModelExecutor, scheduler: Scheduler) -> set[object]:
 
 
 @pytest.mark.unmeasured
-@pytest.mark.parametrize(("name", "target", "schedules", "classes", "races"), PAIRS)
+@pytest.mark.parametrize(("name", "target", "schedules", "classes", "races"), CASES)
 def test_each_bundled_race_is_found_in_ten_schedules_and_each_class_is_run(
     name: str, target: str, schedules: int, classes: int, races: dict[str, tuple[int, str]]
 ) -> None:
-    """Exactly so many schedules exhaust the pair, and each expected race shows first in this minimal one.
+    """Exactly so many schedules exhaust the case, and each expected race shows first in this minimal one.
 
     The two largest are followed for as many schedules as a race may take, as they cost more than all others together.
     """
@@ -246,15 +246,15 @@ def test_the_table_has_every_race_over_kubernetes() -> None:
     assert {row[:3] for row in KUBERNETES} == races
 
 
-def test_the_table_has_every_bundled_pair() -> None:
+def test_the_table_has_every_bundled_case() -> None:
     """None over Redis is left out."""
     loaded = [Scenario.load(path) for path in bundled("").glob("*.yaml")]
-    pairs = {(one.name, target) for one in loaded for target in one.expect if target.startswith("redis-")}
-    assert {row[:2] for row in PAIRS} == pairs
+    cases = {(one.name, target) for one in loaded for target in one.expect if target.startswith("redis-")}
+    assert {row[:2] for row in CASES} == cases
 
 
 @pytest.mark.unmeasured
-@pytest.mark.parametrize(("name", "target"), [row[:2] for row in PAIRS if row[0] != "expiry" or not row[4]])
+@pytest.mark.parametrize(("name", "target"), [row[:2] for row in CASES if row[0] != "expiry" or not row[4]])
 def test_up_to_the_names_of_requests_nothing_is_lost(name: str, target: str) -> None:
     """With at most three requests the same outcomes and violations are met as with one schedule of each class."""
     scenario = scenario_of(name)

@@ -1,4 +1,4 @@
-"""index.html of a whole run: every pair of scenario and target, and what its last runs came to."""
+"""index.html of a whole run: every case, and what its last runs came to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stress.report.history import Run
 
 _LETTERS = 600
-_SCRIPTS = ("common.js", "pairs.js")
+_SCRIPTS = ("common.js", "cases.js")
 
 
 def overview_page(
@@ -25,7 +25,7 @@ def overview_page(
     links: Sequence[str],
     earlier: Mapping[tuple[str, str], Sequence[Run]] | None = None,
 ) -> str:
-    """Give the page; ``links`` are the folders of the pairs, ``earlier`` the runs of each, the newest last.
+    """Give the page; ``links`` are the folders of the cases, ``earlier`` the runs of each, the newest last.
 
     Links lead to neighbours of the folder that the page is in.
     """
@@ -45,7 +45,7 @@ def overview_page(
     return rendered(
         "overview.html",
         _SCRIPTS,
-        title="gateway-stress: all pairs",
+        title="gateway-stress: all cases",
         rows=rows,
         cut=cut,
         good=sum(result.as_expected for result in results),

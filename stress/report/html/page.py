@@ -1,4 +1,4 @@
-"""index.html of a pair: one file, readable offline, on paper and without a script, of at most two million bytes."""
+"""index.html of a case: one file, readable offline, on paper and without a script, of at most two million bytes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _LIMITS = (
 """Each is tried until the page is small enough; result.json and trace.ndjson have all."""
 
 
-def pair_page(result: Result, folder: str) -> str:
+def case_page(result: Result, folder: str) -> str:
     """Give the page of one scenario on one target; ``folder`` is where its files are, for the replay commands."""
     known = _Known({}, {})
     for limits in _LIMITS[:-1]:
@@ -104,7 +104,7 @@ class _Page:
         if len(data) > LARGEST and self._limits != _LIMITS[-1]:
             return ""
         return rendered(
-            "pair.html",
+            "case.html",
             _SCRIPTS,
             title=f"{result.scenario.name} on {result.target.name}",
             result=result,

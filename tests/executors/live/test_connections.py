@@ -10,7 +10,7 @@ import pytest
 
 from stress.config.scenario import Scenario
 from stress.config.target import Target
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.interleaving import Interleaving
@@ -45,7 +45,7 @@ def executor_of(mode: str, **changes: object) -> LiveExecutor:
 async def searched(executor: LiveExecutor) -> Result:
     """Search until nothing is left."""
     async with executor:
-        return await Pair(None, executor, Limits(20, 500)).result()
+        return await Case(None, executor, Limits(20, 500)).result()
 
 
 async def test_a_search_on_a_shared_connection_is_bounded_and_names_what_it_lacks() -> None:

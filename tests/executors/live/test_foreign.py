@@ -15,7 +15,7 @@ from conftest import scenario_of
 
 from stress.checks import run_checks
 from stress.config.target import Target
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.running import run
 from stress.executors.live.executor import LiveExecutor
@@ -168,7 +168,7 @@ async def test_a_lost_hit_is_found_as_its_minimal_schedule(
 ) -> None:
     """The racy Gateway loses a hit in the schedule with the fewest preemptions that its connections allow."""
     async with executor_of("racy") as executor:
-        result = await Pair(None, executor, Limits(20, 500)).result()
+        result = await Case(None, executor, Limits(20, 500)).result()
         (finding,) = result.findings
         traces = [await run(finding.schedule, executor) for _ in range(20)]
     assert finding.invariants == ("hits_equal_answers", "distinct_counts")
@@ -205,7 +205,7 @@ async def test_the_order_on_a_shared_connection_is_kept(executor_of: Callable[..
 async def test_the_atomic_mode_holds_in_every_schedule(language: str, executor_of: Callable[..., LiveExecutor]) -> None:
     """One script per request holds, exhausted unless threads share a connection, which may write in another order."""
     async with executor_of("atomic") as executor:
-        result = await Pair(None, executor, Limits(20, 500)).result()
+        result = await Case(None, executor, Limits(20, 500)).result()
     (evidence,) = result.verdict.evidence
     schedules, shared = LANGUAGES[language].atomic, language == "java"
     assert str(result.verdict.ruling) == "holds"
@@ -256,7 +256,7 @@ async def test_a_command_that_may_be_of_several_requests_is_never_guessed(
 ) -> None:
     """Two requests that go on from different places, unmarked, on one connection, make the search inconclusive."""
     async with executor_of("shared") as executor:
-        result = await Pair(None, executor, Limits(20, 500)).result()
+        result = await Case(None, executor, Limits(20, 500)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     reported = (
         "ambiguous: EVALSHA gw:dedup:{fingerprint} may be of several requests, and carries no mark of one: let each "
@@ -272,6 +272,6 @@ async def test_a_command_is_of_the_request_whose_connection_it_comes_by(
 ) -> None:
     """Two requests of a pool that go on from different places with the same command are told apart, in every run."""
     async with executor_of("shared") as executor:
-        result = await Pair(None, executor, Limits(20, 500)).result()
+        result = await Case(None, executor, Limits(20, 500)).result()
     evidence = result.verdict.evidence[0]
     assert (str(result.verdict.ruling), evidence.exhausted, evidence.total, evidence.skipped) == ("holds", True, 12, 0)

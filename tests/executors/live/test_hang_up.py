@@ -10,7 +10,7 @@ import pytest
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.letters import letters
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.replay import Replay
@@ -41,7 +41,7 @@ def parting(mode: str, seconds: float = 0.0, requests: int = 2) -> LiveExecutor:
 async def test_a_gateway_that_is_right_holds_whatever_becomes_of_a_request_without_a_client(mode: str) -> None:
     """Its hit is stored or not, its record made or not: all default invariants hold in every schedule."""
     async with parting(mode) as executor:
-        result = await Pair(None, executor, Limits(60.0, 5000)).result()
+        result = await Case(None, executor, Limits(60.0, 5000)).result()
     (evidence,) = result.verdict.evidence
     assert (result.verdict.ruling, result.findings, evidence.exhausted) == ("holds", (), True)
 

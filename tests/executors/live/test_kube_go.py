@@ -11,7 +11,7 @@ from test_foreign_kube import HERE, built
 
 from stress.checks import run_checks
 from stress.config.target import Target
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
@@ -57,7 +57,7 @@ def two_at_once(*actors: str) -> Scenario:
 async def test_the_search_finds_who_lost_the_name_and_says_created(deployment_of: Callable[[str], Deployment]) -> None:
     """R2: while A is between its list and its create, all of B comes; the create that fails is answered 201 too."""
     async with deployment_of("racy") as deployment, executor(deployment, two_at_once()) as wire:
-        result = await Pair(None, wire, Limits(20, 3)).result()
+        result = await Case(None, wire, Limits(20, 3)).result()
     (finding,) = result.findings
     assert (str(result.verdict.ruling), result.faults) == ("race", ())
     assert finding.invariants == ("one_created_answer",)
@@ -87,7 +87,7 @@ async def test_a_cache_that_was_not_reported_yet_loses_a_hit_or_fails(
     async with deployment_of("cached") as deployment:
         for name in ("r3-status-init-lost", "r4-loser-without-cache"):
             async with executor(deployment, scenario_of(name)) as wire:
-                result = await Pair(None, wire, Limits(20, 1)).result()
+                result = await Case(None, wire, Limits(20, 1)).result()
             reported[name] = [(one.invariants, one.schedule.actors, one.replays) for one in result.findings]
     assert reported == {
         "r3-status-init-lost": [(("hits_equal_answers",), "A A A watch:1 B B B", (3, 3))],
@@ -99,7 +99,7 @@ async def test_a_cache_that_was_not_reported_yet_loses_a_hit_or_fails(
 async def test_the_corrected_mode_holds_in_every_schedule(deployment_of: Callable[[str], Deployment]) -> None:
     """Named by its fingerprint, with the conflict as the lock: two requests hold in each of the 40 classes."""
     async with deployment_of("corrected") as deployment, executor(deployment, two_at_once()) as wire:
-        result = await Pair(None, wire, Limits(20, SCHEDULES)).result()
+        result = await Case(None, wire, Limits(20, SCHEDULES)).result()
     (evidence,) = result.verdict.evidence
     assert (str(result.verdict.ruling), result.faults, evidence.exhausted) == ("holds", (), True)
     assert (evidence.classes, evidence.schedules) == (15, 25)

@@ -16,7 +16,7 @@ from stress.config.formats import bundled
 from stress.config.target import Target
 from stress.core.errors import Unavailable
 from stress.core.schedule import parse
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.running import run, schedule_of
 from stress.executors.live.executor import LiveExecutor
@@ -42,7 +42,7 @@ async def searched(scenario: str, target: Target) -> Result:
     """Search a bundled scenario, in the model first; what that finds is followed on the wire, and must be the same."""
     one = scenario_of(scenario)
     async with LiveExecutor(one, target) as wire:
-        return await Pair(ModelExecutor(one, target), wire, LIMITS).result()
+        return await Case(ModelExecutor(one, target), wire, LIMITS).result()
 
 
 async def ran(scenario: str, target: str, actors: str) -> Trace:
@@ -93,7 +93,7 @@ async def test_the_guide_tells_the_minimal_schedule_of_each_race_over_kubernetes
     """The schedule that the search reports for the invariant is the one in the guide, as is the race."""
     scenario = scenario_of(name)
     assert race in scenario.races
-    result = await Pair(ModelExecutor(scenario, target_of(target)), None, LIMITS).result()
+    result = await Case(ModelExecutor(scenario, target_of(target)), None, LIMITS).result()
     assert [one.schedule.actors for one in result.findings if invariant in one.invariants] == [actors]
 
 

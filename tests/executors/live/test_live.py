@@ -16,7 +16,7 @@ from stress.checks import run_checks
 from stress.config.scenario import Scenario
 from stress.config.target import Target
 from stress.core.errors import Unavailable, UsageFault
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.running import run, schedule_of
 from stress.executors.live.executor import LiveExecutor
@@ -48,7 +48,7 @@ def own_scenario(**changes: object) -> Scenario:
 async def search(scenario: Scenario, target: Target, seconds: float = 600.0) -> tuple[object, ...]:
     """Search and give what matters: the ruling, what was broken, and the minimal schedules as actors."""
     async with LiveExecutor(scenario, target) as executor:
-        result = await Pair(None, executor, Limits(seconds, 5000)).result()
+        result = await Case(None, executor, Limits(seconds, 5000)).result()
     schedules = tuple(finding.schedule.actors for finding in result.findings)
     return str(result.verdict.ruling), tuple(n for f in result.findings for n in f.invariants), schedules, result
 
@@ -168,7 +168,7 @@ async def test_a_gateway_that_dies_makes_the_run_inconclusive() -> None:
         assert process is not None
         process.kill()
         process.wait()
-        result = await Pair(None, executor, Limits(5, 10)).result()
+        result = await Case(None, executor, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults == ("Gateway 1 died (killed by signal 9)",)
 
@@ -181,7 +181,7 @@ async def test_a_store_killed_between_schedules_makes_the_run_inconclusive() -> 
         assert executor.deployment.stores["redis"].store.valkey is not None
         os.kill(executor.deployment.stores["redis"].store.valkey.process.pid, signal.SIGKILL)
         executor.deployment.stores["redis"].store.valkey.process.wait()
-        result = await Pair(None, executor, Limits(5, 10)).result()
+        result = await Case(None, executor, Limits(5, 10)).result()
     assert str(result.verdict.ruling) == "inconclusive"
     assert result.faults[0].startswith("store lost: ")
 
@@ -261,7 +261,7 @@ async def test_walk_alone_is_never_proof() -> None:
         {**scenario_of("atomic-hit-count").model_dump(), "search": {"scheduler": "random_walk"}}
     )
     async with LiveExecutor(scenario, target_of("redis-atomic")) as executor:
-        result = await Pair(None, executor, Limits(5, 6)).result()
+        result = await Case(None, executor, Limits(5, 6)).result()
     assert (str(result.verdict.ruling), result.verdict.evidence[0].sampled) == ("inconclusive", 6)
     assert result.verdict.reason == "cut off: sampled only: 6 schedules, assuming that requests share only the store"
 

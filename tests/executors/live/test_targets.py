@@ -24,7 +24,7 @@ from stress.config.signal import Signal
 from stress.config.target import Target
 from stress.core.errors import Unavailable, UsageFault
 from stress.core.trace import Answer, Details, Snapshot
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.executors.environment import ends_epoch
 from stress.executors.fingerprint import Marks
@@ -145,7 +145,7 @@ async def test_a_running_gateway_and_store_are_searched_and_left_as_they_were() 
         async with LiveExecutor(scenario_of("atomic-hit-count"), Target.model_validate(keys)) as executor:
             gateway = await starting
             assert executor.replicas[1].process is None
-            result = await Pair(None, executor, Limits(20, 100)).result()
+            result = await Case(None, executor, Limits(20, 100)).result()
         left = await admin.keys()
         ran = await admin.info("commandstats")
         gateway.close()
@@ -305,15 +305,15 @@ async def test_replicas_share_the_store_and_listen_on_ports_in_a_row() -> None:
     """Two processes behind the gate lose a hit between them; the gate's ports are the one named and the next."""
     racy = target_of("redis-read-modify-write").model_dump(exclude_unset=True)
     listen = free_port()
-    pair = target(**racy | {"name": "own", "replicas": 2, "stores": {"redis": {"listen": listen}}})
+    case = target(**racy | {"name": "own", "replicas": 2, "stores": {"redis": {"listen": listen}}})
     playing = scenario(replicas=[1, 2], invariants=["hits_equal_answers"], before=1)
-    async with LiveExecutor(playing, pair) as executor:
+    async with LiveExecutor(playing, case) as executor:
         for port in (listen, listen + 1):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"PING\r\n")
             assert await reader.readline() == b"+PONG\r\n"
             writer.close()
-        result = await Pair(None, executor, Limits(20, 100)).result()
+        result = await Case(None, executor, Limits(20, 100)).result()
     assert [finding.schedule.actors for finding in result.findings] == ["A A A B B B B A"]
 
 

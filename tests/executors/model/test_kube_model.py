@@ -19,7 +19,7 @@ from test_kube_server import DEFINITION
 
 from stress.checks import run_checks
 from stress.config.scenario import Before
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.strategy import alike_in, dependence_of, read
 from stress.executors.live.executor import LiveExecutor
@@ -380,9 +380,9 @@ async def test_an_event_of_the_earlier_requests_comes_late_where_the_scenario_sa
         ),
     ],
 )
-async def test_whatever_a_pair_breaks_has_its_minimal_schedule(name: str, found: dict[str, str]) -> None:
+async def test_whatever_a_case_breaks_has_its_minimal_schedule(name: str, found: dict[str, str]) -> None:
     """Where more is broken than the guide tells (`test_kube_live.py`) all of it is found, and nothing else."""
-    result = await Pair(ModelExecutor(scenario_of(name), target_of("kube-status")), None, Limits(60.0, 5000)).result()
+    result = await Case(ModelExecutor(scenario_of(name), target_of("kube-status")), None, Limits(60.0, 5000)).result()
     assert {broken: one.schedule.actors for one in result.findings for broken in one.invariants} == found
     assert result.as_expected
 

@@ -171,7 +171,7 @@ def test_the_failing_tests_fail_in_a_correct_gateway_when_records_are_deleted(na
     assert found.causes == {"environment"}
 
 
-PAIRS = [
+CASES = [
     (path.stem, target)
     for path in sorted(bundled("").glob("*.yaml"))
     for target in Scenario.load(path).expect
@@ -179,8 +179,8 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "protocol"), PAIRS)
-def test_every_bundled_pair_is_as_it_expects(name: str, protocol: str) -> None:
+@pytest.mark.parametrize(("name", "protocol"), CASES)
+def test_every_bundled_case_is_as_it_expects(name: str, protocol: str) -> None:
     """A race shows what it must and nothing else; a fixed counterpart holds in every schedule; both within 5000."""
     scenario, target = scenario_of(name), target_of(protocol)
     executor, scheduler = ModelExecutor(scenario, target), Exhaustive(fused=True, clock_apart=True)

@@ -72,8 +72,8 @@ class Lender:
                     pipe.dump(key).pexpiretime(key)
                 reported = await pipe.execute()
             found |= {
-                (number, key): pair
-                for key, pair in zip(keys, zip(reported[::2], reported[1::2], strict=True), strict=True)
+                (number, key): case
+                for key, case in zip(keys, zip(reported[::2], reported[1::2], strict=True), strict=True)
             }
         return found
 

@@ -15,7 +15,7 @@ from stress.config.target import Target
 from stress.core.errors import Untested
 from stress.core.step import Access, Touch
 from stress.core.trace import Kind
-from stress.engine.case import Pair
+from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.executors.live.executor import LiveExecutor
 from stress.protocols.redis.server import Valkey
@@ -95,7 +95,7 @@ async def test_an_undeclared_key_in_a_store_of_ones_own_is_refused(valkey: Valke
             Untested, match=r"a script touches hits:\w+, which it does not declare, in a store that was"
         ):
             async with LiveExecutor(scenario(), target(url=valkey.url)) as executor:
-                await Pair(None, executor, Limits(20.0, 500)).result()
+                await Case(None, executor, Limits(20.0, 500)).result()
         assert await redis.keys() == [b"theirs"]
 
 
