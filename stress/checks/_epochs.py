@@ -65,10 +65,10 @@ def _answers_of(trace: Trace) -> list[list[_Placed | None]]:
 
 def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
     """Give what a client might have been told that hung up; its request may have taken effect at any later time."""
-    merged = replace(answer, status=_ACCEPTED, ended=max(one.ended for one in trace.answers))
+    assumed = replace(answer, status=_ACCEPTED, ended=max(one.ended for one in trace.answers))
     unnamed: list[str | None] = [None]
     return [
-        _Placed(replace(merged, record=record, created=created, duplicate=not created), place)
+        _Placed(replace(assumed, record=record, created=created, duplicate=not created), place)
         for place in answer.epochs[::-1]
         for record in _records(trace) or unnamed
         for created in (True, False)

@@ -30,10 +30,10 @@ def check(trace: Trace) -> list[Violation]:
     stored: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     shown = False
     for event in trace.events:
-        reported = event.outcome
-        if event.kind is not Kind.STEP or event.actor.startswith("watch:") or reported.how is not How.OK:
+        outcome = event.outcome
+        if event.kind is not Kind.STEP or event.actor.startswith("watch:") or outcome.how is not How.OK:
             continue
-        if isinstance(reported.value, str) and (seen := _STORED.match(reported.value)):
+        if isinstance(outcome.value, str) and (seen := _STORED.match(outcome.value)):
             shown = True
             if not event.command.startswith(_READS):
                 stored[event.actor, seen[1]].add(int(seen[3]))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ClientAnswer:
     """What one client was told: the HTTP status (0: nothing), and the record and the count (None: not told)."""
 
     actor: str
@@ -45,9 +45,9 @@ class Row(NamedTuple):
     example: tuple[Move, ...]
 
     @property
-    def answers(self) -> tuple[Reported, ...]:
+    def answers(self) -> tuple[ClientAnswer, ...]:
         """What each client was told, by name of the request."""
-        return tuple(Reported(*one) for one in self.outcome[0])
+        return tuple(ClientAnswer(*one) for one in self.outcome[0])
 
     @property
     def left(self) -> tuple[Left, ...]:

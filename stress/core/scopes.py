@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SOMETIMES = "sometimes equal"
 """The scope of what is equal within nothing that is known: a nondeterministic input."""
 _SHAPES = re.compile(rf"{UUID}|{STAMP}|{COMPACT}|{SECOND}")
-_REPORTED = re.compile(rf"{UUID}|{STAMP}|[0-9A-Za-z_-]+")
+_WORDS = re.compile(rf"{UUID}|{STAMP}|[0-9A-Za-z_-]+")
 _APART = 2
 """So many seconds is a time at most from when it was shown, if it is read from the clock."""
 
@@ -50,14 +50,14 @@ class _Place(NamedTuple):
 
 
 class _One(NamedTuple):
-    """A value that one request showed in one sample; ``reported`` is whether the store had said it before."""
+    """A value that one request showed in one sample; ``stored`` is whether the store had said it before."""
 
     sample: int
     actor: str
     replica: int
     second: int
     text: str
-    reported: bool
+    stored: bool
 
     @property
     def is_clock(self) -> bool:
@@ -103,16 +103,16 @@ def _shown(number: int, sample: Sample, patterns: Patterns, now: float) -> Itera
         for word in range(1, len(one.words)) if ":" not in name else ():
             symbols = _symbols(one, word, patterns, now)
             for symbol, text in enumerate(symbols):
-                reported = any(_holds(reply, text) for to, reply in heard if to == name or ":" in to)
+                stored = any(_holds(reply, text) for to, reply in heard if to == name or ":" in to)
                 by = makers.setdefault(text, set())
-                if name not in by and not (reported and by):
+                if name not in by and not (stored and by):
                     by.add(name)
                     yield (
                         _Place(command, nth, word, symbol),
-                        _One(number, name, one.replica, int(one.at), text, reported),
+                        _One(number, name, one.replica, int(one.at), text, stored),
                     )
             if not symbols:
-                whole = _One(number, name, one.replica, int(one.at), one.words[word], reported=False)
+                whole = _One(number, name, one.replica, int(one.at), one.words[word], stored=False)
                 yield _Place(command, nth, word, -1), whole
         heard.append((name, one.reply))
 
@@ -129,12 +129,12 @@ def _symbols(one: Shown, place: int, patterns: Patterns, now: float) -> list[str
 def _scope(own: Sequence[_One], several: Sequence[_One], everything: Sequence[_One]) -> str:
     """Give what the values of one request at one place are equal within; empty where they are data."""
     texts = {one.text for one in own}
-    if all(one.reported for one in own):
+    if all(one.stored for one in own):
         return "store"
     if all(one.is_clock for one in own):
         return "second"
     shared = [one for one in everything if one.text in texts]
-    made_by = {(one.sample, one.actor): one for one in (*several, *shared, *own) if not one.reported}
+    made_by = {(one.sample, one.actor): one for one in (*several, *shared, *own) if not one.stored}
     values = list(made_by.values())
     if len({one.text for one in values}) == 1:
         return ""
@@ -166,10 +166,10 @@ def _holds(text: str, value: str) -> bool:
 def _replies(samples: Sequence[Sample], known: Sequence[str]) -> Iterator[Made]:
     """Give what differs in replies of the store and is no value that a request made."""
     for actor in samples[0] if len(samples) > 1 else ():
-        for reported in zip(*(sample.get(actor, ()) for sample in samples), strict=False):
-            if len({(one.words[0], len(one.words)) for one in reported}) > 1:
+        for shown in zip(*(sample.get(actor, ()) for sample in samples), strict=False):
+            if len({(one.words[0], len(one.words)) for one in shown}) > 1:
                 break
-            words = [_REPORTED.findall(one.reply) for one in reported]
+            words = [_WORDS.findall(one.reply) for one in shown]
             for values in zip(*words, strict=True) if len({len(one) for one in words}) == 1 else ():
                 if len(set(values)) > 1 and not any(_holds(text, value) for text in values for value in known):
-                    yield Made(reported[0].words[0], 0, values, "store")
+                    yield Made(shown[0].words[0], 0, values, "store")

@@ -73,13 +73,13 @@ class Event:
         return f"{self.actor} {self.text or self.command}{arrow}"
 
 
-class Odd(str):
+class TransientFault(str):
     """A fault that says something of one run alone, such as a divergence: the same schedule is worth another try."""
 
     __slots__ = ()
 
 
-class CutOff(Odd):
+class CutOff(TransientFault):
     """A fault that says that a run was ended because its search was over: it says nothing of the target."""
 
     __slots__ = ()
@@ -228,14 +228,14 @@ class Trace:
         return self.epochs[-1]
 
     @property
-    def odd(self) -> bool:
+    def transient(self) -> bool:
         """Whether its fault says nothing of any other run."""
-        return isinstance(self.fault, Odd)
+        return isinstance(self.fault, TransientFault)
 
     @property
     def worth_another(self) -> bool:
         """Whether the schedule is tried once more: it is odd, or a client lost its connection, which may be chance."""
-        return self.odd or (not self.fault and any(not one.status and not one.hung_up for one in self.answers))
+        return self.transient or (not self.fault and any(not one.status and not one.hung_up for one in self.answers))
 
     @property
     def accepted_any(self) -> bool:
@@ -264,9 +264,9 @@ class Trace:
             count = -1 if answer.count is None else answer.count
             return answer.status, count, -named[answer.record], left.get(record, []), answer.actor
 
-        reported = dict.fromkeys(one.record for one in sorted(self.answers, key=place) if one.record is not None)
-        unreported = sorted((name for name in left if name not in reported), key=lambda name: (left[name], name))
-        names = {name: f"record {number}" for number, name in enumerate([*reported, *unreported], start=1)}
+        in_answers = dict.fromkeys(one.record for one in sorted(self.answers, key=place) if one.record is not None)
+        others = sorted((name for name in left if name not in in_answers), key=lambda name: (left[name], name))
+        names = {name: f"record {number}" for number, name in enumerate([*in_answers, *others], start=1)}
         answers = sorted(self.answers, key=lambda answer: answer.actor)
         return (
             tuple((a.actor, a.status, None if a.record is None else names[a.record], a.count) for a in answers),

@@ -184,8 +184,8 @@ class Evidence:
     @property
     def _all(self) -> str:
         if self.classes is None:
-            repeat = "" if self.schedules == self.total else f" ({counted(self.schedules, 'schedule')})"
-            return f"exhausted {self.total} of {self.total}{repeat}"
+            ran_in_all = "" if self.schedules == self.total else f" ({counted(self.schedules, 'schedule')})"
+            return f"exhausted {self.total} of {self.total}{ran_in_all}"
         return f"exhausted {self.classes} of {self._counted}"
 
     @property

@@ -133,11 +133,11 @@ class Behaviour:
                 seen = known.setdefault(step, _Seen(actor, trace.moves, self._runs))
                 between = any(one.last > seen.last for other, one in known.items() if other != step)
                 seen.returned, seen.last = seen.returned or between, self._runs
-            reported = names.observed(f"{short} {full}".rstrip())
-            if following is not None and reported in done:
+            observed = names.observed(f"{short} {full}".rstrip())
+            if following is not None and observed in done:
                 return  # it tries again, for how long may be a question of time
-            done.add(reported)
-            here = self._point(here, reported, names(short))
+            done.add(observed)
+            here = self._point(here, observed, names(short))
 
     def _point(self, before: int, observed: str, short: str) -> int:
         number = self._numbers.setdefault((before, observed), len(self._numbers) + 1)

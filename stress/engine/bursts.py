@@ -76,17 +76,17 @@ async def run_bursts(executor: LiveExecutor, most: int, budget: float, left: flo
     return await _Running(executor, most, budget, max(left, SHARE * budget)).run()
 
 
-async def burst_repeat(schedule: Schedule, executor: LiveExecutor, seconds: float) -> tuple[str, int]:
+async def repeat_burst(schedule: Schedule, executor: LiveExecutor, seconds: float) -> tuple[str, int]:
     """Run bursts until none failing means that it is fixed, for so many seconds at most; give a line and the exit code.
 
     Raises:
         Untested: where the schedule does not say how often bursts failed.
 
     """
-    reported = re.fullmatch(r"(\d+) of (\d+)", schedule.head.bursts)
-    if reported is None or not 0 < int(reported[1]) <= int(reported[2]):
+    seen_in = re.fullmatch(r"(\d+) of (\d+)", schedule.head.bursts)
+    if seen_in is None or not 0 < int(seen_in[1]) <= int(seen_in[2]):
         raise Untested(f"bursts: {schedule.head.bursts} is no count", "write `bursts: 11 of 200`")
-    wanted = math.ceil(_FIXED * int(reported[2]) / int(reported[1]))
+    wanted = math.ceil(_FIXED * int(seen_in[2]) / int(seen_in[1]))
     bursts = (await _Running(executor, wanted, math.inf, seconds).run()).bursts
     if bursts.race:
         return f"STILL FAILING ({bursts.violating} of {bursts.ran} bursts)", RACE

@@ -92,8 +92,8 @@ class Job(NamedTuple):
         job = cls(Scenario.load(paths["scenario"]), Target.load(file), file.parent)
         name_secrets((), but=[job.scenario.name, job.target.name])
         texts = {kind: path for kind, path in paths.items() if path.is_file() and not is_bundled(path)}
-        texts_of = ((f"{kind} {os.path.relpath(path)}", mask_text(path.read_text())) for kind, path in texts.items())
-        return job._replace(attachments=tuple(texts_of))
+        attachments = ((f"{kind} {os.path.relpath(path)}", mask_text(path.read_text())) for kind, path in texts.items())
+        return job._replace(attachments=tuple(attachments))
 
     def attached_to(self, result: Result) -> Result:
         """Attach the texts of the files to each schedule that was found."""
@@ -287,12 +287,12 @@ class Campaign:
                 earlier = NOTHING if schedule else Earlier(self.examples.schedules(job), regressions(job))
                 case = Case(model, executor, limits, self._tell, earlier)
                 if schedule:
-                    case.given = [Replay(letters(schedule, job.scenario.concurrent), guided=True)]
+                    case.given = [Replay(letters(schedule, job.scenario.concurrent), prefix=True)]
                 result = job.attached_to(await case.result())
                 self._begun += case.looked
             self._remember(job, result, case.stale)
         except (UsageFault, Unavailable, Untested) as error:
-            kind, code = next(texts_of for family, texts_of in _STOPS.items() if isinstance(error, family))
+            kind, code = next(stop for family, stop in _STOPS.items() if isinstance(error, family))
             self._say(f"{kind}{error}")
             return self._stopped(job, str(error), code)
         return result

@@ -172,7 +172,7 @@ class Case:
         workers = workers if any(move.actor == "clock" for move in finding.schedule.moves) else 1
         async with aclosing(follow_each([finding.schedule] * (CONFIRMATIONS - done), executor, workers)) as traces:
             async for trace in traces:
-                good += _repeat(finding, trace, wanted)
+                good += _reproduces(finding, trace, wanted)
         finding = replace(finding, confirmed=self._wire is not None, replays=(good, CONFIRMATIONS))
         if good == CONFIRMATIONS:
             return finding
@@ -184,7 +184,7 @@ class Case:
             except Unavailable as error:
                 self._unsure.append(f"{text} with new values; for others the Gateway did not start again: {error}")
                 return finding
-            isolated = sum(_repeat(finding, trace, wanted) for trace in runs)
+            isolated = sum(_reproduces(finding, trace, wanted) for trace in runs)
             if isolated == CONFIRMATIONS:
                 return replace(finding, schedule=schedule, replays=(isolated, CONFIRMATIONS))
             text += f" with new values, in {isolated} of {CONFIRMATIONS} with its own in a new process"
@@ -253,7 +253,7 @@ def _unjudged(executor: Executor, last: Trace | None) -> str:
     return f"no invariant could be checked, as {name}: {why_not_checked(name, last)}"
 
 
-def _repeat(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
+def _reproduces(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
     """Tell whether a run broke the same invariants as the one that was found."""
     return not trace.fault and {one.invariant for one in run_checks(invariants, trace)} == set(finding.invariants)
 

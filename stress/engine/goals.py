@@ -38,10 +38,10 @@ async def shown(goal: Goal, executor: Executor) -> AsyncGenerator[Trace]:
     """Run the schedules of a goal, and let the rest of each go on by itself; one that is not possible gives nothing."""
     for text in goal.schedule:
         moves = letters(text, executor.scenario.concurrent)
-        schedule = Replay(moves, guided=True)
+        schedule = Replay(moves, prefix=True)
         schedule.more()
-        trace = await run_with(schedule, executor, repeat=False)
-        diverged = trace.odd or trace.fault.startswith("DIVERGED")
+        trace = await run_with(schedule, executor, retry=False)
+        diverged = trace.transient or trace.fault.startswith("DIVERGED")
         if not diverged and len(trace.moves) >= len(moves):  # else all were answered before its end
             yield trace
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
-from stress.core.trace import Odd
+from stress.core.trace import TransientFault
 from stress.engine.running import Workers, follow_each, run_with
 from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.base import Diverged
@@ -52,19 +52,19 @@ class Prefetch:
             lookahead = planning.lookahead(min(most, _LOOKAHEAD * workers - 1)) if workers > 1 else []
             new = [one for one in lookahead if one.begin not in self._ran and one.begin != plan.begin]
             faulty = await self._run([plan, *new], workers)
-            if faulty and (executor.broken or (workers == 1 and not faulty[0].odd)):
+            if faulty and (executor.broken or (workers == 1 and not faulty[0].transient)):
                 return faulty[0]  # it can't be run for the scheduler any more, or would end so again
         ran = self._ran.pop(plan.begin, None)
         if ran is None:  # once more, alone, and asked at each step
-            return await run_with(scheduler, executor, repeat=False)
+            return await run_with(scheduler, executor, retry=False)
         made: list[Move | None] = []
         try:
             for point in ran[0].points:
                 made.append(scheduler.choose(point.moves, done=point.done))
                 if made[-1] != point.chosen:
-                    return await run_with(Following(scheduler, made), executor, repeat=False)
+                    return await run_with(Following(scheduler, made), executor, retry=False)
         except Diverged as divergence:
-            return replace(ran[1], fault=Odd(divergence))
+            return replace(ran[1], fault=TransientFault(divergence))
         return ran[1]
 
     async def _run(self, plans: list[Plan], workers: int) -> list[Trace]:
@@ -73,10 +73,10 @@ class Prefetch:
         done = iter([first, *others])
         schedules = chain([first], takewhile(lambda _: not self._enough(), others))
         faulty: list[Trace] = []
-        async with aclosing(follow_each(schedules, self._executor, workers, repeat=False)) as traces:
+        async with aclosing(follow_each(schedules, self._executor, workers, retry=False)) as traces:
             async for trace in traces:
                 schedule = next(done)
                 faulty += [trace] if trace.fault else []
-                if not trace.worth_another and not trace.fault and schedule.reported(trace):
+                if not trace.worth_another and not trace.fault and schedule.matches(trace):
                     self._ran[schedule.plan.begin] = schedule, trace
         return faulty

@@ -81,8 +81,8 @@ class Repeated:
 
     def _answers(self) -> str:
         trace = next(iter(self._traces.values()))
-        lines = [f"{one.actor} was answered {_answer(one.status, one.body or one.error)}" for one in trace.answers]
-        return "; ".join(dict.fromkeys(lines)) or "none was answered"
+        answers = [f"{one.actor} was answered {_answer(one.status, one.body or one.error)}" for one in trace.answers]
+        return "; ".join(dict.fromkeys(answers)) or "none was answered"
 
 
 def _answer(status: int, body: str) -> str:
@@ -103,9 +103,9 @@ def _difference(one: Trace, other: Trace) -> str:
 
 def _outcome(trace: Trace) -> list[str]:
     answers = sorted(trace.answers, key=lambda one: one.actor)
-    lines = [f"{one.actor} was answered {one.status} {one.record or ''} {one.count or ''}".rstrip() for one in answers]
+    shown = [f"{one.actor} was answered {one.status} {one.record or ''} {one.count or ''}".rstrip() for one in answers]
     left = [f"left {mask_text(str(state.records))} with hits {state.hits}" for state in trace.epochs]
-    return lines + left
+    return shown + left
 
 
 def _beside(one: str, other: str) -> str:

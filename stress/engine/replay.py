@@ -14,7 +14,7 @@ from stress.core.errors import Untested, UsageFault
 from stress.core.exits import INCONCLUSIVE, INTERRUPT, RACE, REPORT
 from stress.core.trace import CutOff
 from stress.core.verdict import judge
-from stress.engine.bursts import burst_repeat
+from stress.engine.bursts import repeat_burst
 from stress.engine.campaign import PREFLIGHT_SECONDS, Where
 from stress.engine.case import Case
 from stress.engine.limits import Limits
@@ -80,7 +80,7 @@ async def replay(
     try:
         async with _within(wire, seconds) as executor:
             if schedule.head.bursts and executor is not None:
-                return Conclusion(*await burst_repeat(schedule, executor, seconds))
+                return Conclusion(*await repeat_burst(schedule, executor, seconds))
             replays = _Replays(
                 schedule, executor or cast("Executor", model), wanted, reports, Workers.chosen(where.workers)
             )
@@ -114,7 +114,7 @@ class _Replays:
         self._workers = workers.of(schedule.moves)
         self._tally = Repeated(frozenset(schedule.head.outcome.split()[1:]))
         self._last: Trace | None = None
-        self._diverged, self._repeat = "", False
+        self._diverged, self._retried = "", False
 
     async def conclusion(self) -> Conclusion | None:
         """Count how often the schedule fails; None when it can't be followed, and never failed before that was seen."""
@@ -150,10 +150,10 @@ class _Replays:
 
     async def _once_more(self, trace: Trace) -> Trace:
         """Follow a schedule that can't be followed once more in new processes: one may have begun unlike all others."""
-        first = not (self._tally.done or self._repeat)
+        first = not (self._tally.done or self._retried)
         if not first or not trace.fault.startswith("DIVERGED"):
             return trace
-        self._repeat = True
+        self._retried = True
         return await follow_restarted(self._schedule, self._executor)
 
     @property

@@ -111,7 +111,7 @@ class _Attempt:
         """Run it, in the model at once: nothing is by chance there, and it is fast."""
         fresh, also = self._asked.fresh or None, self._asked.also
         if self._memory is not None:
-            self._memory.repeat()
+            self._memory.restart()
         elif isinstance(self._executor, LiveExecutor):
             self._memory = Memory(self._asked.scheduler)
         trace = self._executor.run(self._memory or self._asked.scheduler, fresh, also)
@@ -120,17 +120,17 @@ class _Attempt:
     async def result(self) -> Trace:
         """Run it, and once more if that is worth it."""
         trace = await self.run()
-        return await self.run() if self.repeat(trace) else trace
+        return await self.run() if self.should_retry(trace) else trace
 
-    def repeat(self, trace: Trace) -> bool:
+    def should_retry(self, trace: Trace) -> bool:
         """Tell whether to run it once more after this trace."""
         return self._memory is not None and trace.worth_another and not self._executor.broken
 
 
-async def run_with(scheduler: Scheduler, executor: Executor, *, repeat: bool = True) -> Trace:
+async def run_with(scheduler: Scheduler, executor: Executor, *, retry: bool = True) -> Trace:
     """Run the schedule that a scheduler has begun, in either executor; an odd one once more unless that was done."""
     attempt = _Attempt(Asked(scheduler), executor)
-    return await (attempt.result() if repeat else attempt.run())
+    return await (attempt.result() if retry else attempt.run())
 
 
 async def follow(schedule: Schedule | Scheduler, executor: Executor) -> Trace:
@@ -151,11 +151,11 @@ async def follow_restarted(schedule: Schedule, executor: Executor) -> Trace:
 
 
 async def follow_each(
-    schedules: Iterable[Schedule | Scheduler], executor: Executor, workers: int = 1, *, repeat: bool = True
+    schedules: Iterable[Schedule | Scheduler], executor: Executor, workers: int = 1, *, retry: bool = True
 ) -> AsyncGenerator[Trace]:
     """Run many schedules and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
 
-    An odd one is run once more unless not ``repeat``, while nothing else runs, as what runs beside it may be why.
+    An odd one is run once more unless not ``retry``, while nothing else runs, as what runs beside it may be why.
     Whoever stops listening must close it (`contextlib.aclosing`) before another schedule is run in that executor. A
     schedule may be asked for before the traces of those before it are given.
     """
@@ -163,9 +163,9 @@ async def follow_each(
     if len(executors) == 1:
         for schedule in schedules:
             attempt = _Attempt(_asked(schedule, executor), executor)
-            yield await (attempt.result() if repeat else attempt.run())
+            yield await (attempt.result() if retry else attempt.run())
         return
-    async with aclosing(_side_by_side(iter(schedules), executors, repeat=repeat)) as traces:
+    async with aclosing(_side_by_side(iter(schedules), executors, retry=retry)) as traces:
         async for trace in traces:
             yield trace
 
@@ -176,7 +176,7 @@ async def beside(executor: Executor, most: int) -> Sequence[Executor]:
 
 
 async def _side_by_side(
-    come: Iterator[Schedule | Scheduler], executors: Sequence[Executor], *, repeat: bool
+    come: Iterator[Schedule | Scheduler], executors: Sequence[Executor], *, retry: bool
 ) -> AsyncGenerator[Trace]:
     """Give each schedule to an executor that is free; give the traces in their order."""
     free, under_way = deque(executors), deque[asyncio.Task[tuple[_Attempt, Trace]]]()
@@ -196,7 +196,7 @@ async def _side_by_side(
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
             while under_way and under_way[0].done():
                 attempt, trace = under_way.popleft().result()
-                if repeat and attempt.repeat(trace):
+                if retry and attempt.should_retry(trace):
                     await asyncio.gather(*under_way)
                     trace = await attempt.run()
                 yield trace

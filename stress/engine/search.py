@@ -146,7 +146,7 @@ class Search:
                 self._tally.notes += [f"passed as work of no request: {idle}; `try` proposes the rule"] if idle else []
                 head = " ".join(executor.learned.worker.head) if executor.learned.worker is not None else ""
                 self._tally.notes += [f"worker:<replica> is what looks for work with {head}"] if head else []
-            self._tally.notes += [self._tally.odd.note] if self._tally.odd else []
+            self._tally.notes += [self._tally.skipped.note] if self._tally.skipped else []
         except asyncio.CancelledError:
             self._tally.fault = INTERRUPTED
             self._tally.last = executor.abandoned(INTERRUPTED) or self._tally.last
@@ -303,7 +303,7 @@ class Search:
     @property
     def _spoilt(self) -> bool:
         """Whether nothing more may be concluded, or from too few runs."""
-        return bool(self._tally.fault) or self._tally.odd.too_many
+        return bool(self._tally.fault) or self._tally.skipped.too_many
 
     def _enough(self) -> bool:
         """Tell whether to stop; however little time there is, one schedule is run."""

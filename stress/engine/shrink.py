@@ -115,12 +115,12 @@ class _Search:
 
     def try_all(self, candidates: _Candidates) -> Generator[Guided, Ran | None, None]:
         """Try the smaller schedules that one makes of the best, from the beginning again after each success."""
-        repeat = True
-        while repeat:
-            repeat = False
+        shortened = True
+        while shortened:
+            shortened = False
             for word in sorted(candidates(self.best), key=rank):
-                repeat = yield from self.attempt(word)
-                if repeat:
+                shortened = yield from self.attempt(word)
+                if shortened:
                     break
 
 
@@ -157,8 +157,8 @@ def _going_on(moves: Word, targets: Mapping[tuple[str, int], str], current: str)
 def _with_few_preemptions(moves: Word) -> list[Word]:
     """Keep no preemption, or one, or those away from one actor, as a retry is exhausted by the others in turn."""
     kept = [preemption for _, preemption in preemptions(moves)]
-    isolated = [[one for one in kept if one.actor == actor] for actor in dict.fromkeys(one.actor for one in kept)]
-    return [word for some in [[], *([one] for one in kept), *isolated] for word in _keeping(moves, some)]
+    by_actor = [[one for one in kept if one.actor == actor] for actor in dict.fromkeys(one.actor for one in kept)]
+    return [word for some in [[], *([one] for one in kept), *by_actor] for word in _keeping(moves, some)]
 
 
 def _with_one_preemption_less(moves: Word) -> list[Word]:

@@ -11,8 +11,8 @@ from stress.core.step import Move, letters
 from stress.core.trace import CutOff
 from stress.engine.behaviour import Behaviour
 from stress.engine.goals import met
-from stress.engine.odd import OddRuns
 from stress.engine.running import doubt, follow, none_accepted, schedule_of, sequential
+from stress.engine.skipped import SkippedRuns
 from stress.executors.live.executor import LiveExecutor
 from stress.report.events import Finding
 
@@ -46,7 +46,7 @@ class Tally:
         self._goals = () if executor.target.name in executor.scenario.expect else tuple(executor.scenario.races)
         self.outcomes = Outcomes()
         self.fault = ""
-        self.odd = OddRuns()
+        self.skipped = SkippedRuns()
         self.notes: list[str] = []
         self.last: Trace | None = None
         self.shared_connection = self.polling = ""
@@ -117,12 +117,12 @@ class Tally:
         That is an odd one, and ``beside`` the search any that was not followed to its end. One that was ended with the
         search is not counted.
         """
-        if not (trace.odd or (beside and trace.fault)) or self._executor.broken:
+        if not (trace.transient or (beside and trace.fault)) or self._executor.broken:
             return False
         if isinstance(trace.fault, CutOff):
             self.cut_off, self.last = True, self.last or trace
             return True
-        self.odd.add(trace.fault)
+        self.skipped.add(trace.fault)
         self.last = trace
         return True
 
@@ -132,10 +132,10 @@ class Tally:
         So it is where no request of any run was accepted: nothing was tested. Where one alone was accepted before the
         search, what was found stays, as only requests at the same time are all refused.
         """
-        if self.odd and not self.found:
-            self.fault = self.fault or self.odd.unstable(self.ran)
-        isolated = bool(self.found) and any(trace.accepted_any for trace in sequential(self._executor))
-        if self.accepted or isolated or self.fault or self.last is None:
+        if self.skipped and not self.found:
+            self.fault = self.fault or self.skipped.unstable(self.ran)
+        accepted_before = bool(self.found) and any(trace.accepted_any for trace in sequential(self._executor))
+        if self.accepted or accepted_before or self.fault or self.last is None:
             return
         self.fault = none_accepted(self.last)
         self.found.clear()
@@ -177,7 +177,7 @@ class Tally:
                     self.notes.append("fails only where the clock goes into another second during the run")
                 return schedule_of(trace, self._executor, self._seed, violations), trace, violations
         if crossed:
-            self.odd.add("the run crossed a second unasked, and failed")
+            self.skipped.add("the run crossed a second unasked, and failed")
         else:
             self.notes.append("a schedule failed in a run that crossed a second, and not again")
         return None

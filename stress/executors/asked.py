@@ -62,7 +62,7 @@ class Memory:
         self._chosen: list[Move | None] = []
         self._at = 0
 
-    def repeat(self) -> None:
+    def restart(self) -> None:
         """Begin from the first choice; one that was not possible is asked for again."""
         self._at = 0
         if isinstance(self._scheduler, Planned):

@@ -29,18 +29,18 @@ def with_answered_hits(target: Target, details: Details) -> Details:
     if observe is None or not isinstance(observe.hits, FromAnswer):
         return details
     path = observe.hits.answer
-    reported: list[dict[str, int | None]] = [dict.fromkeys(state.records or ()) for state in details.epochs]
+    answered: list[dict[str, int | None]] = [dict.fromkeys(state.records or ()) for state in details.epochs]
     for answer in details.answers:
         count = answer.count if path == target.answers.count else number(field(answer.body, path))
         count = 1 if count is None and answer.created else count
-        hits = reported[answer.epochs[-1]]
+        hits = answered[answer.epochs[-1]]
         # An answer that names no record can only mean the one that there is.
         record = next(iter(hits)) if answer.record is None and len(hits) == 1 else answer.record
         if count is not None and record in hits:
             hits[record] = max(count, hits[record] or 0)
     states = [
         state if state.records is None else Snapshot(state.records, hits, state.ended_by)
-        for state, hits in zip(details.epochs, reported, strict=True)
+        for state, hits in zip(details.epochs, answered, strict=True)
     ]
     return details._replace(epochs=tuple(states))
 

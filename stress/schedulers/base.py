@@ -94,7 +94,7 @@ def fused_starts(moves: Sequence[Move], history: Sequence[Move]) -> Sequence[Mov
     if all(move.actor != started for move in moves):
         return moves  # it waits, or was answered at once
     clock = [move for move in moves if move.actor == "clock" or move.actor.startswith("watch:")]
-    isolated = len(history) == 1 or history[-2].command != START
-    own = [move for move in moves if move.actor in (started, f"client:{started}")] if isolated else []
+    just_begun = len(history) == 1 or history[-2].command != START
+    own = [move for move in moves if move.actor in (started, f"client:{started}")] if just_begun else []
     later = [move for move in moves if clock and move.command == START and move.actor > started]
     return own + later + clock or moves

@@ -58,7 +58,7 @@ class Planned:
         self.plan = plan
         self.points: list[Point] = []
         self._taken: list[Move] = []
-        self._repeat = True
+        self._restarted = True
 
     def more(self) -> bool:
         """Begin the schedule."""
@@ -67,12 +67,12 @@ class Planned:
 
     def restart(self) -> None:
         """Begin again with the next choice: what was possible in this run may not be in that one."""
-        self._repeat = True
+        self._restarted = True
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Follow the plan."""
-        if self._repeat:
-            self.points, self._taken, self._repeat = [], [], False
+        if self._restarted:
+            self.points, self._taken, self._restarted = [], [], False
         at = len(self.points)
         if at < len(self.plan.begin):
             move = self.plan.begin[at]
@@ -85,7 +85,7 @@ class Planned:
             self._taken.append(move)
         return move
 
-    def reported(self, trace: Trace) -> bool:
+    def matches(self, trace: Trace) -> bool:
         """Tell whether a trace is of the run whose points are kept."""
         return [point.chosen for point in self.points if point.chosen is not None] == list(trace.moves)
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class Replay:
     """Runs one schedule ``times`` times.
 
-    Where the schedule ends before all requests are answered, that is a divergence too, unless ``guided``: then the
+    Where the schedule ends before all requests are answered, that is a divergence too, unless ``prefix``: then the
     rest keeps going by itself (a hand-written schedule need not spell out its end). A move in letters
     (`stress.core.letters`) is whatever its actor shows.
     """
 
     name = "replay"
 
-    def __init__(self, moves: Sequence[Move], times: int = 1, *, guided: bool = False) -> None:
+    def __init__(self, moves: Sequence[Move], times: int = 1, *, prefix: bool = False) -> None:
         """Take the moves to follow, which are its ``moves``."""
         self.moves = tuple(moves)
         self._left = times
-        self._guided = guided
+        self._prefix = prefix
         self._step = 0
         self._current: str | None = None
 
@@ -48,7 +48,7 @@ class Replay:
         if self._step == len(self.moves):
             if done:
                 return None
-            if self._guided:
+            if self._prefix:
                 chosen = keep_going(moves, self._current)[0]
                 self._current = chosen.actor
                 return chosen
@@ -58,8 +58,8 @@ class Replay:
             move for move in moves if move == expected or (expected.command == NEXT and move.actor == expected.actor)
         ]
         if not fits:
-            reported = f"a step of {expected.actor}" if expected.command == NEXT else str(expected)
-            raise Diverged(self._step + 1, reported, moves)
+            step = f"a step of {expected.actor}" if expected.command == NEXT else str(expected)
+            raise Diverged(self._step + 1, step, moves)
         self._step += 1
         self._current = expected.actor
         return fits[0]

@@ -49,7 +49,7 @@ class Symmetry:
         and finds another epoch. So are earlier answers and starts where a check asks for them.
         """
         move = effect.move
-        reported = epoch
+        entry_epoch = epoch
         rule = self._dependence
         if (
             not is_request(move.actor)
@@ -58,7 +58,7 @@ class Symmetry:
         ):
             epoch += 1
         if move.actor in histories:
-            entry = (histories[move.actor], self._rename(effect, self._first), reported)
+            entry = (histories[move.actor], self._rename(effect, self._first), entry_epoch)
             number = self._numbers.setdefault(entry, len(self._numbers) + 1)
             histories = {**histories, move.actor: number}
         return histories, epoch

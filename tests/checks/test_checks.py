@@ -132,9 +132,9 @@ def histories(draw: st.DrawFn) -> list[Answer]:
     found = []
     for index, count in enumerate(counts):
         between = sorted(points[2 * index : 2 * index + 2])
-        reported = draw(st.one_of(st.just(count), st.none(), st.integers(1, 5)))
-        status = 201 if reported == 1 and draw(st.booleans()) else 202
-        found.append(answer("ABCDE"[index], status, count=reported, between=(between[0], between[1])))
+        answers = draw(st.one_of(st.just(count), st.none(), st.integers(1, 5)))
+        status = 201 if answers == 1 and draw(st.booleans()) else 202
+        found.append(answer("ABCDE"[index], status, count=answers, between=(between[0], between[1])))
     return found
 
 
@@ -173,9 +173,9 @@ def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool]
         count += 1
         # A request may have had steps before and after the epoch in which it took effect.
         places = tuple(range(place - (place > 0 and data.draw(st.booleans())), place + 1))
-        reported = None if count == 1 else count
+        answers = None if count == 1 else count
         answers.append(
-            answer(chr(65 + number), 201 if count == 1 else 202, count=reported, places=places, between=(number, 20))
+            answer(chr(65 + number), 201 if count == 1 else 202, count=answers, places=places, between=(number, 20))
         )
     assert broken(answers, *states, (("r",), {"r": count})) == []
 
@@ -469,7 +469,7 @@ def test_a_server_error_names_its_last_step() -> None:
 # --- answers that do not say everything --------------------------------------------------------------
 
 
-def unreported(answers: list[Answer], *kinds: str, states: tuple[State, ...] = ()) -> Trace:
+def unnamed(answers: list[Answer], *kinds: str, states: tuple[State, ...] = ()) -> Trace:
     """Make a trace of a target whose answers do not tell some things."""
     snapshots = tuple(Snapshot(records, hits) for records, hits in states) or (Snapshot(None, None),)
     return Trace("live", "", "", len(answers), (), lambda: Details(answers, snapshots), unreported=frozenset(kinds))
@@ -484,19 +484,19 @@ def test_the_same_answer_takes_the_place_of_checks_that_need_created() -> None:
     """Where nothing tells who created, all must be told one result; without names not even that can be checked."""
     names = ["one_created_answer", "linearizable_hits", "distinct_counts", "no_server_error"]
     same, differ = [either("A"), either("B")], [either("A"), either("B", "s")]
-    assert run_checks(names, unreported(same, "created")) == []
-    assert [str(one) for one in run_checks(names, unreported(differ, "created"))] == [
+    assert run_checks(names, unnamed(same, "created")) == []
+    assert [str(one) for one in run_checks(names, unnamed(differ, "created"))] == [
         "same_answer: expected the same result in all answers; observed r, s"
     ]
-    assert not_checked(names, unreported(same, "created")) == (
+    assert not_checked(names, unnamed(same, "created")) == (
         "one_created_answer",
         "linearizable_hits",
         "distinct_counts",
     )
-    assert why_not_checked("one_created_answer", unreported(same, "created")) == (
+    assert why_not_checked("one_created_answer", unnamed(same, "created")) == (
         "no answer tells whether it created or counted; same_answer is checked instead"
     )
-    assert "same_answer" in not_checked(names, unreported(same, "created", "names"))
+    assert "same_answer" in not_checked(names, unnamed(same, "created", "names"))
     assert [str(one) for one in run_checks(["same_answer"], trace_of(differ, (("r", "s"), {})))] == [
         "same_answer: expected the same result in all answers; observed r, s"
     ]
@@ -505,13 +505,13 @@ def test_the_same_answer_takes_the_place_of_checks_that_need_created() -> None:
 def test_one_creation_is_counted_without_names_too() -> None:
     """Answers that name no record may say created once, and once more for each further active record."""
     two = [answer("A", 201, None), answer("B", 201, None), answer("C", 202, None)]
-    assert [str(one) for one in run_checks(["one_created_answer"], unreported(two, "names"))] == [
+    assert [str(one) for one in run_checks(["one_created_answer"], unnamed(two, "names"))] == [
         "one_created_answer: expected 1 answer says created; observed 2 of 3"
     ]
     both: State = (("r", "s"), {})
-    assert run_checks(["one_created_answer"], unreported(two, "names", states=(both,))) == []
-    assert run_checks(["one_created_answer"], unreported(two[1:], "names")) == []
-    assert run_checks(["one_created_answer"], unreported(two[2:], "names")) == []
+    assert run_checks(["one_created_answer"], unnamed(two, "names", states=(both,))) == []
+    assert run_checks(["one_created_answer"], unnamed(two[1:], "names")) == []
+    assert run_checks(["one_created_answer"], unnamed(two[2:], "names")) == []
 
 
 def test_hits_are_compared_in_sum_where_answers_name_no_record() -> None:
@@ -519,31 +519,31 @@ def test_hits_are_compared_in_sum_where_answers_name_no_record() -> None:
     three = [answer("A", 201, None), answer("B", 202, None), answer("C", 202, None)]
     one: State = (("r",), {"r": 2})
     both: State = (("r", "s"), {"r": 2, "s": 1})
-    assert [str(found) for found in run_checks(["hits_equal_answers"], unreported(three, "names", states=(one,)))] == [
+    assert [str(found) for found in run_checks(["hits_equal_answers"], unnamed(three, "names", states=(one,)))] == [
         "hits_equal_answers: expected 3 hits of r; observed 2"
     ]
-    assert run_checks(["hits_equal_answers"], unreported(three, "names", states=(both,))) == []
+    assert run_checks(["hits_equal_answers"], unnamed(three, "names", states=(both,))) == []
     assert [
-        str(found) for found in run_checks(["hits_equal_answers"], unreported(three[:2], "names", states=(both,)))
+        str(found) for found in run_checks(["hits_equal_answers"], unnamed(three[:2], "names", states=(both,)))
     ] == ["hits_equal_answers: expected 2 hits of all records; observed 3"]
 
 
 def test_a_refusal_that_is_called_duplicate_may_be_counted_or_not() -> None:
     """A limiter counts who is told 429, a lock does not count who is told 409: neither is a lost hit."""
-    reported = [answer("A", 201), replace(answer("B", 409), duplicate=True)]
+    answers = [answer("A", 201), replace(answer("B", 409), duplicate=True)]
     for hits, right in ((0, False), (1, True), (2, True), (3, False)):
-        found = run_checks(["hits_equal_answers"], trace_of(reported, (("r",), {"r": hits})))
+        found = run_checks(["hits_equal_answers"], trace_of(answers, (("r",), {"r": hits})))
         assert (found == []) is right
     assert str(found[0]) == "hits_equal_answers: expected 1 to 2 hits of r; observed 3"
-    later = [*reported, answer("C", 202, count=2, between=(100, 101))]
+    later = [*answers, answer("C", 202, count=2, between=(100, 101))]
     assert run_checks(["linearizable_hits", "distinct_counts"], trace_of(later, (("r",), {"r": 2}))) == []
 
 
 def test_an_answer_without_a_record_breaks_the_checks_that_go_by_names() -> None:
     """It is no fault of the file: others like it name their record, so the line says who was told what."""
-    reported = [answer("A", 201), replace(answer("B", 202, None), nameless=True)]
+    answers = [answer("A", 201), replace(answer("B", 202, None), nameless=True)]
     line = "expected a record named to B; observed B was answered 202 without a record"
-    trace = trace_of(reported, (("r",), {"r": 2}))
+    trace = trace_of(answers, (("r",), {"r": 2}))
     assert [str(one) for one in run_checks(PROMISES, trace)] == [
         f"{name}: {line}" for name in ("hits_equal_answers", "distinct_counts", "linearizable_hits")
     ]
@@ -553,14 +553,12 @@ def test_an_answer_without_a_record_breaks_the_checks_that_go_by_names() -> None
         "one_created_answer: expected a record named to A; observed A was answered 201 without a record",
     ]
     assert run_checks(["one_active_record"], trace) == []
-    assert [str(one) for one in run_checks(["one_active_record"], unreported(reported))] == [
-        f"one_active_record: {line}"
-    ]
+    assert [str(one) for one in run_checks(["one_active_record"], unnamed(answers))] == [f"one_active_record: {line}"]
 
 
 def test_records_that_nothing_shows_are_not_judged() -> None:
     """Where neither `observe` nor an answer names records that is said, and where nothing could be checked too."""
-    trace = unreported([answer("A", 201, None)], "names")
+    trace = unnamed([answer("A", 201, None)], "names")
     assert not_checked(["one_active_record", "no_server_error"], trace) == ("one_active_record",)
     assert why_not_checked("one_active_record", trace) == "not every answer names a record: see answers.record"
     assert any_checked(["one_active_record", "no_server_error"], trace)
@@ -569,13 +567,13 @@ def test_records_that_nothing_shows_are_not_judged() -> None:
 
 def test_what_is_listed_or_refused_is_no_server_error() -> None:
     """A 503 that the target lists and any 429 are none; a 503 that it does not list is one, whatever it refuses."""
-    reported = [
+    answers = [
         replace(answer("A", 503), normal=True, refused=True),
         answer("B", 429, None),
         answer("C", 503, None),
     ]
-    assert [one.answers for one in run_checks(["no_server_error"], unreported(reported))] == [("C",)]
-    assert [one.accepted for one in reported] == [False, False, False]
+    assert [one.answers for one in run_checks(["no_server_error"], unnamed(answers))] == [("C",)]
+    assert [one.accepted for one in answers] == [False, False, False]
 
 
 # --- clients that hang up ----------------------------------------------------------------------------

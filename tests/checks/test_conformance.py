@@ -32,7 +32,7 @@ RECORDS = ["rr/prod/r", "rr/prod/s"]
 STATUSES = [200, 201, 202, 202, 202, 400, 429, 500]
 
 
-class Reported(NamedTuple):
+class Answering(NamedTuple):
     """What a request is answered."""
 
     status: int
@@ -44,7 +44,7 @@ class Run(NamedTuple):
     """What the moves of a run did, in order, what each request was told, and the states that cleanups and it left."""
 
     effects: tuple[Effect, ...]
-    reported: dict[str, Reported]
+    answers: dict[str, Answering]
     states: tuple[Snapshot, ...]
 
 
@@ -69,8 +69,8 @@ def runs(draw: st.DrawFn) -> Run:
         moves = [one.move._replace(actor=actor, occurrence=at) for at, one in enumerate(did, start=1)]
         effects = [one._replace(move=move) for one, move in zip(did, moves, strict=True)]
         left[actor] = [*effects[:-1], effects[-1]._replace(answered=True)]
-    reported = {
-        actor: Reported(
+    answers = {
+        actor: Answering(
             draw(st.sampled_from(STATUSES)),
             draw(st.sampled_from(["r", "r", "s", None])),
             draw(st.sampled_from([None, 2, 2, 3])),
@@ -89,7 +89,7 @@ def runs(draw: st.DrawFn) -> Run:
         Snapshot(tuple(sorted(counts)), counts, "cleanup" if at < ("cleanup" in acting) else "")
         for at, counts in enumerate(draw(hits) for _ in range(1 + ("cleanup" in acting)))
     ]
-    return Run(tuple(found), reported, tuple(states))
+    return Run(tuple(found), answers, tuple(states))
 
 
 def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
@@ -100,7 +100,7 @@ def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
     places: dict[str, list[int]] = {}
     epoch = 0
     for move, touches, reply, answered, _ in effects:
-        kind = Kind.START if move.command == START else Kind.STEP if move.actor in run.reported else Kind.ENVIRONMENT
+        kind = Kind.START if move.command == START else Kind.STEP if move.actor in run.answers else Kind.ENVIRONMENT
         events.append(Event(len(events), kind, move.actor, move.command, move.object, "", reply, touches, epoch))
         epoch += move.actor == "cleanup"
         if kind is Kind.START:
@@ -108,14 +108,14 @@ def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
         elif kind is Kind.STEP:
             places.setdefault(move.actor, []).append(epoch)
         if answered:
-            status, record, count = run.reported[move.actor]
+            status, record, count = run.answers[move.actor]
             events.append(Event(len(events), Kind.ANSWER, move.actor, str(status)))
             times, of = (started[move.actor], events[-1].index), tuple(dict.fromkeys(places.get(move.actor, [epoch])))
             nameless = record is None and status in (201, 202)
             kinds = (status == 201, status == 202, of)
             answers.append(Answer(move.actor, status, record, count, *times, *kinds, nameless=nameless))
     details = Details(answers, run.states, events)
-    return Trace("test", "", "", len(run.reported), [one.move for one in effects], lambda: details)
+    return Trace("test", "", "", len(run.answers), [one.move for one in effects], lambda: details)
 
 
 def found(name: str, trace: Trace) -> list[tuple[object, ...]]:
@@ -131,15 +131,15 @@ def dependence_of(check: Check) -> Dependence:
 
 def differs(name: str, run: Run) -> list[str]:
     """Name the pairs of independent neighbours that a check tells apart."""
-    rule, effects, reported = dependence_of(check_named(name)), run.effects, []
+    rule, effects, answers = dependence_of(check_named(name)), run.effects, []
     expected = found(name, trace_of(run, effects))
     for at in range(len(effects) - 1):
         one, other = effects[at : at + 2]
         if not rule.between(one, other):
             swapped = [*effects[:at], other, one, *effects[at + 2 :]]
             if found(name, trace_of(run, swapped)) != expected:
-                reported.append(f"{one.move}, {other.move}")
-    return reported
+                answers.append(f"{one.move}, {other.move}")
+    return answers
 
 
 @settings(deadline=None)

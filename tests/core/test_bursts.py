@@ -18,8 +18,8 @@ def _verdict(bursts: Bursts) -> tuple[str, str]:
 def test_clean_bursts_stand_in_the_words_of_what_holds() -> None:
     """A search that found nothing holds, and says how many bursts were run and dropped."""
     bursts = Bursts(ran=200, dropped=3, why=("3 crossed a second",))
-    reported = "live: exhausted 6 of 6; 200 bursts, none fails, 3 more dropped (3 crossed a second)"
-    assert _verdict(bursts) == ("holds", reported)
+    text = "live: exhausted 6 of 6; 200 bursts, none fails, 3 more dropped (3 crossed a second)"
+    assert _verdict(bursts) == ("holds", text)
 
 
 def test_two_failing_bursts_with_enough_clean_controls_are_a_race() -> None:

@@ -22,7 +22,7 @@ def test_each_word_is_a_move_of_its_actor_to_whatever_comes_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "requests", "reported"),
+    ("text", "requests", "message"),
     [
         ("A A colck B", 2, "word 3, at character 5: 'colck' names no actor (allowed: A to B, "),
         ("A\tC", 2, "word 2, at character 3: 'C' names no actor (allowed: A to B, "),
@@ -33,8 +33,8 @@ def test_each_word_is_a_move_of_its_actor_to_whatever_comes_next() -> None:
         (" ", 2, "the schedule has no word (allowed: A to B, "),
     ],
 )
-def test_a_word_that_names_no_actor_is_reported_with_its_place(text: str, requests: int, reported: str) -> None:
+def test_a_word_that_names_no_actor_is_reported_with_its_place(text: str, requests: int, message: str) -> None:
     """The first such word is named with its number, its character and all that is allowed."""
-    with pytest.raises(UnknownLetter, match=re.escape(reported)) as caught:
+    with pytest.raises(UnknownLetter, match=re.escape(message)) as caught:
         letters(text, requests)
     assert caught.value.hint.endswith(", clock, expiry, cleanup, writer, watch, watch:2, client, client:A")

@@ -10,7 +10,7 @@ from conftest import scenario_of, target_of
 from known import NAME, counted_row, ended, moves, searched
 from made import answer, hand_made
 
-from stress.core.outcome_map import Left, Outcomes, Reported, Row
+from stress.core.outcome_map import ClientAnswer, Left, Outcomes, Row
 from stress.core.schedule import Schedule
 from stress.core.step import START, Move
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
@@ -72,7 +72,7 @@ def test_the_outcomes_of_lost_hits_are_reported_with_their_likelihood() -> None:
     assert sum(row.share or 0 for row in outcomes.rows) == 1
 
 
-def reported(*rows: Row) -> list[str]:
+def worded(*rows: Row) -> list[str]:
     """Give rows in words."""
     return [one.reported for one in endings(dataclasses.replace(searched(), outcomes=rows), 99).shown]
 
@@ -80,7 +80,7 @@ def reported(*rows: Row) -> list[str]:
 def test_a_row_tells_answers_and_what_is_left_by_name() -> None:
     """Who reads an outcome need not count the places of a tuple."""
     row = counted_row(2, 3, 3)
-    assert row.answers[1:] == (Reported("B", 202, NAME, 3), Reported("before1", 201, NAME, None))
+    assert row.answers[1:] == (ClientAnswer("B", 202, NAME, 3), ClientAnswer("before1", 201, NAME, None))
     assert row.left == (Left((NAME,), ((NAME, 3),)),)
 
 
@@ -101,7 +101,7 @@ WORDS = {
 @pytest.mark.parametrize("words", WORDS)
 def test_an_outcome_is_reported_in_words(words: str) -> None:
     """Records and hits of each epoch, then what each client was told; what was not observed is left out."""
-    assert reported(WORDS[words]) == [words]
+    assert worded(WORDS[words]) == [words]
 
 
 def test_outcomes_that_would_read_the_same_are_distinguished() -> None:
@@ -112,13 +112,13 @@ def test_outcomes_that_would_read_the_same_are_distinguished() -> None:
         ended([("A", 201, "s", None)], first),
         ended([("A", 202, "s", None)], first),
     ]
-    assert reported(*both) == [
+    assert worded(*both) == [
         "2 records, hits 1 and 1; A 201 record 1",
         "2 records, hits 1 and 1; A 201 record 2",
         "2 records, hits 1 and 1; A 202",
     ]
     named = [ended([("A", 201, "r", None), ("before1", 201, "x", None)], state) for state in (first, second)]
-    assert reported(*named) == [
+    assert worded(*named) == [
         "2 records (r, s), hits r: 1 and s: 1; A 201 r, before1 201 x",
         "2 records (r, t), hits r: 1 and t: 1; A 201 r, before1 201 x",
     ]
@@ -243,13 +243,13 @@ def test_two_runs_are_the_same_whatever_values_they_show() -> None:
 def test_what_records_are_called_does_not_depend_on_the_names_of_requests() -> None:
     """Two requests that change places lead to the same outcome up to their names."""
 
-    def reported(first: Answer, second: Answer) -> object:
+    def outcome(first: Answer, second: Answer) -> object:
         answers, states = hand_made([], [first, second], [Snapshot(("x",), {"x": 2})]).outcome
         return sorted(repr(one[1:]) for one in answers), states
 
-    assert reported(answer("A", record="x"), answer("B", 202, record="y", count=1)) == reported(
+    assert outcome(answer("A", record="x"), answer("B", 202, record="y", count=1)) == outcome(
         answer("A", 202, record="y", count=1), answer("B", record="x")
     )
-    assert reported(answer("A", record="x"), answer("B", record="y")) == reported(
+    assert outcome(answer("A", record="x"), answer("B", record="y")) == outcome(
         answer("A", record="y"), answer("B", record="x")
     )

@@ -282,8 +282,8 @@ def test_a_record_is_called_alike_in_answers_texts_and_state() -> None:
     """A check that looks in a reply for the record of an answer finds it, however short its number is."""
     each = [sample(("record", f"rr-{number}")) for number in (1, 2, 3)]
     names = Names("", "", NOW, seconds=True, patterns=learn(each, NOW))
-    reported = names.replace("rr-7 count=3 [rr-8, rr-7]")
-    assert reported == "rr-{id:1} count=3 [rr-{id:2}, rr-{id:1}]"
+    shown = names.replace("rr-7 count=3 [rr-8, rr-7]")
+    assert shown == "rr-{id:1} count=3 [rr-{id:2}, rr-{id:1}]"
     assert [names.record("rr-7"), names.record("rr-9")] == ["rr-{id:1}", "rr-{id:3}"]
     assert names.replace("rr-8") == "rr-{id:2}"
 
@@ -301,8 +301,8 @@ def test_numbers_that_name_no_object_do_not_make_records_alike() -> None:
 def test_a_second_that_a_target_was_reported_is_no_name_of_it() -> None:
     """What it reads has `{time}` for a second of which it made no name; one that it has shown keeps its number."""
     names = Names("", "", NOW, seconds=True)
-    reported, own = f"seen {int(NOW)}", f"rr-{int(NOW) + 1}"
-    assert (names.in_full(reported), names.seconds) == ("seen {time}", ())
+    shown, own = f"seen {int(NOW)}", f"rr-{int(NOW) + 1}"
+    assert (names.in_full(shown), names.seconds) == ("seen {time}", ())
     assert (names.replace(own), names.seconds) == ("rr-{time:1}", (int(NOW) + 1,))
     assert names.in_full(f"there is {own}") == "there is rr-{time:1}"
 

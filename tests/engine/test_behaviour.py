@@ -82,8 +82,8 @@ def test_two_steps_after_the_same_reply_are_named_with_both_schedules() -> None:
 
 def test_a_different_reply_explains_a_different_step() -> None:
     """What follows a reply that is not the same is a function of the reply."""
-    reported = READ._replace(actor="B", reply="1")
-    assert differs(run(starts("A"), READ, answered("A"), starts("B"), reported, answered("B", 202))) == ""
+    received = READ._replace(actor="B", reply="1")
+    assert differs(run(starts("A"), READ, answered("A"), starts("B"), received, answered("B", 202))) == ""
 
 
 def test_names_are_compared_from_the_side_of_who_meets_them() -> None:
@@ -134,16 +134,16 @@ GET = Line("A", "get", "alerts/a", "200 a")
 def test_what_the_replica_was_reported_is_observed() -> None:
     """An event of a watch of the replica, before the request too, may fill a cache; one of another replica may not."""
     plain = run(starts("A"), GET, answered("A"))
-    reported = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
-    late = run(starts("A"), GET, reported, answered("A", 202))
+    received = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
+    late = run(starts("A"), GET, received, answered("A", 202))
     assert differs(plain, late) == ""
-    assert differs(plain, run(reported, starts("A"), GET, answered("A", 202))) == ""
-    other = run(starts("A"), GET, reported._replace(full="{name: a phase: Done}"), answered("A", 409))
+    assert differs(plain, run(received, starts("A"), GET, answered("A", 202))) == ""
+    other = run(starts("A"), GET, received._replace(full="{name: a phase: Done}"), answered("A", 409))
     assert differs(plain, late, other) == ""
-    assert differs(late, run(starts("A"), GET, reported, answered("A", 409))) == (
+    assert differs(late, run(starts("A"), GET, received, answered("A", 409))) == (
         "after ADDED alerts/a, A is answered 202 in `A A watch:1`, but A is answered 409 in `A A watch:1`"
     )
-    elsewhere = run(starts("A"), GET, reported._replace(actor="watch:2"), answered("A", 202))
+    elsewhere = run(starts("A"), GET, received._replace(actor="watch:2"), answered("A", 202))
     assert differs(plain, elsewhere) == (
         "after get alerts/a -> 200 a, A is answered 201 in `A A`, but A is answered 202 in `A A watch:2`"
     )
@@ -169,11 +169,11 @@ def test_a_reply_in_full_is_what_is_compared() -> None:
 def test_a_reply_that_is_a_step_of_its_own_is_observed_and_no_choice() -> None:
     """What the replica is told before the reply comes is observed before it."""
     write, reply = Line("A", "create", "alerts/a", "201 a"), Line("A", REPLY, "alerts/a", "201", behind=True)
-    reported = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
-    before = run(starts("A"), write, reported, reply, answered("A"))
-    after = run(starts("A"), write, reply, reported, answered("A", 202))
+    received = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
+    before = run(starts("A"), write, received, reply, answered("A"))
+    after = run(starts("A"), write, reply, received, answered("A", 202))
     assert differs(before, after, run(starts("A"), write, reply, answered("A", 409))) == ""
-    assert differs(before, run(starts("A"), write, reported, reply, answered("A", 202))).startswith(
+    assert differs(before, run(starts("A"), write, received, reply, answered("A", 202))).startswith(
         "after reply alerts/a, A"
     )
 

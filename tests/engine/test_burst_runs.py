@@ -30,8 +30,8 @@ def test_what_no_schedule_shows_is_a_race_that_bursts_show_until_it_is_fixed(bur
     (file,) = bursts.glob("reports/[0-9]*/burst.txt")
     assert (said.code, result["verdict"]) == (1, "race")
     assert result["reason"].endswith(" of 30 bursts, no schedule; broken: one_created_answer")
-    repeat = stress(bursts, "replay", file, "--target", "threads-racy.yaml")
-    assert (repeat.code, repeat.out.partition(" (")[0]) == (1, "STILL FAILING")
+    replayed = stress(bursts, "replay", file, "--target", "threads-racy.yaml")
+    assert (replayed.code, replayed.out.partition(" (")[0]) == (1, "STILL FAILING")
     target = bursts / "threads-racy.yaml"
     target.write_text(target.read_text().replace("service.py, threads-racy", "service.py, threads-locked"))
     fixed = stress(bursts, "replay", file, "--target", "threads-racy.yaml")

@@ -103,7 +103,7 @@ def test_the_severest_case_of_a_run_decides(tmp_path: Path) -> None:
     )
     assert said.code == 69
     line = "unavailable: Gateway 1 does not start: no-program: No such file or directory"
-    assert [reported.partition(" (")[0] for reported in said.err.splitlines()[:2]] == [line] * 2
+    assert [lines.partition(" (")[0] for lines in said.err.splitlines()[:2]] == [line] * 2
     results = json.loads((tmp_path / "reports" / "latest" / "results.json").read_text())
     assert [(one["scenario"], one["target"]) for one in results] == [
         ("two-at-once", "none"),
@@ -186,11 +186,11 @@ def test_a_full_disk_exits_74_and_tells_the_verdict(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert said.code == 74
-    reported = said.err.splitlines()
-    assert [line.partition(": ")[0] for line in reported] == ["the report can't be written"] * 2
+    lines = said.err.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["the report can't be written"] * 2
     assert all(
         line.endswith("(raise the limit of a file's size (ulimit -f), or write elsewhere with --reports FOLDER)")
-        for line in reported
+        for line in lines
     )
     assert "two-at-once" in said.out
     assert "holds" in said.out

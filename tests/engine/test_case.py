@@ -101,7 +101,7 @@ async def test_beside_a_search_random_schedules_run(limits: Limits, drawn: int) 
     ]
 
 
-class Odd(ModelExecutor):
+class Dying(ModelExecutor):
     """An executor in which every so many-th random schedule can't be followed to its end."""
 
     every = 0
@@ -130,7 +130,7 @@ async def test_an_odd_random_schedule_is_skipped_and_counted(
     every: int, ruling: str, drawn: int, notes: tuple[str, ...]
 ) -> None:
     """Up to one in twenty decides nothing beside a search that ran every schedule; with more nothing is concluded."""
-    executor = Odd(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
+    executor = Dying(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
     executor.every = every
     result = await Case(executor, None, LIMITS).result()
     assert str(result.verdict.ruling) == ruling
@@ -321,9 +321,9 @@ async def test_a_race_of_a_new_process_alone_is_confirmed_in_new_processes() -> 
     fresh = finding.trace.fresh
     assert (finding.schedule.head.fresh, finding.replays, finding.nearest) == (fresh, (3, 3), None)
     assert f"\nfresh: {fresh}\n" in finding.schedule.text()
-    reported = " ".join(line.strip() for line in race(finding, ""))
+    shown = " ".join(line.strip() for line in race(finding, ""))
     words = f"it fails where {{fresh}} is {fresh}, in a new process, and not each time with other values"
-    assert f"the value matters: {words}" in reported
+    assert f"the value matters: {words}" in shown
     assert first is not None
     assert last is not None
     assert first.pid != last.pid
@@ -346,8 +346,8 @@ async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) ->
         "inconclusive",
         "a failing schedule failed in 0 of 3 replays with new values, in 0 of 3 with its own in a new process",
     )
-    reported = title(result, result.findings[0])
-    assert reported == "NOT CONFIRMED one_created_answer: in-process-memory on cold"
+    shown = title(result, result.findings[0])
+    assert shown == "NOT CONFIRMED one_created_answer: in-process-memory on cold"
 
 
 @pytest.mark.asyncio

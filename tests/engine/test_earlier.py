@@ -34,11 +34,11 @@ async def test_an_schedule_that_fails_still_is_found_first() -> None:
     """The search ends with it, and says so; it is not stale."""
     found, _ = await result_of(RACY)
     schedule = found.findings[0].schedule
-    repeat, stale = await result_of(RACY, schedule)
-    assert [one.schedule for one in repeat.findings] == [schedule]
+    repeated, stale = await result_of(RACY, schedule)
+    assert [one.schedule for one in repeated.findings] == [schedule]
     assert stale == ()
-    assert repeat.verdict.evidence[0].covered.endswith("1 schedule of an earlier run tried")
-    assert repeat.as_expected
+    assert repeated.verdict.evidence[0].covered.endswith("1 schedule of an earlier run tried")
+    assert repeated.as_expected
 
 
 @pytest.mark.asyncio
@@ -49,8 +49,8 @@ async def test_an_schedule_that_passes_is_stale_and_changes_no_verdict() -> None
     assert passing is not None
     strange = Schedule((Move("Z", "GET", "k"),), Head("atomic-hit-count"))
     mine = Schedule(passing.moves)
-    repeat, stale = await result_of(RACY, strange, mine)
-    assert (stale, repeat.as_expected, str(repeat.verdict.ruling)) == ((strange, mine), True, "race")
+    repeated, stale = await result_of(RACY, strange, mine)
+    assert (stale, repeated.as_expected, str(repeated.verdict.ruling)) == ((strange, mine), True, "race")
     held, stale = await result_of(TWIN, strange, found.findings[0].schedule)
     assert (stale, held.verdict.holds) == ((strange, found.findings[0].schedule), True)
 

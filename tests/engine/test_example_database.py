@@ -255,9 +255,9 @@ def test_a_broken_regression_ends_the_run_before_it_begins(tmp_path: Path) -> No
     path.with_name("bytes.txt").write_bytes(b"\xff")
     said = stress(tmp_path, *FAILS)
     assert (said.code, said.out) == (64, "")
-    reported = said.err.splitlines()
-    assert reported[0] == "regressions/bytes.txt:1:1: can't be read: it is not UTF-8 (name a schedule file)"
-    assert [line.split(" (")[0] for line in reported[1:]] == ["regressions/lost.txt:9:1: not a move: '<<<<<<<'"]
+    lines = said.err.splitlines()
+    assert lines[0] == "regressions/bytes.txt:1:1: can't be read: it is not UTF-8 (name a schedule file)"
+    assert [line.split(" (")[0] for line in lines[1:]] == ["regressions/lost.txt:9:1: not a move: '<<<<<<<'"]
 
 
 def test_what_is_tried_first_is_tried_once() -> None:

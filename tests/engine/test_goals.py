@@ -51,7 +51,7 @@ def unexpected(name: str, **changes: object) -> Scenario:
 def followed(name: str, target: str, schedule: str) -> Trace:
     """Follow a schedule in letters in the model."""
     scenario = scenario_of(name)
-    replay = Replay(letters(schedule, scenario.concurrent), guided=True)
+    replay = Replay(letters(schedule, scenario.concurrent), prefix=True)
     assert replay.more()
     trace = ModelExecutor(scenario, target_of(target)).run(replay)
     assert trace.fault == ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "lines"
 FASTAPI = Path(__file__).parents[1] / "cases" / "fixed" / "fastapi"
 SCENARIO = Scenario.load(HERE / "scenario.yaml")
-BESIDE = str(Path(sys.executable).parent)
+ADJACENT = str(Path(sys.executable).parent)
 """Where programs are installed beside Python: what a service is started with, and py-spy."""
 
 
@@ -36,14 +36,14 @@ def executor_of(folder: Path) -> LiveExecutor:
     """Make an executor of the service in a folder."""
     target = Target.load(folder / "target.yaml")
     assert target.start is not None
-    path = f"{BESIDE}{os.pathsep}{os.environ['PATH']}"
+    path = f"{ADJACENT}{os.pathsep}{os.environ['PATH']}"
     start = target.start.model_copy(update={"env": {**target.start.env, "PATH": path}})
     return LiveExecutor(SCENARIO, target.model_copy(update={"start": start}), folder)
 
 
 def need(*programs: str) -> None:
     """Skip a test whose programs are not installed."""
-    missing = [one for one in programs if not (shutil.which(one) or shutil.which(one, path=BESIDE))]
+    missing = [one for one in programs if not (shutil.which(one) or shutil.which(one, path=ADJACENT))]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed")
 

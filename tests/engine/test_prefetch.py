@@ -68,12 +68,12 @@ async def test_a_search_with_several_workers_sees_what_it_sees_with_one(
     raw = scenario_of(name).model_dump(exclude_unset=True)
     scenario = Scenario.model_validate({**raw, "search": {"scheduler": scheduler}})
     async with LiveExecutor(scenario, target_of(target)) as executor:
-        isolated, one = await searched(executor, 1)
+        single, one = await searched(executor, 1)
         monkeypatch.setattr("stress.executors.live.deployment._START_SECONDS", 3600.0)
         beside, four = await searched(executor, 4)
         assert len(await executor.beside(4)) == 4
-    assert beside == isolated
-    assert (len(isolated), one.schedules, four.schedules) == (schedules, schedules, schedules)
+    assert beside == single
+    assert (len(single), one.schedules, four.schedules) == (schedules, schedules, schedules)
     assert (four.exhausted, four.classes, four.bound) == (one.exhausted, one.classes, one.bound)
 
 
@@ -100,11 +100,7 @@ def test_a_trace_that_is_not_of_the_run_that_was_kept_is_not_used() -> None:
     def trace(*moves: Move) -> Trace:
         return Trace("test", "", "", 1, moves, lambda: Details((), (Snapshot(None, None),)))
 
-    assert [planned.reported(trace(A)), planned.reported(trace(A, B)), planned.reported(trace())] == [
-        True,
-        False,
-        False,
-    ]
+    assert [planned.matches(trace(A)), planned.matches(trace(A, B)), planned.matches(trace())] == [True, False, False]
 
 
 def test_in_the_model_schedules_are_run_when_they_are_asked_for() -> None:

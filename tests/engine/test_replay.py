@@ -13,7 +13,7 @@ from commands import BAD, own_files, stress
 from stress.config.formats import find
 from stress.core.schedule import Head, Schedule, parse
 from stress.core.step import Move
-from stress.engine import replay as repeat
+from stress.engine import replay as replaying
 from stress.engine.campaign import Job, Where
 from stress.engine.running import follow as follow_isolated
 from stress.executors.live.executor import LiveExecutor
@@ -124,8 +124,8 @@ def test_what_differs_between_replays_is_reported_below_the_count(
     """A Gateway that fails in every second schedule is inconclusive; one whose counts alone differ fails or passes."""
     follow(here, moves or ONE_AFTER_ANOTHER)
     change(here / "own.yaml", '"well"', f'"{mode}"')
-    said, reported = replay(here, "--times", "4")
-    assert (said, reported.splitlines()) == (code, lines)
+    said, text = replay(here, "--times", "4")
+    assert (said, text.splitlines()) == (code, lines)
 
 
 def test_a_replay_that_fails_by_another_invariant_names_both(here: Path) -> None:
@@ -177,8 +177,8 @@ def test_requests_that_all_fail_together_still_fail_where_one_alone_is_accepted(
 def test_an_schedule_that_fails_before_it_can_not_be_followed_is_not_searched(here: Path) -> None:
     """Two replays fail, then the Gateway takes another step: a search that finds nothing would not make that FIXED."""
     change(here / "gateway.py", '"GET", f"hits:', """"GET", f"{'hits' if schedule < 6 else 'count'}:""")
-    reported = "failed 2 of 2, then DIVERGED at step 2: expected A GET hits:{id:1}, saw A GET count:{id:1} or B start"
-    assert replay(here, "--times", "5") == (2, f"inconclusive: {reported} (REPORT/trace.ndjson)")
+    text = "failed 2 of 2, then DIVERGED at step 2: expected A GET hits:{id:1}, saw A GET count:{id:1} or B start"
+    assert replay(here, "--times", "5") == (2, f"inconclusive: {text} (REPORT/trace.ndjson)")
 
 
 @pytest.mark.measured_once
@@ -223,7 +223,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> list[o
         isolated.append(schedule)
         return follow_isolated(schedule, executor)
 
-    monkeypatch.setattr(repeat, "follow", noted)
+    monkeypatch.setattr(replaying, "follow", noted)
     return isolated
 
 
@@ -251,8 +251,8 @@ async def test_replays_run_side_by_side_once_they_agree(
 
     monkeypatch.setattr(LiveExecutor, "begun", noted)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
-    said = await repeat.replay(
-        parse((here / "schedule.txt").read_text()), job, repeat.Wanted(12), Where("live", workers=4), tmp_path
+    said = await replaying.replay(
+        parse((here / "schedule.txt").read_text()), job, replaying.Wanted(12), Where("live", workers=4), tmp_path
     )
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
     assert (len(isolated) == 3) == (wrong == "False")
@@ -273,11 +273,11 @@ async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  #
 ) -> None:
     """One on each of four deployments; what differs from most is run alone and counts, as do all on one deployment."""
     follow(here, ONE_AFTER_ANOTHER.replace("{id:1}", "{fingerprint}").replace("B start", "clock clock, B start"))
-    ran_isolated = prepare(here, monkeypatch, wrong)
+    isolated_runs = prepare(here, monkeypatch, wrong)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     schedule = parse((here / "schedule.txt").read_text())
-    said = await repeat.replay(schedule, job, repeat.Wanted(4), Where("live", workers=workers), tmp_path)
-    assert (said.line.partition(" (")[0], len(ran_isolated)) == (line, isolated)
+    said = await replaying.replay(schedule, job, replaying.Wanted(4), Where("live", workers=workers), tmp_path)
+    assert (said.line.partition(" (")[0], len(isolated_runs)) == (line, isolated)
 
 
 def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
@@ -291,13 +291,13 @@ def test_replays_end_when_their_seconds_are_over(here: Path) -> None:
 def test_the_search_instead_has_the_seconds_that_are_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A schedule that can't be followed is searched instead: for what --seconds leaves, else for as long as it says."""
     given: list[float] = []
-    search = repeat.Case
+    search = replaying.Case
 
     def noted(model: ModelExecutor | None, wire: LiveExecutor | None, limits: Limits) -> Case:
         given.append(limits.seconds)
         return search(model, wire, limits)
 
-    monkeypatch.setattr(repeat, "Case", noted)
+    monkeypatch.setattr(replaying, "Case", noted)
     follow(here, ONE_AFTER_ANOTHER.replace("B GET", "B HGET"))
     (here / "two.yaml").write_text((here / "two.yaml").read_text() + "search: {seconds: 7}\n")
     for words in ((), ("--seconds", "50")):
@@ -363,11 +363,11 @@ def test_a_search_instead_that_ends_early_keeps_its_trace(here: Path, mode: str,
         .replace("import sys\n", "import sys\nfrom pathlib import Path\n")
     )
     change(here / "own.yaml", '"well"', f'"{mode}"')
-    said, reported = replay(here)
-    assert (said, reported.splitlines()[0]) == (code, f"{line} (REPORT/trace.ndjson)")
+    said, text = replay(here)
+    assert (said, text.splitlines()[0]) == (code, f"{line} (REPORT/trace.ndjson)")
     if code == 2:
         why = "searched because the schedule can't be followed: DIVERGED at step 2: expected A GET hits:{id:1}, saw "
-        assert reported.splitlines()[1:] == [f"{why}A GET count:{{id:1}} or B start"]
+        assert text.splitlines()[1:] == [f"{why}A GET count:{{id:1}} or B start"]
 
 
 def test_what_was_found_is_reported_where_it_can_not_be_written(here: Path) -> None:
@@ -375,8 +375,8 @@ def test_what_was_found_is_reported_where_it_can_not_be_written(here: Path) -> N
     (here / "reports").write_text("")
     follow(here, ONE_AFTER_ANOTHER)
     change(here / "own.yaml", '"well"', '"moody"')
-    code, reported = replay(here, "--times", "2")
-    lines = reported.splitlines()
+    code, text = replay(here, "--times", "2")
+    lines = text.splitlines()
     assert (code, len(lines)) == (74, 3)
     assert lines[0] == "inconclusive: failed 1 of 2"
     assert lines[1].startswith("the report can't be written: REPORT: File exists (a file stands where")
@@ -434,8 +434,8 @@ def test_a_target_that_is_not_named_by_a_relative_path_is_not_started_unasked(tm
         64,
         f"schedule.txt:12:1: this file brings its own target, {tmp_path}/evil-t.yaml, which may start any program",
     )
-    isolated = EVIL.partition("--- target")[0].replace("target: evil", "target: ./evil-t.yaml")
-    (tmp_path / "schedule.txt").write_text(isolated)
+    bare = EVIL.partition("--- target")[0].replace("target: evil", "target: ./evil-t.yaml")
+    (tmp_path / "schedule.txt").write_text(bare)
     said = stress(tmp_path, "replay", "schedule.txt")
     assert (said.code, said.err.split(" (")[0]) == (
         64,
@@ -449,8 +449,8 @@ def test_a_target_without_its_secrets_is_not_started(tmp_path: Path) -> None:
     text = "name: evil\nstart: {command: [sh, -c, 'id > ./pwned'], env: {PASSWORD: '***'}}\n"
     (tmp_path / "schedule.txt").write_text(EVIL.partition("name: evil\nstart")[0] + text)
     said = stress(tmp_path, "replay", "schedule.txt", "--trust")
-    reported = "the secrets of the target evil-t.yaml are masked here, so it can't be started from this file"
-    assert (said.code, said.err) == (64, f"schedule.txt:12:1: {reported} (name its own file with --target)\n")
+    text = "the secrets of the target evil-t.yaml are masked here, so it can't be started from this file"
+    assert (said.code, said.err) == (64, f"schedule.txt:12:1: {text} (name its own file with --target)\n")
 
 
 def test_a_bundled_target_that_is_attached_needs_no_trust(tmp_path: Path) -> None:
@@ -503,12 +503,12 @@ def test_another_service_is_refused(here: Path) -> None:
     assert replay(here, "--target", "another.yaml") == (1, "STILL FAILING 1/1")
     (here / "another.yaml").write_text(text.replace('"well"', '"well", "twice"'))
     said = stress(here, "replay", "schedule.txt", "--target", "another.yaml")
-    reported = "other is another service than own, whose order this is: a replay on it tells nothing"
+    text = "other is another service than own, whose order this is: a replay on it tells nothing"
     assert (said.code, said.out) == (64, "")
-    assert said.err == f"another.yaml:1:7: {reported} (if it is the same service, give it the same name)\n"
+    assert said.err == f"another.yaml:1:7: {text} (if it is the same service, give it the same name)\n"
     shutil.copy(here / "another.yaml", here / "own.yaml")
     said = stress(here, "replay", "schedule.txt", "--trust")
-    assert (said.code, said.err.startswith(f"own.yaml:1:7: {reported}")) == (64, True)
+    assert (said.code, said.err.startswith(f"own.yaml:1:7: {text}")) == (64, True)
 
 
 def test_an_schedule_of_a_bundled_gateway_is_refused_by_one_with_another_store(tmp_path: Path) -> None:

@@ -70,6 +70,6 @@ def test_a_shard_is_written_as_its_number_of_all(text: str, shard: tuple[int, in
 )
 def test_what_is_no_shard_is_reported(text: str, message: str) -> None:
     """A number that is not among them and what is no number are each one clear line."""
-    with pytest.raises(ValueError, match="shard") as reported:
+    with pytest.raises(ValueError, match="shard") as raised:
         Shard.parse(text)
-    assert str(reported.value) == message
+    assert str(raised.value) == message

@@ -62,9 +62,9 @@ async def walked(executor: LiveExecutor, workers: int, schedules: int) -> list[T
 async def test_each_schedule_has_the_trace_that_it_has_alone(target: Target) -> None:
     """With three workers every random schedule has the events, replies, answers and state that it has with one."""
     async with LiveExecutor(scenario_of("atomic-hit-count") if target.protocol else TWO, target) as executor:
-        isolated = [trace.signature for trace in await walked(executor, 1, 12)]
-        assert len(set(isolated)) > 1
-        assert [trace.signature for trace in await walked(executor, 3, 12)] == isolated
+        single = [trace.signature for trace in await walked(executor, 1, 12)]
+        assert len(set(single)) > 1
+        assert [trace.signature for trace in await walked(executor, 3, 12)] == single
         assert len(executor._beside) == 2
 
 
@@ -210,7 +210,7 @@ def test_choices_are_made_again_and_a_divergence_too() -> None:
         assert memory.choose([start], done=False) == start
         with pytest.raises(Diverged, match="step 2: expected A GET a, saw A start"):
             memory.choose([start], done=False)
-        memory.repeat()
+        memory.restart()
     with pytest.raises(Diverged, match="step 1: expected A start, saw A GET a"):
         memory.choose([read], done=False)
 

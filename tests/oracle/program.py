@@ -30,7 +30,7 @@ KEYS = ("s0", "s1", "s2", "s3", "h0", "h1", "t0", "t1")
 FEATURES = ("plain", "branch", "value", "script", "watch")
 """What a program may hold, the simplest first; a program has those up to one of them."""
 _SCRIPT = "if {test} then return {act} end return 0"
-ISOLATED = (0, 2)
+FINITE = (0, 2)
 """The kinds of polls, by their number modulo 5, that come to their end where no other request is."""
 _ABSENT = "return redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0"
 _TESTS = (
@@ -88,13 +88,13 @@ def _transaction(statement: Statement, fresh: str, replies: list[object]) -> Gen
 
 def _poll(statement: Statement, fresh: str, replies: list[object]) -> Generator[Write, Sequence[object], None]:
     """Keep whether the poll came to its end, and nothing of how often it asked."""
-    reported: Sequence[object] = ()
+    reply: Sequence[object] = ()
     for _ in range(statement["tries"]):
         for one in statement["poll"]:
-            reported = yield Write([_filled(one, fresh, replies)])
-        if _number(reported, 0):
+            reply = yield Write([_filled(one, fresh, replies)])
+        if _number(reply, 0):
             break
-    replies.append(int(bool(_number(reported, 0))))
+    replies.append(int(bool(_number(reply, 0))))
 
 
 def _filled(words: Sequence[str], fresh: str, replies: Sequence[object]) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def polling(seed: int, number: int, tries: int) -> Made:
         [["SET", "@s1", "1"], ["GET", "@s0"]],
     )
     kind = number % len(polls)
-    goes = kind in ISOLATED  # it must come to its end where it is alone
+    goes = kind in FINITE  # it must come to its end where it is alone
     poll: Code = [{"poll": polls[kind], "tries": tries}]
     before = [] if goes else maker.code(draw.choice((0, 1)))
     first = [*before, *poll, *maker.code(1), *([["DEL", "@s0"]] if kind == 0 else [])]

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from program import ISOLATED, polling
+from program import FINITE, polling
 from test_oracle import SEED, difference, searched, target_of
 
 from stress.executors.live import polling as live_polling
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FEW, MANY, ENDLESS = 4, 9, 10**9
 """Tries that brute force can run; so many that they are one step; and such as never end."""
-LOOKS_REPEAT = 6
+RETRIES = 6
 """A program that asks once more for what it polled for, after its last try."""
 FIRST, MOST = int(os.environ.get("STRESS_ORACLE_FROM", "0")), int(os.environ.get("STRESS_ORACLE_POLLS", "10"))
 
@@ -42,7 +42,7 @@ async def test_a_search_sees_what_comes_of_polling(tries: int, brute_force: Brut
     differences = []
     async with Deployment(target_of("asyncio request")) as deployment:
         for number in range(FIRST, FIRST + MOST):
-            if tries == ENDLESS and number % 5 not in ISOLATED:
+            if tries == ENDLESS and number % 5 not in FINITE:
                 continue
             one = polling(SEED, number, tries)
             truth = brute_force.outcomes(polling(SEED, number, FEW).program)
@@ -68,9 +68,9 @@ async def test_a_last_try_that_cannot_be_counted_is_no_proof(
 ) -> None:
     """Where every step takes as long as a sleep, the last look of a poll is one of its tries, and coverage says so."""
     monkeypatch.setattr(live_polling, "_QUICK_SECONDS", 0.0)
-    truth = brute_force.outcomes(polling(SEED, LOOKS_REPEAT, FEW).program)
+    truth = brute_force.outcomes(polling(SEED, RETRIES, FEW).program)
     assert truth is not None
     async with Deployment(target_of("asyncio request")) as deployment:
-        seen = await searched(polling(SEED, LOOKS_REPEAT, MANY), deployment)
+        seen = await searched(polling(SEED, RETRIES, MANY), deployment)
     assert (seen.fault, seen.exhausted, seen.in_order) == ("", False, True)
     assert len(truth.outcomes - seen.outcomes) == 2

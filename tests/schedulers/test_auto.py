@@ -175,9 +175,9 @@ def auto_of(executor: ModelExecutor, *, clock_apart: bool = False) -> Auto:
 
 def outcome(executor: ModelExecutor, trace: Trace) -> object:
     """Give what a run comes to, up to the names of the requests: answers, states, and what is broken."""
-    reported = sorted((one.status, one.record or "", one.count or 0) for one in trace.answers)
+    answers = sorted((one.status, one.record or "", one.count or 0) for one in trace.answers)
     broken = frozenset(one.invariant for one in run_checks(executor.scenario.invariants, trace))
-    return tuple(reported), trace.outcome[1], broken
+    return tuple(answers), trace.outcome[1], broken
 
 
 def outcomes(executor: ModelExecutor, scheduler: Scheduler) -> set[object]:

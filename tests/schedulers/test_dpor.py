@@ -174,12 +174,12 @@ def test_one_schedule_of_each_class_is_run(
 Spec = tuple[tuple[str, ...], ...]
 
 
-def step(program: Program, reported: Any, command: str, keys: Sequence[str]) -> Op:  # noqa: ANN401 - any reply
+def step(program: Program, reply: Any, command: str, keys: Sequence[str]) -> Op:  # noqa: ANN401 - any reply
     """Make a step of a drawn text; what it writes may depend on what its actor was last told, and on the time."""
     first, second = keys
     return {
         "get": lambda: get(first),
-        "put": lambda: put(first, (reported or 0) + 1),
+        "put": lambda: put(first, (reply or 0) + 1),
         "new": lambda: put_new(first, 7),
         "del": lambda: delete(first),
         "incr": lambda: count(first),
@@ -196,14 +196,14 @@ def coded(spec: Spec) -> Actor:
     """Make an actor of a drawn text: ``unless`` leaves out the next step if there was something to be told."""
 
     def code(program: Program) -> Code:
-        reported, skip = None, False
+        reply, skip = None, False
         for command, *keys in spec:
             if command == "unless":
-                skip = bool(reported)
+                skip = bool(reply)
             elif skip:
                 skip = False
             else:
-                reported = yield step(program, reported, command, keys)
+                reply = yield step(program, reply, command, keys)
 
     return code
 

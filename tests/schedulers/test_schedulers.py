@@ -157,7 +157,7 @@ def test_a_walk_is_repeated_by_its_seed() -> None:
 
 def test_a_schedule_in_letters_is_followed_and_then_goes_on_by_itself() -> None:
     """A letter is the next step of its request, the first one its start; past the end the last one keeps going."""
-    scheduler = Replay(letters("A clock B A B"), guided=True)
+    scheduler = Replay(letters("A clock B A B"), prefix=True)
     (moves,) = everything(scheduler, [2, 2], clocks=1)
     assert [str(move) for move in moves] == [
         "A start",
@@ -172,7 +172,7 @@ def test_a_schedule_in_letters_is_followed_and_then_goes_on_by_itself() -> None:
 
 def test_a_letter_that_can_not_go_on_is_named_with_its_step() -> None:
     """A has two steps beside its start, so a fourth letter A can't be followed."""
-    scheduler = Replay(letters("A A A A B"), guided=True)
+    scheduler = Replay(letters("A A A A B"), prefix=True)
     scheduler.more()
     with pytest.raises(Diverged, match="DIVERGED at step 4: expected a step of A, saw B start"):
         play(scheduler, [2, 2])

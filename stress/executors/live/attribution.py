@@ -11,7 +11,7 @@ from stress.core.masking import mask_command, mask_text
 from stress.core.patterns import RECORD, Shown
 from stress.core.step import Move, Step
 from stress.core.symbols import Names
-from stress.core.trace import Odd
+from stress.core.trace import TransientFault
 from stress.executors.live.own_names import processes
 from stress.executors.live.record import plain
 from stress.schedulers.base import is_worker
@@ -145,7 +145,7 @@ class Attribution:
         owner = self._owner(frame, (frame.command, objects), requests, running)
         if owner is None:
             reported = f"ambiguous: {frame.command} {objects} may be of several requests, and carries no mark of one"
-            return Odd(f"{reported}: {_REMEDY}")
+            return TransientFault(f"{reported}: {_REMEDY}")
         self._carried[frame.channel] = owner.actor
         self._executor.carriers.add(frame.channel)
         self.carried.setdefault(frame.channel, set()).add((frame.command, plain(objects)))

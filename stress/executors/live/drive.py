@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stress.core.errors import StoreLost
 from stress.core.step import START, Move, letters
-from stress.core.trace import CutOff, Kind, Odd, Trace
+from stress.core.trace import CutOff, Kind, Trace, TransientFault
 from stress.executors.asked import Crossed, endless
 from stress.executors.environment import ends_epoch
 from stress.executors.live.answers import Flight
@@ -99,7 +99,7 @@ class Drive(ABC):
             self._record.held = [one.step.move for one in self._frames if one.step and one.actor.startswith("watch:")]
             self._fault = self._fault or self._death()
         except Diverged as divergence:
-            self._fault = Odd(divergence)
+            self._fault = TransientFault(divergence)
         finally:
             await self._rest()
         if not self._fault:
@@ -248,7 +248,7 @@ class Drive(ABC):
             self._executor.deployment.state.suspect()
             return f"store lost: no reply to {frame.step and frame.step.move}"
         await self._executor.deployment.state.probe()
-        return await self._executor.deployment.died() or Odd(
+        return await self._executor.deployment.died() or TransientFault(
             f"the connection of {frame.step and frame.step.move} was lost"
         )
 
@@ -381,7 +381,7 @@ class Drive(ABC):
         if not self._fault and (self._gate.fault or self._executor.deployment.hurt):
             self._fault = self._death() or self._gate.fault
         if not self._fault and (why := self._executor.pace.over(self.taken)):
-            ended = CutOff if self._executor.pace.past else Odd
+            ended = CutOff if self._executor.pace.past else TransientFault
             self._fault = ended(f"the run was ended after {why}: {about(self._record.moves, self._waiting)}")
         return bool(self._fault)
 

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.step import letters
-from stress.core.trace import Odd
+from stress.core.trace import TransientFault
 from stress.core.verdict import counted
 from stress.executors.asked import Asked, Crossed, Memory, Probed, new_fresh
 from stress.executors.environment import misfits
@@ -258,18 +258,18 @@ class LiveExecutor:
                 trace = await drive.run()
             except (Crossed, Probed) as repeat:
                 crossed += isinstance(repeat, Crossed)
-                memory.repeat()
+                memory.restart()
                 continue
             finally:
                 await self.forget(drive.written)
             if others < _MOST_TURNS and trace.shared_connection and trace.fault.startswith("DIVERGED"):
                 others += 1
-                memory.repeat()
+                memory.restart()
                 continue
             if not trace.fault:
                 self.pace.took(drive.taken.seconds)
             return trace
-        return drive.abandoned(Odd(f"the run crossed a second unasked {CROSSINGS} times"))
+        return drive.abandoned(TransientFault(f"the run crossed a second unasked {CROSSINGS} times"))
 
     async def beside(self, most: int) -> Sequence[LiveExecutor]:
         """Give this executor and others like it, at most so many together, each on a deployment of its own."""

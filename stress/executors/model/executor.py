@@ -19,7 +19,7 @@ from stress.core.trace import Answer, Details, Event, Kind, Snapshot, Trace
 from stress.executors.asked import endless
 from stress.executors.environment import misfits
 from stress.executors.identity import identity
-from stress.executors.model.happened import Did, Gone, Reported, answer_of, renamed, unheard
+from stress.executors.model.happened import Did, Gone, Notification, answer_of, renamed, unheard
 from stress.executors.model.kube import KubeModel
 from stress.executors.model.redis import RedisModel
 from stress.executors.model.redis_memory import next_second
@@ -119,10 +119,10 @@ class ModelExecutor:
         self.tree = Tree(protocol, signal, self._names, self.state.store)
         self.rest: Any = self.state.rest
         self.known: Known = ()
-        self._reported: dict[object, Reported] = {}
+        self._notifications: dict[object, Notification] = {}
         self._before: list[Did] = []
         for number in range(1, scenario.requests - scenario.concurrent + 1):
-            self._before += self._isolated(self.tree.start(f"before{number}", self.known))
+            self._before += self._run_isolated(self.tree.start(f"before{number}", self.known))
         actors = letters(scenario.concurrent)
         self.number_of = {actor: number for number, actor in enumerate(actors)}
         self.starts = [self.tree.start(actor, self.known) for actor in actors]
@@ -131,7 +131,7 @@ class ModelExecutor:
     def _names(self, known: Known) -> Names:
         return Names(self._fingerprint, _FRESH, _BEGINNING, seconds=self._seconds, known=known)
 
-    def _isolated(self, node: Node | End) -> Iterator[Did]:
+    def _run_isolated(self, node: Node | End) -> Iterator[Did]:
         """Run one request by itself, each event before the reply after it; its steps are unseen as on the wire."""
         history: list[Edge] = []
         while isinstance(node, Node):
@@ -212,24 +212,26 @@ class ModelExecutor:
             else:
                 actor, command, objects, _ = what.move
                 places.setdefault(actor, []).append(now)
-                reported = self.state.reported(command, result, names.replace)
+                text = self.state.describe(command, result, names.replace)
                 touches = what.touches if isinstance(what, Node) else ()
                 came = self.state.outcome(what, result, names.replace)
                 events.append(
-                    Event(index, Kind.STEP, actor, command, objects, what.text, reported, touches, now, outcome=came)
+                    Event(index, Kind.STEP, actor, command, objects, what.text, text, touches, now, outcome=came)
                 )
         states = (*ended, self.state.observe(run.memory, names.replace))
-        held = [one.move for one in self.reported(run)] if self.state.watches else []
+        held = [one.move for one in self.notifications(run)] if self.state.watches else []
         return with_answered_hits(self.target, Details(answers, states, events, held))
 
-    def reported(self, run: _Run) -> list[Reported]:
+    def notifications(self, run: _Run) -> list[Notification]:
         """Give the moves that let a replica know of what happened: the next event of each watch."""
         found = []
         for replica, news in run.memory.news():
             at = replica, news.type, news.stored.key, run.known
-            first = self._reported.get(at)
+            first = self._notifications.get(at)
             if first is None:
-                first = self._reported[at] = Reported(*self.state.event(replica, news, self._names(run.known).replace))
+                first = self._notifications[at] = Notification(
+                    *self.state.event(replica, news, self._names(run.known).replace)
+                )
             occurrence = 1 + run.acted.get((first.move.actor, first.move.command, first.move.object), 0)
             found.append(first._replace(move=first.move._replace(occurrence=occurrence)))
         return found
@@ -318,8 +320,8 @@ class _Run:
         while following is None or isinstance(following, Silent):
             if following is None:
                 history = self._history(node.move.actor)
-                if reported := endless(node.move.actor, len(history)):
-                    raise _Endless(reported)
+                if fault := endless(node.move.actor, len(history)):
+                    raise _Endless(fault)
                 following = self._executor.tree.grow(node, history, known)
                 continue
             node = following
@@ -349,7 +351,7 @@ class _Run:
         """
         unfinished = self._unanswered > 0
         found = (
-            [reported.move for reported in self._executor.reported(self)]
+            [event.move for event in self._executor.notifications(self)]
             if unfinished and self._executor.state.watches
             else []
         )
@@ -393,6 +395,6 @@ class _Run:
             ended = self._executor.state.act(move, self.memory) if move.actor != "clock" else None
             self.did.append((move.actor, ended))
             return
-        reported = next(one for one in self._executor.reported(self) if one.move == move)
+        notification = next(one for one in self._executor.notifications(self) if one.move == move)
         self.acted[move[:3]] = move.occurrence
-        self.did.append((reported, self.memory.deliver(int(move.actor.partition(":")[2]))))
+        self.did.append((notification, self.memory.deliver(int(move.actor.partition(":")[2]))))

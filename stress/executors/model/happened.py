@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CREATED, _DUPLICATE, _ERROR = 201, 202, 500
 
 
-class Reported(NamedTuple):
+class Notification(NamedTuple):
     """A replica was told of an event: the move, and its text."""
 
     move: Move
@@ -33,7 +33,7 @@ class Gone(NamedTuple):
     unread: bool
 
 
-Did = tuple[Node | End | Reported | Gone | str, Any]
+Did = tuple[Node | End | Notification | Gone | str, Any]
 """A thing that happened: a start, step or what no step shows, and its reply; an end; an event of a watch, and what it
 told; a client that hung up; or an environment actor, and the state that it ended."""
 

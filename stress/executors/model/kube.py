@@ -228,7 +228,7 @@ class KubeModel:
         """Tell whether an event is to come late."""
         return replica == self.replica("A") and f"{news.type} {RECORDS.plural}" == self._late
 
-    def reported(self, command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
+    def describe(self, command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
         """Write what a request was replied, or what an event tells."""
         if command == REPLY and isinstance(result, Reply):
             return str(result.status)

@@ -222,9 +222,9 @@ class KubeMemory:
         metadata = {**document["metadata"], "resourceVersion": f"{born}.{int(number) + 1}"}
         return self._put(key, {**document, "metadata": metadata}, "MODIFIED")
 
-    def _put(self, key: Key, document: Json, reported: str) -> Stored:
+    def _put(self, key: Key, document: Json, change: str) -> Stored:
         stored = self._objects[key] = Stored(document, Reply(_OK, document, repr(document)))
-        self._tell(key, News(reported, stored))
+        self._tell(key, News(change, stored))
         return stored
 
     def _tell(self, key: Key, news: News) -> None:

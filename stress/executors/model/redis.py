@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stress.core.outcomes import Outcome
     from stress.core.step import Move
     from stress.core.trace import Snapshot
-    from stress.executors.model.happened import Reported
+    from stress.executors.model.happened import Notification
 
 
 class RedisModel:
@@ -67,11 +67,11 @@ class RedisModel:
         """Give the replica that an actor is sent to: it makes no difference."""
         return 1
 
-    def reported(self, command: str, result: Any, naming: Callable[[str], str]) -> str:  # noqa: ANN401 - a reply
+    def describe(self, command: str, result: Any, naming: Callable[[str], str]) -> str:  # noqa: ANN401 - a reply
         """Write what a command was replied; a pipeline has several replies on a connection, EXEC one."""
         return shown(result if "+" in command and not command.startswith("EXEC") else [result], naming)
 
-    def outcome(self, node: Node | Reported, result: Any, naming: Callable[[str], str]) -> Outcome:  # noqa: ANN401 - a reply
+    def outcome(self, node: Node | Notification, result: Any, naming: Callable[[str], str]) -> Outcome:  # noqa: ANN401 - a reply
         """Give what a step came to."""
         assert isinstance(node, Node)  # noqa: S101 - Redis has no events
         command, arguments = node.move.command, node.arguments

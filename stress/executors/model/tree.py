@@ -204,8 +204,8 @@ class Node:
         which = key(reply), answered
         found = self.effects.get(which)
         if found is None:
-            reported = "" if self.move.command == START else repr(reply)
-            found = self.effects[which] = Effect(self.move, self.touches, reported, answered)
+            text = "" if self.move.command == START else repr(reply)
+            found = self.effects[which] = Effect(self.move, self.touches, text, answered)
         return found
 
 

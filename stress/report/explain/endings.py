@@ -17,7 +17,7 @@ from stress.report.explain.words import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stress.core.outcome_map import Left, Reported
+    from stress.core.outcome_map import ClientAnswer, Left
     from stress.core.step import Move
     from stress.core.verdict import Evidence
     from stress.report.events import Result
@@ -227,7 +227,7 @@ def _count(hits: int | None) -> str:
     return "not a number" if hits is None else str(hits)
 
 
-def _reported(reported: Reported, records: list[str] | None) -> str:
+def _reported(reported: ClientAnswer, records: list[str] | None) -> str:
     """Say what one client was answered: ``A 201``, ``B 202 count 2``; with ``records`` which of these, else by name."""
     words = [reported.actor, str(reported.status or "nothing")]
     if reported.count is not None:

@@ -51,7 +51,7 @@ async def test_who_sleeps_longer_than_the_patience_after_its_client_left_is_wait
     """Its last step belongs to its own run, wherever the client left; the next run begins at rest."""
     async with parting("goes-on", 0.4, requests=1) as executor:
         for schedule in ("A client", "A A client", "A"):
-            replay = Replay(letters(schedule), guided=True)
+            replay = Replay(letters(schedule), prefix=True)
             replay.more()
             trace = await executor.run(replay)
             steps = [f"{event.command} {event.object}" for event in trace.steps_of("A")]
@@ -63,7 +63,7 @@ async def test_who_sleeps_longer_than_the_patience_after_its_client_left_is_wait
 async def test_who_waited_for_a_lock_when_its_client_left_has_its_own_steps_after() -> None:
     """B waits for A in its process, its client leaves, A ends: what comes then is B's, not A's."""
     async with parting("goes-on") as executor:
-        replay = Replay(letters("A B client A A"), guided=True)
+        replay = Replay(letters("A B client A A"), prefix=True)
         replay.more()
         trace = await executor.run(replay)
     assert (trace.fault, [event.command for event in trace.steps_of("B")]) == ("", ["HGET", "HSET"])

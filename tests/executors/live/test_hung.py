@@ -26,7 +26,7 @@ PATIENCE = 0.3
 
 async def ran(executor: LiveExecutor) -> Trace:
     """Run one schedule."""
-    replay = Replay(letters("A B"), guided=True)
+    replay = Replay(letters("A B"), prefix=True)
     replay.more()
     return await executor.run(replay)
 
@@ -44,7 +44,7 @@ async def test_a_process_that_hangs_is_noticed_and_asked_nothing_more() -> None:
         met, next_one = await ran(executor), await ran(executor)
         hint = "(longer `patience` if it only takes so long)"
         line = f"Gateway 1 hangs: it has answered nothing for {PATIENCE} s, nor GET /ready {hint}"
-        assert (met.fault, met.odd, next_one.fault, len(next_one.moves)) == (line, False, line, 0)
+        assert (met.fault, met.transient, next_one.fault, len(next_one.moves)) == (line, False, line, 0)
         assert met.seconds < 8 * PATIENCE
         assert executor.broken
         await executor.restart()

@@ -44,7 +44,7 @@ def schedule(*words: str) -> Replay:
         actor, command, *rest = word.split()
         occurrence = int(rest.pop()[1:]) if rest and rest[-1].startswith("#") else 1
         moves.append(Move(actor, command, rest[0] if rest else "", occurrence))
-    replay = Replay(moves, guided=True)
+    replay = Replay(moves, prefix=True)
     replay.more()
     return replay
 

@@ -334,9 +334,9 @@ async def test_both_executors_begin_with_the_same_caches_after_earlier_requests(
     model = ModelExecutor(scenario, target)
     async with LiveExecutor(scenario, target) as wire:
         for actors in ("A A watch:1 B B", "A B A B"):
-            real, reported = await wire.run(Follow(actors)), model.run(Follow(actors))
-            assert [str(event) for event in real.events] == [str(event) for event in reported.events]
-            assert real.outcome == reported.outcome
+            real, modelled = await wire.run(Follow(actors)), model.run(Follow(actors))
+            assert [str(event) for event in real.events] == [str(event) for event in modelled.events]
+            assert real.outcome == modelled.outcome
             first = next(event for event in real.events if event.command == "update/status")
             assert str(first).endswith(f"occurrenceCount={before + 1}")
 

@@ -232,8 +232,8 @@ def test_the_contracts_own_schedule_loses_a_counted_hit() -> None:
     """A1: C was told 2, and the loser of the creation stores 1 over it (contract section 3)."""
     executor = ModelExecutor(situation(concurrent=3), target_of("redis-store-overwrite"))
     trace = executor.run(Follow("A A B B A A C C C B B B C C C C"))
-    reported = sorted((answer.actor, answer.status, answer.count) for answer in trace.answers)
-    assert reported == [("A", 201, None), ("B", 201, None), ("C", 202, 2)]
+    results = sorted((answer.actor, answer.status, answer.count) for answer in trace.answers)
+    assert results == [("A", 201, None), ("B", 201, None), ("C", 202, 2)]
     assert trace.final.hits == {"rr-{fingerprint:16}": 1}
     assert [str(event) for event in trace.steps_of("B")] == [
         "B EXISTS gateway:dedup:fingerprint:{fingerprint} -> 0",
@@ -307,10 +307,10 @@ def test_what_each_move_did_is_reported_without_words(protocol: str) -> None:
     while walk.more():
         trace = executor.run(walk)
         walk.learn(trace)
-        lean, reported = effects_of(trace), effects(trace)
-        assert [one._replace(reply="") for one in lean] == [one._replace(reply="") for one in reported]
+        lean, results = effects_of(trace), effects(trace)
+        assert [one._replace(reply="") for one in lean] == [one._replace(reply="") for one in results]
         assert len({one.reply for one in lean}) == len(
-            {(one.reply, other.reply) for one, other in zip(lean, reported, strict=True)}
+            {(one.reply, other.reply) for one, other in zip(lean, results, strict=True)}
         )
 
 

@@ -11,15 +11,15 @@ from conftest import scenario_of, target_of
 from stress.config.scenario import Scenario
 from stress.core.errors import Untested
 from stress.core.step import START, Move
-from stress.core.trace import CutOff, Odd
+from stress.core.trace import CutOff, TransientFault
 from stress.core.verdict import judge
 from stress.engine import running
 from stress.engine.case import Case
 from stress.engine.limits import Limits
-from stress.engine.odd import OddRuns
 from stress.engine.prefetch import Prefetch
 from stress.engine.running import Workers
 from stress.engine.search import Search
+from stress.engine.skipped import SkippedRuns
 from stress.engine.strategy import covering_of
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.pace import Pace, Taken, about
@@ -39,12 +39,12 @@ AMBIGUOUS = "ambiguous: GET a may be of several requests"
 PLAIN = ("atomic-hit-count", "redis-atomic")
 
 
-def skipped(reasons: Sequence[str]) -> OddRuns:
+def skipped(reasons: Sequence[str]) -> SkippedRuns:
     """Count runs with these reasons."""
-    odd = OddRuns()
+    runs = SkippedRuns()
     for reason in reasons:
-        odd.add(reason)
-    return odd
+        runs.add(reason)
+    return runs
 
 
 def test_more_than_one_in_twenty_or_twenty_in_all_are_too_many() -> None:
@@ -61,17 +61,17 @@ def test_more_than_one_in_twenty_or_twenty_in_all_are_too_many() -> None:
 
 
 class Spoilt(ModelExecutor):
-    """The model, some of whose runs are odd, by their number from 1."""
+    """The model, some of whose runs have a transient fault, by their number from 1."""
 
-    odd: Collection[int] = ()
+    failing: Collection[int] = ()
     ran = 0
-    fault: Odd = Odd(AMBIGUOUS)
+    fault: TransientFault = TransientFault(AMBIGUOUS)
 
     def run(self, scheduler: Scheduler, fresh: str | None = None, also: frozenset[str] = frozenset()) -> Trace:
         """Run it, and let it end so."""
         trace = super().run(scheduler, fresh, also)
         self.ran += 1
-        if self.ran in self.odd:
+        if self.ran in self.failing:
             trace.fault = self.fault
         return trace
 
@@ -80,7 +80,7 @@ class Spoilt(ModelExecutor):
 async def test_a_run_that_was_ended_with_its_search_makes_nothing_unstable() -> None:
     """It is left out, so that the search is not exhausted; how many there were says nothing of the target."""
     executor = Spoilt(scenario_of("atomic-hit-count"), target_of("redis-optimistic"))
-    executor.odd, executor.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as its time was over")
+    executor.failing, executor.fault = range(2, 10**6), CutOff("the run was ended after 2 s, as its time was over")
     covered = await Search(executor, Limits(1.0, 400)).run()
     assert (covered.fault, covered.notes, covered.evidence.exhausted) == ("", [], False)
 
@@ -93,21 +93,23 @@ async def test_a_search_whose_first_run_takes_all_its_time_is_over(scheduler: st
     executor = Spoilt(
         Scenario.model_validate({**raw, "search": {"scheduler": scheduler}}), target_of("redis-optimistic")
     )
-    executor.odd, executor.fault = range(1, 10**6), CutOff("the run was ended after 2 s, as the search was over")
+    executor.failing, executor.fault = range(1, 10**6), CutOff("the run was ended after 2 s, as the search was over")
     covered = await Search(executor, Limits(600.0, 400), baseline=False).run()
     assert (executor.ran, covered.evidence.schedules, covered.evidence.exhausted) == (1, 0, False)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scheduler", ["auto", "dpor", "exhaustive"])
-@pytest.mark.parametrize("odd", [1, 2, 5])
-async def test_a_search_goes_on_without_a_schedule(scheduler: str, odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failing", [1, 2, 5])
+async def test_a_search_goes_on_without_a_schedule(
+    scheduler: str, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first one is begun again, others are left out; nothing is exhausted then, and the words say so."""
-    monkeypatch.setattr("stress.engine.odd._SHARE", 0.5)
+    monkeypatch.setattr("stress.engine.skipped._SHARE", 0.5)
     raw = scenario_of("atomic-hit-count").model_dump(exclude_unset=True)
     scenario = Scenario.model_validate({**raw, "search": {"scheduler": scheduler}})
     executor = Spoilt(scenario, target_of("redis-optimistic"))
-    executor.odd = {odd}
+    executor.failing = {failing}
     covered = await Search(executor, Limits(20.0, 400)).run()
     evidence = covered.evidence
     assert (covered.fault, covered.found, evidence.skipped, evidence.exhausted) == ("", {}, 1, False)
@@ -120,7 +122,7 @@ async def test_a_search_goes_on_without_a_schedule(scheduler: str, odd: int, mon
 
 
 class Odder(LiveExecutor):
-    """The wire, whose runs are odd as long as ``left`` says."""
+    """The wire, whose runs fail as long as ``left`` says."""
 
     left = 0
     freshes: list[str]
@@ -131,7 +133,7 @@ class Odder(LiveExecutor):
         self.freshes.append(trace.fresh)
         self.left -= 1
         if self.left >= 0:
-            trace.fault = Odd(AMBIGUOUS)
+            trace.fault = TransientFault(AMBIGUOUS)
         return trace
 
 
@@ -143,7 +145,7 @@ async def test_an_odd_run_is_tried_once_more_with_new_values() -> None:
         trace = await running.follow(Interleaving([1]), executor)
         assert (trace.fault, len(set(executor.freshes))) == ("", 2)
         executor.freshes, executor.left = [], 2
-        assert (await running.follow(Interleaving([1]), executor)).odd
+        assert (await running.follow(Interleaving([1]), executor)).transient
         assert len(set(executor.freshes)) == 2
         executor.left = 1000
         result = await Case(None, executor, Limits(20.0, 100)).result()
@@ -167,13 +169,13 @@ class Startled(Exhaustive):
 
 @pytest.mark.asyncio
 async def test_a_scheduler_that_diverges_from_its_plan_ends_no_search() -> None:
-    """What was run beforehand is shown to it, and it can't follow: that run is odd."""
+    """What was run beforehand is shown to it, and it can't follow: that run has a transient fault."""
     async with LiveExecutor(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as executor:
         covering = covering_of(executor, lambda: False)
         scheduler = Startled(fused=True)
         scheduler.more()
         trace = await Prefetch(executor, Workers()).run(scheduler, scheduler, 1)
-    assert (trace.odd, trace.fault[:44]) == (True, "DIVERGED at step 1: expected clock clock, sa")
+    assert (trace.transient, trace.fault[:44]) == (True, "DIVERGED at step 1: expected clock clock, sa")
     assert covering.before == 0
 
 
@@ -187,8 +189,8 @@ def test_the_limit_of_a_run_is_twenty_times_the_median() -> None:
     pace.end(-3.0)
     assert pace.over(Taken(1.0)).endswith(" s, as its time was over")
     move = Move("B", "SET", "lock", 40)
-    reported = "A, B without an answer after 2 steps, the last B SET lock #40"
-    assert about([Move("B", START, ""), move], ["A", "B"]) == reported
+    text = "A, B without an answer after 2 steps, the last B SET lock #40"
+    assert about([Move("B", START, ""), move], ["A", "B"]) == text
 
 
 def test_a_run_without_end_is_ended_and_so_is_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ _REMEDY = (
 )
 
 
-class OddRuns:
+class SkippedRuns:
     """The reasons of the runs that a search skipped, each of which was tried once more."""
 
     def __init__(self) -> None:
