@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from stress.core.step import Move
-    from stress.executors.model.redis_memory import Memory
+    from stress.executors.model.redis_memory import RedisMemory
 
 SCHEDULES, ROUNDS = 1000, 12
 
@@ -25,7 +25,7 @@ SCHEDULES, ROUNDS = 1000, 12
 class GatherStore:
     """The store of a protocol under plain asyncio: every call gives the event loop a turn, then runs in memory."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: RedisMemory) -> None:
         """Use one memory."""
         self.memory = memory
 

@@ -22,7 +22,7 @@ from bench.getset import in_model
 from bench.getset_gateway import Named, get_set
 from bench.model import GatherStore
 from stress.executors.model.executor import effects_of
-from stress.executors.model.redis_memory import Memory
+from stress.executors.model.redis_memory import RedisMemory
 from stress.schedulers.dependence import Dependence
 from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.random_walk import Walk
@@ -70,7 +70,7 @@ class Peer(NamedTuple):
 
 
 def _store() -> GatherStore:
-    return GatherStore(Memory(0.0))
+    return GatherStore(RedisMemory(0.0))
 
 
 def _counted(store: GatherStore, concurrent: int) -> bool:

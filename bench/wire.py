@@ -13,7 +13,7 @@ from stress.config.scenario import Race
 from stress.core.trace import Answer, Details, Trace
 from stress.engine.case import Case
 from stress.engine.limits import Limits
-from stress.engine.running import Workers, follow_each
+from stress.engine.running import WorkerCount, follow_each
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.random_walk import Walk
@@ -85,7 +85,7 @@ async def _replays(scenario_name: str, target_name: str, times: int, label: str)
         for finding in result.findings:
             begun, failed, stories = time.perf_counter(), 0, set()
             async for trace in follow_each(
-                [finding.schedule] * times, executor, Workers.chosen(None).of(finding.schedule.moves)
+                [finding.schedule] * times, executor, WorkerCount.chosen(None).of(finding.schedule.moves)
             ):
                 failed += not trace.fault and bool(run_checks(scenario.invariants, trace))
                 stories.add(trace.signature)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from made import RACE, found, hostile, result
 
-from stress.core.outcome_map import Row
+from stress.core.outcome_map import OutcomeRow
 from stress.core.step import Move
 from stress.core.verdict import Evidence, Sampled, judge
 from stress.report.events import Nearest
@@ -32,12 +32,12 @@ def ended(
     schedules: int = 1,
     sampled: int = 0,
     share: float | None = None,
-) -> Row:
+) -> OutcomeRow:
     """Make one row of an outcome map; all its examples are alike."""
-    return Row((tuple(reported), left), schedules, sampled, share, moves("A start", "A GET k"))
+    return OutcomeRow((tuple(reported), left), schedules, sampled, share, moves("A start", "A GET k"))
 
 
-def counted_row(one: int, other: int, hits: int, schedules: int = 1, share: float | None = None) -> Row:
+def counted_row(one: int, other: int, hits: int, schedules: int = 1, share: float | None = None) -> OutcomeRow:
     """Make the row of two duplicates that were told these counts; a share is one of 100 draws."""
     reported = [("A", 202, NAME, one), ("B", 202, NAME, other), ("before1", 201, NAME, None)]
     return ended(
@@ -76,7 +76,10 @@ def hostile_search(text: str) -> Result:
         one.findings[0], schedule=schedule, nearest=Nearest((second, first), 1, first, second)
     )
     rows = tuple(
-        Row((((text, status, text, 1),), (((text,), ((text, 1),)),)), 1, 0, None, (first, second)) for status in (1, 2)
+        OutcomeRow((((text, status, text, 1),), (((text,), ((text, 1),)),)), 1, 0, None, (first, second))
+        for status in (1, 2)
     )
     fixed = (((text, 1, f"{text}2", 1),), ((((f"{text}2"),), ((text, 1),)),))  # told apart by names
-    return dataclasses.replace(one, findings=(finding,), outcomes=(*rows, Row(fixed, 1, 0, None, (first, second))))
+    return dataclasses.replace(
+        one, findings=(finding,), outcomes=(*rows, OutcomeRow(fixed, 1, 0, None, (first, second)))
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stress.config.target import Target
     from stress.engine.campaign import Job, Where
-    from stress.engine.replay import Wanted
+    from stress.engine.replay import Repetitions
 
 
 @click.command(
@@ -67,13 +67,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if target is None and not trust:
         _refuse_unread(schedule, str(schedule_file), text.splitlines())
     job = _job_of(schedule, target, str(schedule_file), text.splitlines())
-    from stress.engine.replay import Wanted
+    from stress.engine.replay import Repetitions
 
     where = Where(executor or "", frozenset(hosts), workers)
-    return await_it(_replay(schedule, job, Wanted(times, seconds), where, reports))
+    return await_it(_replay(schedule, job, Repetitions(times, seconds), where, reports))
 
 
-async def _replay(schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path) -> int:
+async def _replay(schedule: Schedule, job: Job, wanted: Repetitions, where: Where, reports: Path) -> int:
     from stress.engine import replay
 
     conclusion = await replay.replay(schedule, job, wanted, where, reports)

@@ -29,7 +29,7 @@ class Left(NamedTuple):
     hits: tuple[tuple[str, int | None], ...] | None
 
 
-class Row(NamedTuple):
+class OutcomeRow(NamedTuple):
     """One outcome: what a user can tell apart from outside (`stress.core.trace.Trace.outcome`).
 
     ``schedules`` counts the schedules that led to it; where a scheduler runs one schedule of each class, these are
@@ -86,12 +86,12 @@ class Outcomes:
         return sum(self._sampled.values())
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[OutcomeRow]:
         """One row for each outcome: the one with most schedules first, and of equals the one that was seen first."""
         drawn = self.sampled
         return sorted(
             (
-                Row(
+                OutcomeRow(
                     outcome,
                     schedules,
                     self._sampled[outcome],

@@ -64,7 +64,7 @@ class _Point:
     nexts: dict[Next, _Seen] = field(default_factory=dict)
 
 
-class _Names:
+class _Numbering:
     """Numbers made-up names in the order in which one request meets them; ``symbols`` are what they stand for."""
 
     def __init__(self, actor: str, symbols: Mapping[str, str]) -> None:
@@ -122,7 +122,7 @@ class Behaviour:
     def _follow(self, actor: str, trace: Trace) -> None:
         """Take in what one request did, as far as the wire shows all that it did it for."""
         replica = self._replicas.get(actor, 1)
-        names, here = _Names(actor, trace.symbols), self._point(0, f"replica {replica}", "its beginning")
+        names, here = _Numbering(actor, trace.symbols), self._point(0, f"replica {replica}", "its beginning")
         done: set[str] = set()
         for short, full, following in _observed(actor, f"watch:{replica}", trace):
             if following is not None:

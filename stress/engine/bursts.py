@@ -41,7 +41,7 @@ _MOST_DROPPED = 20
 """How many bursts may be dropped in a row."""
 
 
-class Seen(NamedTuple):
+class BurstSummary(NamedTuple):
     """What bursts came to: the count, one that broke something with what it broke, and a control."""
 
     bursts: Bursts
@@ -66,13 +66,13 @@ def most_of(executor: LiveExecutor) -> int:
     return executor.target.burst if executor.scenario.burst is None else executor.scenario.burst
 
 
-async def run_bursts(executor: LiveExecutor, most: int, budget: float, left: float) -> Seen:
+async def run_bursts(executor: LiveExecutor, most: int, budget: float, left: float) -> BurstSummary:
     """Run up to so many bursts within what is ``left`` of the ``budget``, both in seconds, and as many controls.
 
     What is left is enough for `LEAST`, or the count says that it was not.
     """
     if executor.gate.working:  # what it shows is parked also while the gate is open
-        return Seen(Bursts(short="a worker of the service is an actor"))
+        return BurstSummary(Bursts(short="a worker of the service is an actor"))
     return await _Running(executor, most, budget, max(left, SHARE * budget)).run()
 
 
@@ -108,7 +108,7 @@ class _Running:
         self._control: Trace | None = None
         self._violations: tuple[Violation, ...] = ()
 
-    async def run(self) -> Seen:
+    async def run(self) -> BurstSummary:
         begun, row = time.monotonic(), 0
         while self._ran < self._most and not self._sequential:
             spent = time.monotonic() - begun
@@ -129,7 +129,7 @@ class _Running:
             if time.monotonic() > until:
                 break
             await self._take_control()
-        return Seen(self._count, self._trace, self._violations, self._control)
+        return BurstSummary(self._count, self._trace, self._violations, self._control)
 
     @property
     def _count(self) -> Bursts:

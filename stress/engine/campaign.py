@@ -26,7 +26,7 @@ from stress.engine.deployments import Shared
 from stress.engine.example_database import NOTHING, Earlier, Nothing
 from stress.engine.limits import Limits
 from stress.engine.regressions import regressions
-from stress.engine.running import Workers
+from stress.engine.running import WorkerCount
 from stress.engine.search import INTERRUPTED
 from stress.engine.shard import places, remember
 from stress.executors.live.deployment import Deployment
@@ -173,7 +173,7 @@ EVERYWHERE = Where()
 """Each case in the executors that its target has."""
 
 
-class Kept(NamedTuple):
+class CaseRecord(NamedTuple):
     """What became of one case, and the folder of its files (None where they could not be written)."""
 
     job: Job
@@ -197,7 +197,7 @@ class Campaign:
     require: str = ""
     shard: bool = False
     examples: Examples = field(default_factory=Nothing)
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[CaseRecord] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     terminal: Terminal = field(default_factory=Terminal)
     _examined: dict[tuple[Path, str], Unavailable | None] = field(default_factory=dict, init=False)
@@ -273,7 +273,7 @@ class Campaign:
         done = {id(one.job) for one in self.kept}
         left = [job, *(one for one in self.jobs if one is not job and id(one) not in done)]
         limits = self.budget.share(left, time.monotonic() - self._begun, aim=aim)
-        limits = limits._replace(workers=Workers.chosen(self.where.workers))
+        limits = limits._replace(workers=WorkerCount.chosen(self.where.workers))
         deployment = None
         try:
             if self.where.wanted(job) != "model":
@@ -336,7 +336,7 @@ class Campaign:
             where = f"{result.scenario.name} on {result.target.name}"
             self._say(f"a bug of gateway-stress: {where} was exhausted without {beside}")
         folder = self._report(lambda: write(result, self.reports))
-        self.kept.append(Kept(job, result, folder))
+        self.kept.append(CaseRecord(job, result, folder))
         self._tell(Finished(result, str(folder or "")))
         if INTERRUPT in self.codes:
             raise asyncio.CancelledError
@@ -355,7 +355,7 @@ class Campaign:
             self.terminal.table(results)
         return next((code for code in _SEVEREST_FIRST if code in self.codes), 0)
 
-    def _sum_up(self, kept: Sequence[Kept]) -> None:
+    def _sum_up(self, kept: Sequence[CaseRecord]) -> None:
         write_summary([one.result for one in kept], [one.folder for one in kept], self.reports)
         if not self.shard:
             remember({_name(one.job): one.result.seconds for one in kept if not one.result.faults}, self.reports)

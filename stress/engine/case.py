@@ -14,7 +14,7 @@ from stress.engine.bursts import most_of, run_bursts
 from stress.engine.closest import nearest
 from stress.engine.example_database import NOTHING, Earlier
 from stress.engine.lines import with_lines
-from stress.engine.running import Workers, driven, follow_each, follow_restarted
+from stress.engine.running import WorkerCount, driven, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED, Covered, Search, expected_of
 from stress.engine.stopwatch import Stopwatch
 from stress.executors.live.executor import LiveExecutor
@@ -140,7 +140,7 @@ class Case:
         left = max(1.0, self._left)
         limits = self._limits._replace(seconds=left, kept=min(self._kept, left / 2))
         if proven and self._limits.proof > 0:
-            limits = limits._replace(seconds=min(left, _LIVE_SECONDS), kept=0.0, timed=False, workers=Workers())
+            limits = limits._replace(seconds=min(left, _LIVE_SECONDS), kept=0.0, timed=False, workers=WorkerCount())
         search = Search(executor, limits, tell=self._tell, baseline=self._model is None)
         examples = self._earlier.first if self._model is None else ()
         return await search.run([*self.given, *(finding.schedule for finding in found)], examples)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stress.core.step import START, WHOLE
 from stress.report.events import Nearest
 from stress.schedulers.base import is_environment
-from stress.schedulers.guided import Guided, Ran
+from stress.schedulers.guided import Guided, RunOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -26,14 +26,14 @@ Places = tuple[int, ...]
 _MOST_RUNS = 200
 
 
-def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Guided, Ran | None, Nearest | None]:
+def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Guided, RunOutcome | None, Nearest | None]:
     """Find the nearest passing schedule of a failing one; None where ``most`` runs did not find one.
 
     A few runs more may confirm that the two steps make the difference. Each scheduler that is yielded is to be run
     once. What it made and broke is sent back, or None where it could not be run. A schedule passes that breaks no
     invariant.
     """
-    search = _Search(tuple(moves), most)
+    search = _ClosestSearch(tuple(moves), most)
     frontier: list[Places] = [tuple(range(len(moves)))]
     for moved in range(1, len(moves)):
         frontier = search.beyond(frontier)
@@ -53,7 +53,7 @@ def nearest(moves: Sequence[Move], most: int = _MOST_RUNS) -> Generator[Guided, 
     return None
 
 
-class _Search:
+class _ClosestSearch:
     """What is known of the schedules near a failing one; ``left`` runs may still be made."""
 
     def __init__(self, moves: tuple[Move, ...], most: int) -> None:
@@ -63,7 +63,7 @@ class _Search:
         start = tuple(range(len(moves)))
         self._seen = {self._class(start)}
         self._failed = {self._class(start)}
-        self._passed: dict[Places, Ran] = {}
+        self._passed: dict[Places, RunOutcome] = {}
 
     def beyond(self, words: Sequence[Places]) -> list[Places]:
         """Give a schedule of each new class with one more step moved, those that exchange fewest steps first."""
@@ -75,7 +75,7 @@ class _Search:
                     found.append(other)
         return sorted(found, key=lambda word: len(self._exchanged(word)))
 
-    def passes(self, word: Places) -> Generator[Guided, Ran | None, bool]:
+    def passes(self, word: Places) -> Generator[Guided, RunOutcome | None, bool]:
         """Run a schedule, unless one of its class was seen to fail; tell whether it passes."""
         if self._class(word) in self._failed:
             return False
@@ -86,13 +86,13 @@ class _Search:
         self._passed[word] = ran
         return True
 
-    def run(self, moves: Sequence[Move]) -> Generator[Guided, Ran | None, Ran | None]:
+    def run(self, moves: Sequence[Move]) -> Generator[Guided, RunOutcome | None, RunOutcome | None]:
         """Run a schedule; give what became of it if it passes."""
         self.left -= 1
         ran = yield Guided(moves)
         return None if ran is None or ran.broken else ran
 
-    def closest(self, word: Places) -> Generator[Guided, Ran | None, tuple[Places, Ran]]:
+    def closest(self, word: Places) -> Generator[Guided, RunOutcome | None, tuple[Places, RunOutcome]]:
         """Undo one exchange after the other as long as that passes too; then the last one makes the difference."""
         while True:
             back = self._undone(word, *self.pair(word))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stress.engine.running import Workers
+from stress.engine.running import WorkerCount
 
 
 class Limits(NamedTuple):
@@ -20,7 +20,7 @@ class Limits(NamedTuple):
     seconds: float
     schedules: int
     seed: int = 0
-    workers: Workers = Workers()
+    workers: WorkerCount = WorkerCount()
     proof: float = 0.0
     timed: bool = True
     kept: float = 0.0

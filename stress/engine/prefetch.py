@@ -8,7 +8,7 @@ from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from stress.core.trace import TransientFault
-from stress.engine.running import Workers, follow_each, run_with
+from stress.engine.running import WorkerCount, follow_each, run_with
 from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.base import Diverged
 from stress.schedulers.lookahead import Following, Planned
@@ -33,7 +33,7 @@ class Prefetch:
     the same order, and are the same, as with one deployment. Once there was ``enough`` nothing more is run beforehand.
     """
 
-    def __init__(self, executor: Executor, workers: Workers, enough: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, executor: Executor, workers: WorkerCount, enough: Callable[[], bool] = lambda: False) -> None:
         """Begin with nothing run."""
         self._executor, self._workers, self._enough = executor, workers, enough
         self._ran: dict[tuple[Move | None, ...], tuple[Planned, Trace]] = {}

@@ -19,7 +19,7 @@ from stress.engine.campaign import PREFLIGHT_SECONDS, Where
 from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.repeated import Repeated
-from stress.engine.running import Workers, beside, doubt, follow, follow_each, follow_restarted
+from stress.engine.running import WorkerCount, beside, doubt, follow, follow_each, follow_restarted
 from stress.engine.search import CONFIRMATIONS, INTERRUPTED
 from stress.engine.stopwatch import Stopwatch
 from stress.executors.identity import UNKNOWN
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stress.engine.running import Executor
 
 
-class Wanted(NamedTuple):
+class Repetitions(NamedTuple):
     """How often to follow a schedule, and for how many seconds at most; where None, as the scenario is searched.
 
     They count from the first request to the verdict, without starts and ends of processes. However few they are, one
@@ -62,7 +62,7 @@ class Conclusion(NamedTuple):
 
 
 async def replay(
-    schedule: Schedule, job: Job, wanted: Wanted, where: Where, reports: Path = Path("reports")
+    schedule: Schedule, job: Job, wanted: Repetitions, where: Where, reports: Path = Path("reports")
 ) -> Conclusion:
     """Follow a schedule as often as ``wanted``; a run that ends with a fault leaves its trace below ``reports``.
 
@@ -82,7 +82,7 @@ async def replay(
             if schedule.head.bursts and executor is not None:
                 return Conclusion(*await repeat_burst(schedule, executor, seconds))
             replays = _Replays(
-                schedule, executor or cast("Executor", model), wanted, reports, Workers.chosen(where.workers)
+                schedule, executor or cast("Executor", model), wanted, reports, WorkerCount.chosen(where.workers)
             )
             conclusion = await replays.conclusion()
             left = max(1.0, seconds - replays.watch.seconds)
@@ -107,7 +107,9 @@ def _within(wire: LiveExecutor | None, seconds: float) -> AbstractAsyncContextMa
 class _Replays:
     """Follows one schedule several times in one executor; ``watch`` counts the seconds."""
 
-    def __init__(self, schedule: Schedule, executor: Executor, wanted: Wanted, reports: Path, workers: Workers) -> None:
+    def __init__(
+        self, schedule: Schedule, executor: Executor, wanted: Repetitions, reports: Path, workers: WorkerCount
+    ) -> None:
         self._schedule, self._executor, self._wanted, self._reports = schedule, executor, wanted, reports
         self._times = wanted.times
         self.watch = Stopwatch(executor, executor.preflight_seconds if isinstance(executor, LiveExecutor) else 0.0)
@@ -241,7 +243,7 @@ async def _search_instead(job: Job, where: Where, reports: Path, seconds: float,
         await check(job.target, job.folder)
     search = job.scenario.search
     given = search.seconds if seconds == math.inf else seconds
-    limits = Limits(given, search.schedules, workers=Workers.chosen(where.workers))
+    limits = Limits(given, search.schedules, workers=WorkerCount.chosen(where.workers))
     async with _within(wire, seconds) as executor:
         result = job.attached_to(await Case(model, executor, limits).result())
     if INTERRUPTED in result.faults:

@@ -16,10 +16,10 @@ from stress.core.patterns import counterparts
 from stress.core.schedule import Head, Schedule
 from stress.core.step import ENVIRONMENT
 from stress.core.trace import Trace
-from stress.executors.asked import Asked, Memory
+from stress.executors.asked import Asked, ChoiceLog
 from stress.executors.live.executor import LiveExecutor
 from stress.executors.live.said import body_of
-from stress.schedulers.guided import Guided, Ran
+from stress.schedulers.guided import Guided, RunOutcome
 from stress.schedulers.replay import Replay
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _WORKERS, _WAITING = 4, 8
 """How many deployments run side by side unless a user says so: where they compute, and where they sleep."""
 
 
-class Workers(NamedTuple):
+class WorkerCount(NamedTuple):
     """How many deployments of a target run side by side at most, and how many where schedules wait for the clock."""
 
     busy: int = 1
@@ -105,7 +105,7 @@ class _Attempt:
 
     def __init__(self, asked: Asked, executor: Executor) -> None:
         self._asked, self._executor = asked, executor
-        self._memory: Memory | None = None
+        self._memory: ChoiceLog | None = None
 
     async def run(self) -> Trace:
         """Run it, in the model at once: nothing is by chance there, and it is fast."""
@@ -113,7 +113,7 @@ class _Attempt:
         if self._memory is not None:
             self._memory.restart()
         elif isinstance(self._executor, LiveExecutor):
-            self._memory = Memory(self._asked.scheduler)
+            self._memory = ChoiceLog(self._asked.scheduler)
         trace = self._executor.run(self._memory or self._asked.scheduler, fresh, also)
         return trace if isinstance(trace, Trace) else await trace
 
@@ -278,7 +278,9 @@ def schedule_of(trace: Trace, executor: Executor, seed: int, violations: tuple[V
     return Schedule(tuple(trace.moves), head)
 
 
-async def driven(steps: Generator[Guided, Ran | None, Found], executor: Executor, seconds: float = math.inf) -> Found:
+async def driven(
+    steps: Generator[Guided, RunOutcome | None, Found], executor: Executor, seconds: float = math.inf
+) -> Found:
     """Run the schedules that ``steps`` asks for, tell it what each broke, and give what it finds.
 
     What it asks for after so many ``seconds`` could not be run.
@@ -292,7 +294,7 @@ async def driven(steps: Generator[Guided, Ran | None, Found], executor: Executor
                 continue
             trace = await follow(asked, executor)
             broken = () if trace.fault else run_checks(executor.scenario.invariants, trace)
-            ran = Ran(tuple(trace.moves), frozenset(one.invariant for one in broken))
+            ran = RunOutcome(tuple(trace.moves), frozenset(one.invariant for one in broken))
             asked = steps.send(None if trace.fault else ran)
     except StopIteration as stop:
         found: Found = stop.value

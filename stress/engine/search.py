@@ -17,10 +17,10 @@ from stress.core.schedule import Schedule
 from stress.core.verdict import Evidence, Sampled
 from stress.engine.goals import shown
 from stress.engine.prefetch import Prefetch
-from stress.engine.running import Workers, follow, follow_each, run_with
+from stress.engine.running import WorkerCount, follow, follow_each, run_with
 from stress.engine.small import make_small
 from stress.engine.stopwatch import Stopwatch
-from stress.engine.strategy import Covering, Drawn, Sampler, covering_of, covers, sampler_of
+from stress.engine.strategy import Covering, Draws, Sampler, covering_of, covers, sampler_of
 from stress.engine.tally import Tally
 from stress.executors.live.executor import LiveExecutor
 from stress.report.events import Happening, Progress, Started
@@ -99,7 +99,7 @@ class Search:
     ) -> None:
         """Take the executor, which must have been entered, and the budget."""
         if isinstance(executor, LiveExecutor) and limits.seconds < _STARTS * executor.deployment.seconds:
-            limits = limits._replace(workers=Workers())  # to start more would take its user's time
+            limits = limits._replace(workers=WorkerCount())  # to start more would take its user's time
         self._executor, self._limits, self._tell, self._baseline = executor, limits, tell, baseline
         self._expected = expected_of(executor)
         self._tally = Tally(executor, limits.seed)
@@ -223,7 +223,7 @@ class Search:
 
     async def _walk(self, most: int, until: float) -> None:
         """Run random walks, several beside each other: one does not depend on another."""
-        drawn = Drawn(self._executor)
+        drawn = Draws(self._executor)
         walks = (Walk(self._limits.drawing(number), 1, skip=self._skip) for number in range(most))
         schedules = takewhile(lambda _: not self._spoilt and time.monotonic() < until, walks)
         async with aclosing(follow_each(schedules, self._executor, self._limits.workers.busy)) as traces:
@@ -340,7 +340,7 @@ class Search:
 
     async def _sample(self, sampler: Sampler, until: float = math.inf) -> int:
         """Run the schedules of a sampler while the budget, or the time for it, lasts; give how many."""
-        drawn, walks, beside = Drawn(self._executor), sampler.name == Walk.name, until < math.inf
+        drawn, walks, beside = Draws(self._executor), sampler.name == Walk.name, until < math.inf
 
         def over() -> bool:
             return self._spoilt or time.monotonic() > until if beside else self._enough()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from stress.schedulers.base import is_environment
-from stress.schedulers.guided import Guided, Ran
+from stress.schedulers.guided import Guided, RunOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -69,13 +69,13 @@ def rank(moves: Sequence[Move]) -> Rank:
 
 def shrink(
     moves: Sequence[Move], wanted: frozenset[str], most: int = _MOST_RUNS
-) -> Generator[Guided, Ran | None, Word]:
+) -> Generator[Guided, RunOutcome | None, Word]:
     """Give the smallest schedule found in ``most`` runs that breaks all ``wanted`` invariants, as ``moves`` does.
 
     Each scheduler that is yielded is to be run once. What it made and broke is sent back, or None where it could not be
     run. Messages are not compared: a record of another name is the same failure.
     """
-    search = _Search(tuple(moves), wanted, most)
+    search = _ShrinkSearch(tuple(moves), wanted, most)
     before = None
     while before != search.best:
         before = search.best
@@ -91,7 +91,7 @@ def shrink(
     return search.best
 
 
-class _Search:
+class _ShrinkSearch:
     """The smallest failing schedule so far, and what was tried."""
 
     def __init__(self, moves: Word, wanted: frozenset[str], most: int) -> None:
@@ -100,7 +100,7 @@ class _Search:
         self._wanted = wanted
         self._tried = {_actors(moves)}
 
-    def attempt(self, word: Word) -> Generator[Guided, Ran | None, bool]:
+    def attempt(self, word: Word) -> Generator[Guided, RunOutcome | None, bool]:
         """Run a schedule that promises to be smaller; keep it if it is and still fails."""
         if not self._left or _actors(word) in self._tried or rank(word) >= rank(self.best):
             return False
@@ -113,7 +113,7 @@ class _Search:
         self._tried.add(_actors(ran.moves))
         return True
 
-    def try_all(self, candidates: _Candidates) -> Generator[Guided, Ran | None, None]:
+    def try_all(self, candidates: _Candidates) -> Generator[Guided, RunOutcome | None, None]:
         """Try the smaller schedules that one makes of the best, from the beginning again after each success."""
         shortened = True
         while shortened:

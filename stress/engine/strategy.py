@@ -17,7 +17,7 @@ from stress.schedulers.dpor.scheduler import Dpor
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.pct import Pct
 from stress.schedulers.random_walk import Walk
-from stress.schedulers.registered import Search
+from stress.schedulers.registered import SearchSettings
 from stress.schedulers.starts import Starts
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def sampler_of(executor: Executor, seed: int, skip: frozenset[str]) -> Sampler:
     Where the scenario wants nothing left out and there is time left, that is a random walk.
     """
     kind = executor.scenario.search.scheduler
-    search = Search(dependence_of(executor), read, seed, skip)
+    search = SearchSettings(dependence_of(executor), read, seed, skip)
     made: Sampler = SCHEDULERS[Walk.name if covers(kind) else kind].make(search)
     return made
 
@@ -99,7 +99,7 @@ def covering_of(executor: Executor, clock_turn: Callable[[], bool]) -> Starts[Co
 
     def make(fused: bool) -> Covering:  # noqa: FBT001 - the one argument of a function of ours
         once = fused and placed_once
-        search = Search(
+        search = SearchSettings(
             dependence_of(executor, fused=fused),
             read,
             fused=once,
@@ -114,7 +114,7 @@ def covering_of(executor: Executor, clock_turn: Callable[[], bool]) -> Starts[Co
     return Starts(make, replicas_of(executor), fused=True)
 
 
-class Drawn:
+class Draws:
     """What a sampler drew in one executor: how many ``schedules``, how many of them failed, and of how many classes."""
 
     def __init__(self, executor: Executor) -> None:

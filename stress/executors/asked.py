@@ -49,7 +49,7 @@ class Asked(NamedTuple):
     also: frozenset[str] = frozenset()
 
 
-class Memory:
+class ChoiceLog:
     """Remembers what a scheduler chose, so that a run that must be repeated makes the same choices.
 
     One that can choose again (`stress.schedulers.lookahead.Planned`) is told to: it keeps what was possible.

@@ -15,7 +15,7 @@ from stress.engine.case import Case
 from stress.engine.deployments import Shared
 from stress.engine.example_database import Earlier, Folder
 from stress.engine.regressions import regressions
-from stress.engine.running import Workers
+from stress.engine.running import WorkerCount
 from stress.engine.search import INTERRUPTED
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
@@ -127,7 +127,7 @@ class Session:
         limits = Budget(None, self._config.getoption("stress_seconds"), None, 0).share([job], 0.0)
         model, _ = self._where.executors(job, executor.deployment)
         earlier = Earlier(self._examples.schedules(job), regressions(job))
-        case = Case(model, executor, limits._replace(workers=Workers.chosen(None)), earlier=earlier)
+        case = Case(model, executor, limits._replace(workers=WorkerCount.chosen(None)), earlier=earlier)
         result = job.attached_to(await case.result())
         try:
             self._examples.drop(job, case.stale)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from stress.config.scenario import Scenario
     from stress.config.target import Target
     from stress.core.bursts import Bursts
-    from stress.core.outcome_map import Row
+    from stress.core.outcome_map import OutcomeRow
     from stress.core.schedule import Schedule
     from stress.core.step import Move
     from stress.core.trace import Trace
@@ -136,7 +136,7 @@ class Result:
     faults: tuple[str, ...] = ()
     last_trace: Trace | None = None
     notes: tuple[str, ...] = ()
-    outcomes: tuple[Row, ...] = ()
+    outcomes: tuple[OutcomeRow, ...] = ()
     unordered: Unordered | None = None
     seed: int = 0
     seconds: float = 0.0

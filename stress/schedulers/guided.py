@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 
-class Ran(NamedTuple):
+class RunOutcome(NamedTuple):
     """What became of a schedule: the moves that were made, and the names of the invariants that they broke."""
 
     moves: tuple[Move, ...]

@@ -50,7 +50,7 @@ class _Skipped(NamedTuple):
     prefix: _Prefix
 
 
-class Point(NamedTuple):
+class PreemptionPoint(NamedTuple):
     """What was possible at one point of a schedule, of that what is worth a look, and who could have gone on."""
 
     moves: tuple[Move, ...]
@@ -94,7 +94,7 @@ class Hunt:
         self._skipped: list[_Skipped] = []
         self._learned = False
         self._prefix = _Prefix((), 0)
-        self._points: list[Point] = []
+        self._points: list[PreemptionPoint] = []
         self._taken: list[Move] = []
         self._running = False
         self.starve, self.overtake = Starve(self._alike), Overtake(self._alike)
@@ -163,7 +163,7 @@ class Hunt:
                 raise Diverged(at + 1, str(move), moves)
         else:
             move = self._then(self._taken, moves, done)
-        self._points.append(Point(tuple(moves), tuple(offered), current, done))
+        self._points.append(PreemptionPoint(tuple(moves), tuple(offered), current, done))
         if move is not None:
             self._taken.append(move)
         return move
@@ -279,7 +279,7 @@ class Hunt:
         queues.setdefault(prefix.preemptions, deque()).append(prefix)
 
 
-def _regular(points: Sequence[Point], done: Sequence[Effect]) -> bool:
+def _regular(points: Sequence[PreemptionPoint], done: Sequence[Effect]) -> bool:
     """Tell whether each request showed one move at each point until its last, which brought its answer."""
     left: dict[str, int] = {}
     for effect in done:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stress.schedulers.dependence import Dependence, Effect
 
 
-class Search(NamedTuple):
+class SearchSettings(NamedTuple):
     """What a scheduler may want to know of a search.
 
     ``seed`` is for whatever is drawn, and ``skip`` names actors that are never drawn. ``fused`` says that starts are
@@ -38,5 +38,5 @@ class Registered(NamedTuple):
     What is not covering draws for as long as it is asked to, and has ``schedules``, the number of schedules drawn.
     """
 
-    make: Callable[[Search], Scheduler]
+    make: Callable[[SearchSettings], Scheduler]
     covering: bool = False

@@ -10,7 +10,7 @@ from conftest import scenario_of, target_of
 from known import NAME, counted_row, ended, moves, searched
 from made import answer, hand_made
 
-from stress.core.outcome_map import ClientAnswer, Left, Outcomes, Row
+from stress.core.outcome_map import ClientAnswer, Left, OutcomeRow, Outcomes
 from stress.core.schedule import Schedule
 from stress.core.step import START, Move
 from stress.core.trace import Details, Event, Kind, Snapshot, Trace
@@ -72,7 +72,7 @@ def test_the_outcomes_of_lost_hits_are_reported_with_their_likelihood() -> None:
     assert sum(row.share or 0 for row in outcomes.rows) == 1
 
 
-def worded(*rows: Row) -> list[str]:
+def worded(*rows: OutcomeRow) -> list[str]:
     """Give rows in words."""
     return [one.reported for one in endings(dataclasses.replace(searched(), outcomes=rows), 99).shown]
 

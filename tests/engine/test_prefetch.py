@@ -13,7 +13,7 @@ from stress.core.step import START, Move
 from stress.core.trace import Details, Snapshot, Trace
 from stress.engine.limits import Limits
 from stress.engine.prefetch import Prefetch
-from stress.engine.running import Workers
+from stress.engine.running import WorkerCount
 from stress.engine.search import Search
 from stress.engine.strategy import covering_of
 from stress.executors.live.executor import LiveExecutor
@@ -42,7 +42,7 @@ class Seen(Search):
 
 async def searched(executor: LiveExecutor, workers: int) -> tuple[list[tuple[object, ...]], Evidence]:
     """Search with so many workers; give what each run was, and the evidence."""
-    search = Seen(executor, Limits(30.0, 5000, workers=Workers.chosen(workers)))
+    search = Seen(executor, Limits(30.0, 5000, workers=WorkerCount.chosen(workers)))
     search.signatures = []
     covered = await search.run()
     assert covered.fault == ""
@@ -107,7 +107,7 @@ def test_in_the_model_schedules_are_run_when_they_are_asked_for() -> None:
     """There is nothing to wait for: workers change nothing."""
     executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic"))
     scheduler = Exhaustive(fused=True)
-    prefetch = Prefetch(executor, Workers.chosen(4))
+    prefetch = Prefetch(executor, WorkerCount.chosen(4))
 
     async def run() -> list[str]:
         found = []
@@ -138,7 +138,7 @@ async def test_an_scheduler_that_chooses_otherwise_gets_the_schedule_that_it_cho
     """What was run beforehand is dropped, and the choices that were made stand."""
     async with LiveExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic")) as executor:
         scheduler = Otherwise(fused=True)
-        prefetch = Prefetch(executor, Workers.chosen(4))
+        prefetch = Prefetch(executor, WorkerCount.chosen(4))
         assert scheduler.more()
         trace = await prefetch.run(scheduler, scheduler, 0)
     assert (trace.fault, [move.actor for move in trace.moves]) == ("", ["B", "B", "A", "A"])

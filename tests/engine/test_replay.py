@@ -252,7 +252,7 @@ async def test_replays_run_side_by_side_once_they_agree(
     monkeypatch.setattr(LiveExecutor, "begun", noted)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     said = await replaying.replay(
-        parse((here / "schedule.txt").read_text()), job, replaying.Wanted(12), Where("live", workers=4), tmp_path
+        parse((here / "schedule.txt").read_text()), job, replaying.Repetitions(12), Where("live", workers=4), tmp_path
     )
     assert (said.line, len(used)) == ("FIXED 12/12", 4)
     assert (len(isolated) == 3) == (wrong == "False")
@@ -276,7 +276,7 @@ async def test_replays_with_a_clock_step_run_side_by_side_from_the_beginning(  #
     isolated_runs = prepare(here, monkeypatch, wrong)
     job = Job.load(str(here / "two.yaml"), str(here / "own.yaml"))
     schedule = parse((here / "schedule.txt").read_text())
-    said = await replaying.replay(schedule, job, replaying.Wanted(4), Where("live", workers=workers), tmp_path)
+    said = await replaying.replay(schedule, job, replaying.Repetitions(4), Where("live", workers=workers), tmp_path)
     assert (said.line.partition(" (")[0], len(isolated_runs)) == (line, isolated)
 
 

@@ -17,14 +17,14 @@ from stress.checks import run_checks
 from stress.core.step import START, Move
 from stress.engine import running
 from stress.engine.closest import Nearest, nearest
-from stress.engine.closest import _Search as Nearby
+from stress.engine.closest import _ClosestSearch as Nearby
 from stress.engine.limits import Limits
 from stress.engine.search import Search
 from stress.engine.shrink import rank, shrink
 from stress.executors.model.executor import ModelExecutor
 from stress.schedulers.adversaries.starve import Starve
 from stress.schedulers.exhaustive import Exhaustive
-from stress.schedulers.guided import Guided, Ran
+from stress.schedulers.guided import Guided, RunOutcome
 from stress.schedulers.random_walk import Walk
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ def executor_of(scenario: str, target: str) -> ModelExecutor:
     return ModelExecutor(scenario_of(scenario), target_of(target))
 
 
-def one_run(executor: ModelExecutor, scheduler: Scheduler) -> Ran:
+def one_run(executor: ModelExecutor, scheduler: Scheduler) -> RunOutcome:
     """Run one schedule and judge it."""
     trace = executor.run(scheduler)
     assert not trace.fault
     scheduler.learn(trace)
     broken = frozenset(violation.invariant for violation in run_checks(executor.scenario.invariants, trace))
-    return Ran(tuple(trace.moves), broken)
+    return RunOutcome(tuple(trace.moves), broken)
 
 
-def driven(steps: Generator[Guided, Ran | None, Found], executor: ModelExecutor) -> tuple[Found, int]:
+def driven(steps: Generator[Guided, RunOutcome | None, Found], executor: ModelExecutor) -> tuple[Found, int]:
     """Run what is asked for; give what is found and the number of runs."""
     runs = 0
     try:
@@ -237,7 +237,9 @@ GET, SET = Move("A", "GET", "k"), Move("A", "SET", "k")
 SCHEDULE = (Move("B", START, ""), Move("A", START, ""), GET, GET._replace(actor="B"), SET)
 
 
-def judged(steps: Generator[Guided, Ran | None, Found], answers: Sequence[Ran | None]) -> tuple[Found, int]:
+def judged(
+    steps: Generator[Guided, RunOutcome | None, Found], answers: Sequence[RunOutcome | None]
+) -> tuple[Found, int]:
     """Send these answers, the last one for all that follow."""
     runs = 0
     try:
@@ -250,16 +252,17 @@ def judged(steps: Generator[Guided, Ran | None, Found], answers: Sequence[Ran | 
 
 
 @pytest.mark.parametrize(
-    "answer", [None, Ran(SCHEDULE, frozenset({"other"})), Ran((*SCHEDULE, SCHEDULE[0]), frozenset({HITS}))]
+    "answer",
+    [None, RunOutcome(SCHEDULE, frozenset({"other"})), RunOutcome((*SCHEDULE, SCHEDULE[0]), frozenset({HITS}))],
 )
-def test_an_schedule_stays_where_nothing_smaller_fails(answer: Ran | None) -> None:
+def test_an_schedule_stays_where_nothing_smaller_fails(answer: RunOutcome | None) -> None:
     """What could not be run, breaks something else or is no smaller after all is not taken."""
     assert judged(shrink(SCHEDULE, frozenset({HITS})), [answer]) == (SCHEDULE, 6)
 
 
 def test_nothing_is_near_an_schedule_that_always_fails() -> None:
     """All classes of schedules are tried, or as many as are allowed; what could not be run does not pass."""
-    assert judged(nearest(SCHEDULE), [None, Ran(SCHEDULE, frozenset({HITS}))]) == (None, 4)
+    assert judged(nearest(SCHEDULE), [None, RunOutcome(SCHEDULE, frozenset({HITS}))]) == (None, 4)
     assert judged(nearest(SCHEDULE, 2), [None]) == (None, 2)
     timed = (*SCHEDULE[:2], Move("clock", "clock", ""), *SCHEDULE[2:])
     assert judged(nearest(timed, 2), [None])[0] is None
@@ -288,7 +291,9 @@ def test_the_pair_alone_makes_the_difference(data: st.DataObject) -> None:
     try:
         asked = next(steps)
         while True:
-            asked = steps.send(Ran(asked.moves, frozenset() if passes(conflicts(asked.moves)) else frozenset({HITS})))
+            asked = steps.send(
+                RunOutcome(asked.moves, frozenset() if passes(conflicts(asked.moves)) else frozenset({HITS}))
+            )
     except StopIteration as stop:
         found = stop.value
     if found is not None:

@@ -17,7 +17,7 @@ from stress.engine import running
 from stress.engine.case import Case
 from stress.engine.limits import Limits
 from stress.engine.prefetch import Prefetch
-from stress.engine.running import Workers
+from stress.engine.running import WorkerCount
 from stress.engine.search import Search
 from stress.engine.skipped import SkippedRuns
 from stress.engine.strategy import covering_of
@@ -174,7 +174,7 @@ async def test_a_scheduler_that_diverges_from_its_plan_ends_no_search() -> None:
         covering = covering_of(executor, lambda: False)
         scheduler = Startled(fused=True)
         scheduler.more()
-        trace = await Prefetch(executor, Workers()).run(scheduler, scheduler, 1)
+        trace = await Prefetch(executor, WorkerCount()).run(scheduler, scheduler, 1)
     assert (trace.transient, trace.fault[:44]) == (True, "DIVERGED at step 1: expected clock clock, sa")
     assert covering.before == 0
 

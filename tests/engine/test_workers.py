@@ -16,9 +16,9 @@ from stress.config.target import Target
 from stress.core.schedule import Schedule
 from stress.core.step import Move
 from stress.engine.limits import Limits
-from stress.engine.running import Workers, follow_each
+from stress.engine.running import WorkerCount, follow_each
 from stress.engine.search import Search
-from stress.executors.asked import Memory
+from stress.executors.asked import ChoiceLog
 from stress.executors.live.deployment import Deployment
 from stress.executors.live.executor import LiveExecutor
 from stress.schedulers.base import Diverged
@@ -74,7 +74,7 @@ async def test_schedules_that_wait_for_the_clock_cross_one_second_together() -> 
     active, both = "gw:active:{fingerprint}", "gw:active:{fingerprint} gw:hits:{fingerprint}"
     a, b = ((Move(name, "start", ""), Move(name, "SMEMBERS", active), Move(name, "EVAL", both)) for name in ("A", "B"))
     schedule = Schedule((*a[:2], Move("clock", "clock", ""), *b, a[2]))
-    workers = Workers.chosen(None).of(schedule.moves)
+    workers = WorkerCount.chosen(None).of(schedule.moves)
     async with LiveExecutor(*TIMED) as executor:
         found = [trace async for trace in follow_each([schedule] * 8, executor, workers)]
     assert workers == 8
@@ -205,7 +205,7 @@ async def test_who_stops_listening_ends_what_runs_ahead() -> None:
 def test_choices_are_made_again_and_a_divergence_too() -> None:
     """A run that is repeated asks the scheduler nothing that it has answered, and diverges where it did."""
     start, read = Move("A", "start", ""), Move("A", "GET", "a")
-    memory = Memory(Replay([start, read]))
+    memory = ChoiceLog(Replay([start, read]))
     for _ in range(2):
         assert memory.choose([start], done=False) == start
         with pytest.raises(Diverged, match="step 2: expected A GET a, saw A start"):
@@ -223,5 +223,5 @@ async def test_no_more_are_started_where_that_takes_the_time_of_the_search(
     """A search that is not as long as ten starts has the one deployment that is there."""
     async with LiveExecutor(TWO, PLAIN) as executor:
         monkeypatch.setattr(executor.deployment, "seconds", started_in)
-        await Search(executor, Limits(5.0, 20, workers=Workers.chosen(2))).run()
+        await Search(executor, Limits(5.0, 20, workers=WorkerCount.chosen(2))).run()
         assert len(executor._beside) + 1 == deployments

@@ -12,7 +12,7 @@ from stress.core.errors import Unavailable, Untested, UsageFault
 from stress.core.step import letters
 from stress.core.trace import TransientFault
 from stress.core.verdict import counted
-from stress.executors.asked import Asked, Crossed, Memory, Probed, new_fresh
+from stress.executors.asked import Asked, ChoiceLog, Crossed, Probed, new_fresh
 from stress.executors.environment import misfits
 from stress.executors.fingerprint import Marks
 from stress.executors.live.answers import Reader
@@ -203,7 +203,7 @@ class LiveExecutor:
         ``also`` are environment actors that may act once although the scenario does not name them. On a target where
         the second matters a run that crosses one unasked, and shows it in a name, is repeated with the same choices.
         """
-        memory = Memory(scheduler)
+        memory = ChoiceLog(scheduler)
         return await self.isolated(Asked(memory, fresh or "", also), memory)
 
     @property
@@ -245,7 +245,7 @@ class LiveExecutor:
         self._drive = drive
         return drive
 
-    async def isolated(self, asked: Asked, memory: Memory) -> Trace:
+    async def isolated(self, asked: Asked, memory: ChoiceLog) -> Trace:
         """Run one schedule, chosen by a ``memory``, while no other runs; see `run`.
 
         Where requests wait for the only connection, who of them has it next is the service's to choose: a run in which

@@ -23,7 +23,7 @@ from stress.executors.model.happened import Did, Gone, Notification, answer_of, 
 from stress.executors.model.kube import KubeModel
 from stress.executors.model.redis import RedisModel
 from stress.executors.model.redis_memory import next_second
-from stress.executors.model.tree import End, HungUp, Known, Node, Silent, Tree, Unread, key
+from stress.executors.model.tree import HungUp, Known, Node, RequestEnd, Silent, Tree, UnreadReply, key
 from stress.executors.observe import with_answered_hits
 from stress.gateways.protocols import kube_protocol_named, protocol_named
 from stress.gateways.store import Incoming, Outcome
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from stress.config.scenario import Scenario
     from stress.config.target import Target
-    from stress.executors.model.kube_memory import Reply
+    from stress.executors.model.kube_memory import KubeReply
     from stress.executors.model.tree import Edge
     from stress.schedulers.base import Scheduler
 
@@ -78,7 +78,7 @@ def effects_of(trace: Trace) -> list[Effect]:
         if isinstance(what, Node):
             last = what, reply
             found.append(what.effect(reply))
-        elif isinstance(what, End):  # it follows the last move of its actor
+        elif isinstance(what, RequestEnd):  # it follows the last move of its actor
             found[-1] = last[0].effect(last[1], answered=True)
         else:
             found.append(Effect(trace.moves[len(found)]))
@@ -131,7 +131,7 @@ class ModelExecutor:
     def _names(self, known: Known) -> Names:
         return Names(self._fingerprint, _FRESH, _BEGINNING, seconds=self._seconds, known=known)
 
-    def _run_isolated(self, node: Node | End) -> Iterator[Did]:
+    def _run_isolated(self, node: Node | RequestEnd) -> Iterator[Did]:
         """Run one request by itself, each event before the reply after it; its steps are unseen as on the wire."""
         history: list[Edge] = []
         while isinstance(node, Node):
@@ -201,7 +201,7 @@ class ModelExecutor:
             elif isinstance(what, str):
                 events.append(Event(index, Kind.ENVIRONMENT, what, what, "", what, epoch=now))
                 ended += [] if result is None else [renamed(result, names)]
-            elif isinstance(what, End):
+            elif isinstance(what, RequestEnd):
                 where = tuple(dict.fromkeys(places.get(what.actor, ()))) or (now,)
                 answers.append(answer_of(what, names, (started[what.actor], index), where))
                 status = str(answers[-1].status)
@@ -300,14 +300,14 @@ class _Run:
             else:
                 self._end(move, following)
 
-    def _unread(self, node: Node, reply: Reply) -> Unread | None:
+    def _unread(self, node: Node, reply: KubeReply) -> UnreadReply | None:
         """Give the reply to a write as a step of its own, where its replica is still to know of something."""
         replica = self._executor.state.replica(node.move.actor)
         if reply.status >= _REFUSED or not self.memory.holds_news(replica):
             return None
         return node.unread(reply, self.known)
 
-    def _end(self, move: Move, end: End) -> None:
+    def _end(self, move: Move, end: RequestEnd) -> None:
         """Note that a request has nothing more to do, and its answer unless its client is gone."""
         self._nodes[self._executor.number_of[move.actor]] = None
         self._requests.remove(move)
@@ -315,7 +315,7 @@ class _Run:
             self.did.append((end, None))
             self._unanswered -= 1
 
-    def _onward(self, node: Node, following: Node | End | None, known: Known) -> Node | End:
+    def _onward(self, node: Node, following: Node | RequestEnd | None, known: Known) -> Node | RequestEnd:
         """Run a request where nothing is known of it, and do what it does besides its steps."""
         while following is None or isinstance(following, Silent):
             if following is None:
@@ -341,7 +341,7 @@ class _Run:
                 if what.cancelled and what.actor == actor:
                     found[len(found) - what.unread :] = [(HungUp(), now)]
             elif isinstance(what, Node) and what.move.actor == actor:
-                found[len(found) - isinstance(what, Unread) :] = [(reply, now)]
+                found[len(found) - isinstance(what, UnreadReply) :] = [(reply, now)]
         return found
 
     def _environment(self) -> list[Move]:
@@ -372,7 +372,7 @@ class _Run:
         self._gone.add(actor)
         self._unanswered -= 1
         cancelled = self._executor.state.cancels and not node.apart
-        self.did.append((Gone(actor, cancelled, unread=isinstance(node, Unread)), None))
+        self.did.append((Gone(actor, cancelled, unread=isinstance(node, UnreadReply)), None))
         if not cancelled:
             return
         following = node.next.get((_HUNG_UP, self.memory.now, self.known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.core.trace import Answer, Snapshot
-from stress.executors.model.tree import End, Node
+from stress.executors.model.tree import Node, RequestEnd
 from stress.gateways.store import Outcome
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class Gone(NamedTuple):
     unread: bool
 
 
-Did = tuple[Node | End | Notification | Gone | str, Any]
+Did = tuple[Node | RequestEnd | Notification | Gone | str, Any]
 """A thing that happened: a start, step or what no step shows, and its reply; an end; an event of a watch, and what it
 told; a client that hung up; or an environment actor, and the state that it ended."""
 
 
-def answer_of(end: End, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
+def answer_of(end: RequestEnd, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
     """Give the answer that the HTTP side of the bundled Gateways makes of an outcome, or of an error."""
     outcome = end.result if isinstance(end.result, Outcome) else None
     status = _ERROR if outcome is None else _CREATED if outcome.created else _DUPLICATE

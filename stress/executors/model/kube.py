@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stress.core.outcomes import Outcome
 from stress.core.step import REPLY, Move, letters
 from stress.executors.environment import ends_epoch
-from stress.executors.model.kube_memory import KubeMemory, News, Reply
-from stress.executors.model.tree import Unread, Words
+from stress.executors.model.kube_memory import KubeMemory, KubeReply, News
+from stress.executors.model.tree import UnreadReply, Words
 from stress.gateways.kubeapi import RECORDS, ApiError
 from stress.gateways.protocols import is_cached
 from stress.gateways.remediations import FINGERPRINT
@@ -37,7 +37,7 @@ _REFUSED = 400
 _METHODS = {"list": "GET", "get": "GET", "create": "POST", "update": "PUT", "update_status": "PUT", "delete": "DELETE"}
 
 
-class Request(NamedTuple):
+class KubeCall(NamedTuple):
     """A call of a protocol: the name of the verb, its arguments, and whether it is made ``apart``."""
 
     verb: str
@@ -62,7 +62,7 @@ class Request(NamedTuple):
 
 
 class ModelKubeStore:
-    """The API of a protocol in the model: each verb yields a `Request` and is sent the `Reply`.
+    """The API of a protocol in the model: each verb yields a `KubeCall` and is sent the `KubeReply`.
 
     ``replicas`` is the replica of each request; those that came before go where the first goes. ``watches`` says
     whether each replica watches the records.
@@ -91,7 +91,7 @@ class ModelKubeStore:
         """What the actor made up until now."""
         return tuple(self._made)
 
-    def grown(self, node: Node, command: Request, names: Names) -> Node:
+    def grown(self, node: Node, command: KubeCall, names: Names) -> Node:
         """Give the step that asks for a command, or what no step is asked for."""
         actor = node.move.actor
         if command.verb.startswith("cached"):
@@ -170,7 +170,7 @@ class ModelKubeStore:
         return self._replicas.get(actor, self._replicas["A"])
 
     @types.coroutine
-    def _ask(self, verb: str, *arguments: Any) -> Generator[Request, Reply, Json]:  # noqa: ANN401 - each has its own
+    def _ask(self, verb: str, *arguments: Any) -> Generator[KubeCall, KubeReply, Json]:  # noqa: ANN401 - each has its own
         """Ask for one step.
 
         Raises:
@@ -179,7 +179,7 @@ class ModelKubeStore:
         """
         # What is asked for stands in the tree as it is now, whatever the protocol does to its objects later.
         kept = tuple(copy.deepcopy(one) if isinstance(one, dict) else one for one in arguments)
-        reply = yield Request(verb, kept, self._apart)
+        reply = yield KubeCall(verb, kept, self._apart)
         document: Json = copy.deepcopy(reply.document)
         if reply.status >= _REFUSED:
             raise ApiError(reply.status, document["reason"], document["message"])
@@ -228,17 +228,17 @@ class KubeModel:
         """Tell whether an event is to come late."""
         return replica == self.replica("A") and f"{news.type} {RECORDS.plural}" == self._late
 
-    def describe(self, command: str, result: Reply | News, naming: Callable[[str], str]) -> str:
+    def describe(self, command: str, result: KubeReply | News, naming: Callable[[str], str]) -> str:
         """Write what a request was replied, or what an event tells."""
-        if command == REPLY and isinstance(result, Reply):
+        if command == REPLY and isinstance(result, KubeReply):
             return str(result.status)
         if isinstance(result, News):
             return naming(reported(result.type, result.stored.document, self._show))
         return naming(reported(result.status, result.document, self._show))
 
-    def outcome(self, node: object, result: Reply | News, naming: Callable[[str], str]) -> Outcome:
+    def outcome(self, node: object, result: KubeReply | News, naming: Callable[[str], str]) -> Outcome:
         """Give what a step came to, or what an event tells."""
-        if isinstance(node, Unread):
+        if isinstance(node, UnreadReply):
             return Outcome()
         if isinstance(result, News):
             return outcome_of(0, result.stored.document, self._show, naming)

@@ -28,7 +28,7 @@ _PUT_CREATES = "leases"
 _OWN = ("uid", "resourceVersion")
 
 
-class Reply:
+class KubeReply:
     """An answer: its status, and the object, list or refusal. Two are equal when they say the same."""
 
     __slots__ = ("_hash", "document", "said", "status")
@@ -44,18 +44,18 @@ class Reply:
 
     def __eq__(self, other: object) -> bool:
         """Compare what is said."""
-        return isinstance(other, Reply) and (self.status, self.said) == (other.status, other.said)
+        return isinstance(other, KubeReply) and (self.status, self.said) == (other.status, other.said)
 
     def __repr__(self) -> str:
         """Give what is said."""
         return f"{self.status} {self.said}"
 
 
-class Stored(NamedTuple):
+class StoredObject(NamedTuple):
     """One version of an object, and the answer that is this object."""
 
     document: Json
-    read: Reply
+    read: KubeReply
 
     @property
     def key(self) -> tuple[str, str]:
@@ -67,7 +67,7 @@ class News(NamedTuple):
     """One event of a watch."""
 
     type: str
-    stored: Stored
+    stored: StoredObject
 
 
 class KubeMemory:
@@ -77,9 +77,9 @@ class KubeMemory:
         """Begin empty; each of the ``replicas`` watches."""
         self.now = now
         self._watched = watched
-        self._objects: dict[Key, Stored] = {}
+        self._objects: dict[Key, StoredObject] = {}
         self._born: dict[Key, int] = {}
-        self._caches: dict[int, dict[tuple[str, str], Stored]] = {number: {} for number in replicas}
+        self._caches: dict[int, dict[tuple[str, str], StoredObject]] = {number: {} for number in replicas}
         self._news: dict[int, tuple[News, ...]] = dict.fromkeys(replicas, ())
 
     def copy(self) -> KubeMemory:
@@ -95,16 +95,16 @@ class KubeMemory:
 
     # --- requests ---------------------------------------------------------------------------------------
 
-    def list(self, resource: Resource, namespace: str, field: str, value: str) -> Reply:
+    def list(self, resource: Resource, namespace: str, field: str, value: str) -> KubeReply:
         """List the objects of a namespace in which a field has a value, by name."""
         return _listed([one for one in self.objects(resource.plural, namespace) if _at(one.document, field) == value])
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Reply:
+    def get(self, resource: Resource, namespace: str, name: str) -> KubeReply:
         """Read an object."""
         found = self._objects.get((resource.plural, namespace, name))
         return _refused(_NOT_FOUND, "NotFound", resource, name) if found is None else found.read
 
-    def create(self, resource: Resource, body: Json) -> Reply:
+    def create(self, resource: Resource, body: Json) -> KubeReply:
         """Create an object; a status is left out where it is a part of its own."""
         sent = body["metadata"]
         key = resource.plural, sent["namespace"], sent["name"]
@@ -114,9 +114,9 @@ class KubeMemory:
         metadata = {**sent, "uid": f"{sent['name']}.{born}", "resourceVersion": f"{born}.1"}
         made = {name: part for name, part in body.items() if name != "status"}
         stored = self._put(key, {**made, "metadata": metadata}, "ADDED")
-        return Reply(_CREATED, stored.document, stored.read.said)
+        return KubeReply(_CREATED, stored.document, stored.read.said)
 
-    def update(self, resource: Resource, body: Json) -> Reply:
+    def update(self, resource: Resource, body: Json) -> KubeReply:
         """Put an object in the place of the version that its metadata names; the status stays.
 
         Where there is no lease one is created, unless the metadata names one that was.
@@ -133,11 +133,11 @@ class KubeMemory:
 
         return self._replaced(resource, body, changed)
 
-    def update_status(self, resource: Resource, body: Json) -> Reply:
+    def update_status(self, resource: Resource, body: Json) -> KubeReply:
         """Put a status in the place of that of the version that its metadata names."""
         return self._replaced(resource, body, lambda old: {**old, "status": body["status"]})
 
-    def delete(self, resource: Resource, namespace: str, name: str, uid: str = "", version: str = "") -> Reply:
+    def delete(self, resource: Resource, namespace: str, name: str, uid: str = "", version: str = "") -> KubeReply:
         """Delete an object, where uid and version are given only if they are its own."""
         key = resource.plural, namespace, name
         found = self._objects.get(key)
@@ -147,17 +147,17 @@ class KubeMemory:
         if (uid and uid != metadata["uid"]) or (version and version != metadata["resourceVersion"]):
             return _refused(_CONFLICT, "Conflict", resource, name)
         self.drop(key)
-        return Reply(_OK, {"kind": "Status", "status": "Success", "details": {"name": name}}, f"deleted {name}")
+        return KubeReply(_OK, {"kind": "Status", "status": "Success", "details": {"name": name}}, f"deleted {name}")
 
     # --- caches -----------------------------------------------------------------------------------------
 
-    def cached_list(self, replica: int, namespace: str, field: str, value: str) -> Reply:
+    def cached_list(self, replica: int, namespace: str, field: str, value: str) -> KubeReply:
         """List the objects of a namespace in which a field has a value, by name, as a replica knows them."""
         cache = self._caches[replica]
         known = [cache[key] for key in sorted(cache) if key[0] == namespace]
         return _listed([one for one in known if _at(one.document, field) == value])
 
-    def cached_get(self, replica: int, resource: Resource, namespace: str, name: str) -> Reply:
+    def cached_get(self, replica: int, resource: Resource, namespace: str, name: str) -> KubeReply:
         """Read an object as a replica knows it."""
         found = self._caches[replica].get((namespace, name))
         return _refused(_NOT_FOUND, "NotFound", resource, name) if found is None else found.read
@@ -183,7 +183,7 @@ class KubeMemory:
 
     # --- past the wire ----------------------------------------------------------------------------------
 
-    def objects(self, plural: str, namespace: str = "") -> Sequence[Stored]:
+    def objects(self, plural: str, namespace: str = "") -> Sequence[StoredObject]:
         """Give the objects of a resource, of one namespace or of all, by namespace and name."""
         wanted = [key for key in self._objects if key[0] == plural and (not namespace or key[1] == namespace)]
         return [self._objects[key] for key in sorted(wanted)]
@@ -197,7 +197,7 @@ class KubeMemory:
         """Change an object that is there by a merge patch (RFC 7396) that sets values and takes none away."""
         self._change(key, _merged(self._objects[key].document, changes))
 
-    def _replaced(self, resource: Resource, body: Json, changed: _Changed) -> Reply:
+    def _replaced(self, resource: Resource, body: Json, changed: _Changed) -> KubeReply:
         sent = body["metadata"]
         name = sent["name"]
         key = resource.plural, sent["namespace"], name
@@ -213,7 +213,7 @@ class KubeMemory:
             return _refused(_INVALID, "Invalid", resource, name)
         return self._change(key, changed(old.document)).read
 
-    def _change(self, key: Key, document: Json) -> Stored:
+    def _change(self, key: Key, document: Json) -> StoredObject:
         """Store the next version of an object, unless nothing has changed."""
         old = self._objects[key]
         if document == old.document:
@@ -222,8 +222,8 @@ class KubeMemory:
         metadata = {**document["metadata"], "resourceVersion": f"{born}.{int(number) + 1}"}
         return self._put(key, {**document, "metadata": metadata}, "MODIFIED")
 
-    def _put(self, key: Key, document: Json, change: str) -> Stored:
-        stored = self._objects[key] = Stored(document, Reply(_OK, document, repr(document)))
+    def _put(self, key: Key, document: Json, change: str) -> StoredObject:
+        stored = self._objects[key] = StoredObject(document, KubeReply(_OK, document, repr(document)))
         self._tell(key, News(change, stored))
         return stored
 
@@ -233,14 +233,14 @@ class KubeMemory:
                 self._news[replica] = (*before, news)
 
 
-def _listed(found: Sequence[Stored]) -> Reply:
-    return Reply(_OK, {"items": [one.document for one in found]}, "\n".join(one.read.said for one in found))
+def _listed(found: Sequence[StoredObject]) -> KubeReply:
+    return KubeReply(_OK, {"items": [one.document for one in found]}, "\n".join(one.read.said for one in found))
 
 
-def _refused(status: int, reason: str, resource: Resource, name: str) -> Reply:
+def _refused(status: int, reason: str, resource: Resource, name: str) -> KubeReply:
     message = f'{resource.plural}.{resource.group} "{name}": {reason}'
     details = {"name": name}
-    return Reply(
+    return KubeReply(
         status, {"kind": "Status", "reason": reason, "message": message, "details": details}, f"{reason} {name}"
     )
 

@@ -8,7 +8,7 @@ from stress.config.placeholders import fill
 from stress.core.errors import Fault, UsageFault
 from stress.core.outcomes import together
 from stress.executors.environment import ends_epoch
-from stress.executors.model.redis_memory import Memory
+from stress.executors.model.redis_memory import RedisMemory
 from stress.executors.model.tree import ModelStore, Node
 from stress.executors.observe import shown
 from stress.protocols.redis.outcomes import of_command, of_transaction
@@ -39,7 +39,7 @@ class RedisModel:
         """
         self._target, self._values = target, values
         self.store = ModelStore(now)
-        self.rest = Memory(now, self.store.scripts)
+        self.rest = RedisMemory(now, self.store.scripts)
         for at, one in enumerate(target.each_run):
             if isinstance(one, Put):
                 self._put(at, fill(one.redis, **values))
@@ -82,14 +82,14 @@ class RedisModel:
             return together([of_command(_encoded(*one), reply, naming) for one, reply in several])
         return of_command(_encoded(command, *arguments), result, naming)
 
-    def act(self, move: Move, memory: Memory) -> Snapshot | None:
+    def act(self, move: Move, memory: RedisMemory) -> Snapshot | None:
         """Let the environment act; give the epoch that ended with it, if one did."""
         before = self.observe(memory, str, move.actor)
         asked = commands(self._target, move.actor, self._values["fingerprint"], self._values["fresh"])
         replies = [memory.execute(*command) for command in asked]
         return before if ends_epoch(before, self.observe(memory, str), move.actor, replies) else None
 
-    def observe(self, memory: Memory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
+    def observe(self, memory: RedisMemory, naming: Callable[[str], str], ended_by: str = "") -> Snapshot:
         """Read the state as the target says."""
         reading = snapshot(self._target, self._values["fingerprint"], self._values["fresh"], naming, ended_by)
         try:

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?[1-9][0-9]{0,18}|0")
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-class Known(NamedTuple):
+class CommandSpec(NamedTuple):
     """A command: how it runs, and which of its arguments are keys and how it touches them."""
 
     run: Callable[..., Reply]
@@ -29,7 +29,7 @@ class Known(NamedTuple):
     keys: Callable[[Sequence[str]], Sequence[str]] = lambda args: args[:1]
 
 
-class Memory:
+class RedisMemory:
     """One database. ``now`` is its clock in seconds since 1970; ``scripts`` are scripts by their Lua text."""
 
     def __init__(self, now: float, scripts: dict[str, Callable[..., Reply]] | None = None) -> None:
@@ -41,9 +41,9 @@ class Memory:
         self._watching: dict[str, set[str]] = {}
         self._dirty: set[str] = set()
 
-    def copy(self) -> Memory:
+    def copy(self) -> RedisMemory:
         """Give an independent database of the same content, that nobody watches."""
-        other = Memory(self.now, self.scripts)
+        other = RedisMemory(self.now, self.scripts)
         other._data = {key: value if isinstance(value, str) else value.copy() for key, value in self._data.items()}
         other._deadlines = self._deadlines.copy()
         return other
@@ -213,22 +213,22 @@ class Memory:
     def _unwatch(self, *_: str) -> Reply:
         return "OK"
 
-    COMMANDS: ClassVar[Mapping[str, Known]] = {
-        "DEL": Known(_delete_all, Access.DELETE, lambda args: args),
-        "EVAL": Known(_eval, Access.WRITE, lambda args: args[2 : 2 + int(args[1])]),
-        "EXISTS": Known(_exists, Access.READ, lambda args: args),
-        "EXPIRE": Known(_expire, Access.WRITE),
-        "GET": Known(_get, Access.READ),
-        "HGET": Known(_hget, Access.READ),
-        "HINCRBY": Known(_hincrby, Access.WRITE),
-        "HMGET": Known(_hmget, Access.READ),
-        "HSETNX": Known(_hsetnx, Access.WRITE),
-        "HSET": Known(_hset, Access.WRITE),
-        "PEXPIREAT": Known(_pexpireat, Access.WRITE),
-        "SADD": Known(_sadd, Access.WRITE),
-        "SET": Known(_set, Access.WRITE),
-        "SMEMBERS": Known(_smembers, Access.READ),
-        "WATCH": Known(_unwatch, Access.READ, lambda args: args),
+    COMMANDS: ClassVar[Mapping[str, CommandSpec]] = {
+        "DEL": CommandSpec(_delete_all, Access.DELETE, lambda args: args),
+        "EVAL": CommandSpec(_eval, Access.WRITE, lambda args: args[2 : 2 + int(args[1])]),
+        "EXISTS": CommandSpec(_exists, Access.READ, lambda args: args),
+        "EXPIRE": CommandSpec(_expire, Access.WRITE),
+        "GET": CommandSpec(_get, Access.READ),
+        "HGET": CommandSpec(_hget, Access.READ),
+        "HINCRBY": CommandSpec(_hincrby, Access.WRITE),
+        "HMGET": CommandSpec(_hmget, Access.READ),
+        "HSETNX": CommandSpec(_hsetnx, Access.WRITE),
+        "HSET": CommandSpec(_hset, Access.WRITE),
+        "PEXPIREAT": CommandSpec(_pexpireat, Access.WRITE),
+        "SADD": CommandSpec(_sadd, Access.WRITE),
+        "SET": CommandSpec(_set, Access.WRITE),
+        "SMEMBERS": CommandSpec(_smembers, Access.READ),
+        "WATCH": CommandSpec(_unwatch, Access.READ, lambda args: args),
     }
     """What is known of each command."""
 
@@ -256,6 +256,6 @@ def next_second(now: float) -> float:
 
 def touches(command: Command) -> tuple[Touch, ...]:
     """Tell which objects a command touches, and how, as COMMAND GETKEYSANDFLAGS does."""
-    known = Memory.COMMANDS[command[0]]
+    known = RedisMemory.COMMANDS[command[0]]
     access = Access.CREATE if command[0] == "SET" and "NX" in command[3:] else known.access
     return tuple(Touch(key, access) for key in known.keys(command[1:]))

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from stress.core.step import REPLY, START, Access, Move, Touch
-from stress.executors.model.redis_memory import Memory, touches
+from stress.executors.model.redis_memory import RedisMemory, touches
 from stress.schedulers.dependence import Effect
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Node:
         self.made: tuple[str, ...] = ()
         self.announced, self.apart = False, True
         self.seen: dict[Any, Any] = {}
-        self.next: dict[tuple[object, float, Known], Node | End] = {}
+        self.next: dict[tuple[object, float, Known], Node | RequestEnd] = {}
         self.effects: dict[tuple[object, bool], Effect] = {}
 
     def following(self, words: Words, handler: Callable[..., Any], arguments: tuple[Any, ...], known: Known) -> Node:
@@ -186,14 +186,14 @@ class Node:
         grown.seen = self.seen
         return grown
 
-    def unread(self, reply: object, known: Known) -> Unread:
+    def unread(self, reply: object, known: Known) -> UnreadReply:
         """Make the node of a reply that is a step of its own."""
         which = key(reply), _UNREAD, known
         found = self.next.get(which)
-        if not isinstance(found, Unread):
+        if not isinstance(found, UnreadReply):
             objects = self.move.object
             occurrence = 1 + self.seen.get((REPLY, objects), 0)
-            found = Unread(Move(self.move.actor, REPLY, objects, occurrence), known, lambda _: reply)
+            found = UnreadReply(Move(self.move.actor, REPLY, objects, occurrence), known, lambda _: reply)
             found.text, found.made, found.apart = f"{REPLY} {objects}", self.made, self.apart
             found.seen = {**self.seen, (REPLY, objects): occurrence}
             self.next[which] = found
@@ -215,13 +215,13 @@ class Silent(Node):
     __slots__ = ()
 
 
-class Unread(Node):
+class UnreadReply(Node):
     """A node at which the reply to the step before it is read."""
 
     __slots__ = ()
 
 
-class End(NamedTuple):
+class RequestEnd(NamedTuple):
     """One actor after its last step: what it answers, an outcome or the error that it came to."""
 
     actor: str
@@ -246,13 +246,13 @@ class Tree:
         """Give the root of an actor's tree: it has not been started."""
         return Node(Move(actor, START, ""), known)
 
-    def grow(self, node: Node, history: Sequence[Edge], known: Known) -> Node | End:
+    def grow(self, node: Node, history: Sequence[Edge], known: Known) -> Node | RequestEnd:
         """Resume the coroutine of ``node``'s actor through its history, for the first time, and note where it leads."""
         reply, now = history[-1]
         found = node.next[key(reply), now, known] = self._resume(node, history, known)
         return found
 
-    def _resume(self, node: Node, history: Sequence[Edge], known: Known) -> Node | End:
+    def _resume(self, node: Node, history: Sequence[Edge], known: Known) -> Node | RequestEnd:
         store = self._store
         store.begin(node.move.actor, known, node.made)
         request = self._protocol(store, self._signal)
@@ -262,9 +262,9 @@ class Tree:
                 store.clock = now
                 command = request.throw(reply) if isinstance(reply, _RAISED) else request.send(reply)
         except StopIteration as stop:
-            return End(node.move.actor, stop.value, known)
+            return RequestEnd(node.move.actor, stop.value, known)
         except _RAISED as error:  # whatever a protocol raises is a 500 to its client
-            return End(node.move.actor, error, known)
+            return RequestEnd(node.move.actor, error, known)
         finally:
             _close(request)
         grown = store.grown(node, command, self._names(known))
@@ -290,9 +290,9 @@ def key(reply: object) -> object:
 def _runner(command: tuple[Any, ...], actor: str) -> tuple[Callable[..., Reply], tuple[Any, ...]]:
     """Give what runs a command for an actor in a memory, and its arguments."""
     if command[0] == "EXEC":
-        return Memory.transaction, (actor, command[1])
+        return RedisMemory.transaction, (actor, command[1])
     if isinstance(command[0], tuple):
-        return Memory.pipeline, (command,)
+        return RedisMemory.pipeline, (command,)
     if command[0] == "WATCH":
-        return Memory.watch, (actor, *command[1:])
-    return Memory.COMMANDS[command[0]].run, command[1:]
+        return RedisMemory.watch, (actor, *command[1:])
+    return RedisMemory.COMMANDS[command[0]].run, command[1:]

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stress.core.masking import clean
-from stress.core.outcome_map import Row
+from stress.core.outcome_map import OutcomeRow
 from stress.core.schedule import Schedule
 from stress.core.verdict import counted
 from stress.report.explain.words import listed
@@ -110,7 +110,7 @@ def lines_of(moves: Sequence[Move]) -> list[str]:
     return Schedule(tuple(moves)).text().partition("---\n")[2].splitlines()
 
 
-def listing(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def listing(rows: Sequence[OutcomeRow]) -> list[dict[str, Any]]:
     """Give all outcomes as result.json has them."""
     return [
         {
@@ -162,9 +162,9 @@ def _table(found: Endings, room: int) -> list[str]:
     return lines
 
 
-def _up_to_names(rows: Sequence[Row], failing: Sequence[object]) -> list[Row]:
+def _up_to_names(rows: Sequence[OutcomeRow], failing: Sequence[object]) -> list[OutcomeRow]:
     """Add up what differs only in which request is which; that of a failing schedule stands for all its likes."""
-    alike: dict[object, list[Row]] = {}
+    alike: dict[object, list[OutcomeRow]] = {}
     for row in rows:
         named = [one for one in row.answers if one.actor.startswith(_BEFORE)]
         others = sorted(repr((one.status, one.record, one.count)) for one in row.answers if one not in named)
@@ -174,7 +174,7 @@ def _up_to_names(rows: Sequence[Row], failing: Sequence[object]) -> list[Row]:
         simplest = min(several, key=lambda row: (row.outcome not in failing, Schedule(row.example).preemptions()))
         shares = [row.share for row in several if row.share is not None]
         added.append(
-            Row(
+            OutcomeRow(
                 simplest.outcome,
                 sum(row.schedules for row in several),
                 sum(row.sampled for row in several),
@@ -185,7 +185,7 @@ def _up_to_names(rows: Sequence[Row], failing: Sequence[object]) -> list[Row]:
     return sorted(added, key=lambda row: -row.schedules)
 
 
-def _all_shown(rows: Sequence[Row]) -> list[str]:
+def _all_shown(rows: Sequence[OutcomeRow]) -> list[str]:
     """Say in words how each ended; where two would read the same, the records tell them apart, by number or name."""
     reported = [""] * len(rows)
     for names in _Names:
@@ -196,7 +196,7 @@ def _all_shown(rows: Sequence[Row]) -> list[str]:
     return reported
 
 
-def _words(row: Row, names: _Names) -> str:
+def _words(row: OutcomeRow, names: _Names) -> str:
     whole = names is _Names.WHOLE
     states = ", then ".join(reported for reported in (_left(one, whole=whole) for one in row.left) if reported)
     shown = [one for one in row.answers if whole or not one.actor.startswith(_BEFORE)]

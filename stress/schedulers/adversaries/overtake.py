@@ -27,7 +27,7 @@ _CROWD = 3
 """From how many requests on one is held where only they write: two come between each other with two preemptions."""
 
 
-class Held(NamedTuple):
+class HeldBack(NamedTuple):
     """Who is held before which of its late writes, and until when.
 
     ``victim`` goes first, until it is about to make its late write number ``write`` (from 1): to something that it read
@@ -53,8 +53,8 @@ class Overtake:
         """Know nothing yet."""
         self._alike = alike
         self._accesses = Accesses()
-        self._left: deque[Held] = deque()
-        self.held: Held | None = None
+        self._left: deque[HeldBack] = deque()
+        self.held: HeldBack | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -104,7 +104,7 @@ class Overtake:
         most = max(able.values(), default=0)
         ways = ([True] if with_change else []) + ([False] if len(able) >= _CROWD else [])
         self._left.extend(
-            Held(1, victim, write, acts) for write in range(most, 0, -1) for acts in ways for victim in victims
+            HeldBack(1, victim, write, acts) for write in range(most, 0, -1) for acts in ways for victim in victims
         )
 
     def _late_writes(self, plan: Sequence[Action]) -> int:
@@ -116,7 +116,7 @@ class Overtake:
             known |= self._accesses.read_by(action) | self._accesses.written_by(action)
         return late
 
-    def _next(self, moves: Sequence[Move], held: Held) -> Move:
+    def _next(self, moves: Sequence[Move], held: HeldBack) -> Move:
         ranked = keep_going(moves, self._current)
         own = [move for move in moves if move.actor == held.victim]
         if not own:
@@ -134,7 +134,7 @@ class Overtake:
         self._released = True
         return own[0]
 
-    def _is_held(self, move: Move, held: Held) -> bool:
+    def _is_held(self, move: Move, held: HeldBack) -> bool:
         """Tell whether a victim's next step is the late write before which it is held."""
         late = common(self._known, self._accesses.written_by(action_of(move)))
         self._late += bool(late)

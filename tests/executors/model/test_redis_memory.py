@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from stress.core.step import Access, Touch
-from stress.executors.model.redis_memory import Memory, touches
+from stress.executors.model.redis_memory import RedisMemory, touches
 from stress.gateways.records import CREATE_LISTED
 from stress.gateways.redis_atomic import CREATE_OR_COUNT
 from stress.gateways.wire_store import RedisSession, RedisStore
@@ -93,9 +93,9 @@ def real() -> Iterator[Real]:
     server.close()
 
 
-def fresh() -> Memory:
+def fresh() -> RedisMemory:
     """Give an empty store at the time that it is now."""
-    return Memory(float(int(time.time())), dict(SCRIPTS))
+    return RedisMemory(float(int(time.time())), dict(SCRIPTS))
 
 
 def alike(reply: object, words: Command) -> object:
@@ -106,7 +106,7 @@ def alike(reply: object, words: Command) -> object:
     return sorted(map(str, reply)) if words[0] == "SMEMBERS" and isinstance(reply, list) else reply
 
 
-def in_memory(memory: Memory, words: Command) -> object:
+def in_memory(memory: RedisMemory, words: Command) -> object:
     """Run one command in memory."""
     try:
         return alike(memory.execute(*words), words)
@@ -122,7 +122,7 @@ async def on_server(target: RedisStore | RedisSession, words: Command) -> object
         return alike(error, words)
 
 
-def executed(memory: Memory, client: str, several: list[Command]) -> object:
+def executed(memory: RedisMemory, client: str, several: list[Command]) -> object:
     """Run a transaction in memory."""
     try:
         replies = memory.transaction(client, several)
@@ -155,7 +155,7 @@ async def left(store: RedisStore) -> dict[str, tuple[object, bool]]:
     return found  # type: ignore[return-value]
 
 
-def content(memory: Memory) -> dict[str, tuple[object, bool]]:
+def content(memory: RedisMemory) -> dict[str, tuple[object, bool]]:
     """Give the same of the store in memory."""
     return {key: (value, key in memory._deadlines) for key, value in memory._data.items()}
 
@@ -287,7 +287,7 @@ def test_the_keys_of_a_command_are_those_that_the_real_server_names(real: Real) 
         ("SMEMBERS", "k"),
         ("WATCH", "k", "l"),
     ]
-    assert {words[0] for words in commands} == set(Memory.COMMANDS)
+    assert {words[0] for words in commands} == set(RedisMemory.COMMANDS)
 
     async def ask(words: Command) -> list[tuple[str, bool]]:
         found = await real.store.call("COMMAND", "GETKEYSANDFLAGS", *words)

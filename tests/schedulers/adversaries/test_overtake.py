@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from programs import Program, delete, get, put, put_new
 from test_dpor import FUSED, of, waits, writes
 
-from stress.schedulers.adversaries.overtake import Held, Overtake
+from stress.schedulers.adversaries.overtake import HeldBack, Overtake
 from stress.schedulers.exhaustive import Exhaustive
 from stress.schedulers.hunt import Hunt
 
@@ -30,7 +30,7 @@ def does(*steps: Op) -> Any:  # noqa: ANN401 - the code of an actor
 GET_SET = does(get("k"), put("k", 1))
 
 
-def held(program: Program, alike: Collection[str] = ()) -> list[tuple[Held, str]]:
+def held(program: Program, alike: Collection[str] = ()) -> list[tuple[HeldBack, str]]:
     """Let it learn from the schedule without a preemption; give whom it holds in each of its schedules, and those."""
     overtake, first = Overtake(alike), Exhaustive(fused=False)
     assert first.more()
@@ -47,15 +47,15 @@ def held(program: Program, alike: Collection[str] = ()) -> list[tuple[Held, str]
 def test_a_write_is_overtaken_once_then_twice_as_often_as_others_write() -> None:
     """Three read, then write: each is held before its write until one other has written, then both, then for ever."""
     assert held(Program(of([GET_SET] * 3))) == [
-        (Held(1, "A", 1, changing=False), "ABBACC"),
-        (Held(1, "B", 1, changing=False), "BAABCC"),
-        (Held(1, "C", 1, changing=False), "CAACBB"),
-        (Held(2, "A", 1, changing=False), "ABBCCA"),
-        (Held(2, "B", 1, changing=False), "BAACCB"),
-        (Held(2, "C", 1, changing=False), "CAABBC"),
-        (Held(3, "A", 1, changing=False), "ABBCCA"),
-        (Held(3, "B", 1, changing=False), "BAACCB"),
-        (Held(3, "C", 1, changing=False), "CAABBC"),
+        (HeldBack(1, "A", 1, changing=False), "ABBACC"),
+        (HeldBack(1, "B", 1, changing=False), "BAABCC"),
+        (HeldBack(1, "C", 1, changing=False), "CAACBB"),
+        (HeldBack(2, "A", 1, changing=False), "ABBCCA"),
+        (HeldBack(2, "B", 1, changing=False), "BAACCB"),
+        (HeldBack(2, "C", 1, changing=False), "CAABBC"),
+        (HeldBack(3, "A", 1, changing=False), "ABBCCA"),
+        (HeldBack(3, "B", 1, changing=False), "BAACCB"),
+        (HeldBack(3, "C", 1, changing=False), "CAABBC"),
     ]
 
 
@@ -80,16 +80,16 @@ def test_the_last_late_write_comes_first_and_who_did_the_same_last() -> None:
 def test_two_requests_are_held_only_where_the_environment_changes_what_is_stored() -> None:
     """It does so first, once, while the victim is held; and no clock does."""
 
-    def schedules(environment: Mapping[str, Any]) -> list[tuple[Held, list[str]]]:
+    def schedules(environment: Mapping[str, Any]) -> list[tuple[HeldBack, list[str]]]:
         program = Program(of([GET_SET, GET_SET]), environment)
         return [(one, list(schedule.replace("cleanup", "-"))) for one, schedule in held(program)]
 
     assert schedules({"clock": lambda _: None}) == []
     assert schedules({"cleanup": dict.clear}) == [
-        (Held(1, "A", 1, changing=True), list("A-BBA")),
-        (Held(1, "B", 1, changing=True), list("B-AAB")),
-        (Held(2, "A", 1, changing=True), list("A-BBA")),
-        (Held(2, "B", 1, changing=True), list("B-AAB")),
+        (HeldBack(1, "A", 1, changing=True), list("A-BBA")),
+        (HeldBack(1, "B", 1, changing=True), list("B-AAB")),
+        (HeldBack(2, "A", 1, changing=True), list("A-BBA")),
+        (HeldBack(2, "B", 1, changing=True), list("B-AAB")),
     ]
 
 
@@ -101,7 +101,7 @@ def test_who_writes_what_it_did_not_know_is_never_held() -> None:
 def test_where_no_one_else_can_go_on_the_victim_does() -> None:
     """The others wait for what it is about to write: it is let go, and they after it."""
     program = Program(of([does(get("k"), put("k", 1)), waits("k"), waits("k")]))
-    assert held(program)[0] == (Held(1, "A", 1, changing=False), "ABCABC")
+    assert held(program)[0] == (HeldBack(1, "A", 1, changing=False), "ABCABC")
 
 
 def test_a_lock_that_was_made_again_is_deleted_by_who_had_the_old_one() -> None:
