@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _INSTEAD = "same_answer"
-"""What judges in the place of checks that can't tell a creation from a duplicate."""
+"""What judges in the place of checks that can't distinguish a creation from a duplicate."""
 
 
 def check_named(name: str) -> Check:
@@ -73,7 +73,7 @@ def _applied(names: Sequence[str], trace: Trace) -> list[str]:
 
 
 def cause(violations: Sequence[Violation]) -> Cause:
-    """Tell whose fault violations are: where only what a test asserts is broken, the test's surroundings are."""
+    """Say whose fault violations are: where only what a test asserts is broken, the test's surroundings are."""
     outside = all(check_named(one.invariant).environment for one in violations)
     return Cause.ENVIRONMENT if outside else Cause.GATEWAY
 
@@ -84,7 +84,7 @@ def not_checked(names: Sequence[str], trace: Trace) -> tuple[str, ...]:
 
 
 def any_checked(names: Sequence[str], trace: Trace) -> bool:
-    """Tell whether a trace says enough for at least one check."""
+    """Return whether a trace says enough for at least one check."""
     return any(check_named(name).runs_on(trace) for name in _applied(names, trace))
 
 
@@ -92,7 +92,7 @@ def why_not_checked(name: str, trace: Trace) -> str:
     """Say why a check was left out."""
     lacks = check_named(name).lacks(trace)
     if Reads.CREATED in lacks:
-        return f"no answer tells whether it created or counted; {_INSTEAD} is checked instead"
+        return f"no answer says whether it created or counted; {_INSTEAD} is checked instead"
     if Reads.NAMES in lacks:
         return "not every answer names a record: see answers.record"
     return "the target does not say how to observe it"

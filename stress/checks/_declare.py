@@ -25,7 +25,7 @@ class Reads(StrEnum):
     HITS = "hits"
     """The stored count of each record."""
     ANSWERS = "answers"
-    """What each client was told, whatever the order of the answers."""
+    """What each client was answered, whatever the order of the answers."""
     NAMES = "names"
     """Of the answers, which record each names."""
     CREATED = "created"
@@ -52,7 +52,7 @@ class Check(NamedTuple):
     default: bool
 
     def runs_on(self, trace: Trace) -> bool:
-        """Tell whether a trace says enough for this check."""
+        """Return whether a trace says enough for this check."""
         return not self.lacks(trace) and not (self.each_epoch and undecided(trace))
 
     def lacks(self, trace: Trace) -> tuple[Reads, ...]:
@@ -84,7 +84,7 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
 
     ``demands`` is the invariant in one sentence, for reports. ``reads`` is all that the check reads: by default
     everything, so that no schedule it may see is left out; the less it is, the fewer schedules a search needs. It is
-    left out where a target does not observe what it ``needs`` (records, hits) or its answers do not tell it (names,
+    left out where a target does not observe what it ``needs`` (records, hits) or its answers do not have it (names,
     created), or where nothing is there of what it ``needs_one`` of. ``names`` says of which answers it takes the record
     that they name: one of these that names none, although such answers do, breaks it. ``environment`` is set when it
     judges what a test asserts, ``each_epoch`` when it counts answers per epoch, and ``default`` when it judges
@@ -105,5 +105,5 @@ def invariant(  # noqa: PLR0913 - one keyword for each thing that a check declar
 
 
 def missing(needs: Collection[Reads], trace: Trace) -> bool:
-    """Tell whether the final state or the answers lack what a check needs."""
+    """Return whether the final state or the answers lack what a check needs."""
     return any(need in trace.unreported or getattr(trace.final, need, ()) is None for need in needs)

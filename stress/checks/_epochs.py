@@ -64,7 +64,7 @@ def _answers_of(trace: Trace) -> list[list[_Placed | None]]:
 
 
 def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
-    """Give what a client might have been told that hung up; its request may have taken effect at any later time."""
+    """Give what a client that hung up might have been answered; its request may have taken effect at any later time."""
     assumed = replace(answer, status=_ACCEPTED, ended=max(one.ended for one in trace.answers))
     unnamed: list[str | None] = [None]
     return [
@@ -76,13 +76,13 @@ def _unheard(trace: Trace, answer: Answer) -> list[_Placed]:
 
 
 def _records(trace: Trace) -> list[str]:
-    """Name the records that states show or answers tell."""
+    """Name the records that states show or answers have."""
     seen = [name for state in trace.epochs for name in (*(state.records or ()), *(state.hits or ()))]
     return list(dict.fromkeys([*seen, *(one.record for one in trace.answers if one.record is not None)]))
 
 
 def undecided(trace: Trace) -> bool:
-    """Tell whether there are more ways to assign answers than can be tried: then nothing is said, least a violation."""
+    """Whether there are more ways to assign answers than can be tried: then nothing is said, least a violation."""
     if len(trace.epochs) == 1 and not any(answer.hung_up for answer in trace.answers):
         return False
     return prod(len(tried) for tried in _answers_of(trace)) > _MOST_ASSIGNMENTS

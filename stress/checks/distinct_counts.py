@@ -1,4 +1,4 @@
-"""The counts told to duplicates of one record are 2…N without repeats (R6)."""
+"""The counts answered to duplicates of one record are 2…N without repeats (R6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @invariant(
     "distinct_counts",
-    demands="No two duplicates are told the same count, and none is left out.",
+    demands="No two duplicates are answered the same count, and none is left out.",
     reads={Reads.ANSWERS},
     needs={Reads.NAMES, Reads.CREATED},
     names={"accepted"},
@@ -36,7 +36,7 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
         duplicates = [answer for answer in mine if answer.duplicate and answer.counts and answer.count is not None]
         counts = sorted(answer.count for answer in duplicates if answer.count is not None)
         allowed = list(range(2, len(mine) + 1))
-        # Of N hits one created the record; the others, where all tell a count, fill 2…N without a gap.
+        # Of N hits one created the record; the others, where all have a count, fill 2…N without a gap.
         if len(set(counts)) < len(counts) or not set(counts) <= set(allowed):
             expected = f"counts {allowed} of {record}"
             found.append(Violation("distinct_counts", expected, str(counts), names(duplicates), epoch=number))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @invariant(
     "hits_equal_answers",
-    demands="The stored count of a record equals the number of hits that clients were told are accepted.",
+    demands="The stored count of a record equals the number of hits that clients were answered are accepted.",
     reads={Reads.HITS, Reads.ANSWERS},
     needs={Reads.HITS},
     names={"accepted"},
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     default=True,
 )
 def check(trace: Trace) -> list[Violation]:
-    """Compare each record's stored hits with what clients were told; of all together where an answer names none."""
+    """Compare each record's stored hits with what clients were answered; of all together where an answer names none."""
     return judge_each(trace, _judge)
 
 

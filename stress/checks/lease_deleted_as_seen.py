@@ -17,7 +17,7 @@ _LEASES = "leases/"
 
 @invariant(
     "lease_deleted_as_seen",
-    demands="Whoever deletes a lock deletes the one that it saw.",
+    demands="A request that deletes a lock deletes the one that it saw.",
     reads={Reads.STEPS},
 )
 def check(trace: Trace) -> list[Violation]:

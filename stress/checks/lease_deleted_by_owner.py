@@ -1,4 +1,4 @@
-"""Whoever deletes a lease is who holds it: the last that created it or took it over (L2, L3, L4)."""
+"""A request that deletes a lease holds it: the last that created it or took it over (L2, L3, L4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEASES = "leases/"
 
 @invariant(
     "lease_deleted_by_owner",
-    demands="Whoever deletes a lock is who holds it.",
+    demands="A request that deletes a lock holds it.",
     reads={Reads.STEPS},
 )
 def check(trace: Trace) -> list[Violation]:

@@ -1,7 +1,7 @@
-"""The hits of a record behave as one counter: some schedule of the answers explains every count that was told.
+"""The hits of a record behave as one counter: some schedule of the answers explains every count that was answered.
 
 Each accepted answer is an increment: it returned its count, 1 when it said created. The history is linearizable
-(Herlihy and Wing, TOPLAS 1990) when the increments have a schedule in which the k-th returned k and whoever was
+(Herlihy and Wing, TOPLAS 1990) when the increments have a schedule in which the k-th returned k and the one that was
 answered before another was sent stands before it.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @invariant(
     "linearizable_hits",
-    demands="The hits behave as one counter: some schedule of the answers explains every count told.",
+    demands="The hits behave as one counter: some schedule of the answers explains every count answered.",
     reads={Reads.ANSWERS, Reads.PRECEDENCE},
     needs={Reads.NAMES, Reads.CREATED},
     names={"accepted"},
@@ -39,17 +39,17 @@ def _judge(number: int, snapshot: Snapshot, answers: Sequence[Answer]) -> list[V
     for record in sorted({answer.record for answer in answers if answer.record}):
         mine = [answer for answer in answers if answer.record == record and answer.counts]
         if not linearizable(mine):
-            expected = f"a schedule of {len(mine)} hits of {record} in which the k-th was told k"
+            expected = f"a schedule of {len(mine)} hits of {record} in which the k-th was answered k"
             history = ", ".join(f"{one.actor} {_shown(returned(one))}" for one in sorted(mine, key=_sent))
             found.append(Violation("linearizable_hits", expected, history, names(mine), epoch=number))
     return found
 
 
 def linearizable(answers: Sequence[Answer]) -> bool:
-    """Tell whether answers are those of one counter that began at 0.
+    """Return whether answers are those of one counter that began at 0.
 
     Position by position as Wing and Gong do it (JPDC 1993), without going back: an increment that returned k has but
-    one position, and of those that told no count, whoever was answered first may go first (an exchange argument:
+    one position, and of those without a count, the one that was answered first may go first (an exchange argument:
     swapping two of them so breaks no precedence).
     """
     left = list(answers)
@@ -58,7 +58,7 @@ def linearizable(answers: Sequence[Answer]) -> bool:
         possible = [answer for answer in left if answer.started <= deadline and returned(answer) in (None, position)]
         if not possible:
             return False
-        # Whoever returned this very position has no other.
+        # The one that returned this very position has no other.
         left.remove(min(possible, key=lambda answer: (returned(answer) is None, answer.ended)))
     return True
 

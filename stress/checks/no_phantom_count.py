@@ -1,4 +1,4 @@
-"""No duplicate is told a count that it did not store itself (R6, R9): a write that failed tells nothing."""
+"""No duplicate is answered a count that it did not store itself (R6, R9): a write that failed stores nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STORED = re.compile(r"(\S+) .*?(\w+)=(\d+)")
 
 @invariant(
     "no_phantom_count",
-    demands="No client is told a count that was never stored.",
+    demands="No client is answered a count that was never stored.",
     reads={Reads.ANSWERS, Reads.STEPS},
     needs={Reads.NAMES, Reads.CREATED},
 )
@@ -41,7 +41,7 @@ def check(trace: Trace) -> list[Violation]:
         Violation(
             "no_phantom_count",
             f"a count of {answer.record} that it stored: {_listed(stored[answer.actor, answer.record])}",
-            f"{answer.count} told to {answer.actor}",
+            f"{answer.count} answered to {answer.actor}",
             (answer.actor,),
             last_step(trace, answer.actor),
         )

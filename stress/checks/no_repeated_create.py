@@ -37,6 +37,6 @@ def check(trace: Trace) -> list[Violation]:
 
 
 def _refused(event: Event) -> bool:
-    """Tell whether a step is a create in the Kubernetes API that found the name taken."""
+    """Return whether a step is a create in the Kubernetes API that found the name taken."""
     outcome = event.outcome
     return event.command == "create" and outcome.how is How.REFUSED and str(outcome.value).startswith(_EXISTS)

@@ -1,4 +1,4 @@
-"""Exactly one client is told that it created each active record (R2)."""
+"""Exactly one client is answered that it created each active record (R2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @invariant(
     "one_created_answer",
-    demands="Exactly one client is told that it created each record.",
+    demands="Exactly one client is answered that it created each record.",
     reads={Reads.RECORDS, Reads.ANSWERS},
     needs={Reads.CREATED},
     names={"created"},

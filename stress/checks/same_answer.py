@@ -1,4 +1,4 @@
-"""All who were accepted are told the same result, as idempotent services answer: who comes later gets the first's."""
+"""All accepted requests are answered the same result, as idempotent services do: a later one gets the first's."""
 
 from __future__ import annotations
 

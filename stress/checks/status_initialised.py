@@ -1,4 +1,4 @@
-"""Every active record has a count: whoever created it has also written its status (R2, R5)."""
+"""Every active record has a count: the one that created it has also written its status (R2, R5)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     environment=True,
 )
 def check(trace: Trace) -> list[Violation]:
-    """Read answers and the final state as the test does, whoever changed it."""
+    """Read answers and the final state as the test does, no matter which actor changed it."""
     wrong = [answer for answer in trace.answers if not (answer.created or answer.duplicate or answer.either)]
     records = trace.final.records or ()
     if not wrong and len(records) == 1:

@@ -174,7 +174,7 @@ def _refuse_another(target: Target, name: str, text: str, folder: Path) -> None:
         if target.is_service_of(type(target).load(was if text else find(name, "targets"))):
             return
     hint = "if it is the same service, give it the same name"
-    message = f"{target.name} is another service than {name}, whose order this is: a replay on it tells nothing"
+    message = f"{target.name} is another service than {name}, whose order this is: a replay on it shows nothing"
     raise UsageFault([Fault(target.place("name"), message, hint)])
 
 

@@ -78,7 +78,7 @@ _PATTERNS = {
 }
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
-"""A name that can stand in the name of a folder."""
+"""A name that may be in the name of a folder."""
 
 UrlPath = Annotated[str, StringConstraints(pattern=_PATH)]
 """The path of a URL."""
@@ -259,7 +259,7 @@ def bundled(kind: str) -> Path:
 
 
 def is_bundled(path: Path) -> bool:
-    """Tell whether a file or folder, however its path is written, is one that comes with gateway-stress."""
+    """Return whether a file or folder, however its path is written, is one that comes with gateway-stress."""
     return path.resolve().is_relative_to(bundled("").resolve())
 
 

@@ -12,7 +12,7 @@ def _named(pattern: str) -> tuple[str, ...]:
 
 
 REDIS_PROTOCOLS = _named("redis_*.py")
-"""Those that keep their state in Redis: a protocol ``redis-atomic`` stands in ``redis_atomic.py``."""
+"""Those that keep their state in Redis: a protocol ``redis-atomic`` is in ``redis_atomic.py``."""
 KUBE_PROTOCOLS = _named("kube_*.py")
 """Those that keep it in objects of the Kubernetes API."""
 PROTOCOLS = (*KUBE_PROTOCOLS, *REDIS_PROTOCOLS)

@@ -41,7 +41,7 @@ class Before(Part):
     requests: int = Field(ge=1, le=100, description="requests answered one after another before the others")
     late: EventName | None = Field(
         default=None,
-        description="the first event of this type and resource, as `ADDED remediationrequests`, that a watch tells the "
+        description="the first event of this type and resource, as `ADDED remediationrequests`, that a watch sends the "
         "replica of these requests is not delivered before the others begin; the search says when it is",
     )
 
@@ -188,7 +188,7 @@ class Scenario(File):
 def targets_of(path: Path, scenario: Scenario) -> dict[str, str]:
     """Give the files of the targets that the scenario in a file expects something of, by their names.
 
-    Each stands in ``targets/`` beside that file, beside it, or among the bundled ones.
+    Each is in ``targets/`` beside that file, beside it, or among the bundled ones.
 
     Raises:
         UsageFault: when one does not, with the nearest name.

@@ -99,7 +99,7 @@ class Target(File):
     )
     correlation: Header | None = Field(
         default="X-Request-ID",
-        description="a header whose value it passes on to its store, which tells requests apart; null: none",
+        description="a header whose value it passes on to its store, which distinguishes requests; null: none",
     )
     request: RequestForm = Field(default=RequestForm(), description="what is sent")
     answers: Answers = Field(default=Answers(), description="how an answer is read")

@@ -136,7 +136,7 @@ else:
 
 
 class FromAnswer(Part):
-    """A value that an answer of the Gateway tells."""
+    """A value that an answer of the Gateway has."""
 
     answer: BodyPath = Field(description="a dotted path in the answer's JSON body; `.` is the whole body")
 
@@ -220,7 +220,7 @@ class Observe(Part):
     records: Records | None = Field(default=None, description="how the active records are read")
     hits: Hits | None = Field(
         default=None,
-        description="the hits of each record: a command, a field of it, or {answer: path}, the highest count told",
+        description="the hits of each record: a command, a field of it, or {answer: path}, the highest count answered",
     )
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its very name; other names are not looked up, as they may change."""
+    """Return whether a host is this machine by its very name; other names are not looked up, as they may change."""
     if host.lower() == "localhost":
         return True
     try:

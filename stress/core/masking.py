@@ -64,7 +64,7 @@ _ADDS_OR_REMOVES = "><#!"
 
 @lru_cache(maxsize=4096)
 def mask_text(text: str) -> str:
-    """Give a text without the secrets that can be told by what stands before them; masking twice changes nothing."""
+    """Give a text without the secrets that can be recognised by the text before them; masking twice changes nothing."""
     text = hide(text)
     if _HINT.search(text) is None:
         return text
@@ -99,7 +99,7 @@ def made_up_in(text: str) -> Iterator[str]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what has this name is a secret: ``DB_PASSWORD``, ``--token``, ``x-signature``."""
+    """Return whether what has this name is a secret: ``DB_PASSWORD``, ``--token``, ``x-signature``."""
     return _NAME.fullmatch(name.lstrip("-")) is not None or re.fullmatch(_HEADERS, name, re.IGNORECASE) is not None
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientAnswer:
-    """What one client was told: the HTTP status (0: nothing), and the record and the count (None: not told)."""
+    """What one client was answered: the HTTP status (0: nothing), and the record and the count (None: not in it)."""
 
     actor: str
     status: int
@@ -30,7 +30,7 @@ class Left(NamedTuple):
 
 
 class OutcomeRow(NamedTuple):
-    """One outcome: what a user can tell apart from outside (`stress.core.trace.Trace.outcome`).
+    """One outcome: what a user can distinguish from outside (`stress.core.trace.Trace.outcome`).
 
     ``schedules`` counts the schedules that led to it; where a scheduler runs one schedule of each class, these are
     classes. ``sampled`` of them were drawn by the uniform walk, and ``share`` is the part of all draws that these are,
@@ -46,7 +46,7 @@ class OutcomeRow(NamedTuple):
 
     @property
     def answers(self) -> tuple[ClientAnswer, ...]:
-        """What each client was told, by name of the request."""
+        """What each client was answered, by name of the request."""
         return tuple(ClientAnswer(*one) for one in self.outcome[0])
 
     @property
@@ -65,7 +65,7 @@ class Outcomes:
         self._examples: dict[Ended, tuple[int, tuple[Move, ...]]] = {}
 
     def add(self, trace: Trace, *, sampled: bool = False) -> None:
-        """Take in one schedule; ``sampled`` tells that the uniform walk drew it, so that it counts for the shares."""
+        """Take in one schedule; ``sampled`` says that the uniform walk drew it, so that it counts for the shares."""
         if trace.fault:
             return
         outcome, moves = trace.outcome, tuple(trace.moves)

@@ -32,7 +32,7 @@ class Outcome:
     """How a step ended, and the value seen or left where it is one.
 
     ``parts`` are the outcomes of its commands where it has several: then it is refused, or finds nothing, when all are
-    or do. ``error`` says that it was refused by an error, which the value tells.
+    or do. ``error`` says that it was refused by an error, which the value says.
     """
 
     how: How = How.OK

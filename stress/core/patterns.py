@@ -161,7 +161,7 @@ def pieces(parts: Iterable[str]) -> frozenset[str]:
 
 
 def _literal(pattern: str) -> bool:
-    """Tell whether a pattern holds a letter or a digit that stands for itself."""
+    """Return whether a pattern holds a letter or a digit that stands for itself."""
     return any(letter.isalnum() for letter in _NOT_LITERAL.sub("", pattern))
 
 
@@ -197,7 +197,7 @@ def _columns(samples: Sequence[Mapping[str, Sequence[Shown]]], now: float) -> It
 
 
 def shaped(word: str, now: float) -> str:
-    """Name what its shape alone tells: UUIDs, and times around ``now`` in seconds."""
+    """Name what its shape alone shows: UUIDs, and times around ``now`` in seconds."""
 
     def name(match: re.Match[str]) -> str:
         if match.lastgroup in ("second", "compact"):
@@ -289,7 +289,7 @@ def _compiled(skeleton: Skeleton, middles: Sequence[Iterable[str]]) -> re.Patter
 
 @lru_cache(maxsize=1024)
 def of_digits(pattern: re.Pattern[str]) -> tuple[bool, ...]:
-    """Tell of each symbol of a pattern whether it is a number: hex digits may happen to be decimal ones alone."""
+    """Say of each symbol of a pattern whether it is a number: hex digits may happen to be decimal ones alone."""
     return tuple(group == _NUMBER for group in _GROUP.findall(pattern.pattern))
 
 

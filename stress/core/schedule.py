@@ -23,7 +23,7 @@ _SAFE = ":{}*/,()+-_.;@="
 class Head:
     """What a schedule file says about where its order comes from, so that the file alone replays it.
 
-    ``scenario`` and ``target`` are names, the digests tell whether the files of that name are still the
+    ``scenario`` and ``target`` are names, the digests return whether the files of that name are still the
     same. ``fresh`` is the value of `{fresh}` that a replay must use again, in a new process each time; empty where any
     value will do. ``outcome`` is `holds` or `race` followed by the broken invariants.
     """

@@ -1,7 +1,7 @@
 """What each generated value is equal within: a request, a run, a replica, a second, or a reply of the store.
 
-Pure functions over sequential runs. A value is the store's if the store told it before anyone showed it, else of those
-who show it without having been told: what they have in common, and others have not, is what it is equal within.
+Pure functions over sequential runs. A value is the store's if the store sent it before any request showed it, else of
+those that show it without having received it: what they have in common, and others lack, is what it is equal within.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _One(NamedTuple):
 
     @property
     def is_clock(self) -> bool:
-        """Tell whether it is the time at which it was shown."""
+        """Return whether it is the time at which it was shown."""
         moment = second_of(self.text) if _SHAPES.fullmatch(self.text) else None
         return moment is not None and abs(moment - self.second) <= _APART
 
@@ -93,7 +93,7 @@ def made(samples: Sequence[Sample], patterns: Patterns, now: float, turned: Sequ
 def _shown(number: int, sample: Sample, patterns: Patterns, now: float) -> Iterator[tuple[_Place, _One]]:
     """Give the values of each command in the sequence in which they were shown; of a request each symbol once.
 
-    What the store told and another request had made is that other's.
+    What the store sent and another request had made is that other's.
     """
     heard, makers, counts = list[tuple[str, str]](), dict[str, set[str]](), dict[tuple[str, str], int]()
     in_turn = [(actor.partition(" ")[0], one) for actor, several in sample.items() for one in several]
@@ -147,19 +147,19 @@ def _scope(own: Sequence[_One], several: Sequence[_One], everything: Sequence[_O
 
 
 def _of_replica(several: Sequence[_One]) -> str:
-    """Tell whether a word that was equal in all samples of a request is its replica's, which only others can show."""
+    """Return whether a word that was equal in all samples of a request is its replica's, which only others can show."""
     others = any(one.replica == it.replica and one.actor != it.actor for one, it in combinations(several, 2))
     return "replica" if others and _within(several, lambda one: one.replica) else ""
 
 
 def _within(values: Sequence[_One], part: Callable[[_One], int]) -> bool:
-    """Tell whether values are equal exactly where they have a part in common, as some do and some don't."""
+    """Return whether values are equal exactly where they have a part in common, as some do and some don't."""
     pairs = [(one.text == it.text, part(one) == part(it)) for one, it in combinations(values, 2)]
     return all(equal == alike for equal, alike in pairs) and len(set(pairs)) > 1
 
 
 def _holds(text: str, value: str) -> bool:
-    """Tell whether a value stands in a text between separators."""
+    """Return whether a value is in a text between separators."""
     return value in text and re.search(rf"(?<![0-9A-Za-z]){re.escape(value)}(?![0-9A-Za-z])", text) is not None
 
 

@@ -69,7 +69,7 @@ _readable = {"gateway-stress schedule"}
 
 
 def made_up(word: str) -> bool:
-    """Tell whether a word looks as if a program made it up, and not as if somebody chose it."""
+    """Return whether a word looks as if a program made it up, and not as if somebody chose it."""
     if len(word) < _SHORTEST or _MOMENT.fullmatch(word) is not None:
         return False
     parts = [part for part in re.split(r"[^A-Za-z0-9]+", word) if part]
@@ -86,7 +86,7 @@ def _mixed(text: str) -> bool:
 
 
 def known_from_now_on(values: Iterable[str], but: Iterable[str] = ()) -> bool:
-    """Know these values, also in base64, in URLs, in JSON, in HTML, in hex, and broken into lines; tell if any is new.
+    """Know these values, also in base64, in URLs, in JSON, in HTML, in hex, broken into lines; return if any is new.
 
     Too short ones are left out, and parts of the names ``but`` of this call or another.
     """

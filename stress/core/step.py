@@ -18,7 +18,7 @@ NEXT = ""
 ENVIRONMENT = ("clock", "expiry", "cleanup", "writer")
 """Actors that are not requests: they may act, and need not."""
 FOREIGN = ("watch", "client", "worker")
-"""The same, one for each replica or request: ``watch:1`` tells replica 1 of a change, ``client:A`` hangs up.
+"""The same, one for each replica or request: ``watch:1`` notifies replica 1 of a change, ``client:A`` hangs up.
 
 ``worker:1`` is what works in replica 1 for no request.
 """
@@ -85,7 +85,7 @@ class Step:
         return self.move.actor
 
     def conflicts(self, other: Step) -> bool:
-        """Tell whether swapping the two steps can change what either sees or leaves behind.
+        """Return whether swapping the two steps can change what either sees or leaves behind.
 
         Two steps conflict when they touch a common object and one of them changes it (Flanagan and
         Godefroid, POPL 2005, section 2).

@@ -21,7 +21,7 @@ _UNCOUNTED = "{number}"
 _NOTHING = Patterns()
 _BETWEEN = re.compile(r"([ ,\[\]]+)")
 _ANY_OBJECT = ("", "", 0)
-"""The position of a word of which only the shape of known objects tells what it is."""
+"""The position of a word of which only the shape of known objects shows what it is."""
 _FINE = re.compile(r"(?<![\da-fA-F.])\d{13}(?:\d{3}|\d{6})?(?![\da-fA-F])")
 """A time finer than a second."""
 _MADE_UP = re.compile(

@@ -41,7 +41,7 @@ class Event:
     ``varies`` says that a step touched what its command does not name, as a script may: elsewhere it may touch more.
     ``times`` is how many steps that ask the same, with the same reply, it stands for. ``lines`` are where in its code
     who has a step, or is blocked, stood, the innermost first (``app.py:31``); none where that is not known.
-    ``observed`` is what the reply, or what a watch told, says in full, where ``reply`` is a short form of it.
+    ``observed`` is what the reply, or what a watch sent, says in full, where ``reply`` is a short form of it.
     """
 
     index: int
@@ -87,14 +87,14 @@ class CutOff(TransientFault):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the Gateway told one client.
+    """What the Gateway answered one client.
 
     ``status`` is the HTTP status, or 0 when the connection ended without one (``error`` says why).
     ``record`` and ``count`` are read from the body as the target says; None where the body has none.
     ``started`` and ``ended`` are indexes of the events between which the request was in flight.
     ``epochs`` are all epochs in which a step of this request took effect (one, unless an
     environment actor acted between its steps). ``hung_up`` says that the client left before it was answered.
-    ``either`` says that it is created or duplicate, and nothing in it tells which (then it is neither of the two).
+    ``either`` says that it is created or duplicate, and nothing in it says which (then it is neither of the two).
     ``refused`` says that the target reads it as "retry later", ``normal`` that its status is one that the target lists
     or that requests one after another are answered with, so no error. ``nameless`` says that it names no record
     although answers like it do.
@@ -119,7 +119,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Whether the client was told that its signal is taken care of: created, duplicate, or any other success."""
+        """Whether the answer says that its signal is taken care of: created, duplicate, or any other success."""
         return not self.refused and (self.created or self.duplicate or self.either or succeeded(self.status))
 
     @property
@@ -134,7 +134,7 @@ class Answer:
 
 
 def succeeded(status: int) -> bool:
-    """Tell whether a status is of the class of success, RFC 9110 section 15.3."""
+    """Return whether a status is of the class of success, RFC 9110 section 15.3."""
     return 200 <= status < 300  # noqa: PLR2004 - the class itself
 
 
@@ -172,7 +172,7 @@ class Details(NamedTuple):
 
 @dataclass
 class Trace:
-    """The record of one run: what happened, what clients were told, and what is left in the store.
+    """The record of one run: what happened, what clients were answered, and what is left in the store.
 
     ``moves`` is the schedule that was followed. ``details`` puts the rest into words when first asked for, as a search
     may not look. ``fault`` is empty, or says why nothing may be concluded from this run. ``crossed_second`` is the
@@ -204,7 +204,7 @@ class Trace:
 
     @property
     def answers(self) -> Sequence[Answer]:
-        """What clients were told, in the order of the answers."""
+        """What clients were answered, in the order of the answers."""
         return self._details.answers
 
     @property
@@ -234,7 +234,7 @@ class Trace:
 
     @property
     def worth_another(self) -> bool:
-        """Whether the schedule is tried once more: it is odd, or a client lost its connection, which may be chance."""
+        """Whether the schedule is tried once more: its fault is transient, or a client lost its connection."""
         return self.transient or (not self.fault and any(not one.status and not one.hung_up for one in self.answers))
 
     @property
@@ -244,18 +244,18 @@ class Trace:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What two replays of one schedule must have in common: moves, events, and the result without told counts."""
+        """What two replays of a schedule must have in common: moves, events, and the result without answered counts."""
         answers, states = self.outcome
         result = tuple((actor, status, record) for actor, status, record, _ in answers), states
         return (tuple(self.moves), tuple(event.signature for event in self.events), result)
 
     @cached_property
     def outcome(self) -> Ended:
-        """What a user can tell apart from outside: answers by actor, and records and hits per epoch.
+        """What a user can distinguish from outside: answers by actor, and records and hits per epoch.
 
         What records are called says nothing; which answers and states speak of the same one does. So each is called
         ``record 1``, ``record 2``, … by its first place in the answers, which are put in a schedule that does not
-        depend on the names of requests where anything else tells them apart; then come those that no answer names.
+        depend on the names of requests where anything else distinguishes them; then come those that no answer names.
         """
         left, named = self._left(), Counter(answer.record for answer in self.answers)
 

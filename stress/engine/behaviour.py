@@ -2,7 +2,7 @@
 
 A request that shares only the store with others is a function of its own commands and replies, with names that were
 made up renumbered from its own side, and compared as they compare. Where the same observations are followed by
-different steps, requests share more: a cache, a counter, a queue in the process. What watches told its replica, before
+different steps, requests share more: a cache, a counter, a queue in the process. What watches sent its replica, before
 it began too, and moves of the clock, belong to what a request has observed: caches are filled by them.
 
 What the wire does not show ends the observations of a request: that it was blocked, tried the same again, read a time,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SYMBOL = re.compile(r"\{(?!fingerprint)(\w+):(\d+)\}|\{fresh\}-([A-Z])\b")
 _LEFT_OUT = re.compile(r"\{(?:number|time)\}|\*\*\*|\[\.\.\.\]")
-"""What stands for values that are not told apart: times, numbers that were made up, secrets, what is nested deeper."""
+"""What stands for values that are not distinguished: times, made-up numbers, secrets, what is nested deeper."""
 _PUSHED = ("MESSAGE", "PMESSAGE", "SMESSAGE", "INVALIDATE")
 _BLOCKING = re.compile(r"\b(?:B[LRZ]\w*(?:POP|MOVE|PUSH)\w*|WAIT|WAITAOF|XREAD|XREADGROUP)\b")
 
@@ -98,7 +98,7 @@ class _Numbering:
 class Behaviour:
     """The table of one search. ``take`` each run; ``contradiction`` says what shows that requests share more.
 
-    ``replicas`` tells the replica of each request that is not on the first.
+    ``replicas`` is the replica of each request that is not on the first.
     """
 
     def __init__(self, replicas: Mapping[str, int] | None = None) -> None:
@@ -166,7 +166,7 @@ def _word(seen: _Seen) -> str:
 def _observed(actor: str, watch: str, trace: Trace) -> Iterator[tuple[str, str, Event | None]]:
     """Give what a request observed, in short and what else there is of it, one after another.
 
-    Each comes with the event of its own that shows what it did, if it is one. ``watch`` is the actor that tells its
+    Each comes with the event of its own that shows what it did, if it is one. ``watch`` is the actor that notifies its
     replica what happened.
     """
     last, answered = 0.0, False

@@ -54,7 +54,7 @@ _STOPS: dict[type[Exception], tuple[str, int]] = {
     Unavailable: ("unavailable: ", UNAVAILABLE),
     Untested: ("inconclusive: ", INCONCLUSIVE),
 }
-"""What ends one case before its search, while others go on: how it is told, and its exit code."""
+"""What ends one case before its search, while others go on: how it is reported, and its exit code."""
 _CLOCK_WEIGHT = 16
 _PROOF_SECONDS = 5.0
 """What the model may have in the quick profile: most need a tenth of a second, and none ends for want of a moment."""
@@ -203,7 +203,7 @@ class Campaign:
     _examined: dict[tuple[Path, str], Unavailable | None] = field(default_factory=dict, init=False)
 
     async def run(self) -> int:
-        """Run all cases; give the exit code. Whoever interrupts it gets the reports of what was done.
+        """Run all cases; give the exit code. A user who interrupts it gets the reports of what was done.
 
         Raises:
             UsageFault: when a target can't play a scenario; one that only requests show ends its own case alone.

@@ -149,7 +149,7 @@ class Case:
         """Find the nearest passing schedule of a failing one, and with it the two steps that it turns on."""
         executor = self._model or self._executor
         slow = executor.name == "live" and finding.trace.seconds * _NEAREST_RUNS > _NEAREST_SECONDS
-        # Such as with the clock, which takes up to a second a run; and where only one value fails, others tell nothing.
+        # Such as with the clock, which takes up to a second a run; and where only one value fails, others show nothing.
         if slow or finding.schedule.head.fresh:
             return finding
         seconds = max(self._left, self._kept / 3)
@@ -254,7 +254,7 @@ def _unjudged(executor: Executor, last: Trace | None) -> str:
 
 
 def _reproduces(finding: Finding, trace: Trace, invariants: Sequence[str]) -> bool:
-    """Tell whether a run broke the same invariants as the one that was found."""
+    """Return whether a run broke the same invariants as the one that was found."""
     return not trace.fault and {one.invariant for one in run_checks(invariants, trace)} == set(finding.invariants)
 
 

@@ -76,7 +76,7 @@ class _ClosestSearch:
         return sorted(found, key=lambda word: len(self._exchanged(word)))
 
     def passes(self, word: Places) -> Generator[Guided, RunOutcome | None, bool]:
-        """Run a schedule, unless one of its class was seen to fail; tell whether it passes."""
+        """Run a schedule, unless one of its class was seen to fail; return whether it passes."""
         if self._class(word) in self._failed:
             return False
         ran = yield from self.run([self.moves[place] for place in word])
@@ -143,7 +143,7 @@ class _ClosestSearch:
 
 
 def _dependent(moves: Sequence[Move]) -> Iterator[tuple[int, int]]:
-    """List the moves of two actors whose order may matter: on a common object, or told apart by the time.
+    """List the moves of two actors whose order may matter: on a common object, or distinguished by the time.
 
     A start and the last move of another request, which answers it, are: who was answered before another began must
     not know of it. The environment depends on everything.

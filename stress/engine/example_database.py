@@ -155,7 +155,7 @@ class Earlier(NamedTuple):
         """Name the regressions that were not tried, and of the ``stale`` schedules those that can't be followed.
 
         The other stale ones passed. ``tried`` is how many schedules were followed; only where those are not all, stale
-        ones are followed once more, to tell.
+        ones are followed once more, to find out.
         """
         notes = [f"regression not tried: {one.file}: {one.unfit}" for one in self.regressions if one.unfit]
         if tried == len(self.first):

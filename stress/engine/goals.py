@@ -47,7 +47,7 @@ async def shown(goal: Goal, executor: Executor) -> AsyncGenerator[Trace]:
 
 
 def conflict(accesses: Sequence[str], trace: Trace) -> bool:
-    """Tell whether the first access comes before the second, by another actor, and the two touch the same.
+    """Return whether the first access comes before the second, by another actor, and the two touch the same.
 
     What was only read matters while its reader goes on with it: it must have another step after the second access.
     Where no request shows a read, the target has it from a cache, and the start of a request takes its place.
@@ -82,7 +82,7 @@ def _acts(event: Event) -> str:
 
 
 def _named(event: Event, command: str, accessed: str) -> bool:
-    """Tell whether a step is of this command (``update`` is also one of a part of the object), on what is named.
+    """Return whether a step is of this command (``update`` is also one of a part of the object), on what is named.
 
     Whatever reads is ``read``, whatever changes something is ``write``.
     """
@@ -98,7 +98,7 @@ def _is(accessed: str, named: str) -> bool:
 
 
 def _touch(one: Event, other: Event) -> bool:
-    """Tell whether two events touch the same, and one changes it; of starts and the environment that is not known."""
+    """Return whether two events touch the same, and one changes it; of starts and the environment that is not known."""
     if not one.touches or not other.touches:
         return True
     return _step(one).conflicts(_step(other))
@@ -109,7 +109,7 @@ def _step(event: Event) -> Step:
 
 
 def _goes_on(one: Event, other: Event, trace: Trace) -> bool:
-    """Tell whether what an event read is of use after another one; what it changed is."""
+    """Return whether what an event read is of use after another one; what it changed is."""
     changes = any(touch.access is not Access.READ for touch in one.touches)
     reads = one.kind is Kind.START or (one.touches and not changes)
     return not reads or any(

@@ -30,7 +30,7 @@ class Prefetch:
     """Runs the schedules of a scheduler in an executor, on the wire several at once, each on a deployment of its own.
 
     What was run is shown to the scheduler when it asks for that schedule, as if it were run only then: traces come in
-    the same order, and are the same, as with one deployment. Once there was ``enough`` nothing more is run beforehand.
+    the same order, and are the same, as with one deployment. Once there was ``enough`` nothing more is run in advance.
     """
 
     def __init__(self, executor: Executor, workers: WorkerCount, enough: Callable[[], bool] = lambda: False) -> None:
@@ -41,7 +41,7 @@ class Prefetch:
     async def run(self, scheduler: Scheduler, planning: Planning, most: int) -> Trace:
         """Run the schedule that a scheduler has begun, and if it has not been run yet, at most so many that come later.
 
-        ``planning`` tells what the scheduler will ask for (it may be the same one).
+        ``planning`` knows what the scheduler will ask for (it may be the same one).
         """
         executor = self._executor
         plan = planning.plan if isinstance(executor, LiveExecutor) else None

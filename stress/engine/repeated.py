@@ -26,7 +26,7 @@ class Repeated:
     """Counts the replays of one schedule.
 
     ``known`` are the invariants that it broke when it was found (none: not known). ``done`` replays were followed to
-    their end, ``failed`` of them broke an invariant. ``accepted`` tells that a request was accepted in any of them.
+    their end, ``failed`` of them broke an invariant. ``accepted`` says that a request was accepted in any of them.
     """
 
     def __init__(self, known: frozenset[str]) -> None:

@@ -177,7 +177,7 @@ class _Replays:
     async def _traces(self, stories: Collection[object]) -> AsyncGenerator[Trace]:
         """Follow the schedule alone at first, unless it sleeps until the clock moves; then several beside each other.
 
-        One beside others that tells something else than the ``stories`` so far, or than most where none was followed
+        One beside others that ends otherwise than the ``stories`` so far, or than most where none was followed
         alone, is followed alone instead. Where the schedule needs its own value, it is followed in new processes each
         time; the first are new already.
         """
@@ -200,7 +200,7 @@ class _Replays:
             yield await follow(self._schedule, self._executor)
 
     async def _together(self, times: int, stories: Collection[object]) -> AsyncGenerator[Trace]:
-        """Give the traces of replays beside each other that tell one of the stories, else what most of them tell."""
+        """Give the traces of replays beside each other that end as one of the stories, else as most of them end."""
         kept: list[Trace] = []
         async with aclosing(follow_each([self._schedule] * times, self._executor, self._workers)) as traces:
             async for trace in traces:
@@ -236,7 +236,7 @@ class _Replays:
 async def _search_instead(job: Job, where: Where, reports: Path, seconds: float, *, checked: bool) -> Conclusion:
     """Search the scenario for so many seconds at most, by default for as long as it says.
 
-    ``checked`` tells that all is there which the target requires on the wire.
+    ``checked`` says that all is there which the target requires on the wire.
     """
     model, wire = where.executors(job)
     if wire is not None and not checked:
@@ -257,7 +257,7 @@ async def _search_instead(job: Job, where: Where, reports: Path, seconds: float,
 
 
 def _kept(line: str, code: int, result: Result, reports: Path) -> Conclusion:
-    """Write the report of a result and name its file; what was found is told even where there is no room for it."""
+    """Write the report of a result and name its file; what was found is reported even where there is no room for it."""
     try:
         folder = write(result, reports)
     except ReportUnwritable as error:

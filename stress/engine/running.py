@@ -64,7 +64,7 @@ class Executor(Protocol):
 
     @property
     def digest(self) -> str:
-        """What tells one Gateway from another."""
+        """What distinguishes one Gateway from another."""
 
     @property
     def broken(self) -> bool:
@@ -123,18 +123,18 @@ class _Attempt:
         return await self.run() if self.should_retry(trace) else trace
 
     def should_retry(self, trace: Trace) -> bool:
-        """Tell whether to run it once more after this trace."""
+        """Return whether to run it once more after this trace."""
         return self._memory is not None and trace.worth_another and not self._executor.broken
 
 
 async def run_with(scheduler: Scheduler, executor: Executor, *, retry: bool = True) -> Trace:
-    """Run the schedule that a scheduler has begun, in either executor; an odd one once more unless that was done."""
+    """Run the schedule that a scheduler has begun, in either executor; with ``retry`` again after a transient fault."""
     attempt = _Attempt(Asked(scheduler), executor)
     return await (attempt.result() if retry else attempt.run())
 
 
 async def follow(schedule: Schedule | Scheduler, executor: Executor) -> Trace:
-    """Run one schedule, or what a scheduler makes of one, in either executor; an odd one once more."""
+    """Run one schedule, or what a scheduler makes of one, in either executor; again after a transient fault."""
     return await _Attempt(_asked(schedule, executor), executor).result()
 
 
@@ -155,8 +155,8 @@ async def follow_each(
 ) -> AsyncGenerator[Trace]:
     """Run many schedules and give their traces in the same order; on the wire on up to ``workers`` deployments at once.
 
-    An odd one is run once more unless not ``retry``, while nothing else runs, as what runs beside it may be why.
-    Whoever stops listening must close it (`contextlib.aclosing`) before another schedule is run in that executor. A
+    With ``retry`` one with a transient fault is run once more, while nothing else runs, which might be why.
+    A caller that stops early must close it (`contextlib.aclosing`) before another schedule is run in that executor. A
     schedule may be asked for before the traces of those before it are given.
     """
     executors = await beside(executor, min(workers, length_hint(schedules, workers)))
@@ -281,7 +281,7 @@ def schedule_of(trace: Trace, executor: Executor, seed: int, violations: tuple[V
 async def driven(
     steps: Generator[Guided, RunOutcome | None, Found], executor: Executor, seconds: float = math.inf
 ) -> Found:
-    """Run the schedules that ``steps`` asks for, tell it what each broke, and give what it finds.
+    """Run the schedules that ``steps`` asks for, send it what each broke, and give what it finds.
 
     What it asks for after so many ``seconds`` could not be run.
     """

@@ -306,7 +306,7 @@ class Search:
         return bool(self._tally.fault) or self._tally.skipped.too_many
 
     def _enough(self) -> bool:
-        """Tell whether to stop; however little time there is, one schedule is run."""
+        """Return whether to stop; however little time there is, one schedule is run."""
         seen = bool(self._expected) and set(self._expected) <= set(self._tally.found)
         surprised = bool(set(self._tally.found) - set(self._expected)) and not self._tally.open
         return self._spoilt or seen or surprised or self._over()
@@ -335,7 +335,7 @@ class Search:
                 scheduler.learn(trace)
 
     def _untimed(self, scheduler: Covering) -> bool:
-        """Tell whether only schedules are left in which the clock moves, and those are not wanted."""
+        """Return whether only schedules are left in which the clock moves, and those are not wanted."""
         return not self._limits.timed and not isinstance(scheduler, Dpor) and scheduler.clock_cut
 
     async def _sample(self, sampler: Sampler, until: float = math.inf) -> int:

@@ -10,7 +10,7 @@ from stress.core.verdict import counted
 _MOST, _SHARE = 20, 0.05
 """How many runs of a search may be skipped, and which part of all of them."""
 _KIND = re.compile(r"[\d:].*", re.DOTALL)
-"""What in a reason tells it from others of its kind: all that comes after a number or a colon."""
+"""What in a reason distinguishes it from others of its kind: all that comes after a number or a colon."""
 _REMEDY = (
     "let nothing else load the machine or write to the store, and name the commands that are no request's under "
     "`background`; a service that acts by chance can't be followed"

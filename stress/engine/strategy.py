@@ -41,7 +41,7 @@ Covering = Auto | Exhaustive | Dpor
 
 
 def covers(name: str) -> bool:
-    """Tell whether a scheduler leaves nothing out."""
+    """Return whether a scheduler leaves nothing out."""
     found: Registered = SCHEDULERS[name]
     return found.covering
 
@@ -77,7 +77,7 @@ def dependence_of(executor: Executor, *, fused: bool = True) -> Dependence:
 
 
 def read(trace: Trace) -> Sequence[Effect]:
-    """Tell what each move of a run did; in the model that need not be put into words first."""
+    """Say what each move of a run did; in the model that need not be put into words first."""
     return effects_of(trace) if isinstance(trace, ModelTrace) else effects(trace)
 
 
@@ -90,7 +90,7 @@ def alike_in(executor: Executor) -> tuple[str, ...]:
 def covering_of(executor: Executor, clock_turn: Callable[[], bool]) -> Starts[Covering]:
     """Make the scheduler that leaves nothing out; where only drawn schedules are wanted it is never asked.
 
-    ``clock_turn`` tells when it is time for schedules in which the clock moves, each of which takes a second on the
+    ``clock_turn`` says when it is time for schedules in which the clock moves, each of which takes a second on the
     wire.
     """
     # Where a check reads the order of starts they are placed in every way, though still independent of steps.

@@ -33,7 +33,7 @@ class Tally:
     runs ended, ``ran`` counts them, ``last`` is the trace of the last one. ``shared_connection`` names two requests
     that shared a connection, in any run, ``polling`` what is not explored of one that polls. ``pipelines`` are the
     commands that went out together and were released as one step. ``behaviour`` is what requests did after what they
-    had observed, where the wire shows all of it. ``fault`` says why nothing more may be concluded, ``odd`` are the runs
+    had observed, where the wire shows all of it. ``fault`` says why nothing more is concluded, ``skipped`` are the runs
     that were skipped, ``notes`` are for the user. ``accepted`` is whether a request of any run was accepted,
     ``cut_off`` whether a run was ended because the search was over.
     """
@@ -59,7 +59,7 @@ class Tally:
         self._shows_all = shows_all(executor)
 
     async def take(self, trace: Trace, *, drawn: bool = False, news: bool = True) -> tuple[Violation, ...]:
-        """Judge one run; give what it broke. ``drawn`` by the plain walk it tells how likely an outcome is."""
+        """Judge one run; give what it broke. ``drawn`` by the plain walk it shows how likely an outcome is."""
         self.ran += 1
         self.last = trace
         self.shared_connection = self.shared_connection or trace.shared_connection
@@ -114,8 +114,8 @@ class Tally:
     def skips(self, trace: Trace, *, beside: bool = False) -> bool:
         """Count a run from which nothing follows, if it is one, so that the search goes on without it.
 
-        That is an odd one, and ``beside`` the search any that was not followed to its end. One that was ended with the
-        search is not counted.
+        That is one with a transient fault, and ``beside`` the search any that was not followed to its end. One that
+        was ended with the search is not counted.
         """
         if not (trace.transient or (beside and trace.fault)) or self._executor.broken:
             return False
@@ -184,10 +184,10 @@ class Tally:
 
 
 def shows_all(executor: Executor) -> bool:
-    """Tell whether a trace has all that a request observes: every reply in full, and no command that is another's.
+    """Return whether a trace has all that a request observes: every reply in full, and no command that is another's.
 
     A service that works on after its answers, or without any, may have commands that are taken for a request's: a
-    worker takes its jobs in a sequence that the wire does not show. What a watch tells that is background is no step.
+    worker takes its jobs in a sequence that the wire does not show. What a watch delivers in the background is no step.
     """
     if not isinstance(executor, LiveExecutor):
         return False

@@ -52,7 +52,7 @@ class Asked(NamedTuple):
 class ChoiceLog:
     """Remembers what a scheduler chose, so that a run that must be repeated makes the same choices.
 
-    One that can choose again (`stress.schedulers.lookahead.Planned`) is told to: it keeps what was possible.
+    One that can choose again (`stress.schedulers.lookahead.Planned`) is asked to: it keeps what was possible.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:

@@ -22,7 +22,7 @@ _OF_OURS = ("clock", "client")
 
 
 def ends_epoch(before: Snapshot, after: Snapshot, actor: str, replies: Sequence[object]) -> bool:
-    """Tell whether an active record is gone by what an actor did.
+    """Return whether an active record is gone by what an actor did.
 
     Where records can't be seen, a cleanup that found anything ends them; what runs out may be a lock, and ends none.
     """
@@ -40,7 +40,7 @@ def misfits(scenario: Scenario, target: Target) -> list[Fault]:
     ]
     seen = target.observe is not None and target.observe.records is not None
     if "expiry" in scenario.actors and not seen and any(CHECKS[name].each_epoch for name in scenario.invariants):
-        message = "observe.records is missing: whether a record ends when something runs out can't be told"
+        message = "observe.records is missing: whether a record ends when something runs out can't be known"
         hint = f"scenario {scenario.name} has the actor expiry; say how records are read"
         faults.append(Fault(target.place("observe"), message, hint))
     most = max(scenario.places)

@@ -1,4 +1,4 @@
-"""Who a signal is and who sent it: fingerprints as the target says, and the marks that tell requests apart."""
+"""Who a signal is and who sent it: fingerprints as the target says, and the marks that distinguish requests."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def unsaid(how: Fingerprint, signal: Signal) -> str:
 
 
 class Marks:
-    """The fingerprint of a signal on a target: computed as the target says, or as contract 1.5 until an answer tells.
+    """The fingerprint of a signal on a target: computed as the target says, or as contract 1.5 until an answer has it.
 
-    ``field`` is the dotted path of the answer that tells it, ``header`` the correlation header; each may be None.
+    ``field`` is the dotted path of the answer that has it, ``header`` the correlation header; each may be None.
     """
 
     def __init__(self, signal: Signal, target: Target) -> None:

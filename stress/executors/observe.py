@@ -21,9 +21,9 @@ _SHOWN_DEPTH = 32
 
 
 def with_answered_hits(target: Target, details: Details) -> Details:
-    """Take the hits of each record from the answers, where the target says so: the highest count that one told.
+    """Take the hits of each record from the answers, where the target says so: the highest count that one has.
 
-    An answer that created a record tells 1. A record that no answer names has hits that are not known (None).
+    An answer that created a record counts 1. A record that no answer names has hits that are not known (None).
     """
     observe = target.observe
     if observe is None or not isinstance(observe.hits, FromAnswer):

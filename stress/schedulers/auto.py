@@ -1,7 +1,7 @@
 """Hunt, then proof: schedules with few preemptions first, then one schedule of each class that is left.
 
-Where a request is seen to wait for another, schedules are not told apart by what they touch alone: then every schedule
-is run. Schedules in which the clock moves come last where each of them costs a real second.
+Where a request is seen to wait for another, schedules are not distinguished by what they touch alone: then every
+schedule is run. Schedules in which the clock moves come last where each of them costs a real second.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Auto:
 
     @property
     def classes(self) -> int | None:
-        """How many classes have been run; None where schedules are counted, or they were not told apart yet."""
+        """How many classes have been run; None where schedules are counted, or they were not distinguished yet."""
         return None if self.waits() or self._proof is None else self._proof.explored
 
     @property
@@ -82,7 +82,7 @@ class Auto:
 
     @property
     def renamed(self) -> bool:
-        """Whether classes are told apart up to the names of identical requests alone."""
+        """Whether classes are distinguished up to the names of identical requests alone."""
         return bool(self._alike) and not self.waits()
 
     @property
@@ -159,7 +159,7 @@ class Auto:
         return Plan(plan.begin, lambda taken, moves, done: plan.then(taken, _clockless(moves), done))
 
     def _timely(self) -> bool:
-        """Tell whether it is time for schedules in which the clock moves, whatever is left of the others."""
+        """Return whether it is time for schedules in which the clock moves, whatever is left of the others."""
         return self._clock_apart and self._clock_turn()
 
 

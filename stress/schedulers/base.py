@@ -27,7 +27,7 @@ class Scheduler(Protocol):
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
         """Pick one of the moves that are possible now.
 
-        ``moves`` stand in a fixed schedule: requests by name, then the environment. With ``done`` every request has
+        ``moves`` are in a fixed sequence: requests by name, then the environment. With ``done`` every request has
         been answered and only the environment is left: then None ends the run.
         """
 
@@ -49,17 +49,17 @@ class Diverged(Exception):
 
 
 def is_environment(move: Move) -> bool:
-    """Tell whether a move is of the environment."""
+    """Return whether a move is of the environment."""
     return not is_request(move.actor)
 
 
 def is_request(actor: str) -> bool:
-    """Tell whether an actor is a request; all others may act, and need not."""
+    """Return whether an actor is a request; all others may act, and need not."""
     return actor not in ENVIRONMENT and actor.partition(":")[0] not in FOREIGN
 
 
 def is_worker(actor: str) -> bool:
-    """Tell whether an actor works in a replica for no request: it has steps as a request, and need not take them."""
+    """Return whether an actor works in a replica for no request: it has steps as a request, and need not take them."""
     return actor.startswith("worker:")
 
 
@@ -76,12 +76,12 @@ def keep_going(moves: Sequence[Move], current: str | None, interrupted: str | No
 
 
 def preemptions_away(move: Move, moves: Sequence[Move], current: str | None) -> bool:
-    """Tell whether a move preempts: the current actor could have gone on (Musuvathi and Qadeer, PLDI 2007)."""
+    """Return whether a move preempts: the current actor could have gone on (Musuvathi and Qadeer, PLDI 2007)."""
     return move.actor != current and any(other.actor == current for other in moves)
 
 
 def fused_starts(moves: Sequence[Move], history: Sequence[Move]) -> Sequence[Move]:
-    """Leave one of all the ways to place starts, where nothing but the clock can tell them apart.
+    """Leave one of all the ways to place starts, where nothing but the clock can distinguish them.
 
     Sending a request commutes with everything but `clock` and the events of watches when requests share only the
     store. So a start stands right before the first step of its request, or, when one of those moves in between, right

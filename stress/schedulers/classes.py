@@ -52,12 +52,12 @@ class Classes:
         self._seen: set[Name] = set()
 
     def add(self, done: Sequence[Effect]) -> bool:
-        """Take in what the moves of a run did; tell whether it is the first of its class."""
+        """Take in what the moves of a run did; return whether it is the first of its class."""
         name = name_of([self._table.number(effect) for effect in done], self._table, self._alike)
         new = name not in self._seen
         self._seen.add(name)
         return new
 
     def __len__(self) -> int:
-        """Tell how many classes were seen."""
+        """Return how many classes were seen."""
         return len(self._seen)

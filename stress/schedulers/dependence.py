@@ -70,17 +70,17 @@ class Dependence:
     (Flanagan and Godefroid, POPL 2005). What a store does not show is added:
 
     ``fused``: requests share only the store, so that the start of one depends on nothing but the clock, what a watch
-    tells its replica, and its own client; one that is answered at once also on what may end an epoch. Without it,
+    shows its replica, and its own client; one that is answered at once also on what may end an epoch. Without it,
     it depends on everything.
     ``reads_time``: whether the code after a request's move may read the time; such moves depend on ``clock``.
     ``writes``: the objects that ``expiry`` and ``cleanup`` write, by actor; all of them where it does not say.
     ``replicas``: the replica of each request; ``watch:r`` depends on every move of replica r, and on every
-    write, as an event tells of one.
+    write, as an event shows one.
     ``clients``: the request of each actor that hangs up (``client``, ``client:A``); it depends on every move of that
     request.
     ``precedence``: a check asks which request was answered before another was sent (linearizability), so that the last
     move of a request depends on the start of each other.
-    ``real_time``: a check asks for the order of all starts, answers and moves of the environment but what watches tell.
+    ``real_time``: a check asks for the order of all starts, answers and moves of the environment but deliveries.
     ``commute``: which effects leave the same behind in either order although they write one object, as two increments
     do whose replies nobody looks at. Only a model can know that.
     """
@@ -103,7 +103,7 @@ class Dependence:
         self.precedence, self.real_time = precedence, real_time
 
     def between(self, one: Effect, other: Effect) -> bool:
-        """Tell whether the order of two effects matters."""
+        """Return whether the order of two effects matters."""
         if one.move.actor == other.move.actor or self._unseen(one, other) or self._unseen(other, one):
             return True
         if self.real_time and _public(one) and _public(other):
@@ -111,7 +111,7 @@ class Dependence:
         return self._step(one).conflicts(self._step(other)) and not self._commute(one, other)
 
     def _unseen(self, one: Effect, other: Effect) -> bool:
-        """Tell whether a rule says so that no object shows."""
+        """Return whether a rule says so that no object shows."""
         kind, _, which = one.move.actor.partition(":")
         actor = other.move.actor
         if one.move.command == START:
@@ -119,7 +119,7 @@ class Dependence:
             return not self._fused or at_once or (self.precedence and other.answered)
         if kind == "clock":
             return (is_request(actor) or is_worker(actor)) and self._reads_time(other.move)
-        if kind == "watch":  # what is told comes from a write, which must come first
+        if kind == "watch":  # what is delivered comes from a write, which must come first
             writes = actor in _TOUCHING or any(touch.access is not Access.READ for touch in other.touches)
             return str(self._replicas.get(actor, "")) == which or writes
         return kind == "client" and self._clients.get(one.move.actor) == actor
@@ -133,7 +133,7 @@ class Dependence:
 
 
 def _public(effect: Effect) -> bool:
-    """Tell whether an effect is one that clients or the environment see: a start, an answer, or a move of theirs."""
+    """Return whether an effect is one that clients or the environment see: a start, an answer, or a move of theirs."""
     actor = effect.move.actor
     unseen = is_request(actor) or is_worker(actor) or actor.startswith("watch:")
     return effect.answered or effect.move.command == START or not unseen

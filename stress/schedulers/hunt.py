@@ -141,7 +141,7 @@ class Hunt:
 
     @property
     def plan(self) -> Plan | None:
-        """The schedule that was begun; what an adversary does can't be told beforehand."""
+        """The schedule that was begun; what an adversary does can't be known in advance."""
         return None if self._adversary is not None else Plan(self._prefix.moves, self._then)
 
     def lookahead(self, most: int) -> list[Plan]:
@@ -194,7 +194,7 @@ class Hunt:
             self._reconsider()
 
     def _number(self, effect: Effect) -> int:
-        """Give the number of an effect; whoever is alike may do the same."""
+        """Give the number of an effect; actors that are alike may do the same."""
         number = self._table.number(effect)
         actor = effect.move.actor
         for one in sorted(self._alike) if actor in self._alike else (actor,):
@@ -246,7 +246,7 @@ class Hunt:
         return found
 
     def _same(self, move: Move, histories: Histories, tried: set[int]) -> bool:
-        """Tell whether one of those alike, with the same history, was tried here."""
+        """Return whether one of those alike, with the same history, was tried here."""
         mine = histories.get(move.actor)
         if mine is None:
             return False
@@ -255,7 +255,7 @@ class Hunt:
         return known
 
     def _conflict(self, move: Move, next_one: int) -> bool:
-        """Tell whether what is preempted conflicts with something that others do.
+        """Return whether what is preempted conflicts with something that others do.
 
         Not only the one who preempts: when it ends, or is preempted too, any other may come before who was preempted.
         """
@@ -280,7 +280,7 @@ class Hunt:
 
 
 def _regular(points: Sequence[PreemptionPoint], done: Sequence[Effect]) -> bool:
-    """Tell whether each request showed one move at each point until its last, which brought its answer."""
+    """Return whether each request showed one move at each point until its last, which brought its answer."""
     left: dict[str, int] = {}
     for effect in done:
         left[effect.move.actor] = left.get(effect.move.actor, 0) + 1

@@ -1,4 +1,4 @@
-"""One schedule told by small integers, 0 = keep going: what hypothesis draws, without needing it."""
+"""One schedule as small integers, 0 = keep going: what hypothesis draws, without needing it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Schedules that will be asked for, so that several can be run at once before the scheduler that wants them asks.
 
-A scheduler tells what its next schedules begin with and who goes on after that. What was run is then shown to it in its
+A scheduler says what its next schedules begin with and who goes on after that. What was run is then shown to it in its
 own time, as if it had been run only then; where it chooses otherwise the schedule is run again.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Plan(NamedTuple):
     """A schedule that is wanted: the moves that it begins with (None: it ends there), and who goes ``then``.
 
-    That is told the moves that were made, those that are possible, and whether every request has been answered.
+    It is given the moves that were made, those that are possible, and whether every request has been answered.
     """
 
     begin: tuple[Move | None, ...]
@@ -34,10 +34,10 @@ class Planning(Scheduler, Protocol):
 
     @property
     def plan(self) -> Plan | None:
-        """The schedule that was begun by ``more``; None where it can't be told beforehand."""
+        """The schedule that was begun by ``more``; None where it can't be known in advance."""
 
     def lookahead(self, most: int) -> list[Plan]:
-        """Give schedules that will be wanted later, whatever those before them lead to, as far as can be told."""
+        """Give schedules that will be wanted later, whatever those before them lead to, as far as is known."""
 
 
 class Point(NamedTuple):
@@ -86,7 +86,7 @@ class Planned:
         return move
 
     def matches(self, trace: Trace) -> bool:
-        """Tell whether a trace is of the run whose points are kept."""
+        """Return whether a trace is of the run whose points are kept."""
         return [point.chosen for point in self.points if point.chosen is not None] == list(trace.moves)
 
     def learn(self, trace: Trace) -> None:

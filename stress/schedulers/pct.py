@@ -1,6 +1,6 @@
 """Probabilistic concurrency testing: random priorities, lowered at random places (Burckhardt et al., ASPLOS 2010).
 
-A race that d orderings of two steps each bring about has depth d. Whoever draws priorities for n actors, and d - 1 of
+A race that d orderings of two steps each bring about has depth d. Drawing priorities for n actors, and d - 1 of
 the k moves at which the actor that would go is put behind all others, meets it with a probability of at least
 1/(n k^(d-1)) in each schedule.
 """
@@ -29,7 +29,7 @@ class Priorities:
 
     ``changes`` are the moves, counted from 1, at which the actor that would go gets a lower priority: all of these are
     below every priority of the beginning, and that of a later place in ``changes`` is above that of an earlier one.
-    ``insert`` tells where an actor that is new gets its place among so many others, 0 being the highest.
+    ``insert`` says where an actor that is new gets its place among so many others, 0 being the highest.
     """
 
     def __init__(self, changes: Sequence[int], insert: Callable[[int], int]) -> None:

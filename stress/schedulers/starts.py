@@ -29,9 +29,9 @@ _MADE_UP = re.compile(r":\d+\}")
 
 
 class Starts(Generic[Kept]):
-    """Asks the scheduler that ``make`` makes (told whether starts may be fused), and looks at what follows each start.
+    """Asks the scheduler that ``make`` makes (given whether starts may be fused), and looks at what follows each start.
 
-    What a request shows right after its start may depend on the clock and on what a watch told its replica before it.
+    What a request shows right after its start may depend on the clock and on what a watch sent its replica before it.
     Where two requests of one replica differ although these were the same, requests share more than the store: then the
     search begins again with starts that depend on everything, and claims nothing of what it ran before. ``scheduler``
     is the one that is asked now, ``fused`` whether starts are fused, and ``replicas`` the replica of each request.

@@ -1,4 +1,4 @@
-"""Identical requests are interchangeable until something tells them apart: what each of them did and was told.
+"""Identical requests are interchangeable until something distinguishes them: what each of them did and received.
 
 Where two identical requests have the same history, whatever one of them may do next the other may do as well, and it
 leads to the same up to their names. So only one of them needs to be explored there (Clarke, Jha, Enders and Filkorn,
@@ -27,7 +27,7 @@ def of_actor(effect: Effect, actor: str) -> Effect:
 
 
 class Symmetry:
-    """Which of the actors ``alike`` are interchangeable where; ``dependence`` says whether starts and answers tell.
+    """Which of the actors ``alike`` are interchangeable where; ``dependence`` says whether starts and answers differ.
 
     ``rename`` gives what another actor's effect is in place of one's: needed where an object has its actor's name.
     """

@@ -31,7 +31,7 @@ class Urw:
     In the first schedule each request runs alone, one after another; how many moves each has is remembered. An actor
     that has more moves than that in another schedule counts as having one more. With ``selective`` only moves on
     objects that two actors touch, one of them not only reading, are counted, and the order of these is what is uniform:
-    the actor that makes the next such move is drawn, and whoever else comes to one waits (SURW). ``skip`` names actors
+    the actor that makes the next such move is drawn, and others that come to one wait (SURW). ``skip`` names actors
     that never act.
     """
 
@@ -90,7 +90,7 @@ class Urw:
             self._all = Counter(move.actor for move in trace.moves if self._counts(move))
 
     def _counts(self, move: Move) -> bool:
-        """Tell whether a move is one of those whose order is uniform; what was never seen is."""
+        """Return whether a move is one of those whose order is uniform; what was never seen is."""
         return move[1:3] not in self._private
 
     def _go_on(self, able: Sequence[Move]) -> Move:

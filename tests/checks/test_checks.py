@@ -1,4 +1,4 @@
-"""Checks: from what clients were told and what is left, to what is broken."""
+"""Checks: from what clients were answered and what is left, to what is broken."""
 
 from __future__ import annotations
 
@@ -67,13 +67,16 @@ def test_each_invariant_says_what_was_expected_and_seen() -> None:
     ]
     assert broken([answer("A", 201), answer("B", 201)], (("r",), {"r": 2})) == [
         "one_created_answer: expected 1 answer says created r; observed 2 of 2",
-        "linearizable_hits: expected a schedule of 2 hits of r in which the k-th was told k; observed A 1, B 1",
+        "linearizable_hits: expected a schedule of 2 hits of r in which the k-th was answered k; observed A 1, B 1",
     ]
     lost = [answer("A", 201), answer("B", 202, count=2), answer("C", 202, count=2)]
     assert broken(lost, (("r",), {"r": 2})) == [
         "hits_equal_answers: expected 3 hits of r; observed 2",
         "distinct_counts: expected counts [2, 3] of r; observed [2, 2]",
-        "linearizable_hits: expected a schedule of 3 hits of r in which the k-th was told k; observed A 1, B 2, C 2",
+        (
+            "linearizable_hits: expected a schedule of 3 hits of r in which the k-th was answered k; "
+            "observed A 1, B 2, C 2"
+        ),
     ]
     assert broken([answer("A", 201), answer("B", 500, None)], (("r",), {"r": 1})) == [
         "no_server_error: expected an answer below 500 to B; observed 500"
@@ -84,7 +87,7 @@ def test_each_invariant_says_what_was_expected_and_seen() -> None:
 
 
 def test_an_accepted_signal_without_a_record_is_broken() -> None:
-    """A 202 where no record is active says so, and names who was told."""
+    """A 202 where no record is active says so, and names the one that was answered."""
     found = run_checks(["one_active_record"], trace_of([answer("A", 202, count=1)], ((), {})))
     assert [(str(one), one.answers) for one in found] == [
         ("one_active_record: expected 1 active record; observed 0", ("A",))
@@ -104,20 +107,20 @@ def test_an_accepted_signal_without_a_record_is_broken() -> None:
     ],
 )
 def test_counts_of_duplicates_are_two_to_n(counts: list[int | None], right: bool) -> None:  # noqa: FBT001 - a case
-    """Each number once, none beyond the number of hits; an untold count says nothing."""
+    """Each number once, none beyond the number of hits; an unknown count says nothing."""
     answers = [answer("A", 201), *(answer(chr(66 + i), 202, count=count) for i, count in enumerate(counts))]
     assert (run_checks(["distinct_counts"], trace_of(answers, (("r",), {"r": 3}))) == []) is right
 
 
-def test_a_count_reported_before_an_earlier_hit_was_sent_is_not_linearizable() -> None:
-    """Counts 1, 3, 2 are distinct, and yet wrong when whoever got 3 was answered before 2 was sent."""
+def test_a_count_answered_before_an_earlier_hit_was_sent_is_not_linearizable() -> None:
+    """Counts 1, 3, 2 are distinct, and yet wrong when the one that got 3 was answered before 2 was sent."""
     answers = [
         answer("A", 201, between=(0, 1)),
         answer("B", 202, count=3, between=(2, 5)),
         answer("C", 202, count=2, between=(6, 9)),
     ]
     assert broken(answers, (("r",), {"r": 3})) == [
-        "linearizable_hits: expected a schedule of 3 hits of r in which the k-th was told k; observed A 1, B 3, C 2"
+        "linearizable_hits: expected a schedule of 3 hits of r in which the k-th was answered k; observed A 1, B 3, C 2"
     ]
     together = [*answers[:2], answer("C", 202, count=2, between=(4, 9))]
     assert broken(together, (("r",), {"r": 3})) == []
@@ -173,9 +176,9 @@ def test_a_counter_with_cleanups_between_never_breaks_anything(wipes: list[bool]
         count += 1
         # A request may have had steps before and after the epoch in which it took effect.
         places = tuple(range(place - (place > 0 and data.draw(st.booleans())), place + 1))
-        answers = None if count == 1 else count
+        shown = None if count == 1 else count
         answers.append(
-            answer(chr(65 + number), 201 if count == 1 else 202, count=answers, places=places, between=(number, 20))
+            answer(chr(65 + number), 201 if count == 1 else 202, count=shown, places=places, between=(number, 20))
         )
     assert broken(answers, *states, (("r",), {"r": count})) == []
 
@@ -332,7 +335,7 @@ def test_a_delete_removes_the_lease_that_its_request_saw(lines: tuple[str, ...],
     ],
 )
 def test_no_lease_is_left_behind(lines: tuple[str, ...], found: list[str]) -> None:
-    """Whoever made it or took it over last still holds it; a refused step makes and deletes nothing."""
+    """The one that made it or took it over last still holds it; a refused step makes and deletes nothing."""
     trace = trace_of([answer("A", 201)], (("r",), {"r": 1}), events=did(*lines))
     assert [str(one) for one in run_checks(["lease_released"], trace)] == found
 
@@ -345,23 +348,23 @@ def test_no_lease_is_left_behind(lines: tuple[str, ...], found: list[str]) -> No
         (
             ("C update/status rrs/n/r -> 200 r occurrenceCount=2", "B get rrs/n/r -> 200 r occurrenceCount=2"),
             2,
-            ["no_phantom_count: expected a count of r that it stored: none; observed 2 told to B"],
+            ["no_phantom_count: expected a count of r that it stored: none; observed 2 answered to B"],
         ),
         (
             ("B update/status rrs/n/r -> 409 Conflict r", "B update/status rrs/n/r -> 200 r occurrenceCount=1"),
             2,
-            ["no_phantom_count: expected a count of r that it stored: 1; observed 2 told to B"],
+            ["no_phantom_count: expected a count of r that it stored: 1; observed 2 answered to B"],
         ),
         (
             ("B update/status rrs/n/q -> 200 q occurrenceCount=2",),
             2,
-            ["no_phantom_count: expected a count of r that it stored: none; observed 2 told to B"],
+            ["no_phantom_count: expected a count of r that it stored: none; observed 2 answered to B"],
         ),
         (("B HINCRBY hits 1 -> 2",), 7, []),
     ],
 )
-def test_no_count_is_notified_that_was_never_stored(lines: tuple[str, ...], count: int, found: list[str]) -> None:
-    """What an answer tells must be what its request wrote; a store that shows no counts says nothing."""
+def test_no_count_is_answered_that_was_never_stored(lines: tuple[str, ...], count: int, found: list[str]) -> None:
+    """What an answer has must be what its request wrote; a store that shows no counts says nothing."""
     trace = trace_of([answer("B", 202, count=count)], (("r",), {"r": 1}), events=did(*lines))
     assert [str(one) for one in run_checks(["no_phantom_count"], trace)] == found
 
@@ -389,7 +392,7 @@ def test_a_create_that_found_the_name_taken_is_not_repeated(lines: tuple[str, ..
 
 
 def test_each_active_record_has_a_count() -> None:
-    """One without is told; one that somebody else ended needs none, and where hits are not read nothing is said."""
+    """One without is reported; one that somebody else ended needs none, and where hits are not read nothing is said."""
     states = [Snapshot(("q",), {"q": None}, "cleanup"), Snapshot(("r", "s"), {"r": None, "s": 1})]
     trace = Trace("live", "", "", 1, (), lambda: Details([answer("A", 201)], states))
     assert [str(one) for one in run_checks(["status_initialised"], trace)] == [
@@ -446,7 +449,7 @@ def test_steps_contradict_on_a_common_object_that_one_changes() -> None:
     assert contradicting(event(0, "A", read), event(1, "A", write)) == (1,)
 
 
-def test_whoever_was_answered_long_before_contradicts_nobody() -> None:
+def test_one_that_was_answered_long_before_contradicts_nobody() -> None:
     """A request that was over before the others began has no part in what went wrong between them."""
     write = Touch("k", Access.WRITE)
     answers = [
@@ -470,7 +473,7 @@ def test_a_server_error_names_its_last_step() -> None:
 
 
 def unnamed(answers: list[Answer], *kinds: str, states: tuple[State, ...] = ()) -> Trace:
-    """Make a trace of a target whose answers do not tell some things."""
+    """Make a trace of a target whose answers do not show some things."""
     snapshots = tuple(Snapshot(records, hits) for records, hits in states) or (Snapshot(None, None),)
     return Trace("live", "", "", len(answers), (), lambda: Details(answers, snapshots), unreported=frozenset(kinds))
 
@@ -481,7 +484,7 @@ def either(actor: str, record: str | None = "r", **changes: object) -> Answer:
 
 
 def test_the_same_answer_takes_the_place_of_checks_that_need_created() -> None:
-    """Where nothing tells who created, all must be told one result; without names not even that can be checked."""
+    """Where nothing shows which one created, all answers must be one result; without names even that is unknown."""
     names = ["one_created_answer", "linearizable_hits", "distinct_counts", "no_server_error"]
     same, differ = [either("A"), either("B")], [either("A"), either("B", "s")]
     assert run_checks(names, unnamed(same, "created")) == []
@@ -494,7 +497,7 @@ def test_the_same_answer_takes_the_place_of_checks_that_need_created() -> None:
         "distinct_counts",
     )
     assert why_not_checked("one_created_answer", unnamed(same, "created")) == (
-        "no answer tells whether it created or counted; same_answer is checked instead"
+        "no answer says whether it created or counted; same_answer is checked instead"
     )
     assert "same_answer" in not_checked(names, unnamed(same, "created", "names"))
     assert [str(one) for one in run_checks(["same_answer"], trace_of(differ, (("r", "s"), {})))] == [
@@ -529,7 +532,7 @@ def test_hits_are_compared_in_sum_where_answers_name_no_record() -> None:
 
 
 def test_a_refusal_that_is_called_duplicate_may_be_counted_or_not() -> None:
-    """A limiter counts who is told 429, a lock does not count who is told 409: neither is a lost hit."""
+    """A limiter counts a 429, a lock does not count a 409: neither is a lost hit."""
     answers = [answer("A", 201), replace(answer("B", 409), duplicate=True)]
     for hits, right in ((0, False), (1, True), (2, True), (3, False)):
         found = run_checks(["hits_equal_answers"], trace_of(answers, (("r",), {"r": hits})))
@@ -540,7 +543,7 @@ def test_a_refusal_that_is_called_duplicate_may_be_counted_or_not() -> None:
 
 
 def test_an_answer_without_a_record_breaks_the_checks_that_go_by_names() -> None:
-    """It is no fault of the file: others like it name their record, so the line says who was told what."""
+    """It is no fault of the file: others like it name their record, so the line says which one was answered what."""
     answers = [answer("A", 201), replace(answer("B", 202, None), nameless=True)]
     line = "expected a record named to B; observed B was answered 202 without a record"
     trace = trace_of(answers, (("r",), {"r": 2}))
@@ -598,7 +601,7 @@ def test_a_request_whose_client_hung_up_may_have_had_an_effect_or_none() -> None
     ]
     assert broken([gone("A"), answer("B", 201), answer("C", 201)], (("r",), {"r": 2})) == [
         "one_created_answer: expected 1 answer says created r; observed 2 of 2",
-        "linearizable_hits: expected a schedule of 2 hits of r in which the k-th was told k; observed B 1, C 1",
+        "linearizable_hits: expected a schedule of 2 hits of r in which the k-th was answered k; observed B 1, C 1",
     ]
     assert broken([gone("A")], (("r", "s"), {"r": 1, "s": 1}))[0] == (
         "one_active_record: expected 0 active record; observed 2: r, s"

@@ -41,7 +41,7 @@ class Answering(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the moves of a run did, in order, what each request was told, and the states that cleanups and it left."""
+    """What the moves of a run did, in order, what each request was answered, and the states that were left."""
 
     effects: tuple[Effect, ...]
     answers: dict[str, Answering]
@@ -119,7 +119,7 @@ def trace_of(run: Run, effects: Sequence[Effect]) -> Trace:
 
 
 def found(name: str, trace: Trace) -> list[tuple[object, ...]]:
-    """Tell what a check finds: which steps it names, as places in the trace, and in which order makes no difference."""
+    """Return what a check finds: which steps it names, as places in the trace, in any order."""
     return sorted((one.invariant, one.expected, one.answers, one.epoch or 0) for one in run_checks([name], trace))
 
 
@@ -130,7 +130,7 @@ def dependence_of(check: Check) -> Dependence:
 
 
 def differs(name: str, run: Run) -> list[str]:
-    """Name the pairs of independent neighbours that a check tells apart."""
+    """Name the pairs of independent neighbours that a check distinguishes."""
     rule, effects, answers = dependence_of(check_named(name)), run.effects, []
     expected = found(name, trace_of(run, effects))
     for at in range(len(effects) - 1):

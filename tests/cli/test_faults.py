@@ -488,7 +488,7 @@ def test_checks_that_need_names_are_left_out_where_no_answer_has_one(tmp_path: P
     said = stress(tmp_path, *own_files(tmp_path, "no-record", more=more, program=always(tmp_path)))
     result, _ = report(tmp_path)
     assert (said.code, result["search"]["evidence"][0]["not_checked"]) == (0, ["one_created_answer", "same_answer"])
-    why = "no answer tells whether it created or counted; same_answer is checked instead"
+    why = "no answer says whether it created or counted; same_answer is checked instead"
     assert f"not checked: one_created_answer ({why})" in said.out
     assert "not checked: same_answer (not every answer names a record: see answers.record)" in said.out
 

@@ -393,7 +393,7 @@ def test_a_wrong_target_is_one_clear_line(tmp_path: Path, text: str, fault: str)
     assert not any("\n" in line or "secret" in line for line in lines)
 
 
-def test_every_fault_of_a_file_is_reported_in_the_schedule_of_its_lines(tmp_path: Path) -> None:
+def test_every_fault_of_a_file_is_reported_in_the_order_of_its_lines(tmp_path: Path) -> None:
     """Four faults are four lines, top to bottom."""
     text = "name: 1\nstory: b\nconcurrent: 0\nexpect: {x: hold}\nserch: {}\n"
     lines = faults_of(Scenario, tmp_path / "f.yaml", text)
@@ -418,7 +418,7 @@ def test_files_that_can_not_be_read_are_faults(tmp_path: Path) -> None:
 
 
 def test_an_unknown_bundled_name_has_a_hint_and_the_place_that_names_it() -> None:
-    """A name that stands in a file is told with its place there."""
+    """A name that is in a file is reported with its place there."""
     with pytest.raises(
         UsageFault, match=r"redis-atomc:1:1: no such file or bundled name \(did you mean 'redis-atomic'"
     ):
@@ -438,7 +438,7 @@ def test_a_file_begins_with_a_byte_schedule_mark_or_not(tmp_path: Path) -> None:
 
 @given(st.text(max_size=60) | st.text("!&*[]{}:, \n-|>?#'\"%@`azé09.", max_size=40))
 def test_any_text_loads_or_is_a_fault(text: str) -> None:
-    """Whatever stands in a file, it is read or it is a usage fault; nothing else comes out."""
+    """Whatever is in a file, it is read or it is a usage fault; nothing else comes out."""
     with NamedTemporaryFile(suffix=".yaml") as file:
         file.write(text.encode("utf-8", "replace"))
         file.flush()
@@ -645,7 +645,7 @@ def test_examples_of_the_guide_load(tmp_path: Path) -> None:
             assert f"`{name}`" in guide or f"`{name}." in guide
 
 
-def test_a_target_that_expect_names_wrongly_is_reported_where_it_stands(tmp_path: Path) -> None:
+def test_a_target_that_expect_names_wrongly_is_reported_where_it_is(tmp_path: Path) -> None:
     """The command that runs a scenario points at the name in the scenario's file, and exits 64."""
     path = tmp_path / "s.yaml"
     path.write_text(HEAD + "expect:\n  redis-atomik: holds\n")

@@ -48,7 +48,7 @@ def test_what_fails_one_after_another_is_no_race_of_bursts() -> None:
 
 
 def test_a_server_error_alone_never_condemns() -> None:
-    """Bursts that are answered 503, all of them, conclude nothing, and the body is told."""
+    """Bursts that are answered 503, all of them, conclude nothing, and the body is shown."""
     ruling, reason = _verdict(Bursts(ran=200, erred=200, error="503 [busy]"))
     assert ruling == "inconclusive"
     assert reason.startswith("200 of 200 bursts were answered with a server's error: 503 [busy];")

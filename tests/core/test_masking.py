@@ -66,7 +66,7 @@ def test_the_secret_arguments_of_a_command_are_masked(command: str, masked: str)
         ("created: rr-{fingerprint:12}-{time:1}", "created: rr-{fingerprint:12}-{time:1}"),
     ],
 )
-def test_secrets_in_a_text_are_reported_by_what_stands_before_them(text: str, masked: str) -> None:
+def test_secrets_in_a_text_are_recognised_by_what_comes_before_them(text: str, masked: str) -> None:
     """URLs, headers, queries, environments and JSON lose their secrets and nothing else."""
     assert mask_text(text) == masked
 

@@ -1,4 +1,4 @@
-"""The outcome map: how it is added up, and how it is told."""
+"""The outcome map: how it is added up, and how it is shown."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_run_with_a_fault_has_no_outcome() -> None:
     assert (outcomes.schedules, outcomes.rows) == (0, [])
 
 
-def test_the_outcomes_of_lost_hits_are_reported_with_their_likelihood() -> None:
+def test_the_outcomes_of_lost_hits_are_shown_with_their_likelihood() -> None:
     """Two duplicates that read, then write: 2 of 20 schedules count both hits, in either turn, and 18 lose one."""
     executor = ModelExecutor(scenario_of("atomic-hit-count"), target_of("redis-read-modify-write"))
     outcomes = Outcomes()
@@ -99,8 +99,8 @@ WORDS = {
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_an_outcome_is_reported_in_words(words: str) -> None:
-    """Records and hits of each epoch, then what each client was told; what was not observed is left out."""
+def test_an_outcome_is_shown_in_words(words: str) -> None:
+    """Records and hits of each epoch, then what each client was answered; what was not observed is left out."""
     assert worded(WORDS[words]) == [words]
 
 
@@ -176,7 +176,7 @@ def test_eight_outcomes_are_shown_and_the_others_counted() -> None:
 
 
 def test_a_line_of_the_map_ends_between_two_answers() -> None:
-    """What one client was told stays on one line, and figures stand beside the first."""
+    """What one client was answered stays on one line, and figures stand beside the first."""
     answers = [(actor, 202, None, 10) for actor in "ABCDEF"]
     lines = lines_below(dataclasses.replace(searched(), outcomes=(ended(answers, (None, None)),)), 60)
     assert lines[:4] == [
@@ -230,7 +230,7 @@ def test_a_record_is_called_by_its_place_in_the_answers() -> None:
 
 
 def test_two_runs_are_the_same_whatever_values_they_show() -> None:
-    """Texts, replies, times and told counts are no part of a signature; actors, commands, objects and records are."""
+    """Texts, replies, times, answered counts are no part of a signature; actors, commands, objects and records are."""
 
     def run_of(obj: str, text: str, reply: str, count: int, replied: float) -> object:
         event = Event(0, Kind.STEP, "A", "SET", obj, text, reply, replied=replied)

@@ -81,7 +81,7 @@ def test_a_further_sample_of_a_generator_is_recognised(kind: str, seed: int, bef
     draw = random.Random(seed)
     *first, further = (f"{before}{MAKES[kind](draw)}{after}" for _ in range(4))
     found = symbols(learned(*first), further)
-    if kind.startswith("uuid"):  # told by its shape: all words are equal but for it
+    if kind.startswith("uuid"):  # known by its shape: all words are equal but for it
         assert found is None
     else:
         assert found is not None
@@ -298,7 +298,7 @@ def test_numbers_that_name_no_object_do_not_make_records_alike() -> None:
     assert [names.record(f"rr-{number}") for number in ("2041", "2042")] == ["rr-2041", "rr-2042"]
 
 
-def test_a_second_that_a_target_was_reported_is_no_name_of_it() -> None:
+def test_a_second_that_a_target_received_is_no_name_of_it() -> None:
     """What it reads has `{time}` for a second of which it made no name; one that it has shown keeps its number."""
     names = Names("", "", NOW, seconds=True)
     shown, own = f"seen {int(NOW)}", f"rr-{int(NOW) + 1}"

@@ -35,7 +35,7 @@ def scopes(*runs: Run, turned: tuple[Run, ...] = ()) -> list[tuple[str, str]]:
 
 
 def test_a_value_is_of_who_showed_it_first() -> None:
-    """What another request was told by the store and shows then is still the first one's; all of its places are one."""
+    """What another request received from the store and shows is still the first one's; all of its places are one."""
     runs = []
     for number in (1041, 1051, 1061):
         run = Run()("A", f"SET job:{number} {number + 1}")("A answer", f"record rr-{number}")
@@ -69,7 +69,7 @@ def test_a_value_that_each_request_makes_is_the_requests_whatever_its_shape(valu
 
 @pytest.mark.parametrize("value", [FLEETING, "%08x", "%06d"])
 def test_a_value_of_the_run_is_shown_by_each_request_and_by_none_of_another_run(value: str) -> None:
-    """All samples are of one second, so that it is not the second's; a shape alone tells nothing."""
+    """All samples are of one second, so that it is not the second's; a shape alone says nothing."""
     runs = [Run()("A", f"SET run:{value % at} x")("B", f"SET run:{value % at} x") for at in (3_000, 4_711, 5_000)]
     assert scopes(*runs) == [(value % 3_000, "run")]
 
@@ -92,7 +92,7 @@ def test_samples_of_as_many_seconds_do_not_tell_a_second_from_a_run() -> None:
 
 
 @pytest.mark.parametrize("value", [FLEETING, "%08x", "%d", "pod-%d"])
-def test_a_value_of_the_replica_is_that_of_whoever_it_answers(value: str) -> None:
+def test_a_value_of_the_replica_is_that_of_the_one_that_it_answers(value: str) -> None:
     """The same request shows the other value once it goes to the other replica; without that, it may be its own."""
     one, other = value % 4711, value % 5022
     runs = [Run()("A", f"SET by:{one} x")("B", f"SET by:{other} x", replica=2) for _ in range(3)]
@@ -109,7 +109,7 @@ def test_a_word_that_is_a_requests_is_no_replicas() -> None:
 
 
 @pytest.mark.parametrize("value", [FLEETING, "%08x", "%d", "1800000%03d-0"])
-def test_what_the_store_reported_first_is_the_stores(value: str) -> None:
+def test_what_the_store_sent_first_is_the_stores(value: str) -> None:
     """A number that INCR gave, the id of a stream's entry, a uid: also where requests go on to send it."""
     runs = [
         Run()("A", "INCR seq", value % at)("A", f"SET rec:{value % at} x")("B", f"GET rec:{value % at}")

@@ -87,7 +87,7 @@ def test_a_known_value_is_masked_inside_of_base64(before: bytes, after: bytes, c
     ],
 )
 def test_known_tokens_are_masked_and_words_like_them_are_not(text: str, masked: str) -> None:
-    """Tokens of clouds and forges, schemes of authorization and private keys are told by their shape."""
+    """Tokens of clouds and forges, schemes of authorization and private keys are recognised by their shape."""
     assert mask_text(text) == masked
 
 
@@ -111,7 +111,7 @@ def test_a_field_with_the_name_of_a_secret_loses_its_value() -> None:
         ),
     ],
 )
-def test_what_is_made_up_is_reported_from_what_is_chosen(word: str, *, is_made_up: bool) -> None:
+def test_what_is_made_up_is_distinguished_from_what_is_chosen(word: str, *, is_made_up: bool) -> None:
     """Letters and digits that mix make a secret; words, versions, sizes and times do not."""
     assert made_up(word) is is_made_up
 

@@ -105,7 +105,7 @@ def test_what_the_wire_does_not_show_ends_the_observations() -> None:
     other = READ._replace(command="TTL")
     waits = Line("B", "blocked", kind=Kind.BLOCKED)
     plain = run(starts("A"), READ, answered("A"))
-    for odd in (
+    for one in (
         run(starts("A"), waits, READ, answered("A", 503)),
         run(starts("A"), other._replace(behind=True), READ, answered("A", 503)),
         run(starts("A"), READ, answered("A", 503), other),
@@ -114,7 +114,7 @@ def test_what_the_wire_does_not_show_ends_the_observations() -> None:
         run(starts("A"), READ, answered("A", 503), crossed=1),
         run(starts("A"), Line("A", "BLPOP", "q", "x"), READ, answered("A", 503)),
     ):
-        assert differs(plain, odd) == ""
+        assert differs(plain, one) == ""
     timed = READ._replace(reply="{time}")
     assert differs(run(starts("A"), timed, other, answered("A")), run(starts("A"), timed, answered("A"))) == ""
     repeat = run(starts("A"), READ, READ, READ, answered("A", 503))
@@ -131,7 +131,7 @@ def test_the_clock_and_messages_are_observed() -> None:
 GET = Line("A", "get", "alerts/a", "200 a")
 
 
-def test_what_the_replica_was_reported_is_observed() -> None:
+def test_what_the_replica_received_is_observed() -> None:
     """An event of a watch of the replica, before the request too, may fill a cache; one of another replica may not."""
     plain = run(starts("A"), GET, answered("A"))
     received = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
@@ -167,7 +167,7 @@ def test_a_reply_in_full_is_what_is_compared() -> None:
 
 
 def test_a_reply_that_is_a_step_of_its_own_is_observed_and_no_choice() -> None:
-    """What the replica is told before the reply comes is observed before it."""
+    """What the replica receives before the reply comes is observed before it."""
     write, reply = Line("A", "create", "alerts/a", "201 a"), Line("A", REPLY, "alerts/a", "201", behind=True)
     received = Line("watch:1", "ADDED", "alerts/a", full="{name: a}")
     before = run(starts("A"), write, received, reply, answered("A"))

@@ -1,4 +1,4 @@
-"""A run of several cases: what it exits with, what it spends on each, and what it tells when it can't go on."""
+"""A run of several cases: what it exits with, what it spends on each, and what it says when it can't go on."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_each_case_comes_to_a_code(one: Result, code: int) -> None:
 
 
 def test_the_severest_case_of_a_run_decides(tmp_path: Path) -> None:
-    """One case is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is told."""
+    """One case is not there (69), one is inconclusive (2), one finds no race (3): all are run, and 69 is given."""
     run = own_files(tmp_path, "silent")
     (tmp_path / "none.yaml").write_text("name: none\nstart: {command: [no-program]}\n")
     scenario = tmp_path / "two.yaml"
@@ -197,7 +197,7 @@ def test_a_full_disk_exits_74_and_tells_the_verdict(tmp_path: Path) -> None:
 
 
 def test_a_race_outweighs_a_report_that_can_not_be_written(tmp_path: Path) -> None:
-    """A file stands where the reports go: exit 1, and the race is told with its order."""
+    """A file is where the reports go: exit 1, and the race is reported with its order."""
     (tmp_path / "reports").write_text("")
     said = stress(tmp_path, *own_files(tmp_path, "well"))
     assert said.code == 1
@@ -243,7 +243,7 @@ def test_a_case_that_ends_before_its_search_does_not_end_others(tmp_path: Path) 
 
 
 def test_a_search_in_which_nothing_is_accepted_concludes_nothing(tmp_path: Path) -> None:
-    """Every request is answered 429, also one alone: neither race nor holds, and status and body are told (exit 2)."""
+    """Every request is answered 429, also one alone: neither race nor holds, and status and body are shown (exit 2)."""
     gateway = tmp_path / "gateway.py"
     gateway.write_text(BAD.read_text().replace("said(201 if count == 1 else 202", "said(429"))
     said = stress(tmp_path, *own_files(tmp_path, "well", program=gateway))

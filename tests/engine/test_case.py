@@ -332,7 +332,7 @@ async def test_a_race_of_a_new_process_alone_is_confirmed_in_new_processes() -> 
 @pytest.mark.measured_once
 @pytest.mark.asyncio
 async def test_what_fails_with_no_value_again_is_inconclusive(tmp_path: Path) -> None:
-    """The first process alone was racy: neither new values nor the old one in new processes fail, and both are told."""
+    """The first process alone was racy: new values and the old one in new processes do not fail, and both are noted."""
     for name in ("scenario.yaml", "cold.yaml", "service.py"):
         shutil.copy(MEMORY / name, tmp_path)
     text = (tmp_path / "service.py").read_text()

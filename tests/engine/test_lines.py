@@ -128,7 +128,7 @@ async def test_each_step_shows_who_called_the_helper_that_sent_it(monkeypatch: p
 async def test_each_step_of_a_service_in_any_language_shows_its_line(
     name: str, needs: tuple[str, ...], source: str, built: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """The threads of FastAPI and of the JDK and the goroutines of Go stand in the lines that look and that create."""
+    """The threads of FastAPI and of the JDK and the goroutines of Go are in the lines that look and that create."""
     need(*needs)
     folder = tmp_path / name
     shutil.copytree(HERE / name, folder)

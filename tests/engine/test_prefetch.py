@@ -93,7 +93,7 @@ def test_an_schedule_is_run_as_planned_and_what_was_possible_is_kept() -> None:
 
 
 def test_a_trace_that_is_not_of_the_run_that_was_kept_is_not_used() -> None:
-    """Only a trace with the moves that were chosen is told to the scheduler."""
+    """Only a trace with the moves that were chosen is shown to the scheduler."""
     planned = Planned(Plan((A,), going_on(fused=False)))
     planned.choose([A, B], done=False)
 
@@ -135,7 +135,7 @@ class Otherwise(Exhaustive):
 
 @pytest.mark.asyncio
 async def test_an_scheduler_that_chooses_otherwise_gets_the_schedule_that_it_chose() -> None:
-    """What was run beforehand is dropped, and the choices that were made stand."""
+    """What was run in advance is dropped, and the choices that were made stand."""
     async with LiveExecutor(scenario_of("atomic-hit-count"), target_of("redis-atomic")) as executor:
         scheduler = Otherwise(fused=True)
         prefetch = Prefetch(executor, WorkerCount.chosen(4))

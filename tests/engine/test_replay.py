@@ -118,7 +118,7 @@ def test_an_schedule_that_the_same_gateway_can_not_follow_is_searched(here: Path
         ("forgetful", "", 0, ["FIXED 4/4"]),
     ],
 )
-def test_what_differs_between_replays_is_reported_below_the_count(
+def test_what_differs_between_replays_is_shown_below_the_count(
     here: Path, mode: str, moves: str, code: int, lines: list[str]
 ) -> None:
     """A Gateway that fails in every second schedule is inconclusive; one whose counts alone differ fails or passes."""
@@ -137,7 +137,7 @@ def test_a_replay_that_fails_by_another_invariant_names_both(here: Path) -> None
 
 @pytest.mark.parametrize("status", [500, 400])
 def test_a_replay_in_which_no_request_is_accepted_concludes_nothing(here: Path, status: int) -> None:
-    """Whether its answers break an invariant or not, it is neither a race nor FIXED: status and body are told."""
+    """Whether its answers break an invariant or not, it is neither a race nor FIXED: status and body are shown."""
     follow(here, "A start, B start")
     change(here / "gateway.py", "said(500", f"said({status}")
     change(here / "own.yaml", '"well"', '"500"')
@@ -191,7 +191,7 @@ def test_an_schedule_that_fails_before_it_can_not_be_followed_is_not_searched(he
     ],
 )
 def test_a_replay_that_ends_early_keeps_its_trace(here: Path, mode: str, code: int, line: str) -> None:
-    """The Gateway dies, or Ctrl-C: how far it came is told, and the trace so far is kept."""
+    """The Gateway dies, or Ctrl-C: how far it came is shown, and the trace so far is kept."""
     change(here / "own.yaml", '"well"', f'"{mode}"')
     assert replay(here, "--times", "5") == (code, f"{line} (REPORT/trace.ndjson)")
     trace = next((here / "reports").iterdir()) / "trace.ndjson"
@@ -472,7 +472,7 @@ def test_a_target_that_is_here_as_it_is_in_the_file_needs_no_trust(here: Path) -
 
 @pytest.mark.parametrize("number", range(1, 24))
 def test_a_damaged_line_is_one_clear_line(found: Path, tmp_path: Path, number: int) -> None:
-    """Whichever line of the file is garbage, in the head, the moves or an attachment, its place is told (exit 64)."""
+    """Whichever line of the file is garbage, in the head, the moves or an attachment, its place is shown (exit 64)."""
     lines = (found / "schedule.txt").read_text().splitlines()
     assert len(lines) == 23
     lines[number - 1] = "%%%"
@@ -503,7 +503,7 @@ def test_another_service_is_refused(here: Path) -> None:
     assert replay(here, "--target", "another.yaml") == (1, "STILL FAILING 1/1")
     (here / "another.yaml").write_text(text.replace('"well"', '"well", "twice"'))
     said = stress(here, "replay", "schedule.txt", "--target", "another.yaml")
-    text = "other is another service than own, whose order this is: a replay on it tells nothing"
+    text = "other is another service than own, whose order this is: a replay on it shows nothing"
     assert (said.code, said.out) == (64, "")
     assert said.err == f"another.yaml:1:7: {text} (if it is the same service, give it the same name)\n"
     shutil.copy(here / "another.yaml", here / "own.yaml")

@@ -48,7 +48,7 @@ def skipped(reasons: Sequence[str]) -> SkippedRuns:
 
 
 def test_more_than_one_in_twenty_or_twenty_in_all_are_too_many() -> None:
-    """The commonest kind of reason is told, by the first of that kind."""
+    """The commonest kind of reason is named, by the first of that kind."""
     diverged = [f"DIVERGED at step {step}: expected A GET a" for step in (3, 5)]
     assert (skipped([]).unstable(0), skipped([]).note) == ("", "")
     assert skipped([AMBIGUOUS]).unstable(19) == ""
@@ -139,7 +139,7 @@ class Odder(LiveExecutor):
 
 @pytest.mark.asyncio
 async def test_an_odd_run_is_tried_once_more_with_new_values() -> None:
-    """Once it is odd and then not: as if it had not been. Twice: it is. Where all are the verdict says why."""
+    """A fault that comes once is as if it had not been. Twice: it is. Where all are the verdict says why."""
     async with Odder(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as executor:
         executor.freshes, executor.left = [], 1
         trace = await running.follow(Interleaving([1]), executor)
@@ -169,7 +169,7 @@ class Startled(Exhaustive):
 
 @pytest.mark.asyncio
 async def test_a_scheduler_that_diverges_from_its_plan_ends_no_search() -> None:
-    """What was run beforehand is shown to it, and it can't follow: that run has a transient fault."""
+    """What was run in advance is shown to it, and it can't follow: that run has a transient fault."""
     async with LiveExecutor(scenario_of(PLAIN[0]), target_of(PLAIN[1])) as executor:
         covering = covering_of(executor, lambda: False)
         scheduler = Startled(fused=True)
@@ -194,7 +194,7 @@ def test_the_limit_of_a_run_is_twenty_times_the_median() -> None:
 
 
 def test_a_run_without_end_is_ended_and_so_is_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """B asks for the lock that A holds until it has it, and A is not let go: why is told, and the seconds are kept."""
+    """B asks for the lock that A holds until it has it, and A is not let go: why is said, and the seconds are kept."""
     monkeypatch.setattr("stress.executors.live.pace._LEAST_SECONDS", 0.2)
     monkeypatch.setattr("stress.executors.live.pace._TIMES", 2)
     words = own_files(tmp_path, "spin", program=GATEWAYS / "lock_gateway.py")

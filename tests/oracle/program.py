@@ -26,7 +26,7 @@ Program = list[Code]
 Run = Generator["Write", Sequence[object], list[object]]
 
 KEYS = ("s0", "s1", "s2", "s3", "h0", "h1", "t0", "t1")
-"""Every key there is: texts, hashes and sets, which are told apart by the letter so that no command meets another."""
+"""Every key there is: texts, hashes and sets, distinguished by the letter so that no command meets another."""
 FEATURES = ("plain", "branch", "value", "script", "watch")
 """What a program may hold, the simplest first; a program has those up to one of them."""
 _SCRIPT = "if {test} then return {act} end return 0"

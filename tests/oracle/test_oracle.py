@@ -192,7 +192,7 @@ def test_brute_force_runs_every_interleaving(brute_force: BruteForce) -> None:
 
 
 def test_brute_force_lets_a_transaction_fail_and_try_again(brute_force: BruteForce) -> None:
-    """Who watches a key that another writes before EXEC is told nil, and counts at the second try."""
+    """An actor that watches a key that another writes before EXEC receives nil, and counts at the second try."""
     code = [{"watch": "@s0", "before": [], "multi": [["INCR", "@s0"]], "tries": 2}]
     assert brute_force.outcomes([code, [["SET", "@s0", "5"]]]) == Truth(
         {

@@ -28,7 +28,7 @@ FIRST, MOST = int(os.environ.get("STRESS_ORACLE_FROM", "0")), int(os.environ.get
 
 
 def gave_up(outcome: Outcome, program: Program) -> bool:
-    """Tell whether a request has given up, by what it keeps of its poll."""
+    """Return whether a request has given up, by what it keeps of its poll."""
     polled = [(at, k) for at, code in enumerate(program) for k, one in enumerate(code) if "poll" in one]
     return any(json.loads(outcome.replies[at])[k] == 0 for at, k in polled)
 

@@ -120,7 +120,7 @@ def test_the_page_of_a_race_tells_it_all() -> None:
     page = Page(case_page(result(RACE), "reports/my r"))
     verdict = page.classes["verdict good"][0]
     assert verdict.startswith("race , as expected; expected: race: hits_equal_answers, distinct_counts broken: ")
-    means = "The stored count of a record equals the number of hits that clients were told are accepted."
+    means = "The stored count of a record equals the number of hits that clients were answered are accepted."
     assert f"hits_equal_answers {means} 3 hits of rr-{{fingerprint:16}} 2" in verdict
     assert verdict.endswith("stress-gateway replay 'reports/my r/schedule.txt' Copy")
     assert page.classes["story"][0].startswith("Lost update B's HSET changed gw:dedup:{fingerprint} between A's HGET")

@@ -426,7 +426,7 @@ def test_a_race_is_readable_at_80_columns() -> None:
     at = next(at for at, line in enumerate(lines) if line.startswith("linearizable_hits: "))
     assert lines[at : at + 2] == [
         "linearizable_hits: expected a schedule of 5 hits of rr-{fingerprint:12}-{time:1}",
-        "  in which the k-th was told k; observed A 1, B 1, C 3, D 4, E 5",
+        "  in which the k-th was answered k; observed A 1, B 1, C 3, D 4, E 5",
     ]
 
 

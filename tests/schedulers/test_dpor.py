@@ -1,4 +1,4 @@
-"""One schedule of each class: counts known beforehand, brute force on random programs, and every rule of dependence."""
+"""One schedule of each class: counts known in advance, brute force on random programs, and every rule of dependence."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def own_object(effect: Effect, actor: str) -> Effect:
 
 
 def blind(one: Effect, other: Effect) -> bool:
-    """Tell that both are increments at whose replies nobody looks."""
+    """Return whether both are increments at whose replies nobody looks."""
     return one.move.command == other.move.command == "INCR"
 
 
@@ -154,7 +154,7 @@ TABLE = [
 def test_one_schedule_of_each_class_is_run(
     name: str, actors: dict[str, Actor], schedules: int | None, classes: int, renamed: int
 ) -> None:
-    """The schedules by brute force, the classes by DPOR, and the classes up to names are as counted beforehand."""
+    """The schedules by brute force, the classes by DPOR, and the classes up to names are as counted in advance."""
     program = Program(actors)
     dependence = Dependence(fused=True, commute=blind) if "not observed" in name else Dependence(fused=True)
     alike = [actor for actor in actors if actors[actor] is not writer]
@@ -175,7 +175,7 @@ Spec = tuple[tuple[str, ...], ...]
 
 
 def step(program: Program, reply: Any, command: str, keys: Sequence[str]) -> Op:  # noqa: ANN401 - any reply
-    """Make a step of a drawn text; what it writes may depend on what its actor was last told, and on the time."""
+    """Make a step of a drawn text; what it writes may depend on what its actor last received, and on the time."""
     first, second = keys
     return {
         "get": lambda: get(first),
@@ -193,7 +193,7 @@ def step(program: Program, reply: Any, command: str, keys: Sequence[str]) -> Op:
 
 
 def coded(spec: Spec) -> Actor:
-    """Make an actor of a drawn text: ``unless`` leaves out the next step if there was something to be told."""
+    """Make an actor of a drawn text: ``unless`` leaves out the next step if there was something in it."""
 
     def code(program: Program) -> Code:
         reply, skip = None, False

@@ -171,7 +171,7 @@ def test_a_sampler_may_end_a_run_or_let_the_environment_act(make: type[Urw | Pct
 
 
 def meets(schedule: str, race: str) -> bool:
-    """Tell whether a schedule of two actors, each of which starts, gets and sets, shows a race."""
+    """Return whether a schedule of two actors, each of which starts, gets and sets, shows a race."""
     a, b = ([at for at, actor in enumerate(schedule) if actor == name] for name in "AB")
     return {
         "schedule": b[2] < a[1],

@@ -15,7 +15,7 @@ TRACE = Trace("test", "", "", 2, (), lambda: Details((), (Snapshot(None, None),)
 
 
 def play(first: dict[str, list[Move]], replicas: dict[str, int]) -> tuple[bool, int]:
-    """Run all, given what the first and the second to start show; tell whether starts stayed fused, and the count."""
+    """Run all, given what the first and the second to start show; return whether starts stayed fused, and the count."""
     starts = Starts(lambda fused: Exhaustive(fused=fused), replicas, fused=True)
     ran = 0
     while starts.more():

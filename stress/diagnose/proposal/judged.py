@@ -64,7 +64,7 @@ def _kinds(rounds: Sequence[Round], counts: Sequence[str]) -> tuple[dict[str, ob
     for path in counts:
         if {number(one.replies[0].field(path)) for one in rounds} == {1}:
             return {"created": {"status": status, "body": {path: 1}}, "duplicate": status}, []
-    return {"created": status, "duplicate": status}, ["no answer tells whether it made the record or found it there"]
+    return {"created": status, "duplicate": status}, ["no answer says whether it made the record or found it there"]
 
 
 def _reported_apart(status: object, part: str, name: str, made: _Plain, there: _Plain) -> dict[str, object]:

@@ -331,7 +331,7 @@ class _Run:
         return following
 
     def _history(self, actor: str) -> list[Edge]:
-        """Give what an actor was told so far, and when."""
+        """Give what an actor has received so far, and when."""
         now = _BEGINNING
         found: list[Edge] = []
         for what, reply in self.did:

@@ -16,14 +16,14 @@ _CREATED, _DUPLICATE, _ERROR = 201, 202, 500
 
 
 class Notification(NamedTuple):
-    """A replica was told of an event: the move, and its text."""
+    """A replica was notified of an event: the move, and its text."""
 
     move: Move
     text: str
 
 
 class Gone(NamedTuple):
-    """The client of a request hung up, which was told so (``cancelled``) or goes on unheard.
+    """The client of a request hung up, which was notified (``cancelled``) or goes on unheard.
 
     ``unread`` is whether a reply was on its way to it.
     """
@@ -35,7 +35,7 @@ class Gone(NamedTuple):
 
 Did = tuple[Node | RequestEnd | Notification | Gone | str, Any]
 """A thing that happened: a start, step or what no step shows, and its reply; an end; an event of a watch, and what it
-told; a client that hung up; or an environment actor, and the state that it ended."""
+said; a client that hung up; or an environment actor, and the state that it ended."""
 
 
 def answer_of(end: RequestEnd, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:

@@ -177,7 +177,7 @@ class ModelKubeStore:
             ApiError: when it is refused.
 
         """
-        # What is asked for stands in the tree as it is now, whatever the protocol does to its objects later.
+        # What is asked for is in the tree as it is now, whatever the protocol does to its objects later.
         kept = tuple(copy.deepcopy(one) if isinstance(one, dict) else one for one in arguments)
         reply = yield KubeCall(verb, kept, self._apart)
         document: Json = copy.deepcopy(reply.document)
@@ -194,7 +194,7 @@ def _items(found: Json) -> Sequence[Json]:
 class KubeModel:
     """The API in memory of one target. ``rest`` is its state before the concurrent requests.
 
-    ``watches`` says whether replicas watch the records; what they are told then is a move of ``watch:<replica>``.
+    ``watches`` says whether replicas watch the records; what they receive then is a move of ``watch:<replica>``.
     ``cancels``: a request whose client hangs up is cancelled.
     """
 
@@ -225,11 +225,11 @@ class KubeModel:
                 self.rest.deliver(replica)
 
     def _is_late(self, replica: int, news: News) -> bool:
-        """Tell whether an event is to come late."""
+        """Return whether an event is to come late."""
         return replica == self.replica("A") and f"{news.type} {RECORDS.plural}" == self._late
 
     def describe(self, command: str, result: KubeReply | News, naming: Callable[[str], str]) -> str:
-        """Write what a request was replied, or what an event tells."""
+        """Write what a request was replied, or what an event says."""
         if command == REPLY and isinstance(result, KubeReply):
             return str(result.status)
         if isinstance(result, News):
@@ -237,7 +237,7 @@ class KubeModel:
         return naming(reported(result.status, result.document, self._show))
 
     def outcome(self, node: object, result: KubeReply | News, naming: Callable[[str], str]) -> Outcome:
-        """Give what a step came to, or what an event tells."""
+        """Give what a step came to, or what an event says."""
         if isinstance(node, UnreadReply):
             return Outcome()
         if isinstance(result, News):

@@ -1,4 +1,4 @@
-"""The Kubernetes API in memory: objects with versions, and what each replica's watch has told it of them.
+"""The Kubernetes API in memory: objects with versions, and what each replica's watch has delivered of them.
 
 It answers as the embedded server does (`test_kube_model.py` compares the two), but a version counts the changes
 of its object alone: clients may only ask whether two are the same, and so fewer histories differ. Nothing that stands
@@ -167,7 +167,7 @@ class KubeMemory:
         return [(replica, news[0]) for replica, news in self._news.items() if news]
 
     def holds_news(self, replica: int) -> bool:
-        """Tell whether a replica is still to know of anything."""
+        """Return whether a replica is still to know of anything."""
         return bool(self._news.get(replica))
 
     def deliver(self, replica: int) -> News:

@@ -58,7 +58,7 @@ class RedisModel:
             NotImplementedError: always.
 
         """
-        raise NotImplementedError  # nobody asks: `watches` is False, as Redis tells no Gateway of a change unasked
+        raise NotImplementedError  # nobody asks: `watches` is False, as Redis notifies no Gateway of a change unasked
 
     def at_rest(self) -> None:
         """Have nothing under way."""

@@ -55,7 +55,7 @@ class RedisMemory:
             self.delete(key)
 
     def delete(self, key: str) -> int:
-        """Delete one key; tell whether it was there."""
+        """Delete one key; return whether it was there."""
         if self._data.pop(key, None) is None:
             return 0
         self._deadlines.pop(key, None)
@@ -255,7 +255,7 @@ def next_second(now: float) -> float:
 
 
 def touches(command: Command) -> tuple[Touch, ...]:
-    """Tell which objects a command touches, and how, as COMMAND GETKEYSANDFLAGS does."""
+    """Say which objects a command touches, and how, as COMMAND GETKEYSANDFLAGS does."""
     known = RedisMemory.COMMANDS[command[0]]
     access = Access.CREATE if command[0] == "SET" and "NX" in command[3:] else known.access
     return tuple(Touch(key, access) for key in known.keys(command[1:]))

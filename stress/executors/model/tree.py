@@ -29,11 +29,11 @@ _UNREAD = -1.0
 Known = tuple[tuple[str, str], ...]
 """Names that have numbers already, in order of first appearance."""
 Edge = tuple[object, float]
-"""What an actor was told: a reply (or the error that it is), and the time on the clock then."""
+"""What an actor received: a reply (or the error that it is), and the time on the clock then."""
 
 
 class HungUp(asyncio.CancelledError):
-    """What a request is told whose client hangs up."""
+    """What a request receives whose client hangs up."""
 
 
 class ModelStore:
@@ -150,7 +150,7 @@ class Node:
 
     ``known`` are the names numbered so far, ``seen`` counts the steps shown so far and holds the keys watched, ``made``
     is what the actor made up. Where it is ``apart`` the step is asked for whether or not the client hangs up. A watch
-    tells the actor's own replica of a step that is ``announced``.
+    notifies the actor's own replica of a step that is ``announced``.
     """
 
     __slots__ = (

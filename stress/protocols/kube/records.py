@@ -24,7 +24,7 @@ def chosen(objects: Sequence[Json], where: Mapping[str, str], values: Mapping[st
 
 
 def active(one: Json, records: KubeRecords) -> bool:
-    """Tell whether a record is active: no field has a value that it must not have."""
+    """Return whether a record is active: no field has a value that it must not have."""
     return all(word(at_path(one, path)) not in condition.not_in for path, condition in records.active.items())
 
 

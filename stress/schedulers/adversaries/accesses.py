@@ -1,4 +1,4 @@
-"""What steps were seen to read and to write, so that an adversary knows beforehand what a step will do."""
+"""What steps were seen to read and to write, so that an adversary knows in advance what a step will do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stress.core.trace import Trace
 
 Action = tuple[str, str]
-"""A command and the objects that it touches, whoever's step it is."""
+"""A command and the objects that it touches, of any actor."""
 
 
 class Accesses:
@@ -70,7 +70,7 @@ def common(some: set[str], others: set[str]) -> set[str]:
 
 
 def meet(some: set[str], others: set[str]) -> bool:
-    """Tell whether two sets of objects have something in common."""
+    """Return whether two sets of objects have something in common."""
     return bool(common(some, others))
 
 

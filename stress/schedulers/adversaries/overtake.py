@@ -135,7 +135,7 @@ class Overtake:
         return own[0]
 
     def _is_held(self, move: Move, held: HeldBack) -> bool:
-        """Tell whether a victim's next step is the late write before which it is held."""
+        """Return whether a victim's next step is the late write before which it is held."""
         late = common(self._known, self._accesses.written_by(action_of(move)))
         self._late += bool(late)
         if self._late == held.write:

@@ -84,7 +84,7 @@ class Starve:
         self.schedules += 1
 
     def _starvable(self, actor: str) -> bool:
-        """Tell whether an actor reads something, then writes it in a later step, and another actor writes it too."""
+        """Return whether an actor reads something, then writes it in a later step, and another actor writes it too."""
         read: set[str] = set()
         for action in self._plans[actor]:
             both = common(read, self._accesses.written_by(action))
@@ -94,7 +94,7 @@ class Starve:
         return False
 
     def _left(self, actor: str, objects: set[str]) -> bool:
-        """Tell whether an actor, as far as is known, has yet to write one of the objects."""
+        """Return whether an actor, as far as is known, has yet to write one of the objects."""
         plan, taken = (
             sum(meet(objects, self._accesses.written_by(action)) for action in actions)
             for actions in (self._plans.get(actor, []), self._taken.get(actor, []))

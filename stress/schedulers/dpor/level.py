@@ -48,7 +48,7 @@ class Level:
 
 
 def waits(actor: str, before: Sequence[Move], after: Sequence[Move], effect: Effect) -> bool:
-    """Tell whether an actor that was let go waits for another, or lets another go on that waited."""
+    """Return whether an actor that was let go waits for another, or lets another go on that waited."""
     if is_request(actor) and not effect.answered and all(move.actor != actor for move in after):
         return True
     return any(move.actor != actor and is_request(move.actor) and move not in before for move in after)

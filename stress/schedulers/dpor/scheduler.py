@@ -5,7 +5,7 @@ foundation for optimal dynamic partial order reduction, JACM 2017. The names of 
 dependent moves that could have come the other way round; it is answered by a wakeup sequence that lets them; what was
 explored at a point sleeps there until a move that depends on it wakes it.
 
-The scheduler does no I/O: it proposes moves, is told what they did, and proposes the next schedule.
+The scheduler does no I/O: it proposes moves, is given what they did, and proposes the next schedule.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Dpor:
     ``rename`` gives an effect as another of them would have it. ``read`` gives what each move of a trace did.
 
     An executor must offer a move until it is taken, but for the clock, which ends with the last request. A request that
-    waits for another shows nothing that tells of it. Where what it waits for may go away again (a lock) a class may
+    waits for another shows nothing of it. Where what it waits for may go away again (a lock) a class may
     be missed: the search is ``doubtful`` as soon as one is seen to wait, and nothing is called exhausted. It is not
     where ``stays``: what was waited for is there for good (a reply that the store has sent).
 
@@ -98,7 +98,7 @@ class Dpor:
         return False
 
     def choose(self, moves: Sequence[Move], *, done: bool) -> Move | None:
-        """Follow the levels that stand, then a wakeup sequence, then whoever can go on."""
+        """Follow the levels so far, then a wakeup sequence, then any actor that can go on."""
         depth, levels = self._depth, self._levels
         self._depth = depth + 1
         if depth < len(levels):
@@ -142,7 +142,7 @@ class Dpor:
                 yield Plan((*begin, *(one.move for one in firsts(branch))), self._then)
 
     def _covered(self, level: Level, sequence: list[int]) -> bool:
-        """Tell whether what was explored at a level leads to the same as a sequence."""
+        """Return whether what was explored at a level leads to the same as a sequence."""
         return any(without(sequence, number, self.table) is not None for number in level.sleep.values())
 
     def learn(self, trace: Trace) -> None:
@@ -187,7 +187,7 @@ class Dpor:
         self.redundant = self.schedules
 
     def _sleepwalked(self) -> bool:
-        """Tell whether the schedule took a move that slept: then its class was explored before."""
+        """Return whether the schedule took a move that slept: then its class was explored before."""
         moves = self.table.moves
         return any(moves[level.number] in level.sleep for level in self._levels[self._fixed + 1 :])
 
@@ -296,7 +296,7 @@ class Dpor:
                     self._reverse(earlier, self._until(depth, move), move, number)
 
     def _until(self, depth: int, move: Move) -> int:
-        """Tell up to where the schedule says what comes before a move that was withdrawn at a depth: all, or a part."""
+        """Say up to where the schedule says what comes before a move that was withdrawn at a depth: all, or a part."""
         taken = any(level.tree[0].move == move for level in self._levels[depth + 1 :])
         return depth + 1 if taken else len(self._levels)
 
@@ -316,7 +316,7 @@ class Dpor:
         self._insert(earlier, sequence)
 
     def _enabled(self, sequence: list[int], number: int) -> bool:
-        """Tell whether a sequence may make a move possible that was not before it; the end is always in time."""
+        """Return whether a sequence may make a move possible that was not before it; the end is always in time."""
         dependent = self.table.dependent[number]
         return not number or any(dependent >> other & 1 for other in sequence)
 

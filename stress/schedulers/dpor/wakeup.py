@@ -33,7 +33,7 @@ class Branch:
 
 
 def possible(branch: Branch, moves: Sequence[Move], *, done: bool) -> bool:
-    """Tell whether a branch can be taken; made-up names may change with the schedule, then the actor tells it."""
+    """Return whether a branch can be taken; made-up names may change with the schedule, then the actor decides."""
     if branch.move is None:
         return done
     if branch.move in moves:

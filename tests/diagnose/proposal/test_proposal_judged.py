@@ -77,7 +77,7 @@ def test_how_answers_are_read_is_found(
 def test_what_can_not_be_reported_is_said() -> None:
     """Answers that are alike tell no creation, and one that has another id each time no result."""
     alike = answers_of(rounds(lambda fresh, _: (200, {"id": fresh}, {})))
-    assert alike.open == ("no answer tells whether it made the record or found it there",)
+    assert alike.open == ("no answer says whether it made the record or found it there",)
     ids = iter(range(100))
     other = answers_of(rounds(lambda _, at: (200 + at, {"id": f"x{next(ids)}"}, {})))
     assert other.open[-1] == "each answer has another id, also to the same request"

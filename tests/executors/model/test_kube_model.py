@@ -92,7 +92,7 @@ class Side:
             return error.status, error.reason
         if found is None:
             return "deleted"
-        if isinstance(found, list):  # where items of built-in resources tell no kind
+        if isinstance(found, list):  # where items of built-in resources have no kind
             items = [self._plain(call.resource, one) for one in found]
             return [{name: part for name, part in one.items() if name not in ("kind", "apiVersion")} for one in items]
         self._held.append((call.resource, found))
@@ -287,7 +287,7 @@ def test_only_a_request_under_way_has_a_client_that_can_hang_up() -> None:
 
 
 def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> None:
-    """Both replicas may be told of A's record; what is held at the end is forgotten: the next run begins at rest."""
+    """Both replicas may be notified of A's record; what is held at the end is lost: the next run begins at rest."""
     scenario = scenario_of("r4-loser-without-cache").model_copy(update={"replicas": [1, 2]})
     executor = ModelExecutor(scenario, target_of("kube-status-cached").model_copy(update={"replicas": 2}))
     for _ in range(2):
@@ -300,7 +300,7 @@ def test_an_event_is_a_move_of_each_replicas_watch_until_the_last_answer() -> No
 
 
 @pytest.mark.parametrize(("actors", "status"), [("cleanup A A A A A", 202), ("cleanup watch:1 A A", 201)])
-def test_a_deleted_record_is_known_until_the_watch_has_notified_of_it(actors: str, status: int) -> None:
+def test_a_deleted_record_is_known_until_the_watch_has_shown_it(actors: str, status: int) -> None:
     """Whose cache still has it counts a hit of what is gone; afterwards a new one is made."""
     trace = modelled("r9-delete-under-foot", "kube-status-cached", actors)
     assert [(answer.actor, answer.status) for answer in trace.answers] == [("before1", 201), ("A", status)]
@@ -354,7 +354,7 @@ async def test_both_executors_begin_with_the_same_caches_after_earlier_requests(
 async def test_an_event_of_the_earlier_requests_comes_late_where_the_scenario_says_so(
     late: str, actors: str, answer: tuple[int, int | None], hits: int | None
 ) -> None:
-    """One request shows in each executor alike what a cache that was told too late loses: R3, R4 and R7."""
+    """One request shows in each executor alike what a cache that was notified too late loses: R3, R4 and R7."""
     scenario = scenario_of("r7-stale-cache-conflict")
     scenario = scenario.model_copy(update={"before": Before(requests=1, late=late), "concurrent": 1})
     target = target_of("kube-status-cached")
@@ -381,7 +381,7 @@ async def test_an_event_of_the_earlier_requests_comes_late_where_the_scenario_sa
     ],
 )
 async def test_whatever_a_case_breaks_has_its_minimal_schedule(name: str, found: dict[str, str]) -> None:
-    """Where more is broken than the guide tells (`test_kube_live.py`) all of it is found, and nothing else."""
+    """Where more is broken than the guide says (`test_kube_live.py`) all of it is found, and nothing else."""
     result = await Case(ModelExecutor(scenario_of(name), target_of("kube-status")), None, Limits(60.0, 5000)).result()
     assert {broken: one.schedule.actors for one in result.findings for broken in one.invariants} == found
     assert result.as_expected

@@ -229,7 +229,7 @@ def test_the_guide_names_every_bundled_scenario() -> None:
 
 
 def test_the_contracts_own_schedule_loses_a_counted_hit() -> None:
-    """A1: C was told 2, and the loser of the creation stores 1 over it (contract section 3)."""
+    """A1: C was answered 2, and the loser of the creation stores 1 over it (contract section 3)."""
     executor = ModelExecutor(situation(concurrent=3), target_of("redis-store-overwrite"))
     trace = executor.run(Follow("A A B B A A C C C B B B C C C C"))
     results = sorted((answer.actor, answer.status, answer.count) for answer in trace.answers)
@@ -300,7 +300,7 @@ SURROUNDED = situation("clock", "cleanup", before=1)
 
 
 @pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
-def test_what_each_move_did_is_reported_without_words(protocol: str) -> None:
+def test_what_each_move_did_is_known_without_words(protocol: str) -> None:
     """Moves, touched objects and answers are those of the events, and replies are equal only where events say so."""
     scenario = SURROUNDED if protocol in FIXED else situation("clock")
     executor, walk = ModelExecutor(scenario, target_of(protocol)), Walk(0, 50)

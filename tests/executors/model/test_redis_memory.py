@@ -247,7 +247,7 @@ def test_a_copy_is_independent() -> None:
 
 
 def test_a_pipeline_goes_on_after_an_error(real: Real) -> None:
-    """The commands after one that fails take effect, and the error is told, here and there."""
+    """The commands after one that fails take effect, and the error is the reply, here and there."""
     several: list[Command] = [("SET", "k", "a"), ("HGET", "k", "x"), ("SET", "l", "b")]
     memory = fresh()
 

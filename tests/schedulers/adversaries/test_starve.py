@@ -56,7 +56,7 @@ def executor_of(
 
 
 def searched(executor: ModelExecutor, scheduler: Scheduler) -> tuple[list[Trace], list[bool]]:
-    """Run all schedules; tell which of them lose a hit."""
+    """Run all schedules; return which of them lose a hit."""
     traces = []
     while scheduler.more():
         traces.append(executor.run(scheduler))
@@ -85,7 +85,7 @@ def test_what_random_schedules_do_not_meet_is_met_with_the_first_victim() -> Non
 
 
 def test_four_writers_can_not_exhaust_four_attempts() -> None:
-    """With one writer less every hit counts, whoever is the victim."""
+    """With one writer less every hit counts, no matter which is the victim."""
     assert searched(executor_of(4, bounded(4)), Starve())[1] == [False] * 5
 
 
@@ -190,7 +190,7 @@ def test_a_request_that_tries_again_for_ever_ends_the_schedule(monkeypatch: pyte
 
     async def waiting(store: Store, signal: Incoming) -> Outcome:
         async with store.session() as connection:
-            while await connection.call("GET", f"told:{signal.fingerprint}") is None:
+            while await connection.call("GET", f"sent:{signal.fingerprint}") is None:
                 pass
         return Outcome(created=False, record="rr", count=1)
 
