@@ -135,9 +135,9 @@ def histories(draw: st.DrawFn) -> list[Answer]:
     found = []
     for index, count in enumerate(counts):
         between = sorted(points[2 * index : 2 * index + 2])
-        answers = draw(st.one_of(st.just(count), st.none(), st.integers(1, 5)))
-        status = 201 if answers == 1 and draw(st.booleans()) else 202
-        found.append(answer("ABCDE"[index], status, count=answers, between=(between[0], between[1])))
+        shown = draw(st.one_of(st.just(count), st.none(), st.integers(1, 5)))
+        status = 201 if shown == 1 and draw(st.booleans()) else 202
+        found.append(answer("ABCDE"[index], status, count=shown, between=(between[0], between[1])))
     return found
 
 

@@ -131,15 +131,15 @@ def dependence_of(check: Check) -> Dependence:
 
 def differs(name: str, run: Run) -> list[str]:
     """Name the pairs of independent neighbours that a check distinguishes."""
-    rule, effects, answers = dependence_of(check_named(name)), run.effects, []
+    rule, effects, independent = dependence_of(check_named(name)), run.effects, []
     expected = found(name, trace_of(run, effects))
     for at in range(len(effects) - 1):
         one, other = effects[at : at + 2]
         if not rule.between(one, other):
             swapped = [*effects[:at], other, one, *effects[at + 2 :]]
             if found(name, trace_of(run, swapped)) != expected:
-                answers.append(f"{one.move}, {other.move}")
-    return answers
+                independent.append(f"{one.move}, {other.move}")
+    return independent
 
 
 @settings(deadline=None)
