@@ -156,7 +156,7 @@ def counterparts(words: Iterable[str], others: Collection[str], kept: AbstractSe
 
 
 def pieces(parts: Iterable[str]) -> frozenset[str]:
-    """Give names, and what stands in them between hyphens: that alone may look made up."""
+    """Give names, and their parts between hyphens: that alone may look made up."""
     return frozenset(piece for part in parts for piece in (part, *_SOFT.split(part)))
 
 

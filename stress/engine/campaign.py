@@ -106,10 +106,7 @@ class Job(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a run may spend: seconds for all cases together, or seconds and schedules for each case, and the seed.
-
-    Where a ``schedule`` is given in letters, it is run and nothing else.
-    """
+    """What a run may spend: seconds for all cases, or seconds and schedules for each; or one ``schedule``."""
 
     total: float | None
     seconds: float | None
@@ -377,10 +374,7 @@ class Campaign:
 
 
 def part_of(jobs: Sequence[Job], shard: Shard, took: Mapping[str, int]) -> list[Job]:
-    """Give the cases of one shard: all shards of the same cases together have each of them once.
-
-    They are dealt out by what they ``took`` where that is known of each, else by weight.
-    """
+    """Give the cases of one shard, dealt out by what they ``took`` where that is known of each, else by weight."""
     names = [_name(job) for job in jobs]
     known = all(name in took for name in names)
     weights = [took[name] if known else _weight(job) for name, job in zip(names, jobs, strict=True)]

@@ -60,10 +60,7 @@ INTERRUPTED = "interrupted"
 
 @dataclass
 class Covered:
-    """What a search came to: failing schedules by invariant, what was covered, and why it ended early if it did.
-
-    ``met`` are failing schedules by the goal that they meet.
-    """
+    """What a search came to: failing schedules by invariant and by goal (``met``), coverage, why it ended early."""
 
     evidence: Evidence
     found: dict[str, Finding] = field(default_factory=dict)

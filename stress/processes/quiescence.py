@@ -96,7 +96,7 @@ class ProcessWatch:
         """The process, then those that it started, as far as they were seen."""
         return [self.pid, *sorted(self._folders.keys() - {self.pid})]
 
-    def quiet(self) -> Sleep | None:
+    def sleeping(self) -> Sleep | None:
         """Prove that the process is quiet now, or give None; costs about 5 microseconds a thread and pass."""
         first = self._read()
         if first is None or self._refresh():

@@ -73,7 +73,7 @@ class Replica:
             if self.watch is None:
                 end(self.process)
             else:
-                end(self.process, sleeps=self.watch.quiet)
+                end(self.process, sleeps=self.watch.sleeping)
                 self.watch.close()
             for pid in family[1:]:
                 with suppress(ProcessLookupError):

@@ -61,7 +61,7 @@ def test_a_target_that_names_no_store_has_that_of_the_default_protocol() -> None
 
 
 def test_each_part_is_known_by_the_key_of_its_protocol() -> None:
-    """The types that one key may have are told apart by it."""
+    """The types that one key may have are distinguished by it."""
     roles = ("records", "hits", "cleanup", "expiry", "writer")
     kinds = [(name, kind) for name, parts in protocols().items() for role in roles if (kind := getattr(parts, role))]
     assert len(kinds) == 9

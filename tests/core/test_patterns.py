@@ -266,7 +266,7 @@ def test_what_a_process_calls_itself_is_known_by_where_it_stands() -> None:
 
 @pytest.mark.parametrize("kind", ["hex", "nanoid", "base36", "ulid"])
 def test_what_a_process_made_up_is_known_in_any_alphabet(kind: str) -> None:
-    """What stands in the same place in another process is its counterpart, beside words that only look so."""
+    """What is at the same place in another process is its counterpart, beside words that only look so."""
     draw, end = random.Random(f"process-{kind}"), "a1B" if kind == "nanoid" else "a1"
     for _ in range(50):
         own, other = (f"{MAKES[kind](draw)}{end}" for _ in range(2))

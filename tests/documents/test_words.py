@@ -14,11 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IDENTIFIERS = frozenset(
-    {"again", "ahead", "alone", "anew", "beforehand", "debts", "habits", "kindest", "guided", "mend"}
+    {"again", "ahead", "alone", "anew", "beforehand", "debts", "habits", "kindest", "loose", "mend"}
 ) | {
     "nursery",
-    "quiet",
-    "reported",
+    "told",
     "vain",
     "whoever",
 }
@@ -31,29 +30,14 @@ ANY = re.compile("|".join([*sorted(IDENTIFIERS), "habit", "stands in"]), re.IGNO
 """What a file has that is worth a closer look."""
 NOT_YET = frozenset(
     {
-        "stress/cli",
-        "stress/diagnose",
-        "stress/engine/wrap",
-        "stress/executors/live",
-        "stress/executors/model/kube.py",
-        "stress/gateways",
-        "stress/processes",
-        "stress/protocols",
-        "stress/pytest_plugin",
-        "stress/report",
         "tests/cases",
         "tests/cli",
-        "tests/core/test_outcome_map.py",
         "tests/diagnose",
         "tests/documents",
-        "tests/engine/test_goals.py",
         "tests/engine/wrap",
         "tests/executors/live",
-        "tests/executors/test_identity.py",
         "tests/gateways",
-        "tests/kubernaut",
         "tests/kubewire.py",
-        "tests/made.py",
         "tests/known.py",
         "tests/programs.py",
         "tests/following.py",
@@ -61,9 +45,6 @@ NOT_YET = frozenset(
         "tests/protocols",
         "tests/pytest_plugin",
         "tests/report",
-        "docs",
-        "scenarios",
-        "README.md",
     }
 )
 """Where words of these are left. It only shrinks: a folder that has none must be taken out."""
@@ -153,7 +134,6 @@ TWICE = {
     "Command": 2,
     "Drawn": 2,
     "Effect": 3,
-    "Ended": 2,
     "Ending": 2,
     "Ends": 2,
     "Event": 2,

@@ -95,7 +95,7 @@ def test_who_drains_is_waited_for_while_it_works_and_not_while_it_sleeps(
         time.sleep(0.01)
     watch = ProcessWatch(process.pid)
     begun = time.monotonic()
-    end(process, 30.0, watch.quiet)
+    end(process, 30.0, watch.sleeping)
     assert time.monotonic() - begun < 9
     watch.close()
     assert log.read_text().split() == printed

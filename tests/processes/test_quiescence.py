@@ -25,7 +25,7 @@ def until_quiet(watch: ProcessWatch) -> Sleep:
     """Look until the process is quiet."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        sleep = watch.quiet()
+        sleep = watch.sleeping()
         soon = time.perf_counter() + 5
         if sleep is not None and (sleep.due or sleep.unknown) and all(due > soon for due in sleep.due.values()):
             return sleep
@@ -47,7 +47,7 @@ def test_a_sleeping_process_is_quiet_and_shows_its_timer(name: str) -> None:
     assert sleep.may_wake_by(now + 60, sleep, sleep) is bool(sleep.due)
     process.kill()
     process.wait()
-    assert watch.quiet() in (None, Sleep({}, {}))
+    assert watch.sleeping() in (None, Sleep({}, {}))
     watch.close()
 
 
@@ -146,7 +146,7 @@ def test_a_thread_in_place_of_one_that_ended_is_watched() -> None:
         assert process.stdout.readline() == b"started\n"
         watch = watch or ProcessWatch(process.pid)
         deadline = time.monotonic() + 10
-        while (sleep := watch.quiet()) is None and time.monotonic() < deadline:
+        while (sleep := watch.sleeping()) is None and time.monotonic() < deadline:
             pass
         assert sleep is not None
         process.stdin.write(b"again\n")
@@ -199,7 +199,7 @@ def test_a_busy_process_is_not_quiet() -> None:
         assert process.stdout is not None
         assert process.stdout.read(1) == b"."  # before that it may sleep, as it is read from the disk
         watch = ProcessWatch(process.pid)
-        seen = [watch.quiet() for _ in range(50)]
+        seen = [watch.sleeping() for _ in range(50)]
         process.kill()
     watch.close()
     assert seen == [None] * 50

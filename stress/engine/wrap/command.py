@@ -68,7 +68,7 @@ class Running:
         try:
             if self._watch is None:
                 self._watch = ProcessWatch(self._process.pid)
-            return self._watch.quiet()
+            return self._watch.sleeping()
         except OSError:
             return None
 

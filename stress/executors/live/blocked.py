@@ -43,7 +43,7 @@ class Waits:
         deadline = time.perf_counter() + self.patience
         while time.perf_counter() < deadline:  # who has died has no threads, and is quiet
             seen = signal.count
-            sleep = replica.watch.quiet()
+            sleep = replica.watch.sleeping()
             await asyncio.sleep(0)
             if sleep is not None:
                 self._last[replica.number] = sleep
@@ -77,7 +77,7 @@ class Waits:
         A timer that was there ``before`` it was let go is not its own, but may hide one that ends later. So it is
         waited for too, until a request that had ``done`` the same was seen to wait without any timer.
         """
-        sleep = replica.watch.quiet() if replica.watch is not None else None
+        sleep = replica.watch.sleeping() if replica.watch is not None else None
         if sleep is None:
             return False
         self._last[replica.number] = sleep

@@ -101,11 +101,11 @@ class _Open(Isolated):
         seconds, requests = Seconds(), list(self._requests.values())
         for several in [requests] if self._together else [[one] for one in requests]:
             await self._send_all(several)
-            quiet = await self._quiet()
+            quiescent = await self._quiescent()
             await self._note()
             for request in several:
                 self._read(request)
-            if not self.dropped and not quiet:
+            if not self.dropped and not quiescent:
                 self.dropped = BUSY
             if self.dropped or self._fault:
                 break
@@ -144,7 +144,7 @@ class _Open(Isolated):
             await self._attribution.done(frame)
         self._noted = len(self._passing.frames)
 
-    async def _quiet(self) -> bool:
+    async def _quiescent(self) -> bool:
         """Wait until the target has no work left, as long as preflight learned; tell whether it came to that."""
         executor, replicas = self._executor, self._executor.replicas.values()
         watched = all(replica.watch is not None for replica in replicas)
@@ -156,7 +156,7 @@ class _Open(Isolated):
                 await asyncio.sleep(settle)
             for replica in replicas:
                 await executor.waits.calm(replica, self._signal)
-            asleep = all(one.watch is None or one.watch.quiet() is not None for one in replicas)
+            asleep = all(one.watch is None or one.watch.sleeping() is not None for one in replicas)
             if asleep and self._traffic == seen and not any(self._gate.busy(one.number) for one in replicas):
                 return await self._settled()
         return False

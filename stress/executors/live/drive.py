@@ -298,8 +298,7 @@ class Drive(ABC):
         """Note a command that was sent down a connection on which another request's is not answered yet.
 
         A pool gives a connection to one command at a time. Where several share one, the wire does not tell whether the
-        later command could have been the first, and the gate keeps the connection's order. Nor does it where they wait
-        for the only connection before they send.
+        later command could have been the first; nor does it where they wait for the only connection before they send.
         """
         if frame.pushed or self._record.shared_connection or self._executor.target.ordered:
             return

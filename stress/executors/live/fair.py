@@ -74,14 +74,14 @@ class Fair(Drive):
     async def _release(self, request: Request, move: Move) -> None:
         frame = next(one for one in self._frames if one.step is not None and one.step.move == move)
         loop = self._polling.loop(request, frame)
-        vain = loop is not None and not self._polling.changed(loop, move.actor)
+        idle = loop is not None and not self._polling.changed(loop, move.actor)
         await super()._release(request, move)
         if loop is None:
             return
         left, times, more = self._polling.left(loop), 1, False
         ends = Ends.STEPS if left == 0 else self._polling.known(loop).how
         event = self._requests[move.actor].tries[-1].event
-        if vain and ends is not Ends.STEPS:
+        if idle and ends is not Ends.STEPS:
             forced = ends is Ends.LATE
             seconds = self._executor.patience if forced else _GENEROUS * POLL_SECONDS
             times, more = await self._repeat(move.actor, loop, seconds, forced=forced, most=left)
@@ -93,7 +93,7 @@ class Fair(Drive):
                 self._polling.gave_up(loop, move.actor)
         request = self._requests[move.actor]
         if same(loop.at(times - 1), request.tries[-1].frame):
-            self._polling.vain.add(event)
+            self._polling.unchanged.add(event)
         if more:
             request.tries.pop()  # it stands where it stood
             self._polling.stuck[move.actor] = self._polling.progress

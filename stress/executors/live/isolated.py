@@ -15,8 +15,8 @@ from stress.core.trace import Kind
 from stress.executors.live.attribution import END
 from stress.executors.live.blocked import GLANCE_SECONDS
 from stress.executors.live.drive import LOOKS
-from stress.executors.live.kindest import Kindest
 from stress.executors.live.looking import Looking
+from stress.executors.live.sequential import SequentialRun
 from stress.executors.live.workers import Workers
 from stress.schedulers.base import is_worker
 
@@ -46,7 +46,7 @@ def still_working(what: str, seconds: float) -> str:
     )
 
 
-class Isolated(Kindest):
+class Isolated(SequentialRun):
     """A run beside which nothing else happens on its executor, which is at rest before and after."""
 
     def __init__(self, executor: LiveExecutor, asked: Asked) -> None:

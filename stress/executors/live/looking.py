@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stress.protocols.gate import Frame
 
 
-_MOST_VAIN = 2
+_MOST_BLIND = 2
 """After so many looks in a row in which nothing was seen although a command had come, none is taken any more."""
 
 
@@ -34,7 +34,7 @@ class Looking:
             if replica.process is not None
         }
         self._known: set[Frame] = set()
-        self._looker, self._vain = looker, 0
+        self._looker, self._blind = looker, 0
 
     async def begin(self) -> None:
         """See how each replica sleeps while no request is under way."""
@@ -54,8 +54,8 @@ class Looking:
         self._known |= {*fresh}
         if looks is None or not await looks.look():
             return
-        self._vain = self._vain + 1 if fresh and looks.blind else 0
-        if self._vain == _MOST_VAIN:
+        self._blind = self._blind + 1 if fresh and looks.blind else 0
+        if self._blind == _MOST_BLIND:
             self._looker.give_up()
         parked = Counter(frame.actor for frame in own)
         isolated = {frame.actor for frame in fresh} <= {request.actor}

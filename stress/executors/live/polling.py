@@ -153,13 +153,13 @@ class Polling:
     def __init__(self, ends: dict[Key, Ending] | None, record: Record) -> None:
         """Begin with nobody."""
         self.ends, self._record = ends, record
-        self.vain: set[int] = set()
+        self.unchanged: set[int] = set()
         self.stuck: dict[str, int] = {}
 
     @property
     def progress(self) -> int:
         """How much has happened that was not in vain."""
-        return len(self._record.events) - len(self.vain)
+        return len(self._record.events) - len(self.unchanged)
 
     def loop(self, request: Request | None, frame: Frame) -> Loop | None:
         """Give what a request repeats with a step that it shows."""
@@ -171,7 +171,7 @@ class Polling:
             return None
         return loop_of(request.tries, frame)
 
-    def in_vain(self, request: Request | None, frame: Frame) -> Loop | None:
+    def idle(self, request: Request | None, frame: Frame) -> Loop | None:
         """Give what a request repeats where nobody has changed anything since it asked for all of it last."""
         loop = self.loop(request, frame)
         return None if loop is None or self.changed(loop, frame.actor) else loop
@@ -180,12 +180,14 @@ class Polling:
         """Tell whether another has changed what a request asks for since it began to ask last."""
         objects = {touch.object for one in loop.tries if one.frame.step for touch in one.frame.step.touches}
         since = self._record.events[loop.tries[0].event :]
-        return any(_changes(event, objects) for event in since if event.actor != actor and event.index not in self.vain)
+        return any(
+            _changes(event, objects) for event in since if event.actor != actor and event.index not in self.unchanged
+        )
 
     def unknown(self, frames: Sequence[Frame], requests: Mapping[str, Request]) -> Iterator[tuple[Frame, Loop]]:
         """Give the steps that are asked in vain of which it is not known how that ends."""
         for frame in frames:
-            loop = self.in_vain(requests.get(frame.actor), frame)
+            loop = self.idle(requests.get(frame.actor), frame)
             isolated = loop is not None and sum(one.actor == frame.actor for one in frames) == 1
             if loop is None or not isolated or self.ends is None:
                 continue
@@ -195,7 +197,7 @@ class Polling:
     def waiting(self, frames: Iterable[Frame], requests: Mapping[str, Request]) -> Iterator[tuple[Frame, Loop]]:
         """Give the steps that are asked in vain by who does not give up soon."""
         for frame in frames:
-            loop = self.in_vain(requests.get(frame.actor), frame)
+            loop = self.idle(requests.get(frame.actor), frame)
             if loop is not None and self.known(loop).how is Ends.LATE:
                 yield frame, loop
 

@@ -148,7 +148,7 @@ class Sequential(Isolated):
         answered = time.perf_counter()
         until = answered + self._executor.patience
         while time.perf_counter() < until and not self._faulty():
-            if (move := self._kindest()) is not None:
+            if (move := self._next_sequential()) is not None:
                 self._note_late(move, answered)
                 await self._go(move)
                 continue
@@ -156,7 +156,7 @@ class Sequential(Isolated):
             for number, replica in self._executor.replicas.items():
                 if self._gate.unsettled(number):
                     await self._take_in(replica)
-            if self._kindest() is None:
+            if self._next_sequential() is None:
                 await self._signal.wait(seen, until - time.perf_counter())
 
     def mixed(self, idle: AbstractSet[Signature]) -> AbstractSet[Signature]:

@@ -32,7 +32,7 @@ def sleeper() -> Iterator[Replica]:
         watch = ProcessWatch(process.pid)
         replica = Replica(1, "http://127.0.0.1:1", process, watch)
         deadline = time.perf_counter() + 10
-        while (sleep := watch.quiet()) is None or not any(due > deadline for due in sleep.due.values()):
+        while (sleep := watch.sleeping()) is None or not any(due > deadline for due in sleep.due.values()):
             assert time.perf_counter() < deadline
         yield replica
         watch.close()

@@ -1,4 +1,4 @@
-"""Requests one after another under the kindest schedule: each alone to its end, each event before the reply after it.
+"""Requests one after another: each alone to its end, each event before the reply after it.
 
 So come the requests before the concurrent ones, which begin on the same ground in each run, and those of the preflight.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stress.executors.live.client import Client
 
 
-class Kindest(Turns):
+class SequentialRun(Turns):
     """A run that can send requests one after another, each alone until it is over.
 
     While it is ``sequential`` no request begins by itself, and the environment does not act. ``gated`` is whether a
@@ -88,7 +88,7 @@ class Kindest(Turns):
             answered = answered if request.answered else time.perf_counter()
             if self._endless(answered):
                 break
-            if (move := self._kindest()) is not None:
+            if (move := self._next_sequential()) is not None:
                 if request.answered:
                     self._note_late(move, answered)
                 await self._go(move)
@@ -112,7 +112,7 @@ class Kindest(Turns):
     async def _until_quiescent(self) -> None:
         """Let through what is there after an answer: events, and what its Gateway does then; not for ever."""
         until = time.perf_counter() + self._executor.patience
-        while not self._faulty() and time.perf_counter() < until and (move := self._kindest()) is not None:
+        while not self._faulty() and time.perf_counter() < until and (move := self._next_sequential()) is not None:
             await self._go(move)
 
     async def _go(self, move: Move) -> None:
@@ -132,7 +132,7 @@ class Kindest(Turns):
         there = [one for one in found if one.command != START and one.actor.partition(":")[0] in requests]
         return [one for one in there if not self._is_late(one)]
 
-    def _kindest(self) -> Move | None:
+    def _next_sequential(self) -> Move | None:
         """Choose what is there, events of watches first, and last who was answered; None where nothing is."""
 
         def late(move: Move) -> tuple[bool, bool]:
