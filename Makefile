@@ -18,7 +18,7 @@ SEED := 1
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: stress-gateway test test-cases lint bench clean help moved
+.PHONY: stress-gateway test test-fast test-cases lint bench clean help moved
 
 # One word for the shell, whatever characters stand in it.
 quote = '$(subst ','\'',$(1))'
@@ -32,6 +32,12 @@ stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled 
 
 test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage; PROFILE=nightly: ten times as many programs
 	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered
+
+# Whole folders, most of whose tests stay in the process of pytest.
+fast := $(addprefix tests/,core checks config protocols report schedulers)
+
+test-fast: $(VENV)/.dev ## Run the half of the tests that is quick: a minute at most, on two cores
+	@$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -k 'not brute_force and not test_browser' $(fast)
 
 test-cases: $(VENV)/.dev ## Compare searches of random programs with brute force; SEED=: others; PROFILE=nightly: thousands
 	@echo 'Random programs of seed $(SEED)'

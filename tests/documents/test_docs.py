@@ -63,6 +63,7 @@ NOT_RUN = {
     "make bench": "takes ten minutes: test_bench.py runs what it is made of",
     "make lint": "is what CI runs before the tests",
     "make test": "is these tests",
+    "make test-fast": "is a part of these tests",
     "make test-cases": "takes minutes: CI runs it after these tests",
 }
 """Every command that no test runs, with the reason. Of those of make it is seen that make knows them."""
