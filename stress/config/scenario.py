@@ -117,7 +117,7 @@ class Scenario(File):
     invariants: list[Invariant] = Field(
         default_factory=_judging,
         min_length=1,
-        description="which checks judge a run; default: all but `same_answer`, `test_…` and those of Kubernetes",
+        description="which checks judge a run; default: all but `test_…`, those of idempotency keys and of Kubernetes",
         json_schema_extra=lambda schema: schema.update(default=[*_judging()]),
     )
     races: dict[Name, Goal] = Field(

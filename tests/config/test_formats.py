@@ -131,10 +131,11 @@ def faults_of(kind: type[Scenario | Target], path: Path, text: str) -> list[str]
         (
             HEAD + "expect:\n  x: {race: [no_server_error, nope]}\n",
             (
-                "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: distinct_counts, "
-                "hits_equal_answers, lease_deleted_as_seen, lease_deleted_by_owner, lease_released, linearizable_hits, "
-                "no_phantom_count, no_repeated_create, no_server_error, one_active_record, one_created_answer, "
-                "same_answer, status_initialised, test_t1_one_record, test_t2_hits_at_least_requests)"
+                "f.yaml:4:31: expect.x.race.1: unknown invariant 'nope' (known: busy_is_temporary, "
+                "distinct_counts, hits_equal_answers, lease_deleted_as_seen, lease_deleted_by_owner, lease_released, "
+                "linearizable_hits, no_phantom_count, no_repeated_create, no_server_error, nothing_left_processing, "
+                "one_active_record, one_created_answer, one_effect, same_answer, status_initialised, "
+                "test_t1_one_record, test_t2_hits_at_least_requests)"
             ),
         ),
         (HEAD + "expect: {x: {rase: []}}\n", "f.yaml:3:14: unknown key 'expect.x.rase' (did you mean 'race'?)"),
