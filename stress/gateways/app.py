@@ -62,6 +62,8 @@ def _signals(
             raise Refusal(405, f"{request.method} is not allowed", {hdrs.ALLOW: hdrs.METH_POST})
         signal = read(body)
         outcome = await deduplicate(signal)
+        if outcome.busy:
+            raise Refusal(409, "a request for this signal is in flight", {hdrs.RETRY_AFTER: "1"})
         return web.json_response(_answer(outcome, signal), status=201 if outcome.created else 202)
 
     return signals

@@ -39,6 +39,7 @@ class Incoming:
 class Outcome:
     """What became of a signal: a new record or one more hit; ``count`` includes this hit.
 
+    ``busy`` says that nothing did, as another request for the same is in flight.
     ``first_seen`` and ``last_seen`` are RFC 3339; the first is empty where the protocol does not read it.
     """
 
@@ -47,6 +48,7 @@ class Outcome:
     count: int
     first_seen: str = ""
     last_seen: str = ""
+    busy: bool = False
 
 
 class Session(Protocol):

@@ -75,8 +75,28 @@ def now(seconds: int = 0) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Timestamp": str(int(time.time()) + seconds)}
 
 
+REPEATING = [name for name in REDIS_PROTOCOLS if name.startswith("redis-idempotency-key")]
+"""Those that give the first answer again instead of counting."""
+
+
 @pytest.mark.asyncio
-@pytest.mark.parametrize("protocol", REDIS_PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPEATING)
+async def test_a_key_has_one_effect_and_its_first_answer_again(valkey: Redis, protocol: str) -> None:
+    """Three requests are answered alike, 201; one that is in flight is 409, with a time to come back."""
+    async with gateway(valkey, protocol) as client:
+        answers = [await client.post(PATH, data=webhook(), headers=now()) for _ in range(3)]
+        bodies = [await answer.json() for answer in answers]
+        effects, keys = await valkey.keys("gw:effect:*"), await valkey.keys("gw:idem:*")
+        counted = [await valkey.hget(name, "count") for name in effects]
+        await valkey.set(keys[0], "working")
+        busy = await client.post(PATH, data=webhook(), headers=now())
+    assert [answer.status for answer in answers] == [201, 201, 201]
+    assert (bodies[1:], counted, len(keys)) == ([bodies[0]] * 2, ["1"], 1)
+    assert (busy.status, busy.headers["Retry-After"]) == (409, "1")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("protocol", [name for name in REDIS_PROTOCOLS if name not in REPEATING])
 async def test_one_after_another_every_gateway_is_right(valkey: Redis, protocol: str) -> None:
     """The first signal creates, the next two count to 2 and 3, all naming one record and when it was first seen."""
     before = int(time.time())

@@ -44,6 +44,8 @@ CASES: list[tuple[str, str, int, int, dict[str, tuple[int, str]]]] = [
         {"hits_equal_answers": (3, "A A A B B B B A"), "distinct_counts": (3, "A A A B B B B A")},
     ),
     ("atomic-hit-count", "redis-atomic", 2, 1, {}),
+    ("idempotency-key", "redis-idempotency-key", 14, 8, {"one_effect": (2, "A A B B B B B A A A")}),
+    ("idempotency-key", "redis-idempotency-key-claimed", 9, 4, {}),
     (
         "concurrent-duplicates",
         "redis-named-by-second",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stress.core.step import Move
     from stress.core.symbols import Names
 
-_CREATED, _DUPLICATE, _ERROR = 201, 202, 500
+_CREATED, _DUPLICATE, _BUSY, _ERROR = 201, 202, 409, 500
 
 
 class Notification(NamedTuple):
@@ -41,20 +41,27 @@ said; a client that hung up; or an environment actor, and the state that it ende
 def answer_of(end: RequestEnd, names: Names, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
     """Give the answer that the HTTP side of the bundled Gateways makes of an outcome, or of an error."""
     outcome = end.result if isinstance(end.result, Outcome) else None
-    status = _ERROR if outcome is None else _CREATED if outcome.created else _DUPLICATE
+    status = _ERROR if outcome is None else _status(outcome)
     return Answer(
         actor=end.actor,
         status=status,
-        record=names.replace(outcome.record) if outcome is not None else None,
-        count=outcome.count if outcome is not None and not outcome.created else None,
+        record=names.replace(outcome.record) if outcome is not None and not outcome.busy else None,
+        count=outcome.count if outcome is not None and status == _DUPLICATE else None,
         started=between[0],
         ended=between[1],
         created=status == _CREATED,
         duplicate=status == _DUPLICATE,
         epochs=places,
         error="" if outcome is not None else str(end.result),
-        nameless=outcome is not None and not outcome.record,
+        refused=status == _BUSY,
+        nameless=outcome is not None and not outcome.busy and not outcome.record,
     )
+
+
+def _status(outcome: Outcome) -> int:
+    if outcome.busy:
+        return _BUSY
+    return _CREATED if outcome.created else _DUPLICATE
 
 
 def unheard(actor: str, between: tuple[int, int], places: tuple[int, ...]) -> Answer:
