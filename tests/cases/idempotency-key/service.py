@@ -1,8 +1,7 @@
-"""An idempotency key, answered in one of four styles to whoever is not the first; the effect is one order in a list.
+"""An idempotency key; the effect is one order in a list. It has one of three styles for who is not the first.
 
-"replay": the first one's 201 again; "found": 200 with the record; "busy": 409 while it is in flight; "wait": looks until
-the result is there. Who comes once it is done is answered the first's result. "racy": GET, then SET of the mark.
-"claim": SET NX of it.
+"replay": the first one's 201 again, and 409 while that is in flight; "found": 200 with the record, and 409; "wait":
+looks until the result is there, then 201. "racy": GET, then SET of the mark. "claim": SET NX of it.
 """
 
 from __future__ import annotations
