@@ -1,6 +1,6 @@
-# The verbs of the project; `make help` lists them. Those that need Python set up .venv where it is missing or stale.
+# The targets of the project; `make help` lists them. Those that need Python set up .venv if it is missing or stale.
 #
-#   make stress-gateway                                    both races and their fixed counterparts, on a real store
+#   make stress-gateway                                    the bundled races and their fixed counterparts, on a real store
 #   make stress-gateway TARGET=my-gateway.yaml             a Gateway of your own
 #   make stress-gateway SCENARIO="one-scenario another"    these scenarios only
 #   make stress-gateway PROFILE=nightly                    the long search
@@ -20,26 +20,20 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .PHONY: stress-gateway test test-fast test-cases lint bench clean help moved
 
-# One word for the shell, whatever characters stand in it.
+# One word for the shell, whatever characters it contains.
 quote = '$(subst ','\'',$(1))'
 
 target := $(if $(TARGET),--target $(call quote,$(TARGET)))
 shard := $(if $(SHARD),--shard $(call quote,$(SHARD)))
 scenarios := $(foreach name,$(SCENARIO),$(call quote,$(name)))
 
-stress-gateway: $(VENV)/.run ## Find the races of TARGET= (default: the bundled Gateways); SCENARIO=, PROFILE=quick|nightly, SHARD=i/n
+stress-gateway: $(VENV)/.run ## Find the race conditions of TARGET= (default: the bundled Gateways); SCENARIO=, PROFILE=quick|nightly, SHARD=i/n
 	@$(VENV)/bin/stress-gateway run --profile $(call quote,$(PROFILE)) $(shard) $(target) $(scenarios)
 
 test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage; PROFILE=nightly: ten times as many programs
 	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered
 
-# Whole folders, most of whose tests stay in the process of pytest.
-fast := $(addprefix tests/,core checks config protocols report schedulers)
-
-test-fast: $(VENV)/.dev ## Run the half of the tests that is quick: a minute at most, on two cores
-	@$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -k 'not brute_force and not test_browser' $(fast)
-
-test-cases: $(VENV)/.dev ## Compare searches of random programs with brute force; SEED=: others; PROFILE=nightly: thousands
+test-cases: $(VENV)/.dev ## Compare searches of random programs with brute force; SEED= selects other programs; PROFILE=nightly: thousands
 	@echo 'Random programs of seed $(SEED)'
 	@STRESS_ORACLE_SEED=$(call quote,$(SEED)) $(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -m cases
 
@@ -57,13 +51,13 @@ clean: ## Remove the set-up, the caches and the generated reports
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name .gitignore -exec rm -rf {} +
 
-help: ## List the verbs
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# Levels of set-up in one .venv: `.run` holds what a run needs, `.dev` adds the tools of `test` and `lint`, so that a
-# first run does not wait for them. `.bench` adds the peers of `bench` in a folder of their own, as two of them plug into
-# pytest; one that can't be installed is left out, and tried again the next time. Bytecode is written at the first import
-# instead of at install: it is faster.
+# Levels of set-up in one .venv: `.run` installs what a run needs, `.dev` adds the tools of `test` and `lint`, so that a
+# first run does not wait for them. `.bench` adds the peers of `bench` in a folder of their own, because two of them are
+# pytest plugins; one that can't be installed is left out and retried the next time. Bytecode is written at the first import
+# instead of at installation, which is faster.
 install = $(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
 
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -98,7 +98,7 @@ def test_a_check_and_a_protocol_are_added_to_a_checkout_as_shown(tmp_path: Path)
     schemas = {
         kind: (tmp_path / "scenarios" / "schema" / f"{kind}.json").read_text() for kind in ("scenario", "target")
     }
-    assert ('"one_record_answered"' in schemas["scenario"], '"redis-counted"' in schemas["target"]) == (True, True)
+    assert ('"one_record_named"' in schemas["scenario"], '"redis-counted"' in schemas["target"]) == (True, True)
 
 
 def defined(text: str) -> dict[str, Any]:
@@ -111,10 +111,10 @@ def defined(text: str) -> dict[str, Any]:
 def test_the_check_that_is_shown_judges_any_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two names are told on the racy Gateway when the second passes, and one on its fixed."""
     monkeypatch.setattr(CHECKS, "_items", dict(CHECKS._items))  # it registers itself
-    check = defined(files_of(PAGES[0])["stress/checks/one_record_answered.py"])["check"]
+    check = defined(files_of(PAGES[0])["stress/checks/one_record_named.py"])["check"]
     names = "rr-{fingerprint:12}-{time:1}, rr-{fingerprint:12}-{time:2}"
     (racy,) = {str(one) for finding in found(*TWO_RACES) for one in check(finding.trace)}
-    assert racy == f"one_record_answered: expected one record; observed {names}"
+    assert racy == f"one_record_named: expected one record; observed {names}"
     assert check(trace_of(*HOLDS)) == []
 
 
