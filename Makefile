@@ -33,6 +33,12 @@ stress-gateway: $(VENV)/.run ## Find the race conditions of TARGET= (default: th
 test: $(VENV)/.dev ## Run the tests on all cores and measure their coverage; PROFILE=nightly: ten times as many programs
 	@$(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered
 
+# Whole folders, most of whose tests stay in the process of pytest.
+fast := $(addprefix tests/,core checks config protocols report schedulers)
+
+test-fast: $(VENV)/.dev ## Run the half of the tests that is quick
+	@$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -k 'not brute_force and not test_browser' $(fast)
+
 test-cases: $(VENV)/.dev ## Compare searches of random programs with brute force; SEED= selects other programs; PROFILE=nightly: thousands
 	@echo 'Random programs of seed $(SEED)'
 	@STRESS_ORACLE_SEED=$(call quote,$(SEED)) $(if $(filter nightly,$(PROFILE)),STRESS_NIGHTLY=1 )$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -m cases
