@@ -1,4 +1,4 @@
-"""Who is told to come back later is told so only while another request is at work."""
+"""A request that is answered "come back later" is answered so only while another request is at work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUSY = (409, 425, 429, 503)
     reads={Reads.ANSWERS, Reads.STEPS, Reads.PRECEDENCE},
 )
 def check(trace: Trace) -> list[Violation]:
-    """Find requests that were sent when all others had been answered, and were told that one is in flight.
+    """Find requests that were sent when all others had been answered, and were answered that one is in flight.
 
     Whose client hung up may be at work as long as the run is, and so may who works on after its answer. Where a worker
     is seen, nobody knows whose work it does, and nothing is said.

@@ -25,7 +25,7 @@ _ONLY_TIMES = frozenset({"EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST"
     reads={Reads.STEPS},
 )
 def check(trace: Trace) -> list[Violation]:
-    """Follow each key from its claim to the next change of it, whoever makes that.
+    """Follow each key from its claim to the next change of it, by any actor.
 
     A claim is a command that sets a key only if it is not there, and did. What went down in one step with others that
     were refused may be none, and a key is as good as deleted when somebody else deleted or ended records after it.

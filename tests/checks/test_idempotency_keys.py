@@ -69,29 +69,29 @@ def test_a_key_that_somebody_else_ended_may_have_its_effect_again() -> None:
     assert judged("one_effect", last, ((), None, "cleanup"), twice, events=(cleanup,)) == ["2 B"]
 
 
-ALONE = (10, 20)
+LATER = (10, 20)
 
 
 @pytest.mark.parametrize("status", [409, 425, 429, 503])
 def test_who_asks_alone_is_not_asked_to_come_back(status: int) -> None:
     """A busy answer is right while another request is in flight, and wrong after the last was answered."""
-    assert judged("busy_is_temporary", [answer("A", 201, (0, 11)), answer("B", status, ALONE)]) == []
-    assert judged("busy_is_temporary", [answer("A", 201, (0, 9)), answer("B", status, ALONE)]) == [f"{status} B"]
-    assert judged("busy_is_temporary", [answer("A", 500, (0, 9)), answer("B", status, ALONE)]) == [f"{status} B"]
+    assert judged("busy_is_temporary", [answer("A", 201, (0, 11)), answer("B", status, LATER)]) == []
+    assert judged("busy_is_temporary", [answer("A", 201, (0, 9)), answer("B", status, LATER)]) == [f"{status} B"]
+    assert judged("busy_is_temporary", [answer("A", 500, (0, 9)), answer("B", status, LATER)]) == [f"{status} B"]
 
 
 def test_who_may_still_be_at_work_excuses_a_busy_answer() -> None:
     """A client that hung up, a step after an answer, a worker: each may hold the key; a duplicate is no busy answer."""
-    busy, ended = answer("B", 409, ALONE), answer("A", 201, (0, 9))
+    busy, ended = answer("B", 409, LATER), answer("A", 201, (0, 9))
     late, worker = step("15 A DEL key delete"), step("15 worker:1 DEL key delete")
     assert judged("busy_is_temporary", [answer("A", 0, (0, 9), hung_up=True), busy]) == []
     assert judged("busy_is_temporary", [ended, busy], events=(late,)) == []
     assert judged("busy_is_temporary", [ended, busy], events=(worker,)) == []
     early = (step("5 A DEL key delete"), step("15 B GET key read"))
     assert judged("busy_is_temporary", [ended, busy], events=early) == ["409 B"]
-    duplicate = Answer("B", 409, "r", None, *ALONE, created=False, duplicate=True)
+    duplicate = Answer("B", 409, "r", None, *LATER, created=False, duplicate=True)
     assert judged("busy_is_temporary", [ended, duplicate]) == []
-    refused = Answer("B", 200, None, None, *ALONE, created=False, duplicate=False, refused=True)
+    refused = Answer("B", 200, None, None, *LATER, created=False, duplicate=False, refused=True)
     assert judged("busy_is_temporary", [ended, refused]) == ["200 B"]
 
 
@@ -119,7 +119,7 @@ CLAIM = step("1 A SET key create-if-absent")
     ],
 )
 def test_a_key_that_was_claimed_is_written_again_or_deleted(after: tuple[Event, ...], found: list[str]) -> None:
-    """Whoever does it: but a refused step changes nothing, and a script may have claimed nothing."""
+    """Any actor may do it: but a refused step changes nothing, and a script may have claimed nothing."""
     assert judged("nothing_left_processing", [answer("A", 201)], events=(CLAIM, *after)) == found
 
 

@@ -98,7 +98,7 @@ def test_run_alone_runs_every_bundled_case(tmp_path: Path) -> None:
     listed = re.findall(r"(?m)^([a-z0-9-]+): .* \[(.*)\]$", stress(tmp_path, "list").out)
     quick = {one.stem for one in bundled("").glob("*.yaml") if Scenario.load(one).quick}
     wanted = [(name, target) for name, targets in listed if name in quick for target in targets.split(", ")]
-    assert len(quick) == 9
+    assert len(quick) == 10
     assert sorted(cases) == sorted(wanted)
     assert len(listed) == len(list(bundled("").glob("*.yaml")))
 
