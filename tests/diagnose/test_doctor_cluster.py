@@ -41,7 +41,7 @@ SETUP = f"setup: [{{apiVersion: x/v1, kind: CustomResourceDefinition, metadata: 
 WRONG = "FAULT certificate: the certificate of {}"
 CORRECT = "correct `certificate-authority` in config"
 RENAME = "write the name that it is for as `server` or `tls-server-name` in config"
-NOTHING = "nothing is known of it, as is told above"
+NOTHING = "nothing is known of it, as is reported above"
 UNREPORTED = "hunter2"
 CA = trustme.CA()
 GOOD: dict[str, Any] = {"not_after": datetime(2099, 1, 2, tzinfo=UTC)}

@@ -492,7 +492,7 @@ def test_what_a_target_lacks_for_a_scenario_is_reported_at_its_place(tmp_path: P
     assert [str(fault).replace(f"{tmp_path}/", "") for fault in caught.value.faults] == [
         "t.yaml:5:3: environment.cleanup is missing (scenario own needs it)",
         (
-            "t.yaml:1:1: observe.records is missing: whether a record ends when something runs out can't be told "
+            "t.yaml:1:1: observe.records is missing: whether a record ends when something runs out can't be known "
             "(scenario own has the actor expiry; say how records are read)"
         ),
         "t.yaml:6:11: has 1 replica (scenario own sends to replica 2)",
