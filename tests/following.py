@@ -1,4 +1,4 @@
-"""A scheduler for tests: one schedule, told by the names of its actors."""
+"""A scheduler for tests: one schedule, given by the names of its actors."""
 
 from __future__ import annotations
 

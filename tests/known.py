@@ -79,7 +79,7 @@ def hostile_search(text: str) -> Result:
         OutcomeRow((((text, status, text, 1),), (((text,), ((text, 1),)),)), 1, 0, None, (first, second))
         for status in (1, 2)
     )
-    fixed = (((text, 1, f"{text}2", 1),), ((((f"{text}2"),), ((text, 1),)),))  # told apart by names
+    fixed = (((text, 1, f"{text}2", 1),), ((((f"{text}2"),), ((text, 1),)),))  # distinguished by names
     return dataclasses.replace(
         one, findings=(finding,), outcomes=(*rows, OutcomeRow(fixed, 1, 0, None, (first, second)))
     )

@@ -201,7 +201,7 @@ class TargetStore(ABC):
 
     async def is_done(self, part: StatePart, values: Mapping[str, str]) -> bool:
         """Tell whether what ``settle`` of the target names shows that no work is left."""
-        raise NotImplementedError
+        raise NotImplementedError  # a protocol whose parts of a target have `settle` has it
 
     @property
     def watching(self) -> bool:
@@ -230,7 +230,7 @@ class TargetStore(ABC):
 
     async def hits(self, names: Sequence[str], values: Mapping[str, str]) -> list[int | None]:
         """Read the hits of records that another store holds, by their names."""
-        raise NotImplementedError
+        raise NotImplementedError  # a protocol whose parts of a target have `hits` has it
 
     @abstractmethod
     async def act(
@@ -315,7 +315,7 @@ class WireProtocol(ABC):
 
         ``keys`` are what the target file of the service says so far, relative to ``folder``.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # a protocol that `init` can start for a service has it
 
     def counter(self, command: str, words: Sequence[str]) -> str:  # noqa: ARG002 - as above
         """Give what reads the counter that a command counts up, as a target file has it; empty where it counts none."""

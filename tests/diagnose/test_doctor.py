@@ -44,7 +44,7 @@ def target(folder: Path, text: str) -> Target:
 
 
 def findings(folder: Path, text: str) -> list[tuple[str, bool, str, str]]:
-    """Make all probes of a target: what was looked at, whether it is well, what is told, the fix."""
+    """Make all probes of a target: what was looked at, whether it is well, what is reported, the fix."""
     found = asyncio.run(examine(of_target(target(folder, text), folder, frozenset())))
     return [(one.name, one.well, one.reported, one.fix) for one in found]
 
@@ -134,7 +134,7 @@ def test_the_model_needs_no_surroundings(tmp_path: Path) -> None:
 
 
 def test_a_replay_on_the_wire_ends_with_the_fault_too(tmp_path: Path) -> None:
-    """What is missing is told with its fix (exit 69), and nothing is started; in the model nothing is asked for."""
+    """What is missing is reported with its fix (exit 69), and nothing is started; in the model nothing is asked for."""
     schedule = Schedule((Move("A", "start", ""),), Head(scenario="atomic-hit-count", target="mine.yaml"))
     (tmp_path / "schedule.txt").write_text(schedule.text())
     target(tmp_path, "protocol: redis-atomic\nrequires: [{file: gone, fix: put it there}]")
@@ -202,7 +202,7 @@ def test_what_is_there_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_what_is_not_there_is_a_fault(tmp_path: Path, item: str, reported: str, fix: str) -> None:
-    """Each is told in a line without credentials; its fix is ours until the target has one of its own."""
+    """Each is reported in a line without credentials; its fix is ours until the target has one of its own."""
     (tmp_path / "here.txt").write_text("")
     item, reported = (text.replace("{port}", str(port)) for port in [closed()] for text in (item, reported))
     ((name, well, found, advice),) = findings(tmp_path, f"protocol: redis-atomic\nrequires: [{{{item}}}]")

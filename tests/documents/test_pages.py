@@ -109,7 +109,7 @@ def defined(text: str) -> dict[str, Any]:
 
 
 def test_the_check_that_is_shown_judges_any_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two names are told on the racy Gateway when the second passes, and one on its fixed."""
+    """Two names are answered on the racy Gateway when the second passes, one on its fixed counterpart."""
     monkeypatch.setattr(CHECKS, "_items", dict(CHECKS._items))  # it registers itself
     check = defined(files_of(PAGES[0])["stress/checks/one_record_named.py"])["check"]
     names = "rr-{fingerprint:12}-{time:1}, rr-{fingerprint:12}-{time:2}"

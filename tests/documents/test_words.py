@@ -40,7 +40,6 @@ NOT_YET = frozenset(
         "tests/kubewire.py",
         "tests/known.py",
         "tests/programs.py",
-        "tests/following.py",
         "tests/processes",
         "tests/protocols",
         "tests/pytest_plugin",

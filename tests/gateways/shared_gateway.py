@@ -1,4 +1,4 @@
-"""A Gateway whose schedules can't run beside each other, or hardly: what it shares among requests is told by its mode.
+"""A Gateway whose schedules can't run beside each other, or hardly: its mode says what it shares among requests.
 
     python shared_gateway.py PORT STORE_PORT MODE
 

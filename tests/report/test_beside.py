@@ -40,7 +40,7 @@ def test_the_failing_schedule_stands_beside_the_nearest_that_passes() -> None:
 
 
 def test_an_act_of_the_environment_that_always_breaks_it_is_missing_beside() -> None:
-    """It is told in words, and the schedule beside is the one without it."""
+    """It is said in words, and the schedule beside is the one without it."""
     finding = found(*CLEANUP)[0]
     schedule = finding.schedule.moves
     assert comparison(dataclasses.replace(finding, nearest=Nearest(schedule[1:], 1, schedule[0], None)), 78)[2:] == [

@@ -554,7 +554,7 @@ def test_the_folder_of_a_case_has_every_file(tmp_path: Path) -> None:
 
 
 def test_result_json_says_what_was_found_and_how_much_was_searched() -> None:
-    """The keys that other programs read have these meanings; what came of each schedule is told beside them."""
+    """The keys that other programs read have these meanings; what came of each schedule is beside them."""
     content = document(result(RACE))
     assert json.loads(json.dumps(content)) == content
     assert list(content)[:7] == ["scenario", "target", "executor", "verdict", "reason", "expected", "as_expected"]

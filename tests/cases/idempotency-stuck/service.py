@@ -1,6 +1,6 @@
 """An idempotency key whose requests in flight are counted: who is not alone is answered 409 and asks again.
 
-"racy": who was not alone leaves the counter up, so that whoever comes later is never alone. "returns": it takes itself
+"racy": who was not alone leaves the counter up, so that a later request is never alone. "returns": it takes itself
 off again.
 """
 

@@ -92,7 +92,7 @@ async def taken_in(proxy: KubeProxy, replica: Replica) -> None:
     """Wait until a Gateway has taken in what its watch tells of all that was written."""
     await proxy.watches.caught_up()
     assert replica.watch is not None
-    while replica.watch.sleeping() is None:  # noqa: ASYNC110 - there is nothing to be told by
+    while replica.watch.sleeping() is None:  # noqa: ASYNC110 - nothing notifies of it
         await asyncio.sleep(0)
 
 

@@ -1,4 +1,4 @@
-"""The wire executor over the Kubernetes API: requests and watch events are steps, whoever's the server is."""
+"""The live executor over the Kubernetes API: requests and watch events are steps, on any server."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def ran(scenario: str, target: str, actors: str) -> Trace:
     ],
 )
 async def test_what_the_model_finds_is_confirmed_on_the_wire(scenario: str, target: str, actors: str) -> None:
-    """Each race is the same order in both executors, told alike step by step, and fails again in each replay."""
+    """Each race is the same order in both executors, described alike step by step, and fails again in each replay."""
     result = await searched(scenario, target_of(target))
     assert result.faults == ()
     assert [(one.schedule.actors, one.confirmed, one.replays) for one in result.findings] == [(actors, True, (3, 3))]

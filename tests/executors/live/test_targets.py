@@ -195,7 +195,7 @@ async def enter(wanted: Target) -> None:
 
 @pytest.mark.asyncio
 async def test_a_gateway_must_be_ready_in_time_and_the_one_that_listens() -> None:
-    """A path that never answers 2xx, and a port that another process holds, are told before the first schedule."""
+    """A path that never answers 2xx, and a port that another process holds, are reported before the first schedule."""
     late = target(start=own_start("racy", ready={"path": "/ready", "within": 0.01}))
     with pytest.raises(
         Unavailable, match=r"Gateway 1 was not ready within 0.01 s \(check start.ready and its output: "

@@ -213,7 +213,7 @@ async def test_others_go_on_beside_a_client_that_never_reads_its_watch(api: Api,
 @pytest.mark.parametrize("cut", [1, 16, len(HTTP2)])
 @pytest.mark.parametrize("tls", [False, True])
 async def test_http_2_is_refused_by_name(api: Api, cut: int, tls: bool) -> None:  # noqa: FBT001 - a parameter
-    """A client that speaks HTTP/2 unasked, cut anywhere, plain or by TLS, is told of in a line that says the fix."""
+    """A client that speaks HTTP/2 unasked, cut anywhere, plain or by TLS, is reported in a line that says the fix."""
     async with Wire(api.port) as wire:
         proxy = wire.proxies[0]
         port, trust = wire.ports[0], None
